@@ -1,0 +1,266 @@
+"""What makes two spellings the same document, and the token that stands for it.
+
+Loader and service must agree on this to the bit. A change here changes every
+token, so it raises `SCHEME`, and every roster is loaded again.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64encode
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, NewType
+
+import msgspec
+
+from roster import names
+from roster.check_digits import (
+    END_OF_TIME,
+    check_digit,
+    icao_check_digit,
+    is_birth,
+    is_short_birth,
+    remainder,
+)
+from roster.errors import InvalidInput
+from roster.issuers import ISSUERS, SAME_ISSUER
+from roster.spelling import MASKS, fold, with_x
+
+if TYPE_CHECKING:
+    from roster.entry import NameToken
+
+SCHEME: Final = 1
+LONGEST_NUMBER: Final = 64
+KEY_BYTES: Final = 32
+
+_LENGTH: Final = 18  # of an ID card's number
+
+DocumentType = Literal[
+    "resident_id", "permanent_resident_id", "hk_macao_permit", "taiwan_permit", "passport", "other"
+]
+KINDS = frozenset({"military", "police", "seaman", "travel_document", "birth_certificate", "other"})
+
+DocumentNumber = NewType("DocumentNumber", str)
+"""One spelling of one document, unique across types: `R:11010519491231002X`."""
+Token = NewType("Token", bytes)
+"""16 bytes: u16 partition (0 to 63), u16 bucket (0 to 1023), 12 bytes field; big-endian."""
+
+
+class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A document as somebody spelled it."""
+
+    type: DocumentType
+    number: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NUMBER)]
+    issuer: str | None = None
+    kind: str | None = None
+
+
+class Normalised(NamedTuple):
+    """The one spelling, and whether such a document can have that number."""
+
+    number: DocumentNumber
+    valid: bool
+
+
+def normalise(document: Document, latest_birth: str = END_OF_TIME) -> Normalised:
+    """The document's one spelling, the same for every way to write it.
+
+    `valid` is advice about the number only: the spelling never depends on it, so that what
+    was listed with a wrong check digit is found. `latest_birth` (`YYYYMMDD`, see
+    `beijing_day`) makes later births invalid: this module has no clock.
+
+    Raises InvalidInput: the issuer or kind is missing, unknown or out of place, or nothing
+    is left of the number. Its message never holds what was sent.
+    """
+    if document.type == "resident_id" and document.issuer is None and document.kind is None:
+        number = document.number
+        if len(number) == _LENGTH:
+            try:
+                right = remainder(number) == 1
+            except KeyError:
+                pass  # not plain ASCII digits: the long way round
+            else:
+                letter = "P:" if number[0] == "9" else "R:"
+                return Normalised(
+                    DocumentNumber(letter + number), right and is_birth(number[6:14], latest_birth)
+                )
+    return _normalise(document, latest_birth)
+
+
+def is_masked(number: str) -> bool:
+    """Whether some of the number was blotted out (`110105********002X`): nobody's number."""
+    return not MASKS.isdisjoint(number)
+
+
+def _normalise(document: Document, latest_birth: str) -> Normalised:
+    if len(document.number) > LONGEST_NUMBER:
+        raise InvalidInput("document.number", f"longer than {LONGEST_NUMBER} characters")
+    number = fold(document.number)
+    if not number:
+        raise InvalidInput("document.number", "empty, or nothing but blanks")
+    if document.type == "other":
+        return _other(document, number)
+    _refuse("document.kind", document.kind)
+    if document.type == "passport":
+        return _passport(_issuer(document.issuer), number)
+    _refuse("document.issuer", document.issuer)
+    match document.type:
+        case "resident_id":
+            return _resident(with_x(number), latest_birth)
+        case "permanent_resident_id":
+            return _permanent(with_x(number), latest_birth)
+        case "hk_macao_permit":
+            return _hk_macao(number)
+        case "taiwan_permit":
+            return _taiwan(number)
+    raise InvalidInput("document.type", "unknown document type")
+
+
+def _refuse(field: str, text: str | None) -> None:
+    if text:
+        raise InvalidInput(field, "this type of document has none")
+
+
+def _issuer(issuer: str | None) -> str:
+    code = fold(issuer or "").rstrip("<")  # machine readable zones print `D<<`
+    if not code:
+        raise InvalidInput("document.issuer", "required: the issuing state's three-letter code")
+    if code not in ISSUERS:
+        raise InvalidInput("document.issuer", "neither an ISO 3166-1 alpha-3 nor an ICAO 9303 code")
+    return SAME_ISSUER.get(code, code)
+
+
+# ID cards: GB 11643, and the immigration administration's notice of 2023.
+
+_EIGHTEEN = re.compile(r"[0-9]{17}[0-9X]")
+_FIFTEEN = re.compile(r"[0-8][0-9]{14}")  # 9 is the mark of the foreigners' card of 2023
+_PERMANENT_2017 = re.compile(r"[A-Z]{3}[0-9]{12}")
+_CENTENARIANS = frozenset({"996", "997", "998", "999"})
+
+
+def _eighteen(number: str, latest_birth: str) -> Normalised:
+    letter = "P:" if number[0] == "9" else "R:"
+    valid = remainder(number) == 1 and is_birth(number[6:14], latest_birth)
+    return Normalised(DocumentNumber(letter + number), valid)
+
+
+def _resident(number: str, latest_birth: str) -> Normalised:
+    """18 digits; 15 are the same card before 1999, with a century and a check digit less."""
+    if _FIFTEEN.fullmatch(number):
+        century = "18" if number[12:] in _CENTENARIANS else "19"
+        number = f"{number[:6]}{century}{number[6:]}"
+        number += check_digit(number)
+    if _EIGHTEEN.fullmatch(number):
+        return _eighteen(number, latest_birth)
+    return Normalised(DocumentNumber("R:" + number), valid=False)
+
+
+def _permanent(number: str, latest_birth: str) -> Normalised:
+    """18 digits from 9 on (2023), or three letters and 12 digits (2017)."""
+    if number[0] == "9" and _EIGHTEEN.fullmatch(number):
+        return _eighteen(number, latest_birth)
+    valid = (
+        _PERMANENT_2017.fullmatch(number) is not None
+        and number[14] == icao_check_digit(number[:14])
+        and is_short_birth(number[7:13])
+    )
+    return Normalised(DocumentNumber("P:" + number), valid)
+
+
+# Permits and passports.
+
+_HK_MACAO = re.compile(r"([HM][0-9]{8})(?:[0-9]{2})?")
+_TAIWAN = re.compile(r"([0-9]{8})(?:[0-9]{2})?(?:[A-Z]|\([A-Z]\))?")
+# Permits for one trip are longer than those for five years; no source gives their form.
+_TAIWAN_ONE_TRIP = re.compile(r"[0-9A-Z]{11,20}")
+_PASSPORT = re.compile(r"[0-9A-Z]{1,20}")
+_PASSPORT_CHN = re.compile(r"[A-Z][0-9]{8}|[A-Z]{2}[0-9]{7}|1[45][0-9]{7}")
+
+
+def _hk_macao(number: str) -> Normalised:
+    """The lifelong first 9; the re-issue counter is dropped from the exact shape only."""
+    match = _HK_MACAO.fullmatch(number)
+    return Normalised(DocumentNumber("H:" + (match[1] if match else number)), match is not None)
+
+
+def _taiwan(number: str) -> Normalised:
+    """The lifelong first 8, without counter and issuer's letter; else as spelled.
+
+    What is longer may be a permit for one trip, so it is not called invalid.
+    """
+    if match := _TAIWAN.fullmatch(number):
+        return Normalised(DocumentNumber("T:" + match[1]), valid=True)
+    return Normalised(DocumentNumber("T:" + number), _TAIWAN_ONE_TRIP.fullmatch(number) is not None)
+
+
+def _passport(issuer: str, number: str) -> Normalised:
+    """As spelled: a passport's check digit is in its machine readable zone only."""
+    shape = _PASSPORT_CHN if issuer == "CHN" else _PASSPORT
+    return Normalised(DocumentNumber(f"W:{issuer}:{number}"), shape.fullmatch(number) is not None)
+
+
+def _other(document: Document, number: str) -> Normalised:
+    """As spelled: no national rule; anything with a letter or digit may be such a number."""
+    issuer = _issuer(document.issuer)
+    if document.kind is None:
+        raise InvalidInput("document.kind", "required: one of " + " ".join(sorted(KINDS)))
+    if document.kind not in KINDS:
+        raise InvalidInput("document.kind", "not one of " + " ".join(sorted(KINDS)))
+    valid = not is_masked(number) and any(character.isalnum() for character in number)
+    return Normalised(DocumentNumber(f"O:{issuer}:{document.kind}:{number}"), valid)
+
+
+# Keeps 6 bits of the first two bytes and 10 of the next two: 64 partitions, 1,024 buckets.
+_PLACE: Final = 0x003F_03FF << 96 | (1 << 96) - 1
+
+
+class Tokeniser:
+    """Turns numbers and names into what may be stored: nothing leads back without the key."""
+
+    def __init__(self, key: bytes) -> None:
+        """`key` is `CLEARWAY_ID_KEY`, 32 bytes; raises ValueError for another length."""
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"the ID key is {KEY_BYTES} bytes")
+        self._token = blake2b(digest_size=16, key=key, person=b"token")
+        self._name = blake2b(digest_size=4, key=key, person=b"name")
+        self._entry = blake2b(digest_size=6, key=key, person=b"entry")
+        self._digest = blake2b(digest_size=8, key=key, person=b"digest")
+        self._subject = blake2b(digest_size=16, key=key, person=b"subject")
+        self.check_value: Final = blake2b(
+            SCHEME.to_bytes(2, "big"), digest_size=8, key=key, person=b"check"
+        ).digest()
+        """8 bytes that tell one key and scheme from another, and tell nothing about the key."""
+
+    def token(self, number: DocumentNumber) -> Token:
+        """The 16 bytes that stand for a document; see `Token`."""
+        hashing = self._token.copy()  # a copy of the keyed state costs half of a new one
+        hashing.update(number.encode())
+        return Token((int.from_bytes(hashing.digest(), "big") & _PLACE).to_bytes(16, "big"))
+
+    def names(self, name: str) -> tuple[NameToken, ...]:
+        """What may be compared of a name, sorted; empty where nothing can be."""
+        found = {names.token(form, self._hashed(form, text)) for form, text in names.forms(name)}
+        return tuple(sorted(found))
+
+    def entry_hash(self, list_code: int, entry_id: str) -> bytes:
+        """6 bytes that tell a document's entries apart."""
+        hashing = self._entry.copy()
+        hashing.update(list_code.to_bytes(2, "big") + entry_id.encode(errors="surrogatepass"))
+        return hashing.digest()
+
+    def digest(self, token: Token, list_code: int, content: bytes) -> bytes:
+        """8 bytes, the entry's share in the digest of a list."""
+        hashing = self._digest.copy()
+        hashing.update(token + list_code.to_bytes(2, "big") + content)
+        return hashing.digest()
+
+    def subject(self, api_key_id: str, token: Token) -> str:
+        """A person's pseudonym, 22 characters, that no other API key sees."""
+        hashing = self._subject.copy()
+        hashing.update(token + api_key_id.encode())
+        return urlsafe_b64encode(hashing.digest()).decode().rstrip("=")
+
+    def _hashed(self, form: int, text: str) -> bytes:
+        hashing = self._name.copy()
+        hashing.update(bytes((form,)) + text.encode())
+        return hashing.digest()

@@ -1,0 +1,53 @@
+"""How the characters of a document's number are spelled in only one way."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+MASKS = frozenset("*\uff0a\u2217\u25cf")
+"""Characters that stand for what was blotted out."""
+
+# Categories: control, format (BOM, zero width), surrogate, blanks, dashes.
+_IGNORED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Pd"})
+# Excel's apostrophe; blanks and dashes that Unicode files elsewhere; variation selectors.
+_IGNORED = frozenset(
+    "'\u2018\u2019\u201b\u2032\u02bc"
+    "\u2212\u02d7\u2043\u2500\u2501"
+    "\u2800\u3164\uffa0\u115f\u1160\u034f"
+) | frozenset(map(chr, range(0xFE00, 0xFE10)))
+_ASCII_IGNORED = dict.fromkeys([*range(0x21), 0x7F, ord("-"), ord("'")])
+
+# Cyrillic, Greek, signs for multiplication and for crossing out.
+_LOOKS_LIKE_X = frozenset("\u0425\u03a7\u00d7\u2715\u2716\u2717\u2718\u2613\u2573\u2a2f")
+_ID_CARD = re.compile(r"[0-9]{17}.")
+
+
+def fold(text: str) -> str:
+    """Upper case without width, blanks, dashes, apostrophes or anything invisible.
+
+    An unpaired surrogate is dropped too, so that what comes out can be encoded.
+    """
+    if text.isascii():
+        return text.translate(_ASCII_IGNORED).upper()
+    # Compatibility forms may hide characters to drop, and dropping may join others.
+    while (folded := _fold_once(text)) != text:
+        text = folded
+    return text
+
+
+def with_x(number: str) -> str:
+    """A folded number of 18 with an `X` for what looks like one in its last place.
+
+    Only there, where nothing but a digit or an `X` can stand: so no two documents meet.
+    """
+    if number[-1] in _LOOKS_LIKE_X and _ID_CARD.fullmatch(number):
+        return number[:-1] + "X"
+    return number
+
+
+def _fold_once(text: str) -> str:
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).upper())
+    return "".join(
+        c for c in text if c not in _IGNORED and unicodedata.category(c) not in _IGNORED_CATEGORIES
+    )

@@ -1,0 +1,234 @@
+"""A private Valkey for a laptop, a test or the demo, shared by all commands of a data folder.
+
+Three files in the folder carry the sharing, each under a lock that dies with its holder:
+
+  start.lock   exclusive, for a moment: somebody joins, starts the server, or leaves
+  users.lock   shared by every user; who can have it exclusively is the last
+  server.lock  exclusive, inherited by the server: held exactly as long as it lives, so a
+               second one is never started on the same data, whoever was killed
+
+A user killed with -9 leaves the server running; the next one finds it, and ends it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
+
+import msgspec
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from roster import locks
+from roster.binary import find_binary
+from roster.errors import EmbeddedError
+from roster.server_files import (
+    log_tail,
+    open_log,
+    prepare_socket,
+    private_folder,
+    socket_path,
+    write_configuration,
+)
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from types import TracebackType
+
+STOP_TIMEOUT_S = 30.0
+_ANSWER_TIMEOUT_S = 1.0
+_SHUTDOWN_TIMEOUT_S = 5.0
+
+
+class EmbeddedOptions(msgspec.Struct, frozen=True):
+    """Where the data is, and which server binary to run (`CLEARWAY_REDIS_SERVER`), if told.
+
+    `timeout_s` is how long the server may take until it answers; it reads its data first.
+    """
+
+    data_dir: Path
+    server: str | None = None
+    timeout_s: float = 120.0
+
+
+def acquire(options: EmbeddedOptions) -> Embedded:
+    """The data folder's server, running and answering; raises EmbeddedError.
+
+    Close it, or use it in `with`: the last user's `close` ends the server.
+    """
+    embedded = Embedded(options)
+    try:
+        embedded.ensure()
+    except BaseException:
+        with suppress(EmbeddedError):  # the first error says why
+            embedded.close()
+        raise
+    return embedded
+
+
+class Embedded:
+    """A share in a data folder's server."""
+
+    def __init__(self, options: EmbeddedOptions) -> None:
+        """Join the folder's users; `acquire` also starts the server."""
+        self._folder = private_folder(options.data_dir)
+        self._options = options
+        self._started: subprocess.Popen[bytes] | None = None
+        self._joined_by = os.getpid()
+        with self._turn():
+            self._users: int | None = locks.open_lock(self._folder / "users.lock")
+            locks.share(self._users)
+
+    @property
+    def socket(self) -> Path:
+        """The server's Unix socket."""
+        return socket_path(self._folder)
+
+    @property
+    def url(self) -> str:
+        """The socket as CLEARWAY_REDIS_URL would name it."""
+        return f"unix://{quote(os.fsencode(self.socket))}"
+
+    @property
+    def pid(self) -> int:
+        """The server's process; raises EmbeddedError where none has ever run."""
+        try:
+            return int((self._folder / "valkey.pid").read_text())
+        except (OSError, ValueError) as exc:
+            raise EmbeddedError("the embedded server has left no process id") from exc
+
+    def ensure(self) -> None:
+        """Nothing; the server answers now, started again if it had crashed.
+
+        Blocks while the server reads its data. Raises EmbeddedError when it cannot be started,
+        or does not answer in time.
+        """
+        deadline = time.monotonic() + self._options.timeout_s
+        process = None
+        while not self._answers():
+            if process is None:
+                process = self._start_if_dead()
+            elif process.poll() is not None:
+                raise EmbeddedError(self._report("the embedded server ended at once"))
+            if time.monotonic() > deadline:
+                raise EmbeddedError(self._report("the embedded server is silent"))
+            time.sleep(locks.POLL_S)
+
+    def close(self) -> None:
+        """Nothing; this share is given up, and the last one ends the server.
+
+        Raises EmbeddedError if the server does not end.
+        """
+        if self._users is None:
+            return
+        users, self._users = self._users, None
+        try:
+            if self._joined_by == os.getpid():  # a fork's copy is not a share of its own
+                self._leave(users)
+        finally:
+            os.close(users)
+
+    def __enter__(self) -> Self:
+        """The share itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the share up."""
+        self.close()
+
+    def _leave(self, users: int) -> None:
+        with self._turn():
+            if locks.try_exclusive(users):
+                self._stop()
+        if self._started is not None and self._started.poll() is None:
+            self._started.returncode = 0  # it serves others now; Popen would warn of it
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return locks.exclusive(self._folder / "start.lock", self._options.timeout_s)
+
+    def _answers(self) -> bool:
+        with (
+            closing(self._client(_ANSWER_TIMEOUT_S)) as client,
+            suppress(redis.RedisError, OSError),
+        ):
+            return bool(client.ping())
+        return False
+
+    def _client(self, timeout_s: float) -> redis.Redis:
+        return redis.Redis(
+            unix_socket_path=str(self.socket),
+            socket_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            driver_info=None,
+        )
+
+    def _start_if_dead(self) -> subprocess.Popen[bytes] | None:
+        """The process that we started, or None while another server has the data."""
+        with self._turn():
+            lock = locks.take_if_free(self._folder / "server.lock")
+            if lock is None:
+                return None
+            try:
+                self._reap()
+                self._started = self._start(lock)
+            finally:  # ours only: the server has its own
+                os.close(lock)
+        return self._started
+
+    def _start(self, lock: int) -> subprocess.Popen[bytes]:
+        """A server in a session of its own, so that the terminal's Ctrl-C does not reach it."""
+        binary = find_binary(self._options.server)
+        config = write_configuration(self._folder, prepare_socket(self._folder))
+        log = open_log(self._folder)
+        try:
+            return subprocess.Popen(  # noqa: S603 -- found by find_binary
+                [binary.path, str(config)],
+                cwd=self._folder,
+                env={"LC_ALL": "C"},  # none of our secrets; and Lua's `<` is strcoll
+                pass_fds=(lock,),
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                umask=0o077,
+            )
+        finally:
+            os.close(log)
+
+    def _stop(self) -> None:
+        """Nothing; no server has the data any more. SHUTDOWN is asked again if it was busy."""
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while (lock := locks.take_if_free(self._folder / "server.lock")) is None:
+            if time.monotonic() > deadline:
+                raise EmbeddedError(self._report("the embedded server does not end"))
+            self._shut_down()
+            time.sleep(locks.POLL_S)
+        os.close(lock)
+        self._reap()
+
+    def _reap(self) -> None:
+        """Nothing; a server of ours that has let go of its lock leaves no zombie."""
+        if self._started is not None:
+            self._started.wait(STOP_TIMEOUT_S)
+
+    def _shut_down(self) -> None:
+        """Ask once; the answer is a closed connection, or a refusal while it is busy."""
+        client = self._client(_SHUTDOWN_TIMEOUT_S)
+        with closing(client), suppress(redis.RedisError, OSError):
+            client.shutdown()
+
+    def _report(self, what: str) -> str:
+        tail = log_tail(self._folder)
+        return f"{what} ({self._folder}); its log ends: {tail}" if tail else what

@@ -1,0 +1,193 @@
+"""The clients against real servers: how long they wait, and what their failures become."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+import redis.asyncio
+
+from roster import connection
+from roster.errors import Unavailable, WrongKey
+from roster.target import parse_target
+from tests.servers import Server, eventually, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from roster.connection import AsyncClient
+
+TIMEOUT_MS = 50
+SLACK_MS = 150  # for a machine that other tests keep busy; ten retries would take seconds
+
+
+@asynccontextmanager
+async def closing(client: AsyncClient) -> AsyncIterator[Any]:
+    try:
+        yield client
+    finally:
+        await connection.close(client)
+
+
+async def fails_after_ms(client: AsyncClient) -> float:
+    started = time.perf_counter()
+    with pytest.raises(Unavailable), connection.translated():
+        await client.execute_command("GET", "k")
+    return (time.perf_counter() - started) * 1000
+
+
+async def test_a_check_waits_for_a_stopped_server_once(make_server: Callable[..., Server]) -> None:
+    server = make_server()
+    async with closing(connection.check_client(parse_target(server.url), TIMEOUT_MS)) as client:
+        await client.set("k", "v")
+        server.pause()
+        warm_ms = await fails_after_ms(client)
+        cold_ms = await fails_after_ms(client)
+        server.resume()
+        assert await client.get("k") == b"v"
+    assert TIMEOUT_MS * 0.9 <= warm_ms <= TIMEOUT_MS + SLACK_MS
+    assert TIMEOUT_MS * 0.9 <= cold_ms <= TIMEOUT_MS + SLACK_MS
+
+
+async def test_a_check_on_a_dead_server_fails_at_once(make_server: Callable[..., Server]) -> None:
+    server = make_server()
+    async with closing(connection.check_client(parse_target(server.url), TIMEOUT_MS)) as client:
+        await client.set("k", "v")
+        server.kill()
+        assert await fails_after_ms(client) <= SLACK_MS
+        server.start()
+        assert await client.get("k") == b"v"
+
+
+async def test_a_doorbell_may_be_silent_for_longer_than_the_timeout(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "FOLLOW_TIMEOUT_S", 0.05)
+    target = parse_target(valkey.url)
+    async with (
+        closing(connection.follow_client(target)) as client,
+        client.pubsub(ignore_subscribe_messages=True) as doorbell,
+    ):
+        await doorbell.subscribe("bell")
+        assert await doorbell.get_message(timeout=0.2) is None
+        await client.publish("bell", b"7")
+        message = await doorbell.get_message(timeout=1)
+    assert message["data"] == b"7"
+
+
+async def test_a_change_outwaits_a_sync_every_second(make_server: Callable[..., Server]) -> None:
+    server = make_server({"appendfsync": "everysec"})
+    async with (
+        closing(connection.change_client(parse_target(server.url))) as client,
+        client.pipeline(transaction=False) as pipeline,
+    ):
+        pipeline.set("k", "v")
+        pipeline.execute_command("WAITAOF", 1, 0, 4000)
+        _, (local, _) = await pipeline.execute()
+    assert local == 1
+
+
+def test_the_loaders_client_reads_and_writes_bytes(any_server: Server) -> None:
+    with connection.sync_client(parse_target(any_server.url)) as client:
+        client.set(b"\xff\x00", b"\xfe")
+        assert client.get(b"\xff\x00") == b"\xfe"
+
+
+REFUSALS = [
+    *("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN", "OOM"),
+    *("MISCONF", "BUSY", "UNBLOCKED", "NOAUTH", "WRONGPASS", "NOPERM"),
+]
+REPLY = "return redis.error_reply(ARGV[1] .. ' 11010519491231002X')"
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_a_servers_refusal_is_unavailable(any_server: Server, code: str) -> None:
+    with (
+        any_server.client() as client,
+        pytest.raises(Unavailable) as caught,
+        connection.translated(),
+    ):
+        client.eval(REPLY, 0, code)
+    assert str(caught.value) == f"Redis refused: {code}"
+    assert isinstance(caught.value.__cause__, redis.RedisError)
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_a_wrong_key_is_told_apart(any_server: Server, pipelined: bool) -> None:
+    with any_server.client() as client:
+        pipeline = client.pipeline(transaction=False)
+        pipeline.eval(REPLY, 0, "WRONGKEY")
+        ask = pipeline.execute if pipelined else partial(client.eval, REPLY, 0, "WRONGKEY")
+        with pytest.raises(WrongKey) as caught, connection.translated():
+            ask()
+    assert "1101" not in str(caught.value)
+
+
+def test_a_refusal_among_a_pipelines_results_is_translated(valkey: Server) -> None:
+    with valkey.client() as client:
+        pipeline = client.pipeline(transaction=False)
+        pipeline.eval(REPLY, 0, "NOREPLICAS")
+        (result,) = pipeline.execute(raise_on_error=False)
+    assert isinstance(connection.translate(result), Unavailable)
+
+
+def test_a_mistake_of_ours_passes_unchanged(valkey: Server) -> None:
+    with (
+        valkey.client() as client,
+        pytest.raises(redis.ResponseError, match="unknown command"),
+        connection.translated(),
+    ):
+        client.execute_command("NONSENSE")
+
+
+def cluster_of_one(make_server: Callable[..., Server]) -> tuple[Server, str]:
+    port = free_port()
+    server = make_server({"port": str(port), "cluster-enabled": "yes"})
+    with server.client() as client:
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        eventually(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+    return server, f"redis+cluster://127.0.0.1:{port}"
+
+
+async def test_a_cluster_answers_and_its_silence_is_short(
+    make_server: Callable[..., Server],
+) -> None:
+    server, url = cluster_of_one(make_server)
+    async with closing(connection.check_client(parse_target(url), TIMEOUT_MS)) as client:
+        await client.set("k", "v")
+        with connection.sync_client(parse_target(url)) as loader:
+            assert loader.get("k") == b"v"
+        server.pause()
+        waited_ms = [await fails_after_ms(client) for _ in range(2)]
+        server.resume()
+        assert await client.get("k") == b"v"
+    assert all(TIMEOUT_MS * 0.9 <= ms <= TIMEOUT_MS + SLACK_MS for ms in waited_ms)
+
+
+async def test_sentinel_names_the_primary_and_its_silence_is_short(
+    make_server: Callable[..., Server], valkey_binary: str, short_folder: Path
+) -> None:
+    port, sentinel_port = free_port(), free_port()
+    server = make_server({"port": str(port)})
+    binary = short_folder / "valkey-sentinel"  # the name makes it one
+    binary.symlink_to(valkey_binary)
+    monitor = {f"sentinel monitor roster 127.0.0.1 {port}": "1"}
+    make_server({"port": str(sentinel_port), **monitor}, binary=str(binary))
+    target = parse_target(f"redis+sentinel://127.0.0.1:{sentinel_port}/roster")
+    async with closing(connection.check_client(target, TIMEOUT_MS)) as client:
+        await client.set("k", "v")
+        with connection.sync_client(target) as loader:
+            assert loader.get("k") == b"v"
+        server.pause()
+        waited_ms = [await fails_after_ms(client) for _ in range(2)]
+    assert all(TIMEOUT_MS * 0.9 <= ms <= TIMEOUT_MS + SLACK_MS for ms in waited_ms)
+
+
+def test_a_cluster_that_is_not_there_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        connection.sync_client(parse_target(f"redis+cluster://127.0.0.1:{free_port()}"))

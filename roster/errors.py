@@ -1,0 +1,78 @@
+"""Every error that a caller may have to tell apart.
+
+ClearwayError
+├── SettingsError      a setting is unknown, missing or has a bad value
+├── ListsError         lists.toml is wrong, with the line
+├── InvalidInput       a document, a change or a check is invalid: which field, and why
+├── PositionError      a position is not one that we handed out
+├── LogTrimmed         a position is older than the log: where to start instead
+├── Unavailable        Redis did not answer in time, or refused
+├── NotDurable         a change is applied, but not yet safe
+├── WrongKey           the roster was loaded with another ID key or scheme
+├── LoadRefused        a file must not be loaded: the reason, with numbers
+├── ServerUnfit        the Redis server lacks something that Clearway promises
+└── EmbeddedError      the embedded server cannot be found or started
+
+No message ever holds an ID number or a name.
+"""
+
+from __future__ import annotations
+
+
+class ClearwayError(Exception):
+    """The base of all of Clearway's errors."""
+
+
+class SettingsError(ClearwayError):
+    """A setting is unknown, missing or has a bad value; the message names it."""
+
+
+class ListsError(ClearwayError):
+    """`lists.toml` is wrong; the message gives file and line."""
+
+
+class InvalidInput(ClearwayError):  # noqa: N818 -- it says what the input is, not what we do
+    """A part of what was sent is invalid; `field` is its path, such as `document.number`."""
+
+    def __init__(self, field: str, message: str) -> None:
+        """Keep both; neither ever holds what was sent."""
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class PositionError(ClearwayError):
+    """A position is not one that we handed out."""
+
+
+class LogTrimmed(ClearwayError):  # noqa: N818 -- the log's own word
+    """A position is older than what the log still holds; `oldest` is where to start."""
+
+    def __init__(self, oldest: str) -> None:
+        """`oldest` is a position to go on from."""
+        super().__init__("the log no longer reaches back to this position")
+        self.oldest = oldest
+
+
+class Unavailable(ClearwayError):  # noqa: N818 -- the word of the HTTP status it becomes
+    """Redis did not answer in time, or refused."""
+
+
+class NotDurable(ClearwayError):  # noqa: N818 -- a fact about the change, not a fault
+    """Changes are applied but not yet known to be safe; sending them again is harmless."""
+
+
+class WrongKey(ClearwayError):  # noqa: N818 -- the condition's own name in /readyz
+    """The roster was loaded with another ID key or another scheme of the normal form."""
+
+
+class LoadRefused(ClearwayError):  # noqa: N818 -- the loader's own word
+    """A file must not be loaded; nothing was changed."""
+
+
+class ServerUnfit(ClearwayError):  # noqa: N818 -- the start-up check's own word
+    """The Redis server lacks something that Clearway promises; the message names it."""
+
+
+class EmbeddedError(ClearwayError):
+    """The embedded server cannot be found, started or shared."""

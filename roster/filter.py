@@ -1,0 +1,134 @@
+"""A Bloom filter over tokens: certainly not on the roster, or ask Redis.
+
+Tokens are keyed hashes already, so a token's own bits give the positions by double hashing
+(Kirsch and Mitzenmacher 2006, doi:10.1007/11841036_42) instead of pybloom-live's hash
+functions; sizing, storage and file format stay pybloom-live's. Bits 0 to 31 of a token
+choose partition and bucket and are not used here.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from bitarray import bitarray
+from pybloom_live import BloomFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ERROR_RATE = 1e-4
+HEADROOM = 1.25
+SMALLEST_CAPACITY = 2_000
+
+_FIELD = slice(4, 16)
+_HALF = 10
+
+
+def capacity_for(people: int) -> int:
+    """How many tokens a filter is made for, so that it grows for months before a rebuild."""
+    return max(SMALLEST_CAPACITY, int(people * HEADROOM))
+
+
+class TokenFilter(BloomFilter):  # type: ignore[misc] # pybloom-live has no types
+    """A Bloom filter that is asked with 16-byte tokens."""
+
+    count: int
+    capacity: int
+    num_slices: int
+    bits_per_slice: int
+    bitarray: bitarray
+
+    def __init__(self, capacity: int = SMALLEST_CAPACITY, error_rate: float = ERROR_RATE) -> None:
+        """An empty filter for `capacity` tokens."""
+        super().__init__(capacity, error_rate)
+
+    def _setup(self, *geometry: float) -> None:
+        """Keep the geometry; pybloom-live's hash functions are not made, ours need none."""
+        error_rate, num_slices, bits_per_slice, capacity, count = geometry
+        self.error_rate = error_rate
+        self.num_slices = int(num_slices)
+        self.bits_per_slice = int(bits_per_slice)
+        self.capacity = int(capacity)
+        self.num_bits = self.num_slices * self.bits_per_slice
+        self.count = int(count)
+
+    def __contains__(self, token: bytes) -> bool:
+        """False: the token was never added. True: it may have been."""
+        size = self.bits_per_slice
+        bits = self.bitarray
+        first = int.from_bytes(token[4:_HALF])
+        step = int.from_bytes(token[_HALF:16])
+        offset = 0
+        for _ in range(self.num_slices):
+            if not bits[offset + first % size]:
+                return False
+            first += step
+            offset += size
+        return True
+
+    def add(self, token: bytes, skip_check: bool = False) -> bool:  # noqa: ARG002, FBT -- base's
+        """Add one token; True where every bit was set before. Never refuses: see `overfull`."""
+        size = self.bits_per_slice
+        bits = self.bitarray
+        first = int.from_bytes(token[4:_HALF])
+        step = int.from_bytes(token[_HALF:16])
+        known = True
+        for offset in range(0, self.num_bits, size):
+            position = offset + first % size
+            known = known and bool(bits[position])
+            bits[position] = 1
+            first += step
+        self.count += not known
+        return known
+
+    @property
+    def overfull(self) -> bool:
+        """Whether it holds more than it was made for, so that false hits grow."""
+        return self.count > self.capacity
+
+    @property
+    def size_bytes(self) -> int:
+        """The bits' size in memory."""
+        return len(self.bitarray) // 8
+
+    def positions(self, fields: np.ndarray) -> np.ndarray:
+        """The bits of many tokens, shape (n, slices); `fields` is uint8 of shape (n, 12)."""
+        wide = np.zeros((len(fields), 16), np.uint8)
+        wide[:, 2:8] = fields[:, :6]
+        wide[:, 10:16] = fields[:, 6:]
+        halves = wide.view(">u8").astype(np.uint64)
+        slices = np.arange(self.num_slices, dtype=np.uint64)
+        size = np.uint64(self.bits_per_slice)
+        first, step = halves[:, :1] % size, halves[:, 1:] % size
+        return (first + slices * step) % size + slices * size
+
+    def add_fields(self, fields: bytes) -> None:
+        """Add many distinct tokens, given as their joined 12-byte fields."""
+        table = np.frombuffer(fields, np.uint8).reshape(-1, 12)
+        raw = np.zeros(self.num_bits, np.uint8)
+        raw[self.positions(table).ravel()] = 1
+        added = bitarray(endian="little")
+        added.frombytes(np.packbits(raw, bitorder="little").tobytes())
+        del added[self.num_bits :]
+        del self.bitarray[self.num_bits :]
+        self.bitarray |= added
+        self.count += len(table)
+
+    def add_tokens(self, tokens: Iterable[bytes]) -> None:
+        """Add many distinct tokens on the same bits as one by one."""
+        self.add_fields(b"".join(token[_FIELD] for token in tokens))
+
+    def to_bytes(self) -> bytes:
+        """Geometry and bits in pybloom-live's file format."""
+        out = io.BytesIO()
+        self.tofile(out)
+        return out.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """The filter of `to_bytes`; ValueError where the bits do not fit the geometry."""
+        token_filter: Self = cls.fromfile(io.BytesIO(data))
+        del token_filter.bitarray[token_filter.num_bits :]
+        return token_filter

@@ -1,0 +1,55 @@
+"""Every Redis key: its type, what it holds, and who writes it.
+
+| key                     | type   | holds                                    | written by    |
+| ----------------------- | ------ | ---------------------------------------- | ------------- |
+| clearway:{NN}:b:BBBB    | hash   | records of a bucket, by field            | roster.lua    |
+| clearway:{NN}:h:BBBB    | hash   | what happened to its people, by field    | roster.lua    |
+| clearway:{NN}:meta      | hash   | a partition's coverage, counts, digest   | roster.lua    |
+| clearway:{NN}:log       | stream | every change of a partition, in order    | roster.lua    |
+| clearway:{NN}:image     | string | a partition's filter, and its position   | roster.lua    |
+| clearway:courts         | hash   | court names, by their four bytes         | registry.py   |
+| clearway:loads          | hash   | files that were loaded, by number        | registry.py   |
+| clearway:load           | string | the one load that is under way           | registry.py   |
+| clearway:lists          | hash   | lists that are disabled, and why         | registry.py   |
+| clearway:processes      | hash   | live service processes, what they applied| registry.py   |
+| clearway:keys           | hash   | API keys, hashed, by id                  | registry.py   |
+| clearway:decisions      | hash   | checks so far, by mode and decision      | registry.py   |
+| clearway:lag            | stream | removal lags of the last day             | registry.py   |
+| clearway:audit          | stream | who did what; kept CLEARWAY_AUDIT_DAYS   | registry.py   |
+| clearway:renewal        | string | the lease for renewing images            | registry.py   |
+| clearway:doorbell       | channel| positions that are safe now              | registry.py   |
+
+NN is a partition, 00 to 63; BBBB a bucket in hexadecimal, 0000 to 03ff. The braces make
+all keys of a partition share one cluster slot.
+"""
+
+from __future__ import annotations
+
+PARTITIONS = 64
+BUCKETS = 1024
+
+COURTS = "clearway:courts"
+LOADS = "clearway:loads"
+LOAD = "clearway:load"
+LISTS = "clearway:lists"
+PROCESSES = "clearway:processes"
+KEYS = "clearway:keys"
+DECISIONS = "clearway:decisions"
+LAG = "clearway:lag"
+AUDIT = "clearway:audit"
+RENEWAL = "clearway:renewal"
+DOORBELL = "clearway:doorbell"
+
+META = tuple(f"clearway:{{{partition:02d}}}:meta" for partition in range(PARTITIONS))
+LOG = tuple(f"clearway:{{{partition:02d}}}:log" for partition in range(PARTITIONS))
+IMAGE = tuple(f"clearway:{{{partition:02d}}}:image" for partition in range(PARTITIONS))
+
+
+def bucket(partition: int, number: int) -> str:
+    """The records of one bucket."""
+    return f"clearway:{{{partition:02d}}}:b:{number:04x}"
+
+
+def history(partition: int, number: int) -> str:
+    """What happened to the people of one bucket."""
+    return f"clearway:{{{partition:02d}}}:h:{number:04x}"

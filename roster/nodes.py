@@ -1,0 +1,210 @@
+"""Which Redis server owns which partition, and one pipeline to each of them.
+
+Commands of one partition go in one pipeline on one connection of the node that owns it, so
+that a WAIT behind them speaks of them (STYLE.md: a cluster client asks another node).
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import redis.asyncio
+import redis.exceptions
+from redis.asyncio.cluster import RedisCluster
+from redis.crc import key_slot
+
+from roster import keys
+from roster.connection import error_code, translate, translated
+from roster.errors import NotDurable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from roster.connection import AsyncClient
+
+LIBRARY = "clearway_1"
+SLOTS = tuple(key_slot(key.encode()) for key in keys.META)
+_ELSEWHERE = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"})
+
+
+class Call(NamedTuple):
+    """One function call on one partition."""
+
+    partition: int
+    function: str
+    keys: Sequence[str]
+    args: Sequence[bytes | str | int]
+
+    def command(self) -> tuple[Any, ...]:
+        """The call as Redis takes it."""
+        return ("FCALL", self.function, len(self.keys), *self.keys, *self.args)
+
+
+class Wait(NamedTuple):
+    """What must hold before a change counts as safe; `aof` where the server has WAITAOF."""
+
+    aof: bool
+    replicas: int
+    timeout_ms: int
+
+    def commands(self) -> list[tuple[Any, ...]]:
+        """The commands to send behind the changes, on the same connection."""
+        waits: list[tuple[Any, ...]] = []
+        if self.aof:
+            waits.append(("WAITAOF", 1, 0, self.timeout_ms))
+        if self.replicas:
+            waits.append(("WAIT", self.replicas, self.timeout_ms))
+        return waits
+
+    def holds(self, replies: Sequence[Any]) -> bool:
+        """Whether the commands' replies say that the changes are safe."""
+        left = list(replies)
+        local = left.pop(0)[0] if self.aof else 1
+        replicas = left.pop(0) if self.replicas else 0
+        return local >= 1 and replicas >= self.replicas
+
+
+class Nodes:
+    """The servers behind one client; a cluster's nodes get a plain client each."""
+
+    def __init__(
+        self, client: AsyncClient, node_client: Callable[[str, int], redis.asyncio.Redis]
+    ) -> None:
+        """`node_client` makes the client of a cluster's node from its host and port."""
+        self.client = client
+        self._node_client = node_client
+        self._clients: dict[tuple[str, int], redis.asyncio.Redis] = {}
+
+    async def run(self, calls: Sequence[Call], wait: Wait | None = None) -> list[Any]:
+        """Every call's reply, in order, and after them each node's `Wait.holds`.
+
+        Raises Unavailable, WrongKey or redis' ResponseError of the first call that failed.
+        """
+        replies: list[Any] = [None] * len(calls)
+        safe: list[bool] = []
+        pending = list(range(len(calls)))
+        for attempt in range(4):
+            failed: list[int] = []
+            for node, indexes in (await self._split(calls, pending)).items():
+                group = [calls[index].command() for index in indexes]
+                got = await self._pipeline(node, [*group, *(wait.commands() if wait else ())])
+                for index, reply in zip(indexes, got, strict=False):
+                    replies[index] = reply
+                    if isinstance(reply, Exception) and self._again(reply, attempt):
+                        failed.append(index)
+                if wait:
+                    safe.append(_holds(wait, got[len(group) :]))
+            if not failed:
+                break
+            await self._mend([replies[index] for index in failed])
+            pending = failed
+        for reply in replies:
+            _raise_failure(reply)
+        return [*replies, *safe] if wait else replies
+
+    async def keyed(
+        self, key: str, commands: Sequence[tuple[Any, ...]], wait: Wait | None = None
+    ) -> list[Any]:
+        """The replies to plain commands on one key, sent in one go to the server that owns it.
+
+        With `wait`, raises NotDurable where they are not known to be safe.
+        """
+        node = self.client
+        if isinstance(node, RedisCluster):
+            with translated():
+                await node.initialize()
+            node = self._owner(key_slot(key.encode()))
+        waits = wait.commands() if wait else []
+        got = await self._pipeline(node, [*commands, *waits])
+        for reply in got:
+            _raise_failure(reply)
+        if wait and not wait.holds(got[len(commands) :]):
+            raise NotDurable("what was written is not known to be safe")
+        return got[: len(commands)]
+
+    async def on_partitions(self, commands: Sequence[tuple[int, tuple[Any, ...]]]) -> list[Any]:
+        """The replies to plain commands, each on a key of the partition named beside it."""
+        calls = [Call(partition, "", (), ()) for partition, _ in commands]
+        replies: list[Any] = [None] * len(commands)
+        for node, indexes in (await self._split(calls, range(len(calls)))).items():
+            got = await self._pipeline(node, [commands[index][1] for index in indexes])
+            for index, reply in zip(indexes, got, strict=True):
+                _raise_failure(reply)
+                replies[index] = reply
+        return replies
+
+    async def masters(self) -> list[redis.asyncio.Redis]:
+        """A client for every server that owns partitions."""
+        calls = [Call(partition, "", (), ()) for partition in range(keys.PARTITIONS)]
+        return list(await self._split(calls, range(keys.PARTITIONS)))
+
+    async def load_library(self) -> None:
+        """Nothing; every server has our functions afterwards."""
+        code = resources.files("roster").joinpath("roster.lua").read_text()
+        with translated():
+            for node in await self.masters():
+                await node.function_load(code, replace=True)
+
+    async def close(self) -> None:
+        """Nothing; all connections are closed."""
+        for node in self._clients.values():
+            await node.aclose()
+        await self.client.aclose()
+
+    async def _split(
+        self, calls: Sequence[Call], indexes: Sequence[int]
+    ) -> dict[redis.asyncio.Redis, list[int]]:
+        if not isinstance(self.client, RedisCluster):
+            return {self.client: list(indexes)}
+        with translated():
+            await self.client.initialize()
+        groups: dict[redis.asyncio.Redis, list[int]] = {}
+        for index in indexes:
+            groups.setdefault(self._owner(SLOTS[calls[index].partition]), []).append(index)
+        return groups
+
+    def _owner(self, slot: int) -> redis.asyncio.Redis:
+        cluster = cast("RedisCluster", self.client)
+        with translated():
+            node = cluster.nodes_manager.get_node_from_slot(slot)
+        address = (str(node.host), int(node.port))
+        if address not in self._clients:
+            self._clients[address] = self._node_client(*address)
+        return self._clients[address]
+
+    @staticmethod
+    async def _pipeline(
+        node: redis.asyncio.Redis, commands: Sequence[tuple[Any, ...]]
+    ) -> list[Any]:
+        with translated():
+            async with node.pipeline(transaction=False) as pipe:
+                for command in commands:
+                    pipe.execute_command(*command)
+                return list(await pipe.execute(raise_on_error=False))
+
+    def _again(self, reply: Exception, attempt: int) -> bool:
+        if attempt == 3:  # noqa: PLR2004 -- the last of the four tries
+            return False
+        return "Function not found" in str(reply) or (
+            isinstance(self.client, RedisCluster) and error_code(reply) in _ELSEWHERE
+        )
+
+    async def _mend(self, replies: Sequence[Exception]) -> None:
+        if any("Function not found" in str(reply) for reply in replies):
+            await self.load_library()
+        if isinstance(self.client, RedisCluster):
+            with translated():
+                await self.client.nodes_manager.initialize()
+
+
+def _holds(wait: Wait, replies: Sequence[Any]) -> bool:
+    return not any(isinstance(reply, Exception) for reply in replies) and wait.holds(replies)
+
+
+def _raise_failure(reply: Any) -> None:
+    if isinstance(reply, Exception):
+        error = translate(reply)
+        if error is None:
+            raise reply
+        raise error from reply

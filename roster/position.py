@@ -1,0 +1,81 @@
+"""Positions: where in the logs of the partitions a state of the roster stands.
+
+One position is partition, history, seq and mark (DESIGN.md 4). As text, up to 64 of them
+are base64url of 15 bytes each behind a version byte: opaque to clients, at most 1.3 KiB.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from roster.errors import PositionError
+from roster.keys import PARTITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_ONE = struct.Struct(">BIHI4s")
+_WIRE = struct.Struct(">IHI4s")
+_VERSION = b"\x01"
+WIRE_BYTES = 14
+TEXT_LIMIT = 2048
+
+
+class Position(NamedTuple):
+    """A place in one partition's log; `mark` tells apart two changes with the same seq."""
+
+    partition: int
+    history: int
+    seq: int
+    mark: bytes
+
+    @property
+    def wire(self) -> bytes:
+        """The 14 bytes that `roster.lua` reads and writes."""
+        return _WIRE.pack(self.history, self.seq >> 32, self.seq & 0xFFFFFFFF, self.mark)
+
+    def includes(self, other: Position) -> bool:
+        """Whether it is at or past `other`, which is one of the same partition."""
+        return (self.history, self.seq) >= (other.history, other.seq)
+
+
+def from_wire(partition: int, data: bytes) -> Position:
+    """The position that `roster.lua` sent."""
+    history, high, low, mark = _WIRE.unpack_from(data)
+    return Position(partition, history, high << 32 | low, mark)
+
+
+def to_text(positions: Iterable[Position]) -> str:
+    """The opaque text that stands for these positions, one a partition."""
+    newest: dict[int, Position] = {}
+    for position in positions:
+        known = newest.get(position.partition)
+        if known is None or not known.includes(position):
+            newest[position.partition] = position
+    packed = (
+        _ONE.pack(p.partition, p.history, p.seq >> 32, p.seq & 0xFFFFFFFF, p.mark)
+        for _, p in sorted(newest.items())
+    )
+    return base64.urlsafe_b64encode(_VERSION + b"".join(packed)).rstrip(b"=").decode()
+
+
+def from_text(text: str) -> list[Position]:
+    """The positions of a text that we handed out; raises PositionError for any other."""
+    if len(text) > TEXT_LIMIT or not text.isascii():
+        raise PositionError("this is not a position")
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise PositionError("this is not a position") from exc
+    if data[:1] != _VERSION or (len(data) - 1) % _ONE.size:
+        raise PositionError("this is not a position")
+    positions = [
+        Position(partition, history, high << 32 | low, mark)
+        for partition, history, high, low, mark in _ONE.iter_unpack(data[1:])
+    ]
+    if any(position.partition >= PARTITIONS for position in positions):
+        raise PositionError("this is not a position")
+    return positions

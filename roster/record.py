@@ -1,0 +1,301 @@
+"""Records as bytes: what Redis stores of one document's entries.
+
+A record is `u16 n`, n fixed headers, the registers, the contents, the provenances, each in
+the order of the headers; entries are ordered by list and entry hash. Numbers are big-endian.
+`roster.lua` reads headers and registers; contents are opaque to it. Equal contents are
+equal bytes, so that the digest and the merge law may compare them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from roster import casenumber
+from roster.entry import Content, Entry, NameToken, Provenance, Registers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+HEADER = struct.Struct(">BB6s8sHB")
+COUNT = struct.Struct(">H")
+REGISTER_BYTES = 6
+WITHOUT_REVISION = 32
+
+_FROM, _UNTIL, _CASE, _CASE_TEXT = 1, 2, 4, 8
+_COURT, _COURT_TEXT, _ID_FROM_CASE, _EXTRA = 16, 32, 64, 128
+_U32 = struct.Struct(">I")
+_LOAD = struct.Struct(">cH")
+_MINUTE_MS = 60_000
+_SOURCES = ("", "api", "load")
+
+
+class Packed(NamedTuple):
+    """One entry, ready for a record: `registers` are the five of `Registers`, in ms.
+
+    `flags` is 0, or `WITHOUT_REVISION` for a file's row that states none.
+    """
+
+    list: int
+    entry_hash: bytes
+    digest: bytes
+    registers: tuple[int, int, int, int, int]
+    content: bytes
+    provenance: bytes = b""
+    flags: int = 0
+
+
+class _Extra(msgspec.Struct, array_like=True, frozen=True):
+    modes: tuple[str, ...] = ()
+    lifts: tuple[str, ...] = ()
+    cases: tuple[str, ...] = ()
+    kind: str = ""
+    tokens: tuple[bytes, ...] = ()
+
+
+_NOTHING_EXTRA = _Extra()
+_encode = msgspec.msgpack.Encoder().encode
+_decode_extra = msgspec.msgpack.Decoder(_Extra).decode
+_decode_provenance = msgspec.msgpack.Decoder(
+    tuple[int, str | int, str, int | None, int | None]
+).decode
+
+
+def court_id(court: str) -> bytes:
+    """The four bytes that stand for a court's name in a content."""
+    return hashlib.blake2b(court.encode(), digest_size=4).digest()
+
+
+def pack_content(content: Content, courts: Mapping[str, bytes]) -> bytes:
+    """The content's canonical bytes; a court that `courts` lacks is spelled out."""
+    flags = 0
+    parts = [b""]
+    if content.case:
+        packed = casenumber.pack(content.case)
+        flags |= _CASE if packed else _CASE_TEXT
+        parts.append(packed or _text(content.case))
+    suffix = _suffix(content)
+    flags |= _ID_FROM_CASE if suffix else 0
+    parts.append(suffix or _text(content.entry_id))
+    if content.from_ms is not None:
+        flags |= _FROM
+        parts.append(_time(content.from_ms))
+    if content.until_ms is not None:
+        flags |= _UNTIL
+        parts.append(_time(content.until_ms))
+    if content.court:
+        court = courts.get(content.court)
+        flags |= _COURT if court else _COURT_TEXT
+        parts.append(court or _text(content.court))
+    parts.append(struct.pack(f">B{len(content.names)}I", len(content.names), *content.names))
+    extra = _Extra(content.modes, content.lifts, content.cases, content.kind, content.tokens)
+    if extra != _NOTHING_EXTRA:
+        flags |= _EXTRA
+        parts.append(_encode(extra))
+    parts[0] = bytes((flags,))
+    return b"".join(parts)
+
+
+def _suffix(content: Content) -> bytes:
+    """The party number of an entry id that is its case number and a party number."""
+    head, slash, party = content.entry_id.rpartition("/")
+    if not slash or head != content.case or not head or not party.isascii():
+        return b""
+    if not party.isdecimal() or party[0] == "0" or len(party) > 2:  # noqa: PLR2004 -- one byte
+        return b""
+    return bytes((int(party),))
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return COUNT.pack(len(data)) + data
+
+
+def _time(ms: int) -> bytes:
+    """Whole minutes in four or five bytes, anything else in seven: zigzag LEB128."""
+    minutes, rest = divmod(ms, _MINUTE_MS)
+    value = ms << 1 | 1 if rest else minutes << 1
+    value = value << 1 if value >= 0 else (-value << 1) - 1
+    out = bytearray()
+    while value > 0x7F:  # noqa: PLR2004 -- LEB128: seven bits a byte
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+class _Reader:
+    """Walks over packed bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def take(self, size: int) -> bytes:
+        part = self.data[self.at : self.at + size]
+        self.at += size
+        return part
+
+    def text(self) -> str:
+        (size,) = COUNT.unpack(self.take(2))
+        return self.take(size).decode()
+
+    def time(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self.data[self.at]
+            self.at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:  # noqa: PLR2004 -- LEB128: the last byte's top bit is clear
+                break
+        value = -((value + 1) >> 1) if value & 1 else value >> 1
+        return value >> 1 if value & 1 else (value >> 1) * _MINUTE_MS
+
+    def names(self) -> tuple[NameToken, ...]:
+        (count,) = self.take(1)
+        return tuple(NameToken(n) for n in struct.unpack(f">{count}I", self.take(4 * count)))
+
+
+def unpack_content(data: bytes, courts: Mapping[bytes, str]) -> Content:
+    """The content of `pack_content`'s bytes.
+
+    Raises KeyError with the court's id where `courts` does not know it.
+    """
+    flags = data[0]
+    reader = _Reader(data)
+    reader.at = 1
+    case = ""
+    if flags & (_CASE | _CASE_TEXT):
+        packed = flags & _CASE
+        case = casenumber.unpack(reader.take(casenumber.SIZE)) if packed else reader.text()
+    entry_id = f"{case}/{reader.take(1)[0]}" if flags & _ID_FROM_CASE else reader.text()
+    from_ms = reader.time() if flags & _FROM else None
+    until_ms = reader.time() if flags & _UNTIL else None
+    court = ""
+    if flags & (_COURT | _COURT_TEXT):
+        court = courts[reader.take(4)] if flags & _COURT else reader.text()
+    names = reader.names()
+    extra = _decode_extra(data[reader.at :]) if flags & _EXTRA else _NOTHING_EXTRA
+    return Content(
+        entry_id=entry_id,
+        names=names,
+        from_ms=from_ms,
+        until_ms=until_ms,
+        case=case,
+        court=court,
+        modes=extra.modes,
+        lifts=extra.lifts,
+        cases=extra.cases,
+        kind=extra.kind,
+        tokens=extra.tokens,
+    )
+
+
+def pack_load(number: int) -> bytes:
+    """The provenance of a row of load `number` that states neither decision nor reason."""
+    return _LOAD.pack(b"L", number & 0xFFFF)
+
+
+def provenance_tail(provenance: Provenance, load: int = 0) -> bytes:
+    """All but the time of application, which the roster's clock adds; at most 248 bytes.
+
+    `load` stands for the actor where the edit comes from a file.
+    """
+    return _encode(
+        (
+            _SOURCES.index(provenance.source),
+            load or provenance.actor,
+            provenance.reason,
+            provenance.decided_at_ms,
+            provenance.received_at_ms,
+        )
+    )
+
+
+def pack_provenance(provenance: Provenance, load: int = 0) -> bytes:
+    """The provenance's bytes with its own time of application, as `apply` makes them."""
+    applied = (provenance.applied_at_ms or 0).to_bytes(REGISTER_BYTES)
+    return b"P" + applied + provenance_tail(provenance, load)
+
+
+def unpack_provenance(data: bytes, loads: Mapping[int, Provenance]) -> Provenance:
+    """The provenance of its bytes; a load's number is looked up in `loads`."""
+    if not data:
+        return Provenance()
+    if data[:1] == b"L":
+        return loads.get(_LOAD.unpack(data)[1], Provenance(source="load"))
+    source, actor, reason, decided, received = _decode_provenance(data[7:])
+    applied: int | None = int.from_bytes(data[1:7]) or None
+    if isinstance(actor, int):
+        load = loads.get(actor, Provenance())
+        actor, received, applied = load.actor, load.received_at_ms, load.applied_at_ms
+    return Provenance(_SOURCES[source], actor, reason, decided, received, applied)
+
+
+def pack_record(entries: Iterable[Packed]) -> bytes:
+    """One document's entries as Redis stores them; no two may share list and entry hash."""
+    ordered = sorted(entries)
+    heads, registers, contents, provenances = [COUNT.pack(len(ordered))], [], [], []
+    for packed in ordered:
+        present = packed.flags
+        for bit, register in enumerate(packed.registers):
+            if register:
+                present |= 1 << bit
+                registers.append(register.to_bytes(REGISTER_BYTES))
+        sizes = len(packed.content), len(packed.provenance)
+        heads.append(HEADER.pack(packed.list, present, packed.entry_hash, packed.digest, *sizes))
+        contents.append(packed.content)
+        provenances.append(packed.provenance)
+    return b"".join([*heads, *registers, *contents, *provenances])
+
+
+def split_record(data: bytes) -> list[Packed]:
+    """A record's entries, contents still packed."""
+    if not data:
+        return []
+    (count,) = COUNT.unpack_from(data)
+    heads = list(HEADER.iter_unpack(data[2 : 2 + count * HEADER.size]))
+    reader = _Reader(data)
+    reader.at = 2 + count * HEADER.size
+    registers = [_registers(reader, head[1]) for head in heads]
+    contents = [reader.take(head[4]) for head in heads]
+    provenances = [reader.take(head[5]) for head in heads]
+    return [
+        Packed(head[0], head[2], head[3], raised, content, provenance)
+        for head, raised, content, provenance in zip(
+            heads, registers, contents, provenances, strict=True
+        )
+    ]
+
+
+def _registers(reader: _Reader, present: int) -> tuple[int, int, int, int, int]:
+    values = [
+        int.from_bytes(reader.take(REGISTER_BYTES)) if present >> bit & 1 else 0 for bit in range(5)
+    ]
+    return values[0], values[1], values[2], values[3], values[4]
+
+
+class Dictionaries(NamedTuple):
+    """What contents and provenances refer to: courts by id, loads by number."""
+
+    courts: Mapping[bytes, str]
+    loads: Mapping[int, Provenance]
+
+
+def parse_record(data: bytes, dictionaries: Dictionaries) -> list[Entry]:
+    """A record's entries in full; KeyError with a court's id that is not known yet."""
+    return [
+        Entry(
+            list=packed.list,
+            entry_hash=packed.entry_hash,
+            registers=Registers(*packed.registers),
+            content=unpack_content(packed.content, dictionaries.courts),
+            digest=packed.digest,
+            provenance=unpack_provenance(packed.provenance, dictionaries.loads),
+        )
+        for packed in split_record(data)
+    ]

@@ -1,0 +1,172 @@
+"""What `roster.lua` answers, as types: outcomes, records, log entries, images."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from roster.entry import Op, Outcome, State
+from roster.position import Position, from_wire
+
+MARK_BYTES = 4
+HEADER_BYTES = 24
+
+
+class Applied(NamedTuple):
+    """What a change amounted to; `revision` is the entry's now, `change_revision` its own."""
+
+    outcome: Outcome
+    was: State
+    state: State
+    revision: int
+    position: Position
+    applied_at_ms: int
+    change_revision: int
+
+
+class Found(NamedTuple):
+    """A look-up's record (empty: none), and what says whether it may be believed.
+
+    `covered` are list codes; `reached` whether `at_least` is; `now_ms` is Redis' clock.
+    """
+
+    record: bytes
+    position: Position
+    covered: bytes
+    rewound: bool
+    reached: bool
+    now_ms: int
+
+
+class LogEntry(NamedTuple):
+    """A change as the log holds it; `place` is bucket number and field of its token."""
+
+    position: Position
+    op: Op
+    list: int
+    was: State
+    state: State
+    place: bytes
+    revision: int
+    applied_at_ms: int
+    content: bytes
+    provenance: bytes
+
+    @property
+    def token(self) -> bytes:
+        """The token's sixteen bytes."""
+        return bytes((0, self.position.partition)) + self.place
+
+
+class Tail(NamedTuple):
+    """A partition as a poll sees it; `continues` is False where the follower must start again.
+
+    `image` is the position that the image includes and the seq of the newest reset that it
+    covers, or None where there is no image.
+    """
+
+    position: Position
+    covered: bytes
+    rewound: bool
+    acknowledged: Position | None
+    image: ImageHeader | None
+    now_ms: int
+    continues: bool
+    entries: list[LogEntry]
+
+
+class ImageHeader(NamedTuple):
+    """What an image's bits include, and the newest reset that they cover."""
+
+    position: Position
+    covers: tuple[int, int]
+
+
+class Image(NamedTuple):
+    """A partition's filter in pybloom-live's format, with its header."""
+
+    header: ImageHeader
+    bits: bytes
+
+
+def parse_log_entry(position: Position, data: bytes) -> LogEntry:
+    """The entry of a log's bytes behind its mark."""
+    size = int.from_bytes(data[30:32])
+    return LogEntry(
+        position,
+        Op(data[0]),
+        data[1],
+        State(data[2]),
+        State(data[3]),
+        data[4:18],
+        int.from_bytes(data[18:24]),
+        int.from_bytes(data[24:30]),
+        data[32 : 32 + size],
+        data[32 + size :],
+    )
+
+
+def header(partition: int, data: bytes) -> ImageHeader | None:
+    if not data:
+        return None
+    covers = int.from_bytes(data[14:18]), int.from_bytes(data[18:24])
+    return ImageHeader(from_wire(partition, data), covers)
+
+
+def applied(partition: int, reply: list[Any]) -> Applied:
+    outcome, was, state, revision, position, applied_at_ms, change_revision = reply
+    return Applied(
+        Outcome(outcome),
+        State(was),
+        State(state),
+        revision,
+        from_wire(partition, position),
+        applied_at_ms,
+        change_revision,
+    )
+
+
+def found(partition: int, reply: list[Any]) -> Found:
+    position, covered, rewound, reached, now_ms, record = reply
+    return Found(
+        record or b"",
+        from_wire(partition, position),
+        covered,
+        rewound == b"1",
+        bool(reached),
+        now_ms,
+    )
+
+
+def tail(partition: int, reply: list[Any]) -> Tail:
+    position, covered, rewound, ack, image, now_ms, status, *entries = reply
+    here = from_wire(partition, position)
+    return Tail(
+        here,
+        covered,
+        rewound == b"1",
+        from_wire(partition, ack) if ack else None,
+        header(partition, image),
+        now_ms,
+        status == 0,
+        [_log_entry(partition, here.history, data) for data in entries],
+    )
+
+
+def _log_entry(partition: int, history: int, data: bytes) -> LogEntry:
+    position = Position(partition, history, int.from_bytes(data[:6]), data[6:10])
+    return parse_log_entry(position, data[10:])
+
+
+def image(partition: int, data: bytes | None) -> Image | None:
+    known = header(partition, data or b"")
+    return Image(known, data[HEADER_BYTES:]) if known and data else None
+
+
+def events(partition: int, data: bytes) -> list[LogEntry]:
+    nowhere = Position(partition, 0, 0, bytes(MARK_BYTES))
+    events, at = [], 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 2])
+        events.append(parse_log_entry(nowhere, data[at + 2 : at + 2 + size]))
+        at += 2 + size
+    return events

@@ -1,0 +1,851 @@
+#!lua name=clearway_1
+-- The roster's atomic reads and writes; DESIGN.md 3 and 4 give the reasons.
+--
+-- A record is `u16 n`, n headers of 19 bytes (list u8, registers present u8, entry hash 6,
+-- digest 8, content size u16, provenance size u8), registers of 6 bytes, contents,
+-- provenances: roster/record.py. Nothing here orders strings with `<` (that is strcoll in
+-- the server's locale). Numbers stay below 2^53.
+
+local UNKNOWN, ACTIVE, SUSPENDED, REMOVED, ABSENT = 0, 1, 2, 3, 4
+local PUT, REMOVE, SUSPEND, RESUME, DROP, RESET = 1, 2, 3, 4, 5, 6
+local APPLIED, DUPLICATE, SUPERSEDED, UNSEEN = 1, 2, 3, 4
+local RESTRICTING_BELOW = 200
+local HEADER = 19
+local NO_MARK = '\0\0\0\0'
+local NO_DIGEST = '\0\0\0\0\0\0\0\0'
+local NO_PLACE = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+
+-- The standard library is there only while a function runs, not while this file loads.
+local max, min, floor, spread, pack, unpack, sub, byte, char, bxor
+local function bind()
+  if max then return end
+  max, min, floor, spread = math.max, math.min, math.floor, _G.unpack
+  pack, unpack = struct.pack, struct.unpack
+  sub, byte, char = string.sub, string.byte, string.char
+  bxor = bit.bxor
+end
+
+-- Bytes -----------------------------------------------------------------------------
+
+local function u48(n)
+  local high = floor(n / 4294967296)
+  return pack('>I2I4', high, n - high * 4294967296)
+end
+
+local function from_u48(s, at)
+  local high, low = unpack('>I2I4', s, at)
+  return high * 4294967296 + low
+end
+
+local function greater(a, b)
+  local shorter = min(#a, #b)
+  for i = 1, shorter do
+    local x, y = byte(a, i), byte(b, i)
+    if x ~= y then return x > y end
+  end
+  return #a > #b
+end
+
+local function xor(a, b)
+  local a1, a2 = unpack('>I4I4', a)
+  local b1, b2 = unpack('>I4I4', b)
+  return pack('>I4I4', bxor(a1, b1) % 4294967296, bxor(a2, b2) % 4294967296)
+end
+
+local REGISTERS = {'L', 'R', 'S', 'U', 'A'}
+
+local function blank(list, hash)
+  return {list = list, hash = hash, digest = NO_DIGEST, content = '', prov = '',
+          L = 0, R = 0, S = 0, U = 0, A = 0}
+end
+
+local function parse(record)
+  local entries = {}
+  if not record then return entries end
+  local n = unpack('>I2', record)
+  local at = 3
+  local sizes = {}
+  for i = 1, n do
+    local list, present = byte(record, at, at + 1)
+    local e = {list = list, hash = sub(record, at + 2, at + 7),
+               digest = sub(record, at + 8, at + 15), present = present % 32,
+               norev = present >= 32,
+               L = 0, R = 0, S = 0, U = 0, A = 0}
+    sizes[i] = {unpack('>I2B', record, at + 16)}
+    entries[i] = e
+    at = at + HEADER
+  end
+  for i = 1, n do
+    local e, present = entries[i], entries[i].present
+    for k = 1, 5 do
+      if present % 2 == 1 then
+        e[REGISTERS[k]] = from_u48(record, at)
+        at = at + 6
+      end
+      present = floor(present / 2)
+    end
+  end
+  for i = 1, n do
+    entries[i].content = sub(record, at, at + sizes[i][1] - 1)
+    at = at + sizes[i][1]
+  end
+  for i = 1, n do
+    entries[i].prov = sub(record, at, at + sizes[i][2] - 1)
+    at = at + sizes[i][2]
+  end
+  return entries
+end
+
+local function serialize(entries)
+  local n = #entries
+  local out = {pack('>I2', n)}
+  local registers, contents, provs = {}, {}, {}
+  for i = 1, n do
+    local e = entries[i]
+    local present, weight = 0, 1
+    for k = 1, 5 do
+      local value = e[REGISTERS[k]]
+      if value > 0 then
+        present = present + weight
+        registers[#registers + 1] = u48(value)
+      end
+      weight = weight * 2
+    end
+    out[#out + 1] = char(e.list, present) .. e.hash .. e.digest
+      .. pack('>I2B', #e.content, #e.prov)
+    contents[i], provs[i] = e.content, e.prov
+  end
+  return table.concat(out) .. table.concat(registers) .. table.concat(contents)
+    .. table.concat(provs)
+end
+
+-- The merge law (roster/law.py says the same in Python) ------------------------------
+
+local function state(e)
+  if e.R > 0 and e.R >= e.L then return REMOVED end
+  if e.L == 0 then return UNKNOWN end
+  if e.A >= e.L then return ABSENT end
+  if e.S > e.R and e.S >= e.U then return SUSPENDED end
+  return ACTIVE
+end
+
+local function live(s) return s == ACTIVE or s == SUSPENDED end
+
+local function revision(e) return max(e.L, e.R, e.S, e.U, e.A) end
+
+local function take(e, inc, listed_at)
+  e.L, e.digest, e.content = listed_at, inc.digest, inc.content
+  if state(e) ~= REMOVED then e.prov = inc.prov end
+end
+
+-- Raise listed_at with its content; true where the entry changed.
+local function list(e, inc, listed_at, floor_ms)
+  if listed_at < e.L then return false end
+  if listed_at == e.L then
+    if e.content == inc.content or not greater(inc.content, e.content) then return false end
+  elseif e.L == 0 and listed_at <= floor_ms then
+    e.A = max(e.A, floor_ms)
+  end
+  take(e, inc, listed_at)
+  return true
+end
+
+local function put(e, inc, floor_ms)
+  if inc.revision == e.L and e.content == inc.content then return DUPLICATE end
+  if not list(e, inc, inc.revision, floor_ms) then return SUPERSEDED end
+  return live(state(e)) and APPLIED or SUPERSEDED
+end
+
+local function raise(e, inc, register)
+  if inc.revision <= e[register] then
+    return inc.revision == e[register] and DUPLICATE or SUPERSEDED
+  end
+  e[register] = inc.revision
+  if e.content == '' then e.content = inc.content end
+  if e.L == 0 then e.prov = inc.prov return UNSEEN end
+  local now = state(e)
+  local wanted = register == 'R' and REMOVED or register == 'S' and SUSPENDED or ACTIVE
+  if now ~= wanted then return SUPERSEDED end
+  e.prov = inc.prov
+  return APPLIED
+end
+
+local RAISES = {[REMOVE] = 'R', [SUSPEND] = 'S', [RESUME] = 'U'}
+
+-- A row of a file. `as_of` is the file's; a row without a revision counts as edited then
+-- where it differs, and never ends `removed` or `suspended`.
+local function merge_row(e, inc, as_of, snapshot, floor_ms)
+  local before = state(e)
+  local changed = false
+  if not inc.norev then
+    if inc.L > 0 then changed = list(e, inc, inc.L, snapshot and 0 or floor_ms) end
+    for k = 2, 4 do
+      local name = REGISTERS[k]
+      if inc[name] > e[name] then
+        e[name] = inc[name]
+        changed = true
+      end
+    end
+    if changed and e.content == '' then e.content, e.prov = inc.content, inc.prov end
+  elseif before == REMOVED then
+    return false
+  elseif inc.R > 0 then
+    if as_of > e.R then e.R, e.prov, changed = as_of, inc.prov, true end
+    if e.content == '' then e.content = inc.content end
+  else
+    if e.L == 0 or e.content ~= inc.content then
+      changed = list(e, inc, as_of, snapshot and 0 or floor_ms)
+    end
+    if inc.S > 0 and before ~= SUSPENDED and as_of > e.S then e.S, changed = as_of, true end
+  end
+  if snapshot and e.A > 0 and e.A <= as_of and inc.L > 0 then
+    e.A = 0
+    changed = true
+  end
+  return changed
+end
+
+-- A snapshot as of `as_of` lacks this entry; true where that changes it.
+local function lack(e, as_of)
+  if e.L > as_of or (e.L == 0 and max(e.R, e.S, e.U) > as_of) then return false end
+  if e.A > 0 and e.A >= e.L then return false end
+  e.A = as_of
+  return true
+end
+
+local function expired(e, as_of, tombstone_ms)
+  local s = state(e)
+  return e.A > 0 and s ~= ACTIVE and s ~= SUSPENDED
+    and as_of - max(e.A, e.R, e.S, e.U) >= tombstone_ms
+end
+
+-- Records, counts and the digest ------------------------------------------------------
+
+local function find(entries, list_code, hash)
+  for i = 1, #entries do
+    if entries[i].list == list_code and entries[i].hash == hash then return entries[i] end
+  end
+end
+
+local function insert(entries, e)
+  local at, key = #entries + 1, from_u48(e.hash, 1)
+  for i = 1, #entries do
+    local other = entries[i]
+    if other.list > e.list or (other.list == e.list and from_u48(other.hash, 1) > key) then
+      at = i
+      break
+    end
+  end
+  table.insert(entries, at, e)
+end
+
+local function add(delta, name, by) delta[name] = (delta[name] or 0) + by end
+
+-- Count a record's entries into `delta`, times `sign`: once before a change, once after.
+local function tally(delta, entries, sign)
+  local lists, restricted = {}, false
+  for i = 1, #entries do
+    local e = entries[i]
+    local s = state(e)
+    if s ~= UNKNOWN then add(delta, 'n:' .. e.list .. ':' .. s, sign) end
+    if e.L > 0 then add(delta, 'ever', sign) end
+    if live(s) then
+      lists[e.list] = true
+      restricted = restricted or e.list < RESTRICTING_BELOW
+      delta.digests[e.list] = xor(delta.digests[e.list] or NO_DIGEST, e.digest)
+    end
+  end
+  for code in pairs(lists) do add(delta, 'p:' .. code, sign) end
+  if restricted then add(delta, 'people', sign) end
+end
+
+local function flush(meta, delta)
+  for code, digest in pairs(delta.digests) do
+    if digest ~= NO_DIGEST then
+      local name = 'd:' .. code
+      redis.call('HSET', meta, name, xor(redis.call('HGET', meta, name) or NO_DIGEST, digest))
+    end
+  end
+  delta.digests = nil
+  for name, by in pairs(delta) do
+    if by ~= 0 then redis.call('HINCRBY', meta, name, by) end
+  end
+end
+
+-- The partition's state and its log ---------------------------------------------------
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + floor(t[2] / 1000), tonumber(t[1])
+end
+
+local function open(meta, check)
+  local m = redis.call('HMGET', meta, 'check', 'history', 'seq', 'mark', 'covered', 'rewound',
+                       'image')
+  local p = {check = m[1], history = tonumber(m[2] or 0), seq = tonumber(m[3] or 0),
+             mark = m[4] or NO_MARK, covered = m[5] or '', rewound = m[6] or '0',
+             image = m[7] or ''}
+  if p.check and p.check ~= check then
+    return nil, redis.error_reply('WRONGKEY the roster was loaded with another ID key')
+  end
+  return p
+end
+
+local function found(meta, p, check, now_s)
+  if p.check then return end
+  p.history = max(p.history + 1, now_s)
+  redis.call('HSET', meta, 'check', check, 'history', p.history, 'seq', 0, 'mark', NO_MARK)
+end
+
+local function id(p, seq) return string.format('%d-%d', p.history, seq) end
+
+-- Marks follow from the caller's random one; they need to differ, not to be secret.
+local function next_mark(p, seed)
+  local a = unpack('>I4', seed)
+  return pack('>I4', bxor(a, (p.seq * 2654435761) % 4294967296) % 4294967296)
+end
+
+local function append(log, p, seed, entry)
+  p.seq = p.seq + 1
+  p.mark = next_mark(p, seed)
+  redis.call('XADD', log, id(p, p.seq), 'e', p.mark .. entry)
+end
+
+local function log_entry(op, e, was, bucket_field, at_ms, rev, content, prov)
+  return char(op, e.list, was, state(e)) .. bucket_field .. u48(rev) .. u48(at_ms)
+    .. pack('>I2', #content) .. content .. prov
+end
+
+-- Append an event to a person's own history, dropping what is older than `keep_ms`.
+local function remember(key, field, event, at_ms, keep_ms)
+  local old = redis.call('HGET', key, field) or ''
+  local from = 1
+  while from <= #old do
+    local size = unpack('>I2', old, from)
+    if from_u48(old, from + 2 + 24) >= at_ms - keep_ms and #old - from < 60000 then break end
+    from = from + 2 + size
+  end
+  redis.call('HSET', key, field, sub(old, from) .. pack('>I2', #event) .. event)
+end
+
+local function mark_at(log, p, seq)
+  if seq == 0 then return NO_MARK end
+  if seq == p.seq then return p.mark end
+  local e = redis.call('XRANGE', log, id(p, seq), id(p, seq))[1]
+  return e and sub(e[2][2], 1, 4)
+end
+
+-- Where a position (history u32, seq u48, mark 4) stands: 'past', 'here' (and reached),
+-- 'ahead' (not reached), 'other' (the mark differs), 'trimmed'.
+local function reached(log, p, position)
+  local history, seq, mark = unpack('>I4', position), from_u48(position, 5), sub(position, 11, 14)
+  if history < p.history then return 'past' end
+  if history > p.history or seq > p.seq then return 'ahead' end
+  local known = mark_at(log, p, seq)
+  if not known then return 'trimmed' end
+  return known == mark and 'here' or 'other'
+end
+
+local function behind(log, p, position)
+  if position == '' then return false end
+  local where = reached(log, p, position)
+  return where == 'ahead' or where == 'other'
+end
+
+local function note_rewound(meta, log, p, high_water)
+  if p.rewound == '0' and p.check and behind(log, p, high_water) then
+    redis.call('HSET', meta, 'rewound', 1)
+    p.rewound = '1'
+  end
+end
+
+local function position(p) return pack('>I4', p.history) .. u48(p.seq) .. p.mark end
+
+local function acknowledge(meta, ack)
+  if ack == '' then return end
+  local known = redis.call('HGET', meta, 'ack') or ''
+  if known == '' or unpack('>I4', ack) > unpack('>I4', known)
+    or (unpack('>I4', ack) == unpack('>I4', known) and from_u48(ack, 5) > from_u48(known, 5))
+  then
+    redis.call('HSET', meta, 'ack', ack)
+  end
+end
+
+-- How far back full files speak in this bucket: the floor, or a merge that has passed it.
+local function floor_of(meta, list_code, bucket_number)
+  local m = redis.call('HMGET', meta, 'f:' .. list_code, 'b:' .. list_code, 'm:' .. list_code)
+  local lowest = tonumber(m[1] or 0)
+  if m[2] and tonumber(m[3] or 0) > bucket_number then
+    lowest = max(lowest, tonumber(string.match(m[2], '^%d+')))
+  end
+  return lowest
+end
+
+-- apply: merge one change into its record, and tell every process.
+--
+--   KEYS[1]  bucket   hash    records, by field
+--   KEYS[2]  meta     hash    the partition's state
+--   KEYS[3]  log      stream  changes
+--   KEYS[4]  history  hash    what happened to each person of the bucket
+--   ARGV[1]  check    8       of the ID key
+--   ARGV[2]  bucket number u16 and field 12
+--   ARGV[3]  list and ARGV[4] op: numbers;  ARGV[5] revision in ms, 0: now or stored + 1
+--   ARGV[6]  entry hash 6;  ARGV[7] digest 8;  ARGV[8] content;  ARGV[9] provenance's tail
+--   ARGV[10] mark seed 4;   ARGV[11] an acknowledged position or '';  ARGV[12] keep_ms
+--   returns  {outcome, was, state, revision, position 14, applied_ms, change's revision}
+--            every outcome writes something, so that WAIT has an offset to wait for
+local function apply(keys, args)
+  local bucket, meta, log, history = keys[1], keys[2], keys[3], keys[4]
+  local check, place = args[1], args[2]
+  local list_code, op, field = tonumber(args[3]), tonumber(args[4]), sub(place, 3)
+  local p, wrong = open(meta, check)
+  if wrong then return wrong end
+  local at_ms, now_s = now_ms()
+  found(meta, p, check, now_s)
+  local entries = parse(redis.call('HGET', bucket, field))
+  local e = find(entries, list_code, args[6])
+  local delta = {digests = {}}
+  tally(delta, entries, -1)
+  if not e then
+    e = blank(list_code, args[6])
+    insert(entries, e)
+  end
+  local inc = {revision = tonumber(args[5]), digest = args[7], content = args[8],
+               prov = 'P' .. u48(at_ms) .. args[9]}
+  if inc.revision == 0 then inc.revision = max(at_ms, revision(e) + 1) end
+  local was, outcome = state(e), nil
+  if op == PUT then
+    outcome = put(e, inc, floor_of(meta, list_code, unpack('>I2', place)))
+  else
+    outcome = raise(e, inc, RAISES[op])
+  end
+  if outcome ~= DUPLICATE then redis.call('HSET', bucket, field, serialize(entries)) end
+  tally(delta, entries, 1)
+  flush(meta, delta)
+  if outcome == APPLIED or outcome == UNSEEN
+    or (outcome == DUPLICATE and (op == PUT or op == RESUME))
+  then
+    local entry = log_entry(op, e, was, place, at_ms, inc.revision, inc.content, inc.prov)
+    append(log, p, args[10], entry)
+    redis.call('HSET', meta, 'seq', p.seq, 'mark', p.mark, 't:' .. list_code .. ':' .. op, at_ms)
+    if outcome ~= DUPLICATE then
+      remember(history, field, entry, at_ms, tonumber(args[12]))
+    end
+  end
+  acknowledge(meta, args[11])
+  redis.call('HINCRBY', meta, 'writes', 1)
+  return {outcome, was, state(e), revision(e), position(p), at_ms, inc.revision}
+end
+
+-- begin: announce a snapshot; older ones are refused from here on.
+--
+--   KEYS[1]  meta
+--   ARGV[1]  check;  ARGV[2] list codes, one byte each;  ARGV[3] as_of ms;  ARGV[4] nonce
+--   returns  {position 14, covered, entries known}
+local function begin(keys, args)
+  local meta = keys[1]
+  local p, wrong = open(meta, args[1])
+  if wrong then return wrong end
+  local _, now_s = now_ms()
+  for i = 1, #args[2] do
+    local begun = redis.call('HGET', meta, 'b:' .. byte(args[2], i))
+    if begun and tonumber(string.match(begun, '^%d+')) > tonumber(args[3]) then
+      return redis.error_reply('OLDER a newer snapshot of this list has begun')
+    end
+  end
+  found(meta, p, args[1], now_s)
+  for i = 1, #args[2] do
+    local code = byte(args[2], i)
+    redis.call('HSET', meta, 'b:' .. code, args[3] .. ':' .. args[4], 'm:' .. code, 0)
+  end
+  return {position(p), p.covered, tonumber(redis.call('HGET', meta, 'ever') or 0)}
+end
+
+local function still_mine(meta, lists, stamp)
+  for i = 1, #lists do
+    if redis.call('HGET', meta, 'b:' .. byte(lists, i)) ~= stamp then return false end
+  end
+  return true
+end
+
+local function codes(text)
+  local set = {}
+  for i = 1, #text do set[byte(text, i)] = true end
+  return set
+end
+
+local OPS = {[ACTIVE] = PUT, [SUSPENDED] = SUSPEND, [REMOVED] = REMOVE, [ABSENT] = DROP}
+
+-- Log and remember one merged entry, unless its list's first load ends with a reset.
+local function tell(job, e, was, place)
+  if not (job.partial or job.covered[e.list]) then return end
+  local entry = log_entry(OPS[state(e)] or REMOVE, e, was, place, job.at_ms, revision(e),
+                          e.content, e.prov)
+  append(job.log, job.p, job.seed, entry)
+  remember(job.history, sub(place, 3), entry, job.at_ms, job.keep_ms)
+end
+
+-- Merge one record's rows (nil: the file has none of this person) into its entries.
+local function merge_record(job, old, rows, norev, place)
+  local entries = parse(old)
+  local changed, seen = false, {}
+  tally(job.delta, entries, -1)
+  for i = 1, #rows do
+    local inc = rows[i]
+    inc.norev = inc.norev or norev
+    local e = find(entries, inc.list, inc.hash)
+    if not e then
+      e = blank(inc.list, inc.hash)
+      insert(entries, e)
+    end
+    seen[e] = true
+    local was = state(e)
+    if merge_row(e, inc, job.as_of, job.snapshot[e.list], job.floors[e.list] or 0) then
+      changed = true
+      local s = state(e)
+      local kind = was == UNKNOWN and 1 or (live(was) and not live(s)) and 3 or 2
+      job.counts[kind] = job.counts[kind] + 1
+      tell(job, e, was, place)
+    else
+      local kind = state(e) == REMOVED and inc.R == 0 and 5 or 4
+      job.counts[kind] = job.counts[kind] + 1
+    end
+  end
+  local kept = {}
+  for i = 1, #entries do
+    local e = entries[i]
+    local was = state(e)
+    if job.snapshot[e.list] and not seen[e] and lack(e, job.as_of) then
+      changed = true
+      if live(was) then
+        job.counts[3] = job.counts[3] + 1
+        tell(job, e, was, place)
+      end
+    end
+    if job.snapshot[e.list] and not seen[e] and expired(e, job.as_of, job.tombstone_ms) then
+      changed = true
+    else
+      kept[#kept + 1] = e
+    end
+  end
+  tally(job.delta, kept, 1)
+  if not changed then return nil end
+  return #kept > 0 and serialize(kept) or ''
+end
+
+local PLAIN_NO_REVISION, PLAIN = 255, 254
+
+-- Whether the stored record says what the rows say: one comparison of bytes.
+local function same(old, rec, kind)
+  local n = unpack('>I2', rec)
+  local size = 2 + HEADER * n
+  if kind == PLAIN then
+    size = size + 6 * n
+  elseif kind ~= PLAIN_NO_REVISION then
+    return false
+  end
+  if sub(old, 1, size) ~= sub(rec, 1, size) then return false end
+  return true, n
+end
+
+-- merge_buckets: bring a file's rows into some buckets of one partition.
+--
+--   KEYS[1]  meta;  KEYS[2] log;  then bucket and history of each bucket
+--   ARGV[1]  check;  ARGV[2] lists of the snapshot, one byte each, '' for a partial file
+--   ARGV[3]  as_of ms;  ARGV[4] nonce;  ARGV[5] tombstone ms;  ARGV[6] keep ms
+--   ARGV[7]  mark seed;  ARGV[8] number of the bucket after the last
+--   then for each bucket: number, tally (JSON of counts and digests), rows: per record
+--            field 12, kind u8 (255: no row has a revision and all are plainly listed,
+--            254: all have one and are plainly listed, 0: any; there a row without a revision
+--            has 32 added to its header's registers), size u32, record
+--   returns  {added, changed, ended, unchanged, superseded, records written, bytes}
+local function merge_buckets(keys, args)
+  local meta, log = keys[1], keys[2]
+  local p, wrong = open(meta, args[1])
+  if wrong then return wrong end
+  local lists = args[2]
+  if not still_mine(meta, lists, args[3] .. ':' .. args[4]) then
+    return redis.error_reply('OLDER another load of this list has begun')
+  end
+  local at_ms, now_s = now_ms()
+  found(meta, p, args[1], now_s)
+  local job = {log = log, p = p, seed = args[7], at_ms = at_ms, as_of = tonumber(args[3]),
+               tombstone_ms = tonumber(args[5]), keep_ms = tonumber(args[6]),
+               snapshot = codes(lists), partial = #lists == 0, covered = codes(p.covered),
+               floors = {}, delta = {digests = {}}, counts = {0, 0, 0, 0, 0, 0, 0}}
+  local first_seq = p.seq
+  local arg = 9
+  for k = 3, #keys, 2 do
+    local bucket = keys[k]
+    job.history = keys[k + 1]
+    local number, counted, blob = tonumber(args[arg]), args[arg + 1], args[arg + 2]
+    arg = arg + 3
+    local stored = redis.call('HGETALL', bucket)
+    if job.partial or #stored > 0 then
+      for i = 1, 255 do job.floors[i] = nil end
+      setmetatable(job.floors, {__index = function(t, code)
+        local value = floor_of(meta, code, number)
+        rawset(t, code, value)
+        return value
+      end})
+    end
+    local writes = {}
+    local at = 1
+    if #stored == 0 and not job.partial and counted ~= '' then
+      while at <= #blob do
+        local size = unpack('>I4', blob, at + 13)
+        writes[#writes + 1] = sub(blob, at, at + 11)
+        local rec = sub(blob, at + 17, at + 16 + size)
+        writes[#writes + 1] = byte(blob, at + 12) == 0 and serialize(parse(rec)) or rec
+        job.counts[6] = job.counts[6] + 1
+        job.counts[7] = job.counts[7] + size
+        at = at + 17 + size
+      end
+      local known = cjson.decode(counted)
+      job.counts[1] = job.counts[1] + known.entries
+      for name, by in pairs(known.counts) do add(job.delta, name, by) end
+      for code, hex in pairs(known.digests) do
+        code = tonumber(code)
+        local digest = pack('>I4I4', tonumber(sub(hex, 1, 8), 16), tonumber(sub(hex, 9, 16), 16))
+        job.delta.digests[code] = xor(job.delta.digests[code] or NO_DIGEST, digest)
+      end
+    else
+      local olds = {}
+      for i = 1, #stored, 2 do olds[stored[i]] = stored[i + 1] end
+      local prefix = pack('>I2', number)
+      local function write(field, record)
+        if record == nil then return end
+        if record == '' then
+          redis.call('HDEL', bucket, field)
+        else
+          writes[#writes + 1] = field
+          writes[#writes + 1] = record
+          job.counts[7] = job.counts[7] + #record
+        end
+        job.counts[6] = job.counts[6] + 1
+      end
+      while at <= #blob do
+        local field, kind = sub(blob, at, at + 11), byte(blob, at + 12)
+        local size = unpack('>I4', blob, at + 13)
+        local rec = sub(blob, at + 17, at + 16 + size)
+        at = at + 17 + size
+        local old = olds[field]
+        olds[field] = nil
+        local equal, n = false, 0
+        if old then equal, n = same(old, rec, kind) end
+        if equal then
+          job.counts[4] = job.counts[4] + n
+        else
+          write(field, merge_record(job, old, parse(rec), kind == PLAIN_NO_REVISION,
+                                    prefix .. field))
+        end
+      end
+      if not job.partial then
+        for field, old in pairs(olds) do
+          write(field, merge_record(job, old, {}, false, prefix .. field))
+        end
+      end
+    end
+    for i = 1, #writes, 200 do
+      redis.call('HSET', bucket, spread(writes, i, min(i + 199, #writes)))
+    end
+  end
+  flush(meta, job.delta)
+  if p.seq ~= first_seq then redis.call('HSET', meta, 'seq', p.seq, 'mark', p.mark) end
+  for i = 1, #lists do redis.call('HSET', meta, 'm:' .. byte(lists, i), args[8]) end
+  redis.call('HINCRBY', meta, 'writes', 1)
+  return job.counts
+end
+
+local function header_of(image) return sub(image, 1, 24) end
+
+-- finish: a partition has its snapshot: floor, coverage, and for a first load the image
+-- and a reset, after which no process is fresh until it holds an image that covers it.
+--
+--   KEYS[1]  meta;  KEYS[2] log;  KEYS[3] image
+--   ARGV[1]  check;  ARGV[2] lists;  ARGV[3] as_of;  ARGV[4] nonce;  ARGV[5] mark seed
+--   ARGV[6]  position 14 that the bits include;  ARGV[7] the filter's bytes
+--   returns  {position 14}
+local function finish(keys, args)
+  local meta, log, image = keys[1], keys[2], keys[3]
+  local p, wrong = open(meta, args[1])
+  if wrong then return wrong end
+  local lists = args[2]
+  if not still_mine(meta, lists, args[3] .. ':' .. args[4]) then
+    return redis.error_reply('OLDER another load of this list has begun')
+  end
+  local at_ms, now_s = now_ms()
+  local from = args[6]
+  if p.rewound == '1' then
+    p.history, p.seq, p.mark, p.rewound = max(p.history + 1, now_s), 0, NO_MARK, '0'
+    redis.call('DEL', log)
+    redis.call('HSET', meta, 'history', p.history, 'rewound', 0)
+    from = position(p)
+  end
+  local covered = codes(p.covered)
+  for i = 1, #lists do
+    local code = byte(lists, i)
+    if not covered[code] then
+      p.covered = p.covered .. char(code)
+      append(log, p, args[5], char(RESET, code, 0, 0) .. NO_PLACE
+             .. u48(tonumber(args[3])) .. u48(at_ms) .. '\0\0')
+    end
+    redis.call('HSET', meta, 'f:' .. code, args[3])
+    redis.call('HDEL', meta, 'm:' .. code)
+  end
+  local covers = pack('>I4', p.history) .. u48(p.seq)
+  redis.call('SET', image, from .. covers .. args[7])
+  redis.call('HSET', meta, 'covered', p.covered, 'seq', p.seq, 'mark', p.mark,
+             'image', from .. covers)
+  redis.call('HINCRBY', meta, 'writes', 1)
+  return {position(p)}
+end
+
+-- set_image: renew a partition's image where this one is newer and the log holds its mark.
+--
+--   KEYS[1]  meta;  KEYS[2] log;  KEYS[3] image
+--   ARGV[1]  check;  ARGV[2] position 14 that the bits include;  ARGV[3] the filter's bytes
+--   ARGV[4]  trim the log up to this seq, at most the image's
+--   returns  {1 where it was taken}
+local function set_image(keys, args)
+  local meta, log, image = keys[1], keys[2], keys[3]
+  local p, wrong = open(meta, args[1])
+  if wrong then return wrong end
+  local from = args[2]
+  if p.rewound == '1' or reached(log, p, from) ~= 'here' then return {0} end
+  local old = p.image
+  if old ~= '' and unpack('>I4', old) == p.history and from_u48(old, 5) > from_u48(from, 5) then
+    return {0}
+  end
+  local covers = sub(from, 1, 10)
+  redis.call('SET', image, from .. covers .. args[3])
+  redis.call('HSET', meta, 'image', from .. covers)
+  local trim = min(tonumber(args[4]), from_u48(from, 5))
+  if trim > 0 then redis.call('XTRIM', log, 'MINID', id(p, trim)) end
+  return {1}
+end
+
+-- lookup: records, and everything that says whether they may be believed.
+--
+--   KEYS[1]  meta;  KEYS[2] log;  then one bucket for each record
+--   ARGV[1]  check;  ARGV[2] the process' high-water mark, 14 or ''
+--   ARGV[3]  at_least, 14 or '';  then one field for each record
+--   returns  {position 14, covered, rewound, 1 where at_least is reached, now_ms, record...}
+local function lookup(keys, args)
+  local meta, log = keys[1], keys[2]
+  local p, wrong = open(meta, args[1])
+  if wrong then return wrong end
+  note_rewound(meta, log, p, args[2])
+  local known = behind(log, p, args[3]) and 0 or 1
+  local out = {position(p), p.covered, p.rewound, known, (now_ms())}
+  if not p.check then out[2] = '' end
+  for i = 3, #keys do
+    out[#out + 1] = redis.call('HGET', keys[i], args[i + 1])
+  end
+  return out
+end
+
+-- tail: what a poll reads: the log after a position, and the partition's state.
+--
+--   KEYS[1]  meta;  KEYS[2] log
+--   ARGV[1]  check;  ARGV[2] the position applied so far, 14 or '';  ARGV[3] high-water mark
+--   ARGV[4]  at most so many entries
+--   returns  {position 14, covered, rewound, ack, image header 24, now_ms, status, entry...}
+--            status 0: goes on; 1: another history, a gap or another mark, start again.
+--            an entry is its seq in 6 bytes and its bytes
+local function tail(keys, args)
+  local meta, log = keys[1], keys[2]
+  local p, wrong = open(meta, args[1])
+  if wrong then return wrong end
+  note_rewound(meta, log, p, args[3])
+  local ack = redis.call('HGET', meta, 'ack') or ''
+  local out = {position(p), p.covered, p.rewound, ack, p.image, (now_ms()), 0}
+  if args[2] == '' then return out end
+  local where = reached(log, p, args[2])
+  local seq = from_u48(args[2], 5)
+  if where ~= 'here' then
+    out[7] = 1
+    return out
+  end
+  if seq == p.seq then return out end
+  local entries = redis.call('XRANGE', log, id(p, seq + 1), '+', 'COUNT', args[4])
+  for i = 1, #entries do
+    local number = tonumber(string.match(entries[i][1], '-(%d+)$'))
+    if number ~= seq + i then
+      out[7] = 1
+      return out
+    end
+    out[#out + 1] = u48(number) .. entries[i][2][2]
+  end
+  if #entries == 0 then out[7] = 1 end
+  return out
+end
+
+-- fields: the fields of everybody who belongs in the filter, joined.
+--
+--   KEYS     buckets of one partition
+--   returns  one string of 12 bytes a person
+local function fields(keys)
+  local out = {}
+  for k = 1, #keys do
+    local stored = redis.call('HGETALL', keys[k])
+    for i = 1, #stored, 2 do
+      local record = stored[i + 1]
+      local n = unpack('>I2', record)
+      local at, registers = 3, 3 + HEADER * n
+      local is_live = false
+      for _ = 1, n do
+        local present = byte(record, at + 1)
+        if present == 1 then is_live = true break end
+        local e = {L = 0, R = 0, S = 0, U = 0, A = 0}
+        for r = 1, 5 do
+          if present % 2 == 1 then
+            e[REGISTERS[r]] = from_u48(record, registers)
+            registers = registers + 6
+          end
+          present = floor(present / 2)
+        end
+        if live(state(e)) then is_live = true break end
+        at = at + HEADER
+      end
+      if is_live then out[#out + 1] = stored[i] end
+    end
+  end
+  return table.concat(out)
+end
+
+-- accept: end `rewound`: what is stored is the roster from now on, in a new history.
+--
+--   KEYS[1]  meta;  KEYS[2] log;  KEYS[3] image
+--   ARGV[1]  check
+--   returns  {1 where it was rewound}
+local function accept(keys, args)
+  local meta, log = keys[1], keys[2]
+  local p, wrong = open(meta, args[1])
+  if wrong then return wrong end
+  if p.rewound ~= '1' then return {0} end
+  local _, now_s = now_ms()
+  redis.call('DEL', log, keys[3])
+  redis.call('HSET', meta, 'history', max(p.history + 1, now_s), 'seq', 0, 'mark', NO_MARK,
+             'rewound', 0)
+  redis.call('HDEL', meta, 'image', 'ack')
+  return {1}
+end
+
+local function register(name, callback, flags)
+  redis.register_function{function_name = name, flags = flags, callback = function(keys, args)
+    bind()
+    return callback(keys, args)
+  end}
+end
+
+register('apply_1', apply, {})
+register('apply_oom_1', apply, {'allow-oom'})
+register('begin_1', begin, {})
+register('merge_buckets_1', merge_buckets, {})
+register('finish_1', finish, {})
+register('set_image_1', set_image, {})
+register('lookup_1', lookup, {'allow-oom'})
+register('tail_1', tail, {'allow-oom'})
+register('fields_1', fields, {'allow-oom'})
+register('accept_1', accept, {})

@@ -1,0 +1,215 @@
+"""The roster in Redis: changes, look-ups, the log, images; one round trip each.
+
+The only modules that send commands are this one, `merging.py` (whole files) and
+`registry.py` (everything that is not about a person); all go through `nodes.py`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from roster import keys, replies
+from roster.entry import Op
+from roster.errors import NotDurable
+from roster.nodes import Call, Nodes, Wait
+from roster.position import Position
+from roster.replies import MARK_BYTES, Applied, Found, Image, LogEntry, Tail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+DAY_MS = 86_400_000
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One change to one entry, packed; `revision` 0 lets the roster choose.
+
+    `provenance` is `record.provenance_tail`; `lenient` is for what must not wait for memory
+    (removals, suspensions, lifts, unbindings).
+    """
+
+    token: bytes
+    list: int
+    op: Op
+    revision: int
+    entry_hash: bytes
+    content: bytes
+    digest: bytes = bytes(8)
+    provenance: bytes = b""
+    lenient: bool = False
+
+
+def place(token: bytes) -> tuple[int, int, bytes]:
+    """A token's partition, bucket and field."""
+    return token[1], token[2] << 8 | token[3], token[4:]
+
+
+class Store:
+    """The roster's reads and changes; raises Unavailable, WrongKey and NotDurable."""
+
+    def __init__(self, nodes: Nodes, check_value: bytes, *, keep_ms: int = 90 * DAY_MS) -> None:
+        """`check_value` is the ID key's; `keep_ms` how long a person's history is kept."""
+        self.nodes = nodes
+        self.check_value = check_value
+        self.keep_ms = keep_ms
+
+    async def apply(
+        self,
+        changes: Sequence[Change],
+        wait: Wait,
+        acknowledged: Mapping[int, Position] | None = None,
+    ) -> list[Applied]:
+        """What every change amounted to, once all of them are safe.
+
+        Raises NotDurable where they are applied but not known to be safe: then `applied` of
+        the error's cause is lost on purpose, and the same changes may be sent again.
+        """
+        calls = [self._apply_call(change, acknowledged or {}) for change in changes]
+        got = await self.nodes.run(calls, wait)
+        applied = [
+            replies.applied(call.partition, reply) for call, reply in zip(calls, got, strict=False)
+        ]
+        if not all(got[len(calls) :]):
+            raise NotDurable(*(str(one.change_revision) for one in applied))
+        return applied
+
+    def _apply_call(self, change: Change, acknowledged: Mapping[int, Position]) -> Call:
+        partition, bucket, _ = place(change.token)
+        ack = acknowledged.get(partition)
+        return Call(
+            partition,
+            "apply_oom_1" if change.lenient else "apply_1",
+            (
+                keys.bucket(partition, bucket),
+                keys.META[partition],
+                keys.LOG[partition],
+                keys.history(partition, bucket),
+            ),
+            (
+                self.check_value,
+                change.token[2:],
+                change.list,
+                int(change.op),
+                change.revision,
+                change.entry_hash,
+                change.digest,
+                change.content,
+                change.provenance,
+                secrets.token_bytes(MARK_BYTES),
+                ack.wire if ack else b"",
+                self.keep_ms,
+            ),
+        )
+
+    async def lookup(
+        self,
+        tokens: Sequence[bytes],
+        high_water: Mapping[int, Position],
+        at_least: Mapping[int, Position],
+    ) -> list[Found]:
+        """Every token's record, read from the primary after this call began."""
+        calls = [self._lookup_call(token, high_water, at_least) for token in tokens]
+        got = await self.nodes.run(calls)
+        return [
+            replies.found(call.partition, reply) for call, reply in zip(calls, got, strict=True)
+        ]
+
+    def _lookup_call(
+        self, token: bytes, high_water: Mapping[int, Position], at_least: Mapping[int, Position]
+    ) -> Call:
+        partition, bucket, field = place(token)
+        high, least = high_water.get(partition), at_least.get(partition)
+        return Call(
+            partition,
+            "lookup_1",
+            (keys.META[partition], keys.LOG[partition], keys.bucket(partition, bucket)),
+            (self.check_value, high.wire if high else b"", least.wire if least else b"", field),
+        )
+
+    async def tails(
+        self,
+        applied: Mapping[int, Position | None],
+        high_water: Mapping[int, Position],
+        limit: int = 2_000,
+    ) -> dict[int, Tail]:
+        """For each partition of `applied`, its state and the log behind that position."""
+        calls = [
+            Call(
+                partition,
+                "tail_1",
+                (keys.META[partition], keys.LOG[partition]),
+                (
+                    self.check_value,
+                    position.wire if position else b"",
+                    high_water[partition].wire if partition in high_water else b"",
+                    limit,
+                ),
+            )
+            for partition, position in applied.items()
+        ]
+        got = await self.nodes.run(calls)
+        return {
+            call.partition: replies.tail(call.partition, reply)
+            for call, reply in zip(calls, got, strict=True)
+        }
+
+    async def images(self, partitions: Sequence[int]) -> list[Image | None]:
+        """The filters' images; None where a partition has none."""
+        commands = [(partition, ("GET", keys.IMAGE[partition])) for partition in partitions]
+        got = await self.nodes.on_partitions(commands)
+        return [replies.image(p, data) for p, data in zip(partitions, got, strict=True)]
+
+    async def set_image(self, position: Position, bits: bytes, trim_to_seq: int = 0) -> bool:
+        """Whether this image replaced an older one; the log goes up to `trim_to_seq`."""
+        partition = position.partition
+        names = (keys.META[partition], keys.LOG[partition], keys.IMAGE[partition])
+        args = (self.check_value, position.wire, bits, trim_to_seq)
+        (reply,) = await self.nodes.run([Call(partition, "set_image_1", names, args)])
+        return bool(reply[0])
+
+    async def fields(self, partition: int, buckets: Sequence[int]) -> bytes:
+        """The joined 12-byte fields of everybody in these buckets who belongs in the filter."""
+        names = tuple(keys.bucket(partition, number) for number in buckets)
+        (reply,) = await self.nodes.run([Call(partition, "fields_1", names, ())])
+        return bytes(reply)
+
+    async def history(self, token: bytes) -> list[LogEntry]:
+        """What happened to a document's entries, oldest first; positions are empty."""
+        partition, bucket, field = place(token)
+        command = ("HGET", keys.history(partition, bucket), field)
+        (data,) = await self.nodes.on_partitions([(partition, command)])
+        return replies.events(partition, data or b"")
+
+    async def log(self, position: Position, limit: int) -> Tail:
+        """One partition's log behind a position."""
+        return (await self.tails({position.partition: position}, {}, limit))[position.partition]
+
+    async def oldest(self, partition: int) -> Position | None:
+        """Just before the oldest entry that the partition's log holds, or None if it has none."""
+        command = ("XRANGE", keys.LOG[partition], "-", "+", "COUNT", 1)
+        (entries,) = await self.nodes.on_partitions([(partition, command)])
+        if not entries:
+            return None
+        history, seq = (int(part) for part in entries[0][0].split(b"-"))
+        return Position(partition, history, seq, entries[0][1][1][:MARK_BYTES])
+
+    async def accept(self) -> int:
+        """How many partitions were rewound and are accepted as they are now."""
+        calls = [
+            Call(p, "accept_1", (keys.META[p], keys.LOG[p], keys.IMAGE[p]), (self.check_value,))
+            for p in range(keys.PARTITIONS)
+        ]
+        return sum(reply[0] for reply in await self.nodes.run(calls))
+
+    async def metas(self) -> list[dict[bytes, bytes]]:
+        """Every partition's counts, coverage and digests, as Redis holds them."""
+        commands = [(p, ("HGETALL", keys.META[p])) for p in range(keys.PARTITIONS)]
+        got = await self.nodes.on_partitions(commands)
+        return [reply if isinstance(reply, dict) else _pairs(reply) for reply in got]
+
+
+def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))

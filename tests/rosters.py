@@ -1,0 +1,27 @@
+"""A store on a test's server, emptied."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import redis.asyncio
+
+from roster.nodes import Nodes
+from roster.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+CHECK = b"checkval"
+
+
+@asynccontextmanager
+async def opened(server: Any, check_value: bytes = CHECK) -> AsyncIterator[Store]:
+    client = redis.asyncio.Redis(unix_socket_path=str(server.socket), protocol=2)
+    await client.flushall()
+    nodes = Nodes(client, lambda _host, _port: client)
+    try:
+        yield Store(nodes, check_value)
+    finally:
+        await nodes.close()

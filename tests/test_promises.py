@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import io
 import re
-import statistics
 import tokenize
 
 from tests.source import (
@@ -96,8 +95,8 @@ def test_functions_are_short() -> None:
 
 def test_most_functions_are_very_short() -> None:
     sizes = [body_lines(function) for module in product() for function, _ in functions(module.tree)]
-    assert statistics.median(sizes) <= 5
-    assert statistics.quantiles(sizes, n=10)[-1] <= 20
+    assert sum(size > 5 for size in sizes) <= len(sizes) / 2
+    assert sum(size > 20 for size in sizes) <= len(sizes) / 10
 
 
 def test_functions_have_few_parameters() -> None:
@@ -184,12 +183,11 @@ def test_lua_and_python_name_the_same_functions() -> None:
 
 
 def test_the_tree_of_errors_is_drawn_whole() -> None:
-    [errors] = modules("roster/errors.py")
-    drawn = set(
-        re.findall(r"^(?:[├└]── )?([A-Z]\w+)", ast.get_docstring(errors.tree) or "", re.MULTILINE)
-    )
-    defined = {node.name for node in errors.tree.body if isinstance(node, ast.ClassDef)}
-    assert defined - drawn == set()
+    for errors in modules("roster/errors.py"):
+        tree = ast.get_docstring(errors.tree) or ""
+        drawn = set(re.findall(r"^(?:[├└]── )?([A-Z]\w+)", tree, re.MULTILINE))
+        defined = {node.name for node in errors.tree.body if isinstance(node, ast.ClassDef)}
+        assert defined - drawn == set()
 
 
 def undocumented(found: set[str], text: str, pattern: str) -> list[str]:

@@ -6,6 +6,10 @@ ClearwayError
 ├── InvalidInput       a document, a change or a check is invalid: which field, and why
 ├── PositionError      a position is not one that we handed out
 ├── LogTrimmed         a position is older than the log: where to start instead
+├── Unauthorised       no API key, or one that is unknown, expired or revoked
+├── Forbidden          the API key lacks a scope: which
+├── TooMany            the API key's rate is used up: when to come back
+├── BodyTooLarge       a request's body is longer than any that we read
 ├── Unavailable        Redis did not answer in time, or refused
 ├── NotDurable         a change is applied, but not yet safe
 ├── WrongKey           the roster was loaded with another ID key or scheme
@@ -52,6 +56,32 @@ class LogTrimmed(ClearwayError):  # noqa: N818 -- the log's own word
         """`oldest` is a position to go on from."""
         super().__init__("the log no longer reaches back to this position")
         self.oldest = oldest
+
+
+class Unauthorised(ClearwayError):  # noqa: N818 -- the word of the HTTP status it becomes
+    """There is no API key, or it is unknown, expired or revoked; never says which."""
+
+
+class Forbidden(ClearwayError):  # noqa: N818 -- the word of the HTTP status it becomes
+    """The API key lacks `scope`."""
+
+    def __init__(self, scope: str) -> None:
+        """`scope` is what the key would need, such as `list:add@sx`."""
+        super().__init__(f"this key lacks the scope {scope}")
+        self.scope = scope
+
+
+class TooMany(ClearwayError):  # noqa: N818 -- the words of the HTTP status it becomes
+    """The API key has used up its rate; `retry_after_ms` is when it has some again."""
+
+    def __init__(self, retry_after_ms: int) -> None:
+        """`retry_after_ms` counts from now."""
+        super().__init__("this key has used up its rate")
+        self.retry_after_ms = retry_after_ms
+
+
+class BodyTooLarge(ClearwayError):  # noqa: N818 -- a fact about the body, not a fault of ours
+    """A request's body is longer than any that we read."""
 
 
 class Unavailable(ClearwayError):  # noqa: N818 -- the word of the HTTP status it becomes

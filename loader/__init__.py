@@ -1,0 +1,1 @@
+"""For those who maintain lists: whole files are read, validated, merged, and made up."""

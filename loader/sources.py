@@ -1,0 +1,262 @@
+"""List files as rows: CSV, JSON Lines or Parquet, compressed or not, and two courts' feeds.
+
+A `Source` is cut into blocks by one process; `parse_block` reads one in any process.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Literal, Self
+
+import msgspec
+
+from loader.blocks import csv_cells, csv_rows, cut
+from loader.dialects import rows_of
+from loader.layout import (
+    COLUMNS,
+    LINE_MAX_BYTES,
+    REQUIRED,
+    Block,
+    Dialect,
+    Encoding,
+    Form,
+    Layout,
+    Torn,
+)
+from loader.parquet import parquet_blocks
+from loader.streams import Stream
+from roster.errors import LoadRefused
+
+Format = Literal["auto", "csv", "jsonl", "parquet", "zxgk", "xycj"]
+
+ARRAY_MAX_BYTES = 256 << 20
+"""A JSON array is read as a whole: longer ones have to come as JSON Lines."""
+
+_ENCODINGS: dict[str, Encoding] = {
+    "utf8": "utf-8",
+    "utf8sig": "utf-8",
+    "gb18030": "gb18030",
+    "gbk": "gb18030",
+    "gb2312": "gb18030",
+}
+_BOM = b"\xef\xbb\xbf"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_FORMS: dict[str, Form] = {
+    ".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json",
+}  # fmt: skip
+
+_Cell = str | int | float | list[str] | None
+_decode_row = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "_Row",
+        [(f"{column}_", _Cell, "") for column in COLUMNS],
+        rename=lambda field: field[:-1],
+        forbid_unknown_fields=True,
+    )
+).decode
+
+
+class SourceOptions(msgspec.Struct, frozen=True):
+    """What the caller says about a file; `listed` if rows need not name their list."""
+
+    encoding: str = "utf-8"
+    format: Format = "auto"
+    listed: bool = False
+
+
+class Source:
+    """One list file; a context manager. Raises LoadRefused where the file as a whole is wrong."""
+
+    def __init__(self, path: str, options: SourceOptions) -> None:
+        """Opens the file (`-`: standard input) and reads as much of it as shows its layout."""
+        encoding = _ENCODINGS.get(options.encoding.lower().replace("-", "").replace("_", ""))
+        if encoding is None:
+            raise LoadRefused("the encoding must be utf-8 or gb18030")
+        self._options = options
+        self.stream = Stream(path)
+        try:
+            self.layout, self._blocks = self._begin(encoding)
+        except BaseException:
+            self.stream.__exit__()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stream.__exit__()
+
+    def blocks(self) -> Iterator[Block]:
+        """The file's blocks, once, in order."""
+        return self._blocks
+
+    def sha256(self) -> str:
+        """Of the file as it lies there; asked for after the blocks."""
+        return self.stream.sha256()
+
+    def _begin(self, encoding: Encoding) -> tuple[Layout, Iterator[Block]]:
+        if "parquet" in {self.stream.kind, self._options.format}:
+            columns, blocks = parquet_blocks(self.stream.seekable())
+            _check_header(columns, listed=self._options.listed)
+            return Layout("csv", header=columns), blocks
+        head, chunks = _head(self.stream.chunks())
+        wanted = self._options.format
+        dialect: Dialect = wanted if wanted in {"zxgk", "xycj"} else ""
+        if _form(wanted, self.stream.inner_name, head) == "json":
+            layout = Layout("json", encoding, dialect=dialect)
+            if head.lstrip()[:1] == b"[":
+                return layout, _array(layout, itertools.chain([head], chunks))
+            return layout, cut(itertools.chain([head], chunks), 1, None)
+        return self._csv(Layout("csv", encoding, (), dialect), head, chunks)
+
+    def _csv(
+        self, layout: Layout, head: bytes, chunks: Iterator[bytes]
+    ) -> tuple[Layout, Iterator[Block]]:
+        if not head.strip():
+            return msgspec.structs.replace(layout, header=COLUMNS), iter(())
+        line, _, rest = head.partition(b"\n")
+        header = tuple(name.strip() for name in _header(line, layout.encoding))
+        if not layout.dialect:
+            header = tuple(name.lower() for name in header)
+            _check_header(header, listed=self._options.listed)
+        layout = msgspec.structs.replace(layout, header=header)
+        return layout, cut(itertools.chain([rest], chunks), 2, len(header))
+
+
+def open_rows(path: str, options: SourceOptions) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of every row of a file, in one process."""
+    with Source(path, options) as source:
+        for block in source.blocks():
+            yield from parse_block(block, source.layout)
+
+
+def parse_block(block: Block, layout: Layout) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells (in the order of `layout.columns`) of the rows of one block.
+
+    A row that cannot be read whole comes out as `Torn`, with what is legible of it.
+    """
+    if block.rows:
+        return enumerate(block.rows, block.first_line)
+    if layout.form == "json":
+        return _json_rows(block, layout)
+    return _dialect_csv(block, layout) if layout.dialect else csv_rows(block, layout)
+
+
+def _dialect_csv(block: Block, layout: Layout) -> Iterator[tuple[int, list[str]]]:
+    for line, cells in csv_rows(block, layout):
+        if isinstance(cells, Torn) or len(cells) != len(layout.header):
+            yield line, Torn()
+            continue
+        for row in rows_of(layout.dialect, dict(zip(layout.header, cells, strict=True))):
+            yield line, row
+
+
+def _json_rows(block: Block, layout: Layout) -> Iterator[tuple[int, list[str]]]:
+    for line, raw in enumerate(block.data.split(b"\n"), block.first_line):
+        if not raw.strip():
+            continue
+        if len(raw) > LINE_MAX_BYTES and not layout.dialect:
+            yield line, Torn()
+        elif layout.dialect:
+            for row in rows_of(layout.dialect, _loose(raw, layout.encoding)):
+                yield line, row
+        else:
+            yield line, _json_row(raw, layout.encoding)
+
+
+def _json_row(raw: bytes, encoding: Encoding) -> list[str]:
+    try:
+        text = raw if encoding == "utf-8" else raw.decode(encoding)
+        cells = msgspec.structs.astuple(_decode_row(text))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _legible(_loose(raw, encoding))
+    row = [cell if cell.__class__ is str else _cell(cell) for cell in cells]
+    return Torn(row) if "\\u0000" in raw.decode("latin-1") else row
+
+
+def _loose(raw: bytes, encoding: Encoding) -> object:
+    """What the JSON says, with control characters let be; None if it says nothing."""
+    try:
+        return json.loads(raw.decode(encoding), strict=False)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _legible(record: object) -> Torn:
+    if not isinstance(record, dict):
+        return Torn()
+    return Torn(_cell(record.get(column)) for column in COLUMNS)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return "|".join(map(_cell, value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value)
+
+
+def _array(layout: Layout, chunks: Iterator[bytes]) -> Iterator[Block]:
+    """One JSON array: the number of a row in it stands for its line."""
+    data = bytearray()
+    for chunk in chunks:
+        data += chunk
+        if len(data) > ARRAY_MAX_BYTES:
+            raise LoadRefused("a JSON array of this size has to come as JSON Lines")
+    records = _loose(bytes(data), layout.encoding)
+    if not isinstance(records, list):
+        raise LoadRefused("the file is neither a whole JSON array nor JSON Lines")
+    rows = rows_of(layout.dialect, records) if layout.dialect else map(_array_row, records)
+    if whole := tuple(rows):
+        yield Block(1, rows=whole)
+
+
+def _array_row(record: object) -> list[str]:
+    return _json_row(msgspec.json.encode(record), "utf-8")
+
+
+def _head(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The file's first line and more, without a byte order mark, and what follows."""
+    head = b""
+    while b"\n" not in head.strip() and len(head) <= LINE_MAX_BYTES:
+        chunk = next(chunks, b"")
+        if not chunk:
+            break
+        head += chunk
+    if head.startswith(_UTF_16):
+        raise LoadRefused("the file is UTF-16: it has to come as UTF-8 or GB18030")
+    return head.removeprefix(_BOM), chunks
+
+
+def _form(wanted: Format, name: str, head: bytes) -> Form:
+    if wanted in {"csv", "jsonl"}:
+        return "csv" if wanted == "csv" else "json"
+    looks: Form = "json" if head.lstrip()[:1] in {b"{", b"["} else "csv"
+    suffix = name[name.rfind(".") :] if "." in name else ""
+    return looks if wanted != "auto" else _FORMS.get(suffix, looks)
+
+
+def _header(line: bytes, encoding: Encoding) -> list[str]:
+    cells = csv_cells(line, encoding)
+    if isinstance(cells, Torn):
+        raise LoadRefused(f"the header cannot be read as {encoding}: is it another encoding?")
+    return cells
+
+
+def _check_header(columns: tuple[str, ...], *, listed: bool) -> None:
+    required = REQUIRED if listed else ("list", *REQUIRED)
+    wrong = {
+        "lacks": [name for name in required if name not in columns],
+        "has unknown": [_printable(name) for name in columns if name not in COLUMNS],
+        "repeats": sorted({name for name in columns if columns.count(name) > 1}),
+    }
+    said = [f"{what} {', '.join(names)}" for what, names in wrong.items() if names]
+    if said:
+        raise LoadRefused(f"the header {'; '.join(said)[:500]}")
+
+
+def _printable(name: str) -> str:
+    """A header may be a data row: what could be a number or a name is not repeated."""
+    return name if name.isascii() and name.replace("_", "").isalpha() else "(unprintable)"

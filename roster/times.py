@@ -1,0 +1,88 @@
+"""Times as people and files write them, and as milliseconds since 1970.
+
+A time is RFC 3339 with an offset; a bare date is that day in Beijing (CONTRACT.md).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
+
+DAY_MS = 86_400_000
+BEIJING_OFFSET_MS = 8 * 3_600_000
+FUTURE_MAX_MS = 5 * 60_000
+"""How far ahead of us a revision may lie."""
+
+_DATE_LENGTH = len("2018-01-31")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # what four digits can spell
+_LEAP_SECOND = 60
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_TIME = re.compile(
+    r"([0-9-]{10})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
+    r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
+)
+
+
+@lru_cache(maxsize=65_536)
+def parse_time(text: str) -> int:
+    """The instant in ms since 1970; a bare date is its first instant in Beijing.
+
+    Raises ValueError, whose message does not repeat the text.
+    """
+    return _bounded(
+        _day_ms(text) - BEIJING_OFFSET_MS if len(text) == _DATE_LENGTH else _instant_ms(text)
+    )
+
+
+parse_from = parse_time
+"""The start of a term: as `parse_time`."""
+
+
+@lru_cache(maxsize=65_536)
+def parse_until(text: str) -> int:
+    """The exclusive end of a term in ms since 1970; a bare date includes its whole day.
+
+    Raises ValueError, whose message does not repeat the text.
+    """
+    return parse_time(text) + (DAY_MS if len(text) == _DATE_LENGTH else 0)
+
+
+@lru_cache(maxsize=4_096)
+def format_ms(ms: int) -> str:
+    """RFC 3339 in UTC with `Z`, with milliseconds only where there are any."""
+    moment = (_EPOCH + timedelta(milliseconds=ms)).replace(tzinfo=None)
+    return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds") + "Z"
+
+
+def _day_ms(text: str) -> int:
+    matched = _DATE.fullmatch(text)
+    if matched is None:
+        raise ValueError("not a date of the form YYYY-MM-DD")
+    year, month, day = map(int, matched.groups())
+    return (datetime(year, month, day, tzinfo=UTC) - _EPOCH).days * DAY_MS
+
+
+def _instant_ms(text: str) -> int:
+    matched = _TIME.fullmatch(text)
+    if matched is None:
+        raise ValueError("not a time of RFC 3339 with an offset")
+    date, hour, minute, second, fraction, sign, off_hour, off_minute = matched.groups()
+    ms = _day_ms(date) + _clock_ms(int(hour), int(minute), int(second))
+    ms += int((fraction or "0").ljust(3, "0")[:3])
+    offset_ms = _clock_ms(int(off_hour), int(off_minute), 0) if sign else 0
+    return ms + offset_ms if sign == "-" else ms - offset_ms
+
+
+def _clock_ms(hour: int, minute: int, second: int) -> int:
+    clock = time(hour, minute, min(second, 59))  # raises ValueError
+    if second > _LEAP_SECOND:
+        raise ValueError("not a time of day")
+    return (clock.hour * 3600 + clock.minute * 60 + second) * 1000
+
+
+def _bounded(ms: int) -> int:
+    if not _FIRST_MS <= ms <= _LAST_MS:
+        raise ValueError("before the year 1 or after 9999 in UTC")
+    return ms

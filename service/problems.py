@@ -1,0 +1,246 @@
+"""Errors as HTTP answers: one table, and one shape (RFC 9457).
+
+No answer ever repeats what was sent: it may hold an ID number or a name.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from roster import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_MS = 1_000
+"""When to come back where nobody can say; a fail-over or a restart takes longer."""
+
+Headers = list[tuple[bytes, bytes]]
+
+_log = structlog.get_logger("clearway.problems")
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """Which field is to blame, as a path such as `document.number`, and why."""
+
+    field: str
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What went wrong, as RFC 9457 writes it; the fields behind `errors` are extensions."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    errors: tuple[FieldError, ...] = ()
+    retry_after_ms: int | None = None
+    revisions: tuple[int, ...] = ()
+    oldest: str | None = None
+    scope: str | None = None
+
+
+class Kind(NamedTuple):
+    """How a class of errors is told."""
+
+    status: int
+    name: str
+    title: str
+
+    @property
+    def type(self) -> str:
+        """The URI that names it for programs."""
+        return f"urn:clearway:problem:{self.name}"
+
+
+INVALID = Kind(400, "invalid", "The request is invalid")
+UNAVAILABLE = Kind(503, "unavailable", "The roster cannot be reached; nothing is acknowledged")
+INTERNAL = Kind(500, "internal", "Something went wrong here")
+
+TABLE: Mapping[type[errors.ClearwayError], Kind] = {
+    errors.InvalidInput: INVALID,
+    errors.PositionError: INVALID,
+    errors.LogTrimmed: Kind(410, "log-trimmed", "The log no longer reaches back so far"),
+    errors.Unauthorised: Kind(401, "unauthorised", "A valid API key is required"),
+    errors.Forbidden: Kind(403, "forbidden", "The API key may not do this"),
+    errors.TooMany: Kind(429, "too-many", "Too many checks at once"),
+    errors.BodyTooLarge: Kind(413, "body-too-large", "The body is longer than 4 MiB"),
+    errors.Unavailable: UNAVAILABLE,
+    errors.NotDurable: Kind(503, "not-durable", "Not acknowledged: send the same again"),
+    errors.WrongKey: Kind(503, "wrong-key", "The roster was loaded with another ID key"),
+    errors.ServerUnfit: UNAVAILABLE,
+    errors.EmbeddedError: UNAVAILABLE,
+    # These end a start or a load, and never reach a client.
+    errors.SettingsError: INTERNAL,
+    errors.ListsError: INTERNAL,
+    errors.LoadRefused: INTERNAL,
+    errors.ClearwayError: INTERNAL,
+}
+
+_DETAILS = {
+    404: "there is nothing at this path",
+    405: "this path does not take this method",
+    413: "send less at once",
+}
+_RETRIED = frozenset({429, 503})
+_PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")
+_NAMED = re.compile(r"`([a-z_]{1,32})`$")
+
+
+def problem_of(exc: BaseException) -> Problem:
+    """The problem that tells an error to whoever asked."""
+    if isinstance(exc, errors.ClearwayError):
+        return _own(exc)
+    if isinstance(exc, (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)):
+        return _invalid([_field_error(exc)])
+    if isinstance(exc, ValidationException):
+        return _invalid(_parameter_errors(exc))
+    if isinstance(exc, HTTPException):
+        return _of_status(exc.status_code)
+    return Problem(INTERNAL.type, INTERNAL.title, INTERNAL.status)
+
+
+def problem_bytes(exc: BaseException) -> tuple[int, Headers, bytes]:
+    """Status, headers and body of the answer to an error, for raw ASGI handlers."""
+    problem = problem_of(exc)
+    headers = [("content-type", MEDIA_TYPE), *_headers(problem).items()]
+    return (
+        problem.status,
+        [(name.encode("ascii"), value.encode("ascii")) for name, value in headers],
+        msgspec.json.encode(problem),
+    )
+
+
+def problem_response(_: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
+    """The answer to any error that leaves a handler; Litestar calls it."""
+    problem = problem_of(exc)
+    if problem.status == INTERNAL.status:
+        _report(exc)
+    allowed = exc.headers if isinstance(exc, HTTPException) and exc.headers else {}
+    return Response(
+        msgspec.json.encode(problem),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers={**allowed, **_headers(problem)},
+    )
+
+
+def _own(exc: errors.ClearwayError) -> Problem:
+    kind = next(TABLE[each] for each in type(exc).__mro__ if each in TABLE)
+    hidden = kind.status == INTERNAL.status
+    return Problem(
+        kind.type,
+        kind.title,
+        kind.status,
+        detail="" if hidden else _detail(exc),
+        errors=(FieldError(exc.field, exc.message),)
+        if isinstance(exc, errors.InvalidInput)
+        else (),
+        retry_after_ms=_retry_after_ms(exc, kind.status),
+        revisions=_revisions(exc),
+        oldest=exc.oldest if isinstance(exc, errors.LogTrimmed) else None,
+        scope=exc.scope if isinstance(exc, errors.Forbidden) else None,
+    )
+
+
+def _detail(exc: errors.ClearwayError) -> str:
+    if isinstance(exc, errors.LogTrimmed):
+        return "start again from `oldest`, after reading everything anew"
+    return "" if _revisions(exc) else str(exc)
+
+
+def _retry_after_ms(exc: errors.ClearwayError, status: int) -> int | None:
+    if isinstance(exc, errors.TooMany):
+        return exc.retry_after_ms
+    return RETRY_AFTER_MS if status in _RETRIED else None
+
+
+def _revisions(exc: errors.ClearwayError) -> tuple[int, ...]:
+    """The revisions to send again with changes that were not acknowledged."""
+    if not isinstance(exc, errors.NotDurable):
+        return ()
+    texts = [str(each) for each in exc.args]
+    return tuple(map(int, texts)) if all(text.isdecimal() for text in texts) else ()
+
+
+def _headers(problem: Problem) -> dict[str, str]:
+    headers = {"cache-control": "no-store"}
+    if problem.retry_after_ms is not None:
+        headers["retry-after"] = str(max(1, -(-problem.retry_after_ms // 1000)))
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
+    return headers
+
+
+def _of_status(status: int) -> Problem:
+    try:
+        title = HTTPStatus(status).phrase
+    except ValueError:
+        title = INTERNAL.title
+    name = title.lower().replace(" ", "-")
+    retry = RETRY_AFTER_MS if status in _RETRIED else None
+    kind = INVALID if status == INVALID.status else Kind(status, name, title)
+    return Problem(
+        kind.type, kind.title, status, detail=_DETAILS.get(status, ""), retry_after_ms=retry
+    )
+
+
+def _invalid(found: Iterable[FieldError]) -> Problem:
+    return Problem(INVALID.type, INVALID.title, INVALID.status, errors=tuple(found))
+
+
+def _field_error(exc: BaseException) -> FieldError:
+    """What msgspec complains of, without what was sent."""
+    if not isinstance(exc, msgspec.ValidationError):
+        return FieldError("", "the body is not JSON in UTF-8, or is nested too deeply")
+    return _told(str(exc))
+
+
+def _parameter_errors(exc: ValidationException) -> list[FieldError]:
+    """What Litestar complains of, each under the name of its parameter or field."""
+    found = exc.extra if isinstance(exc.extra, list) else []
+    told = [
+        (str(each.get("key", "")), _told(str(each.get("message", ""))))
+        for each in found
+        if isinstance(each, dict)
+    ]
+    return [
+        FieldError(".".join(filter(None, (key, told.field))), told.message) for key, told in told
+    ]
+
+
+def _told(message: str) -> FieldError:
+    """A msgspec message as field and reason; enum values and odd field names are left out."""
+    place = _PLACE.search(message)
+    path = place[1].removeprefix(".") if place else ""
+    what = _PLACE.sub("", message)
+    named = _NAMED.search(what)
+    if what.startswith("Object missing required field") and named:
+        return FieldError(_join(path, named[1]), "required")
+    if what.startswith("Object contains unknown field"):
+        return FieldError(_join(path, named[1] if named else ""), "unknown field")
+    if what.startswith("Expected"):
+        return FieldError(path, "e" + what[1:])
+    return FieldError(path, "not one of the values that are known here")
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}".strip(".")
+
+
+def _report(exc: Exception) -> None:
+    """Log where it came from; its message is left out, as it may hold what was sent."""
+    trace = exc.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+    _log.error("request failed", error=type(exc).__name__, where=where)

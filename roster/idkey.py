@@ -6,6 +6,7 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -26,7 +27,7 @@ class KeySource(msgspec.Struct, frozen=True):
         """Nothing of the key, fit for a log."""
         return "<ID key>"
 
-    def __rich_repr__(self) -> list[str]:
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         """No fields, for rich's tracebacks."""
         return []
 

@@ -68,7 +68,7 @@ class TokenFilter(BloomFilter):  # type: ignore[misc] # pybloom-live has no type
             offset += size
         return True
 
-    def add(self, token: bytes, skip_check: bool = False) -> bool:  # noqa: ARG002, FBT -- base's
+    def add(self, token: bytes, skip_check: bool = False) -> bool:  # noqa: ARG002, FBT001, FBT002 -- the base's signature
         """Add one token; True where every bit was set before. Never refuses: see `overfull`."""
         size = self.bits_per_slice
         bits = self.bitarray

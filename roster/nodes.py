@@ -19,7 +19,7 @@ from roster.connection import error_code, translate, translated
 from roster.errors import NotDurable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from roster.connection import AsyncClient
 
@@ -134,6 +134,17 @@ class Nodes:
                 replies[index] = reply
         return replies
 
+    async def subscribed(self, channel: str) -> AsyncIterator[bytes]:
+        """The messages of a channel, until the connection breaks: then Unavailable."""
+        with translated():
+            node = (await self.masters())[0]
+            async with node.pubsub(ignore_subscribe_messages=True) as pubsub:
+                await pubsub.subscribe(channel)
+                while True:
+                    message = await pubsub.get_message(timeout=None)
+                    if message is not None:
+                        yield bytes(message["data"])
+
     async def masters(self) -> list[redis.asyncio.Redis]:
         """A client for every server that owns partitions."""
         calls = [Call(partition, "", (), ()) for partition in range(keys.PARTITIONS)]
@@ -202,7 +213,7 @@ def _holds(wait: Wait, replies: Sequence[Any]) -> bool:
     return not any(isinstance(reply, Exception) for reply in replies) and wait.holds(replies)
 
 
-def _raise_failure(reply: Any) -> None:
+def _raise_failure(reply: object) -> None:
     if isinstance(reply, Exception):
         error = translate(reply)
         if error is None:

@@ -106,6 +106,7 @@ def parse_log_entry(position: Position, data: bytes) -> LogEntry:
 
 
 def header(partition: int, data: bytes) -> ImageHeader | None:
+    """An image's header, None where there is no image."""
     if not data:
         return None
     covers = int.from_bytes(data[14:18]), int.from_bytes(data[18:24])
@@ -113,6 +114,7 @@ def header(partition: int, data: bytes) -> ImageHeader | None:
 
 
 def applied(partition: int, reply: list[Any]) -> Applied:
+    """What a change amounted to, of `apply`."""
     outcome, was, state, revision, position, applied_at_ms, change_revision = reply
     return Applied(
         Outcome(outcome),
@@ -126,6 +128,7 @@ def applied(partition: int, reply: list[Any]) -> Applied:
 
 
 def found(partition: int, reply: list[Any]) -> Found:
+    """A record, and whether it may be believed, of `lookup`."""
     position, covered, rewound, reached, now_ms, record = reply
     return Found(
         record or b"",
@@ -138,6 +141,7 @@ def found(partition: int, reply: list[Any]) -> Found:
 
 
 def tail(partition: int, reply: list[Any]) -> Tail:
+    """A partition and the log behind a position, of `tail`."""
     position, covered, rewound, ack, image, now_ms, status, *entries = reply
     here = from_wire(partition, position)
     return Tail(
@@ -158,11 +162,13 @@ def _log_entry(partition: int, history: int, data: bytes) -> LogEntry:
 
 
 def image(partition: int, data: bytes | None) -> Image | None:
+    """A partition's filter with its header, of `GET`."""
     known = header(partition, data or b"")
     return Image(known, data[HEADER_BYTES:]) if known and data else None
 
 
 def events(partition: int, data: bytes) -> list[LogEntry]:
+    """What happened to a person, oldest first; the positions are empty."""
     nowhere = Position(partition, 0, 0, bytes(MARK_BYTES))
     events, at = [], 0
     while at < len(data):

@@ -106,19 +106,21 @@ class Store:
 
     async def lookup(
         self,
-        tokens: Sequence[bytes],
+        asked: Sequence[tuple[bytes, Mapping[int, Position]]],
         high_water: Mapping[int, Position],
-        at_least: Mapping[int, Position],
     ) -> list[Found]:
-        """Every token's record, read from the primary after this call began."""
-        calls = [self._lookup_call(token, high_water, at_least) for token in tokens]
+        """Every token's record, read from the primary after this call began.
+
+        Beside each token stands what it has to include at least, by partition.
+        """
+        calls = [self._lookup_call(token, least, high_water) for token, least in asked]
         got = await self.nodes.run(calls)
         return [
             replies.found(call.partition, reply) for call, reply in zip(calls, got, strict=True)
         ]
 
     def _lookup_call(
-        self, token: bytes, high_water: Mapping[int, Position], at_least: Mapping[int, Position]
+        self, token: bytes, at_least: Mapping[int, Position], high_water: Mapping[int, Position]
     ) -> Call:
         partition, bucket, field = place(token)
         high, least = high_water.get(partition), at_least.get(partition)

@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+pytest_plugins = ["tests.servers"]
+
 SOAK_S = "CLEARWAY_SOAK_S"
 
 

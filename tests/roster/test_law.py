@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from roster import keys
 from roster.entry import Op, Outcome, Registers, State
 from roster.law import Edit, Row, Snapshot, Stored, apply_edit, expired, lack, merge_row
-from roster.merging import MIXED, PLAIN, PLAIN_WITHOUT_REVISION, Bucket, Merging
+from roster.merging import MIXED, PLAIN, PLAIN_WITHOUT_REVISION, Bucket, How, Merging
 from roster.merging import Snapshot as MergeSnapshot
 from roster.nodes import Wait
 from roster.record import WITHOUT_REVISION, Packed, pack_record, split_record
 from roster.store import Change, Store
-from tests.rosters import CHECK, opened
+from tests.rosters import opened
+from tests.servers import Server
 
 LIST = 1
 WAIT = Wait(aof=False, replicas=0, timeout_ms=1000)
@@ -87,7 +87,7 @@ class Model:
 
 
 async def stored_entries(store: Store) -> dict[tuple[bytes, bytes], Stored]:
-    found = await store.lookup(TOKENS, {}, {})
+    found = await store.lookup([(token, {}) for token in TOKENS], {})
     return {
         (token, packed.entry_hash): Stored(Registers(*packed.registers), packed.content)
         for token, one in zip(TOKENS, found, strict=True)
@@ -134,7 +134,7 @@ async def merge(
     (begun,) = await merging.begin([7])
     blobs = row_blob(rows)
     buckets = [Bucket(number, b"", blob) for number, blob in sorted(blobs.items())]
-    await merging.merge([merging.call(7, buckets)])
+    await merging.merge(7, buckets, How(upto=buckets[-1].number + 1))
     if full:
         await merging.finish(begun.position, b"")
 
@@ -172,7 +172,7 @@ def _without_resume(r: Registers) -> Registers:
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_lua_and_python_agree_on_the_merge_law(
-    valkey: object, history: list[tuple[object, ...]]
+    valkey: Server, history: list[tuple[object, ...]]
 ) -> None:
     async with opened(valkey) as store:
         model = Model()
@@ -184,7 +184,7 @@ async def test_lua_and_python_agree_on_the_merge_law(
 
 async def counts_agree(store: Store, model: Model) -> None:
     meta = (await store.metas())[7]
-    by_state = {state: 0 for state in State}
+    by_state = dict.fromkeys(State, 0)
     people, digest = set(), 0
     for (token, entry), stored in model.known().items():
         by_state[stored.state] += 1

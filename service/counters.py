@@ -1,0 +1,60 @@
+"""What this process has counted and not yet written: decisions, refers, durations, lags."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from typing import NamedTuple
+
+BOUNDS_S = (
+    *(0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01),
+    *(0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+"""Upper bounds of the buckets of a check's duration, in seconds."""
+
+
+class Lag(NamedTuple):
+    """How long a removal took to be effective: from the source's decision, and from us."""
+
+    source_ms: int | None
+    service_ms: int
+
+
+class Counters:
+    """Counts since the process began, and what waits to be written to Redis."""
+
+    def __init__(self) -> None:
+        """All zero."""
+        self.decisions: Counter[tuple[str, str]] = Counter()
+        self.unwritten: Counter[tuple[str, str]] = Counter()
+        self.refers: Counter[str] = Counter()
+        self.durations = [0] * (len(BOUNDS_S) + 1)
+        self.duration_sum_s = 0.0
+        self.lags: list[Lag] = []
+        self.changes: Counter[tuple[str, str]] = Counter()
+
+    def decided(self, mode: str, decision: str, refer_code: str = "") -> None:
+        """Count one check's decision, and for a refer its reason."""
+        self.decisions[mode, decision] += 1
+        self.unwritten[mode, decision] += 1
+        if refer_code:
+            self.refers[refer_code] += 1
+
+    def took(self, duration_s: float) -> None:
+        """Count one request for checks by its duration."""
+        self.durations[bisect_left(BOUNDS_S, duration_s)] += 1
+        self.duration_sum_s += duration_s
+
+    def removed(self, lag: Lag) -> None:
+        """Count one removal that took effect."""
+        self.lags.append(lag)
+
+    def take_unwritten(self) -> Counter[tuple[str, str]]:
+        """The decisions since the last call; give them back with `unwritten.update`."""
+        taken, self.unwritten = self.unwritten, Counter()
+        return taken
+
+    def take_lags(self) -> list[Lag]:
+        """The lags since the last call."""
+        taken, self.lags = self.lags, []
+        return taken

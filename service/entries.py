@@ -1,0 +1,131 @@
+"""POST /v1/entries/find and /v1/entries/history: what is known of a document, and was."""
+
+import time
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, post
+
+from roster.access import ApiKey
+from roster.check_digits import beijing_day
+from roster.entry import BIND, Content, Op, Provenance, State
+from roster.identity import Document, Token, normalise
+from roster.position import to_text
+from roster.record import unpack_content, unpack_provenance
+from roster.replies import LogEntry
+from roster.times import format_ms
+from service.answers import time_or_null
+from service.auth import scoped
+from service.http import Service, answered
+from service.person import parse
+from service.shapes import FindShape, HistoryShape
+
+_find_decoder = msgspec.json.Decoder(FindShape)
+_history_decoder = msgspec.json.Decoder(HistoryShape)
+DAY_MS = 86_400_000
+
+
+@post("/v1/entries/find", status_code=200, guards=[scoped("list:read")])
+async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
+    """All entries of a document, tombstones too."""
+    service: Service = request.app.state.service
+    shape = _find_decoder.decode(await request.body())
+    token = token_of(service, shape.document)
+    (found,) = await service.changes_store.lookup([(token, {})], service.screener.high_water)
+    entries = await parse(service.dictionary, found.record) if found.record else []
+    shown = [
+        {
+            "list": service.lists.name(entry.list),
+            "entry_id": entry.content.entry_id,
+            **_state(entry.list, entry.state, entry.registers.revision),
+            **content_json(entry.content, entry.provenance),
+        }
+        for entry in entries
+    ]
+    return answered({"entries": shown, "position": to_text([found.position])})
+
+
+@post("/v1/entries/history", status_code=200, guards=[scoped("list:read")])
+async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
+    """What happened to a document's entries, oldest first."""
+    service: Service = request.app.state.service
+    shape = _history_decoder.decode(await request.body())
+    token = token_of(service, shape.document)
+    (found,) = await service.changes_store.lookup([(token, {})], service.screener.high_water)
+    since_ms = found.now_ms - service.settings.audit_days * DAY_MS
+    events = [
+        await event_json(service, event)
+        for event in await service.changes_store.history(token)
+        if event.applied_at_ms >= since_ms
+    ]
+    shown = [
+        event
+        for event in events
+        if shape.list in (None, event["list"]) and shape.entry_id in (None, event["entry_id"])
+    ]
+    return answered({"history": shown, "position": to_text([found.position])})
+
+
+def token_of(service: Service, document: Document) -> Token:
+    """The document's token; raises InvalidInput."""
+    day = beijing_day(time.time_ns() // 1_000_000)
+    return service.tokeniser.token(normalise(document, day).number)
+
+
+def op_name(op: Op, code: int) -> str:
+    """A change's name as CONTRACT.md gives it; a load's endings are `absent`."""
+    if code == BIND:
+        return "bind" if op is Op.PUT else "unbind"
+    return op.name.lower()
+
+
+async def contents(service: Service, event: LogEntry) -> tuple[Content, Provenance]:
+    """A log entry's content and provenance; what is not known yet is read first."""
+    known = service.dictionary.known
+    try:
+        content = unpack_content(event.content, known.courts)
+        if event.provenance[:1] == b"L" and _load(event) not in known.loads:
+            await service.dictionary.refresh()
+    except KeyError:
+        await service.dictionary.refresh()
+        content = unpack_content(event.content, known.courts)
+    return content, unpack_provenance(event.provenance, known.loads)
+
+
+async def event_json(service: Service, event: LogEntry) -> dict[str, Any]:
+    """One thing that happened to an entry."""
+    content, provenance = await contents(service, event)
+    return {
+        "op": op_name(event.op, event.list),
+        "list": service.lists.name(event.list),
+        "entry_id": content.entry_id,
+        **_state(event.list, event.state, event.revision),
+        **content_json(content, provenance),
+        "applied_at": format_ms(event.applied_at_ms),
+    }
+
+
+def content_json(content: Content, provenance: Provenance) -> dict[str, Any]:
+    """What an entry says and where it came from."""
+    return {
+        "reason": provenance.reason or None,
+        "from": time_or_null(content.from_ms),
+        "until": time_or_null(content.until_ms),
+        "case": content.case,
+        "court": content.court,
+        "modes": list(content.modes),
+        "decided_at": time_or_null(provenance.decided_at_ms),
+        "received_at": time_or_null(provenance.received_at_ms),
+        "applied_at": time_or_null(provenance.applied_at_ms),
+        "source": provenance.source,
+        "actor": provenance.actor,
+    }
+
+
+def _state(code: int, state: State, revision: int) -> dict[str, Any]:
+    name = "removed" if code == BIND and state is not State.ACTIVE else state.name.lower()
+    return {"state": name, "revision": revision}
+
+
+def _load(event: LogEntry) -> int:
+    return int.from_bytes(event.provenance[1:3])

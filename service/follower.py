@@ -1,0 +1,262 @@
+"""Keeps the screener up to date: start, replay, poll, doorbell (DESIGN.md 7).
+
+A starting process registers, reads the logs' tails, takes the images, replays the logs
+from there, and catches up with tails read after it registered; then it is fresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from roster import keys
+from roster.errors import ClearwayError, Unavailable, WrongKey
+from roster.filter import TokenFilter, capacity_for
+from roster.position import WIRE_BYTES, Position
+from roster.processes import Process, Processes, parse_ring
+from service.screener import EVERY, Partition, Screener
+
+if TYPE_CHECKING:
+    from roster.replies import Image, Tail
+    from roster.store import Store
+
+POLL_S = 1.0
+POLL_WHEN_ILL_S = 0.25
+BUCKETS_A_CALL = 128
+_FIELD_BYTES = 12
+
+Hook = Callable[[], Awaitable[None]]
+log = structlog.get_logger("clearway.follower")
+
+
+async def build(store: Store, partition: int) -> TokenFilter:
+    """A filter from everything that the partition holds now."""
+    fields = [
+        await store.fields(partition, range(first, first + BUCKETS_A_CALL))
+        for first in range(0, keys.BUCKETS, BUCKETS_A_CALL)
+    ]
+    joined = b"".join(fields)
+    token_filter = TokenFilter(capacity_for(len(joined) // _FIELD_BYTES))
+    token_filter.add_fields(joined)
+    return token_filter
+
+
+class Follower:
+    """One process's place in the logs; `run` never ends by itself."""
+
+    def __init__(self, store: Store, screener: Screener, identity: tuple[str, str]) -> None:
+        """`identity` is the process' id and host."""
+        self._store = store
+        self._screener = screener
+        self._id, self._host = identity
+        self._processes = Processes(store.nodes)
+        self._polling = asyncio.Lock()
+        self._rung: set[int] = set()
+        self._bell = asyncio.Event()
+        self._shared: asyncio.Task[bool] | None = None
+        self._lag_ms = 0.0
+        self._news = asyncio.Event()
+        self.hooks: list[Hook] = []
+
+    async def run(self) -> None:
+        """Follow until cancelled: one task listens, one polls."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._ring())
+            tasks.create_task(self._poll_for_ever())
+
+    async def poll(self) -> bool:
+        """Whether one complete poll has been made and applied; never raises."""
+        try:
+            async with self._polling:
+                await self._poll(EVERY)
+        except WrongKey:
+            self._screener.wrong_key = True
+            return False
+        except ClearwayError as exc:
+            log.warning("poll failed", error=type(exc).__name__)
+            return False
+        return True
+
+    async def shared_poll(self, timeout_s: float) -> bool:
+        """Whether a poll that all callers of this moment share came back in time."""
+        if self._shared is None or self._shared.done():
+            self._shared = asyncio.create_task(self.poll())
+        done, _ = await asyncio.wait({self._shared}, timeout=timeout_s)
+        return bool(done) and self._shared.result()
+
+    def news(self) -> asyncio.Event:
+        """An event that is set when the next change has been applied here."""
+        return self._news
+
+    async def leave(self) -> None:
+        """Nothing; other processes wait for this one no longer."""
+        await self._processes.leave(self._id)
+
+    async def _poll_for_ever(self) -> None:
+        while True:
+            followed = await self.poll()
+            if followed:
+                await self._run_hooks()
+            pause = POLL_S if followed else POLL_WHEN_ILL_S
+            await asyncio.sleep(pause * random.uniform(0.75, 1.0))  # noqa: S311 -- jitter
+
+    async def _run_hooks(self) -> None:
+        for hook in self.hooks:
+            try:
+                await hook()
+            except ClearwayError as exc:
+                log.warning("hook failed", error=type(exc).__name__)
+
+    async def _poll(self, partitions: Iterable[int]) -> None:
+        """Read tails and apply them; a complete poll makes the process fresh."""
+        sent_at = time.monotonic()
+        screener = self._screener
+        if not screener.fresh:
+            await self._register()
+        if not screener.loaded:
+            screener.partitions = await self._made(list(EVERY))
+            sent_at = time.monotonic()
+        asked = {number: screener.partitions[number].position for number in partitions}
+        tails = await self._store.tails(asked, screener.high_water)
+        complete = len(tails) == keys.PARTITIONS
+        await self._apply(tails)
+        if complete:
+            screener.wrong_key = False
+            screener.polled(sent_at, tails.values())
+        await self._announce()
+
+    async def _apply(self, tails: dict[int, Tail]) -> None:
+        """Bring every partition up to its tail, reading on where the log was longer."""
+        while tails:
+            again: dict[int, Position | None] = {}
+            for number, tail in tails.items():
+                if not await self._take(number, tail):
+                    again[number] = self._screener.partitions[number].position
+            tails = await self._store.tails(again, self._screener.high_water) if again else {}
+
+    async def _take(self, number: int, tail: Tail) -> bool:
+        """Apply one tail; False where there is more to read."""
+        partition = self._screener.partitions[number]
+        if not tail.continues:
+            return await self._start_again(number, tail)
+        reset = partition.apply(tail.entries)
+        if tail.entries:
+            partition.move(tail.entries[-1].position)
+            self._news.set()
+            self._news = asyncio.Event()
+        self._note(partition, tail)
+        newer = tail.image and (partition.image is None or tail.image != partition.image)
+        if reset or newer:
+            await self._load([number])
+            return False
+        return partition.position.seq >= tail.position.seq
+
+    def _note(self, partition: Partition, tail: Tail) -> None:
+        partition.covered = tail.covered
+        partition.rewound = tail.rewound
+        if tail.acknowledged:
+            self._screener.acknowledge([tail.acknowledged])
+
+    async def _start_again(self, number: int, tail: Tail) -> bool:
+        """The log does not go on from where we are: another history, a gap, or a rewind."""
+        partition = self._screener.partitions[number]
+        if tail.rewound:
+            # The filter from before the rewind is the only witness of what was lost.
+            partition.move(tail.position)
+            self._note(partition, tail)
+            return True
+        await self._load([number])
+        return False
+
+    async def _register(self) -> None:
+        """Be waited for before the tails are read that will make this process fresh."""
+        nothing = bytes(WIRE_BYTES * keys.PARTITIONS)
+        applied = self._screener.applied if self._screener.loaded else nothing
+        await self._announce_as(applied, await self._processes.now_ms())
+
+    async def _load(self, numbers: list[int]) -> None:
+        for number, partition in zip(numbers, await self._made(numbers), strict=True):
+            self._screener.partitions[number] = partition
+
+    async def _made(self, numbers: list[int]) -> list[Partition]:
+        """Partitions from their images, or from a scan where there is none that will do."""
+        tails = await self._store.tails(dict.fromkeys(numbers), self._screener.high_water)
+        images = await self._store.images(numbers)
+        return [
+            await self._one(tails[number], image)
+            for number, image in zip(numbers, images, strict=True)
+        ]
+
+    async def _one(self, tail: Tail, image: Image | None) -> Partition:
+        here = tail.position
+        if image is not None and await self._goes_on(image):
+            partition = Partition(TokenFilter.from_bytes(image.bits), image.header.position)
+            partition.image = image.header
+        elif here.seq or tail.covered:
+            partition = Partition(await build(self._store, here.partition), here)
+            partition.image = tail.image
+        else:
+            partition = Partition(TokenFilter(), here)
+        partition.witnessed = not tail.rewound
+        self._note(partition, tail)
+        return partition
+
+    async def _goes_on(self, image: Image) -> bool:
+        """Whether the log still reaches back to the image."""
+        return (await self._store.log(image.header.position, 1)).continues
+
+    async def _announce(self) -> None:
+        await self._announce_as(self._screener.applied, self._screener.fresh_as_of_ms)
+
+    async def _announce_as(self, applied: bytes, seen_ms: int) -> None:
+        screener = self._screener
+        await self._processes.announce(
+            Process(
+                id=self._id,
+                host=self._host,
+                fresh_ms=screener.fresh_ms,
+                seen_ms=seen_ms,
+                applied=applied,
+                fresh_as_of_ms=screener.fresh_as_of_ms,
+                lag_ms=self._lag_ms,
+                false_hit_rate=screener.false_hit_rate,
+            )
+        )
+
+    async def _listen(self) -> None:
+        """Hear the doorbell; without it the poll of every second still comes."""
+        while True:
+            try:
+                await self._hear()
+            except (ClearwayError, OSError) as exc:
+                log.warning("doorbell lost", error=type(exc).__name__)
+                await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 -- jitter
+
+    async def _hear(self) -> None:
+        async for payload in self._store.nodes.subscribed(keys.DOORBELL):
+            positions = parse_ring(payload)
+            self._screener.acknowledge(positions)
+            self._rung.update([p.partition for p in positions] or EVERY)
+            self._bell.set()
+
+    async def _ring(self) -> None:
+        """Poll what the doorbell named; what rings meanwhile is polled together next time."""
+        while True:
+            await self._bell.wait()
+            self._bell.clear()
+            rung, self._rung = self._rung, set()
+            if not self._screener.loaded:
+                continue
+            started = time.monotonic()
+            try:
+                async with self._polling:
+                    await self._poll(sorted(rung))
+                self._lag_ms = (time.monotonic() - started) * 1000
+            except (Unavailable, WrongKey) as exc:
+                log.warning("rung poll failed", error=type(exc).__name__)

@@ -1,0 +1,93 @@
+"""What every handler needs: the service's parts, bodies read, answers sent."""
+
+from typing import Any
+
+import msgspec
+from litestar import Response
+from litestar.types import Receive, Send
+
+from roster.dictionary import Dictionary
+from roster.errors import BodyTooLarge, InvalidInput
+from roster.identity import Tokeniser
+from roster.nodes import Wait
+from roster.processes import Processes
+from roster.restrictions import Lists
+from roster.settings import Settings
+from roster.store import Store
+from service.auth import Access
+from service.counters import Counters
+from service.follower import Follower
+from service.screener import Screener
+from service.screening import Desk
+
+BODY_MAX_BYTES = 4 * 1024 * 1024
+INVALID = (InvalidInput, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a part of a body raises where it is the sender's fault."""
+
+JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+
+
+class Service(msgspec.Struct):
+    """The parts of one service process, made in `service/app.py`.
+
+    `store` answers checks within `CLEARWAY_REDIS_TIMEOUT_MS`; `changes_store` outwaits
+    durability; `wait` says when a change is safe.
+    """
+
+    settings: Settings
+    store: Store
+    changes_store: Store
+    tokeniser: Tokeniser
+    lists: Lists
+    dictionary: Dictionary
+    screener: Screener
+    follower: Follower
+    desk: Desk
+    access: Access
+    counters: Counters
+    processes: Processes
+    wait: Wait
+    degraded: list[str] = []
+
+
+async def body_of(receive: Receive) -> bytes:
+    """The request's body; raises BodyTooLarge."""
+    message: Any = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return _bounded(body)
+    parts, size = [body], len(body)
+    while message.get("more_body", False):
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > BODY_MAX_BYTES:
+            raise BodyTooLarge(f"a body is at most {BODY_MAX_BYTES} bytes")
+    return b"".join(parts)
+
+
+def _bounded(body: bytes) -> bytes:
+    if len(body) > BODY_MAX_BYTES:
+        raise BodyTooLarge(f"a body is at most {BODY_MAX_BYTES} bytes")
+    return body
+
+
+async def respond(send: Send, body: bytes) -> None:
+    """Nothing; a 200 with this JSON is sent."""
+    length = (b"content-length", str(len(body)).encode())
+    start: Any = {
+        "type": "http.response.start",
+        "status": 200,
+        "headers": [*JSON_HEADERS, length],
+    }
+    await send(start)
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def answered(content: object) -> Response[bytes]:
+    """The same for a Litestar handler."""
+    return Response(
+        msgspec.json.encode(content),
+        media_type="application/json",
+        headers={"cache-control": "no-store"},
+    )

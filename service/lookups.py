@@ -1,0 +1,108 @@
+"""Look-ups of concurrent checks in one round trip, and a circuit for when Redis is gone.
+
+Everything that asks within one turn of the event loop goes out together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from roster.errors import ClearwayError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from roster.position import Position
+    from roster.replies import Found
+    from roster.store import Store
+    from service.screener import Screener
+
+FAILURES_TO_OPEN = 2
+PROBE_S = 0.2
+LARGEST_PIPELINE = 512
+
+Asked = tuple[bytes, "Mapping[int, Position]"]
+
+
+class Circuit:
+    """Open after some failures in a row; then one call in `PROBE_S` seconds tries again."""
+
+    def __init__(self) -> None:
+        """Closed."""
+        self._failures = 0
+        self._probe_at = 0.0
+
+    def check(self) -> None:
+        """Nothing where a call may be made; raises Unavailable where it would only wait."""
+        if self._failures < FAILURES_TO_OPEN:
+            return
+        now = time.monotonic()
+        if now < self._probe_at:
+            raise Unavailable("Redis has not been answering")
+        self._probe_at = now + PROBE_S
+
+    def succeeded(self) -> None:
+        """Close it."""
+        self._failures = 0
+
+    def failed(self) -> None:
+        """Count a failure."""
+        self._failures += 1
+        self._probe_at = time.monotonic() + PROBE_S
+
+
+class Lookups:
+    """Asks the store for records; all that is asked in one loop turn shares a pipeline."""
+
+    def __init__(self, store: Store, screener: Screener, timeout_ms: int) -> None:
+        """A look-up fails after `timeout_ms`, whatever the connection does."""
+        self._store = store
+        self._screener = screener
+        self._timeout_s = timeout_ms / 1000
+        self._waiting: list[tuple[Asked, asyncio.Future[Found]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.circuit = Circuit()
+
+    def ask(self, token: bytes, at_least: Mapping[int, Position]) -> asyncio.Future[Found]:
+        """A token's record as of after this call; the future raises Unavailable or WrongKey."""
+        self.circuit.check()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Found] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._send)
+        self._waiting.append(((token, at_least), future))
+        return future
+
+    def _send(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for first in range(0, len(waiting), LARGEST_PIPELINE):
+            task = asyncio.create_task(self._run(waiting[first : first + LARGEST_PIPELINE]))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, batch: list[tuple[Asked, asyncio.Future[Found]]]) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                found = await self._store.lookup(
+                    [asked for asked, _ in batch], self._screener.high_water
+                )
+        except (ClearwayError, TimeoutError) as exc:
+            self.circuit.failed()
+            error = exc if isinstance(exc, ClearwayError) else Unavailable("no answer in time")
+            for _, future in batch:
+                _settle(future, error)
+            return
+        self.circuit.succeeded()
+        for (_, future), one in zip(batch, found, strict=True):
+            _settle(future, one)
+
+
+def _settle(future: asyncio.Future[Found], outcome: Found | ClearwayError) -> None:
+    if future.done():  # the client has gone
+        return
+    if isinstance(outcome, ClearwayError):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

@@ -1,0 +1,112 @@
+"""Everything that the roster knows of one person, over all bound documents.
+
+A binding holds while both documents name each other under the same entry id. It is followed
+to its end, one round trip a step, for bound people only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from roster.entry import BIND, State
+from roster.record import parse_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from roster.dictionary import Dictionary
+    from roster.entry import Entry
+    from roster.position import Position
+    from roster.replies import Found
+    from service.lookups import Lookups
+
+DOCUMENTS_MAX = 16
+
+
+class Person(NamedTuple):
+    """A person's entries, tombstones too, and the look-ups that they come from.
+
+    `complete` is False where more than `DOCUMENTS_MAX` documents are bound.
+    """
+
+    entries: list[Entry]
+    looked: list[Found]
+    complete: bool
+
+    @property
+    def now_ms(self) -> int:
+        """Redis' clock at the last look-up."""
+        return max(found.now_ms for found in self.looked)
+
+    @property
+    def positions(self) -> list[Position]:
+        """The state of the roster that this is read from."""
+        return [found.position for found in self.looked]
+
+
+async def parse(dictionary: Dictionary, record: bytes) -> list[Entry]:
+    """A record's entries; a court that is not known yet is read first."""
+    try:
+        return parse_record(record, dictionary.known)
+    except KeyError:
+        await dictionary.refresh()
+        return parse_record(record, dictionary.known)
+
+
+async def person(
+    lookups: Lookups,
+    dictionary: Dictionary,
+    token: bytes,
+    at_least: Mapping[int, Position],
+) -> Person:
+    """What is known of the person with this document; raises Unavailable or WrongKey."""
+    records: dict[bytes, list[Entry]] = {}
+    looked: list[Found] = []
+    members, step = {token}, [token]
+    while step:
+        found = await asyncio.gather(*(lookups.ask(each, at_least) for each in step))
+        looked += found
+        for each, one in zip(step, found, strict=True):
+            records[each] = await parse(dictionary, one.record) if one.record else []
+        members |= set(_bound(records, members))
+        step = [other for each in members for other in _named(records.get(each, []))]
+        step = sorted({other for other in step if other not in records})
+        if len(members | set(step)) > DOCUMENTS_MAX:
+            return Person(_entries(records, members), looked, complete=False)
+    return Person(_entries(records, members), looked, complete=True)
+
+
+def _entries(records: dict[bytes, list[Entry]], members: set[bytes]) -> list[Entry]:
+    return [entry for each in sorted(members) for entry in records[each]]
+
+
+def _bindings(entries: list[Entry]) -> Iterator[Entry]:
+    for entry in entries:
+        if entry.list == BIND and entry.state is State.ACTIVE:
+            yield entry
+
+
+def _named(entries: list[Entry]) -> Iterator[bytes]:
+    for binding in _bindings(entries):
+        yield from binding.content.tokens
+
+
+def _bound(records: dict[bytes, list[Entry]], members: set[bytes]) -> Iterator[bytes]:
+    """The documents that members name and that name them back."""
+    reached, pending = set(members), list(members)
+    while pending:
+        one = pending.pop()
+        for binding in _bindings(records.get(one, [])):
+            for other in binding.content.tokens:
+                if other not in reached and _mutual(records.get(other, []), binding, one):
+                    reached.add(other)
+                    pending.append(other)
+                    yield other
+
+
+def _mutual(entries: list[Entry], binding: Entry, named: bytes) -> bool:
+    return any(
+        other.entry_hash == binding.entry_hash and named in other.content.tokens
+        for other in _bindings(entries)
+    )

@@ -1,0 +1,148 @@
+"""The filters of this process: whom they clear, how far they follow the logs, how fresh they are."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from roster import keys
+from roster.entry import Op, State
+from roster.filter import TokenFilter
+from roster.position import Position, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from roster.replies import ImageHeader, LogEntry, Tail
+
+_IN_FILTER = frozenset({State.ACTIVE, State.SUSPENDED})
+EVERY = range(keys.PARTITIONS)
+
+
+class Partition:
+    """One partition's filter, the position that it includes, and what the last poll said.
+
+    `witnessed` is False where the filter was made from a roster that was rewound already.
+    """
+
+    def __init__(self, token_filter: TokenFilter, position: Position) -> None:
+        """A filter that includes everything up to `position`."""
+        self.filter = token_filter
+        self.image: ImageHeader | None = None
+        self.covered = b""
+        self.rewound = False
+        self.witnessed = True
+        self.move(position)
+
+    def move(self, position: Position) -> None:
+        """Nothing; the filter includes `position` from now on."""
+        self.position = position
+        self.position_text = to_text([position])
+
+    def apply(self, entries: Iterable[LogEntry]) -> bool:
+        """Take log entries in, in order; True where one of them is a reset that needs an image."""
+        reset = False
+        for entry in entries:
+            if entry.op is Op.RESET:
+                reset = reset or not self._covers(entry.position)
+            elif entry.state in _IN_FILTER:
+                self.filter.add(entry.token)
+        return reset
+
+    def _covers(self, reset: Position) -> bool:
+        return self.image is not None and self.image.covers >= (reset.history, reset.seq)
+
+
+class Screener:
+    """The filters of all partitions; every method is synchronous and does no I/O."""
+
+    def __init__(self, required: frozenset[int], fresh_ms: int, serve_stale_s: int) -> None:
+        """`required` are codes of lists without which nobody is cleared."""
+        self.required = required
+        self.fresh_ms = fresh_ms
+        self.serve_stale_s = serve_stale_s
+        self.partitions: list[Partition] = []
+        self.high_water: dict[int, Position] = {}
+        self.wrong_key = False
+        self.was_ready = False
+        self.fresh_as_of_ms = 0
+        self.true_hits = 0
+        self.false_hits = 0
+        self._polled_at = float("-inf")
+        self._covered: frozenset[int] = frozenset()
+
+    @property
+    def loaded(self) -> bool:
+        """Whether every partition has its filter."""
+        return len(self.partitions) == keys.PARTITIONS
+
+    @property
+    def age_ms(self) -> float:
+        """How long ago the last complete poll was sent."""
+        return (time.monotonic() - self._polled_at) * 1000
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the filters are known to hold every addition that they have to."""
+        return self.loaded and not self.wrong_key and self.age_ms <= self.fresh_ms
+
+    @property
+    def expired(self) -> bool:
+        """Whether there has been no news for so long that nobody may be cleared."""
+        return self.age_ms > self.serve_stale_s * 1000
+
+    @property
+    def covered(self) -> frozenset[int]:
+        """The lists that every partition has in full."""
+        return self._covered
+
+    @property
+    def lacking(self) -> frozenset[int]:
+        """Required lists that are not covered."""
+        return self.required - self._covered
+
+    @property
+    def ready(self) -> bool:
+        """Whether checks are decided here at all."""
+        return self.loaded and not (self.wrong_key or self.lacking or self.expired)
+
+    @property
+    def rewound(self) -> bool:
+        """Whether any partition is behind what had been acknowledged."""
+        return any(partition.rewound for partition in self.partitions)
+
+    @property
+    def size_bytes(self) -> int:
+        """The filters' size in memory."""
+        return sum(partition.filter.size_bytes for partition in self.partitions)
+
+    @property
+    def false_hit_rate(self) -> float:
+        """The share of checks of people on no list that still had to ask Redis, so far."""
+        return self.false_hits / max(1, self.false_hits + self.cleared)
+
+    cleared = 0
+
+    def may_be_listed(self, token: bytes) -> bool:
+        """False: certainly not on the roster, as far as this process has followed it."""
+        return token in self.partitions[token[1]].filter
+
+    def polled(self, sent_at: float, tails: Iterable[Tail]) -> None:
+        """A complete poll, sent at `sent_at` on the monotonic clock, has been applied."""
+        self._polled_at = max(self._polled_at, sent_at)
+        self.fresh_as_of_ms = max(self.fresh_as_of_ms, min(tail.now_ms for tail in tails))
+        covered = (frozenset(partition.covered) for partition in self.partitions)
+        self._covered = frozenset.intersection(*covered)
+        self.was_ready = self.was_ready or self.ready
+
+    def acknowledge(self, positions: Iterable[Position]) -> None:
+        """Positions that are safe: Redis must never be behind them again."""
+        for position in positions:
+            known = self.high_water.get(position.partition)
+            if known is None or not known.includes(position):
+                self.high_water[position.partition] = position
+
+    @property
+    def applied(self) -> bytes:
+        """Every partition's position, as `roster.processes` lists it."""
+        return b"".join(partition.position.wire for partition in self.partitions)

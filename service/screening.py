@@ -1,0 +1,161 @@
+"""One check decided: the filter clears, or the roster is asked (DESIGN.md 6)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from roster import rules
+from roster.check_digits import beijing_day
+from roster.entry import RESTRICTING_BELOW
+from roster.errors import Unavailable, WrongKey
+from roster.identity import Token, normalise
+from roster.position import to_text
+from roster.verdict import Question, Reason, Verdict
+from service.person import Person, person
+
+if TYPE_CHECKING:
+    from roster.dictionary import Dictionary
+    from roster.identity import Tokeniser
+    from roster.names import NameCheck
+    from roster.restrictions import Lists
+    from service.follower import Follower
+    from service.lookups import Lookups
+    from service.questions import Query
+    from service.screener import Screener
+
+RETRY_AFTER_MS = 1_000
+CLEAR = Verdict("allow")
+
+
+class Screening(msgspec.Struct, frozen=True):
+    """A verdict, and what the answer says about where it comes from.
+
+    `on_roster` people have a pseudonym; `last_known` and `retry_after_ms` go with a reason
+    that will pass.
+    """
+
+    verdict: Verdict
+    token: Token
+    position: str
+    stale: bool
+    on_roster: bool = False
+    last_known: str | None = None
+    retry_after_ms: int | None = None
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """Whom a request is about: the document's token, and whether it can be such a document."""
+
+    token: Token
+    valid: bool
+
+
+class Desk:
+    """Decides checks with this process's filters and the roster in Redis."""
+
+    def __init__(self, screener: Screener, follower: Follower, lookups: Lookups) -> None:
+        """What is decided with; `equip` adds what the decisions rest on."""
+        self.screener = screener
+        self.follower = follower
+        self.lookups = lookups
+        self.disabled: frozenset[int] = frozenset()
+        self.poll_timeout_s = 0.05
+
+    def equip(self, tokeniser: Tokeniser, lists: Lists, dictionary: Dictionary) -> None:
+        """Give it the ID key's tokens, the rules and the dictionaries."""
+        self.tokeniser = tokeniser
+        self.lists = lists
+        self.dictionary = dictionary
+
+    async def freshen(self) -> None:
+        """Try once, together with whoever else asks, to become fresh; then the checks begin.
+
+        Raises Unavailable while the filters have never been loaded.
+        """
+        if not self.screener.fresh:
+            await self.follower.shared_poll(self.poll_timeout_s)
+        if not self.screener.loaded:
+            raise Unavailable("the service is starting: its filters are not loaded yet")
+
+    def subject(self, query: Query) -> Subject:
+        """The document's token; raises InvalidInput."""
+        found = normalise(query.document, beijing_day(time.time_ns() // 1_000_000))
+        return Subject(self.tokeniser.token(found.number), found.valid)
+
+    def clear(self, query: Query, subject: Subject) -> Screening | None:
+        """The answer where the roster need not be asked, else None."""
+        screener = self.screener
+        if not screener.ready:
+            code = "not_covered" if screener.wrong_key or screener.lacking else "stale"
+            return self.refer(code, subject.token)
+        partition = screener.partitions[subject.token[1]]
+        if subject.token in partition.filter or query.at_least or not subject.valid:
+            return None
+        if partition.rewound and not partition.witnessed:
+            return self.refer("rewound", subject.token)
+        screener.cleared += 1
+        return Screening(CLEAR, subject.token, partition.position_text, not screener.fresh)
+
+    async def ask(self, query: Query, subject: Subject) -> Screening:
+        """The answer with what the roster says now; never raises."""
+        token = subject.token
+        try:
+            known = await person(self.lookups, self.dictionary, token, query.at_least)
+        except (Unavailable, WrongKey) as exc:
+            code = "not_covered" if isinstance(exc, WrongKey) else "registry_unavailable"
+            return self.refer(code, token)
+        doubt = self.doubt(known)
+        if doubt:
+            return self.refer(doubt, token)
+        verdict = rules.decide(known.entries, self._question(query, subject, known), self.lists)
+        self._count(token, known)
+        return Screening(
+            verdict,
+            token,
+            to_text(known.positions),
+            not self.screener.fresh,
+            on_roster=any(entry.list < RESTRICTING_BELOW for entry in known.entries),
+        )
+
+    def doubt(self, known: Person) -> str | None:
+        """The reason code where a look-up may not be believed, else None."""
+        if any(not self.screener.required <= set(found.covered) for found in known.looked):
+            return "not_covered"
+        if any(found.rewound for found in known.looked):
+            return "rewound"
+        if not all(found.reached for found in known.looked):
+            return "stale"
+        return None if known.complete else "too_many_documents"
+
+    def refer(self, code: str, token: Token) -> Screening:
+        """The answer that this system cannot decide, and why."""
+        passing = code in ("registry_unavailable", "not_covered", "stale")
+        possible = not self.screener.loaded or self.screener.may_be_listed(token)
+        return Screening(
+            Verdict("refer", (Reason(code),)),
+            token,
+            self.screener.partitions[token[1]].position_text,
+            not self.screener.fresh,
+            last_known=("possible" if possible else "clear") if passing else None,
+            retry_after_ms=RETRY_AFTER_MS if passing else None,
+        )
+
+    def _question(self, query: Query, subject: Subject, known: Person) -> Question:
+        names = None if query.name is None else frozenset(self.tokeniser.names(query.name))
+        return Question(query.journey, known.now_ms, names, subject.valid, self.disabled)
+
+    def _count(self, token: Token, known: Person) -> None:
+        if known.entries:
+            self.screener.true_hits += 1
+        elif self.screener.may_be_listed(token):
+            self.screener.false_hits += 1
+
+
+def name_check(screening: Screening, name: str | None) -> NameCheck | None:
+    """What the answer says of the name, where one was sent."""
+    if name is None:
+        return None
+    return screening.verdict.name_check or "not_compared"

@@ -1,0 +1,67 @@
+"""POST /v1/standing: what a person may and may not ride, over all products."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, post
+
+from roster import standing as rules
+from roster.access import ApiKey
+from roster.errors import Unavailable, WrongKey
+from roster.position import to_text
+from roster.verdict import Asked, Journey, Reason
+from service.answers import product_json, reason_json, remaining_json
+from service.auth import scoped
+from service.http import Service, answered
+from service.person import person
+from service.questions import Query, read_time
+from service.shapes import StandingShape
+
+_decoder = msgspec.json.Decoder(StandingShape)
+
+
+@post("/v1/standing", status_code=200, guards=[scoped("standing")])
+async def standing(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
+    """What holds for one person on every product, and what has to end."""
+    service: Service = request.app.state.service
+    shape = _decoder.decode(await request.body())
+    departs_at_ms = read_time("departs_at", shape.departs_at)
+    await service.desk.freshen()
+    return answered(await _standing(service, shape, departs_at_ms))
+
+
+async def _standing(
+    service: Service, shape: StandingShape, departs_at_ms: int | None
+) -> dict[str, Any]:
+    desk = service.desk
+    subject = desk.subject(Query(shape.document, Journey("air")))
+    try:
+        known = await person(desk.lookups, desk.dictionary, subject.token, {})
+    except (Unavailable, WrongKey):
+        return _refer("registry_unavailable", "")
+    position = to_text(known.positions)
+    doubt = desk.doubt(known) or ("stale" if desk.screener.expired else None)
+    if doubt:
+        return _refer(doubt, position)
+    names = None if shape.name is None else frozenset(desk.tokeniser.names(shape.name))
+    asked = Asked(known.now_ms, departs_at_ms, names, subject.valid, desk.disabled)
+    found = rules.standing(known.entries, asked, desk.lists)
+    return {
+        "standing": found.standing,
+        "forbidden": [product_json(product) for product in found.forbidden],
+        "permitted": [product_json(product) for product in found.permitted],
+        "reasons": [reason_json(reason) for reason in found.reasons],
+        "remaining": [remaining_json(each) for each in found.remaining],
+        "position": position,
+    }
+
+
+def _refer(code: str, position: str) -> dict[str, Any]:
+    return {
+        "standing": "refer",
+        "forbidden": [],
+        "permitted": [],
+        "reasons": [reason_json(Reason(code))],
+        "remaining": [],
+        "position": position,
+    }

@@ -10,11 +10,11 @@
 | clearway:courts         | hash   | court names, by their four bytes         | registry.py   |
 | clearway:loads          | hash   | files that were loaded, by number        | registry.py   |
 | clearway:load           | string | the one load that is under way           | registry.py   |
-| clearway:lists          | hash   | lists that are disabled, and why         | registry.py   |
+| clearway:lists          | hash   | lists that are disabled, and why         | disabled.py   |
 | clearway:processes      | hash   | live service processes, what they applied| registry.py   |
-| clearway:keys           | hash   | API keys, hashed, by id                  | registry.py   |
-| clearway:decisions      | hash   | checks so far, by mode and decision      | registry.py   |
-| clearway:lag            | stream | removal lags of the last day             | registry.py   |
+| clearway:keys           | hash   | API keys, hashed, by id                  | access.py     |
+| clearway:decisions      | hash   | checks so far, by mode and decision      | tallies.py    |
+| clearway:lag            | hash   | removal lags of the last day, in buckets | tallies.py    |
 | clearway:audit          | stream | who did what; kept CLEARWAY_AUDIT_DAYS   | registry.py   |
 | clearway:renewal        | string | the lease for renewing images            | registry.py   |
 | clearway:doorbell       | channel| positions that are safe now              | registry.py   |

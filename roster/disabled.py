@@ -1,0 +1,46 @@
+"""Lists that an operator has disabled, and why: their matches become `refer`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from roster import keys
+
+if TYPE_CHECKING:
+    from roster.nodes import Nodes, Wait
+
+
+class Disabled(msgspec.Struct, frozen=True):
+    """Since when a list is disabled, and the reason that was given."""
+
+    reason: str
+    since_ms: int
+
+
+class DisabledLists:
+    """The disabled lists of one roster; raises Unavailable and NotDurable."""
+
+    def __init__(self, nodes: Nodes, wait: Wait) -> None:
+        """`wait` says when a change counts as safe."""
+        self._nodes = nodes
+        self._wait = wait
+
+    async def all(self) -> dict[str, Disabled]:
+        """Why each of them is disabled, by the list's name."""
+        (reply,) = await self._nodes.keyed(keys.LISTS, [("HGETALL", keys.LISTS)])
+        pairs = (
+            zip(reply[::2], reply[1::2], strict=True) if isinstance(reply, list) else reply.items()
+        )
+        return {name.decode(): msgspec.json.decode(data, type=Disabled) for name, data in pairs}
+
+    async def disable(self, name: str, disabled: Disabled) -> None:
+        """Nothing; every process refers the list's matches within a second or two."""
+        data = msgspec.json.encode(disabled)
+        await self._nodes.keyed(keys.LISTS, [("HSET", keys.LISTS, name, data)], self._wait)
+
+    async def enable(self, name: str) -> bool:
+        """Whether it was disabled; it is not any more."""
+        (count,) = await self._nodes.keyed(keys.LISTS, [("HDEL", keys.LISTS, name)], self._wait)
+        return bool(count)

@@ -1,0 +1,112 @@
+"""The roster that the settings name: its Redis, embedded where none is named, and its ID key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self, cast
+
+from msgspec.structs import replace
+
+from roster.connection import change_client, check_client, follow_client, translated
+from roster.embedded import Embedded, EmbeddedOptions, acquire
+from roster.fitness import ServerFacts, require_version, server_facts
+from roster.idkey import KeySource, read_or_make
+from roster.nodes import Nodes, Wait
+from roster.target import Target, parse_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    import redis.asyncio
+
+    from roster.connection import AsyncClient
+    from roster.settings import Settings
+
+SAFE_TIMEOUT_MS = 2_000
+"""How long a change may take to be safe: the default of `timeout_ms` in requests."""
+
+
+class Opening:
+    """A roster's place; close it, or use it in `with`: an embedded server may end then."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Start the embedded server where one is needed; raises EmbeddedError, SettingsError."""
+        self.settings = settings
+        self.embedded: Embedded | None = None
+        target = settings.target
+        if target is None:
+            options = EmbeddedOptions(settings.data_dir, settings.redis_server)
+            self.embedded = acquire(options)
+            target = parse_target(self.embedded.url)
+        self.target: Target = target
+
+    def id_key(self) -> bytes:
+        """The ID key's 32 bytes; raises SettingsError."""
+        settings = self.settings
+        file = str(settings.id_key_file) if settings.id_key_file else None
+        folder = settings.data_dir if self.embedded else None
+        return read_or_make(KeySource(settings.id_key, file, folder))
+
+    def check_nodes(self) -> Nodes:
+        """The servers, for checks: who is silent for `CLEARWAY_REDIS_TIMEOUT_MS` has failed."""
+        return self._nodes(lambda target: check_client(target, self.settings.redis_timeout_ms))
+
+    def follow_nodes(self) -> Nodes:
+        """The servers, for polls and the doorbell."""
+        return self._nodes(follow_client)
+
+    def change_nodes(self) -> Nodes:
+        """The servers, for changes, which wait until they are safe."""
+        return self._nodes(change_client)
+
+    async def facts(self, nodes: Nodes) -> list[ServerFacts]:
+        """What every server is like; raises Unavailable, and ServerUnfit for one that is too old.
+
+        Where a provider refuses CONFIG, its settings are not known.
+        """
+        return [await _facts(node) for node in await nodes.masters()]
+
+    def wait(self, facts: list[ServerFacts], timeout_ms: int = SAFE_TIMEOUT_MS) -> Wait:
+        """What makes a change safe on servers that are like this."""
+        aof = bool(facts) and all(each.waitaof and each.aof for each in facts)
+        return Wait(aof, self.settings.replicas, timeout_ms)
+
+    def close(self) -> None:
+        """Nothing; the share of an embedded server is given up."""
+        if self.embedded is not None:
+            self.embedded.close()
+
+    def __enter__(self) -> Self:
+        """The opening itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _nodes(self, client: Callable[[Target], AsyncClient]) -> Nodes:
+        def of_one(host: str, port: int) -> redis.asyncio.Redis:
+            one = replace(self.target, kind="server", addresses=((host, port),), path="")
+            return cast("redis.asyncio.Redis", client(one))
+
+        return Nodes(client(self.target), of_one)
+
+
+async def _facts(node: redis.asyncio.Redis) -> ServerFacts:
+    names = ("appendfsync", "hash-max-listpack-*", "min-replicas-*")
+    with translated():
+        async with node.pipeline(transaction=False) as pipe:
+            pipe.info()
+            pipe.config_get(*names)
+            info, config = await pipe.execute(raise_on_error=False)
+    if isinstance(info, Exception):
+        with translated():
+            raise info
+    facts = server_facts(info, config if isinstance(config, dict) else {})
+    require_version(facts)
+    return facts

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, NamedTuple
+import struct
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from redis.exceptions import ResponseError
 
 from roster import keys
+from roster.connection import error_code
+from roster.errors import LoadRefused
 from roster.nodes import Call
 from roster.position import Position, from_wire
 from roster.replies import MARK_BYTES
@@ -51,24 +55,52 @@ class Bucket(NamedTuple):
     rows: bytes
 
 
-class Merged(NamedTuple):
-    """What became of rows and entries; `written` are records, `bytes` their size."""
+class Fate(NamedTuple):
+    """What became of the entries of a list, and of the rows about it."""
 
     added: int = 0
     changed: int = 0
     ended: int = 0
     unchanged: int = 0
     superseded: int = 0
-    written: int = 0
-    bytes: int = 0
 
-    def plus(self, other: Merged) -> Merged:
+    def plus(self, other: Fate) -> Fate:
         """Both together."""
-        return Merged(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        return Fate(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+class Merged(NamedTuple):
+    """What a merge did: `written` records of `size_bytes` together, in the buckets `touched`.
+
+    `seen` is how many writes the partition has seen. `exceptions` are fields and whether
+    their people are on a list, where the rows say otherwise. `fates` are by list code.
+    """
+
+    seen: int
+    written: int
+    size_bytes: int
+    touched: frozenset[int]
+    exceptions: dict[bytes, bool]
+    fates: dict[int, Fate]
+
+
+class How(msgspec.Struct, frozen=True):
+    """How some buckets are to be merged.
+
+    `upto` is the bucket after the last that the call speaks for: what lies between its
+    buckets is as the file says. `seen` is how many writes the partition must have seen for
+    that to hold, or None. `kept` are entries that count as present, 21 bytes each: place
+    (zeros: anybody's), list, entry hash.
+    """
+
+    upto: int
+    seen: int | None = None
+    kept: bytes = b""
+    dry: bool = False
 
 
 class Merging:
-    """The loader's calls; raises LoadRefused's cause, `ResponseError` OLDER, as redis gives it."""
+    """The loader's calls; raises LoadRefused where a newer load of these lists has begun."""
 
     def __init__(self, store: Store, snapshot: Snapshot) -> None:
         """One snapshot on one store."""
@@ -82,23 +114,21 @@ class Merging:
         calls = [Call(p, "begin_1", (keys.META[p],), args) for p in partitions]
         return [
             Begun(from_wire(p, position), covered, ever)
-            for p, (position, covered, ever) in zip(
-                partitions, await self.store.nodes.run(calls), strict=True
-            )
+            for p, (position, covered, ever) in zip(partitions, await self._run(calls), strict=True)
         ]
 
-    def call(self, partition: int, buckets: Sequence[Bucket]) -> Call:
-        """The call that merges some buckets, in ascending order, into one partition."""
+    async def merge(self, partition: int, buckets: Sequence[Bucket], how: How) -> Merged | None:
+        """What the rows of these buckets, in ascending order, did or (dry) would do.
+
+        None, and nothing is written, where the partition has seen other writes than `how` says.
+        """
+        (reply,) = await self._run([self._merge_call(partition, buckets, how)])
+        return _merged(reply) if reply[0] >= 0 else None
+
+    def _merge_call(self, partition: int, buckets: Sequence[Bucket], how: How) -> Call:
         names = [keys.META[partition], keys.LOG[partition]]
-        args: list[bytes | str | int] = []
-        for bucket in buckets:
-            names += [
-                keys.bucket(partition, bucket.number),
-                keys.history(partition, bucket.number),
-            ]
-            args += [bucket.number, bucket.tally, bucket.rows]
         snapshot = self.snapshot
-        head: list[bytes | str | int] = [
+        args: list[bytes | str | int] = [
             self.store.check_value,
             snapshot.lists,
             snapshot.as_of,
@@ -106,16 +136,16 @@ class Merging:
             snapshot.tombstone_ms,
             self.store.keep_ms,
             secrets.token_bytes(MARK_BYTES),
-            buckets[-1].number + 1,
+            how.upto,
+            "dry" if how.dry else "",
+            "" if how.seen is None else how.seen,
+            how.kept,
         ]
-        return Call(partition, "merge_buckets_1", names, [*head, *args])
-
-    async def merge(self, calls: Sequence[Call]) -> Merged:
-        """What became of the rows of these calls together."""
-        total = Merged()
-        for reply in await self.store.nodes.run(calls):
-            total = total.plus(Merged(*reply))
-        return total
+        for bucket in buckets:
+            names.append(keys.bucket(partition, bucket.number))
+            names.append(keys.history(partition, bucket.number))
+            args += bucket
+        return Call(partition, "merge_buckets_1", names, args)
 
     async def finish(self, included: Position, bits: bytes) -> Position:
         """The partition's position; its lists are covered, its image is `bits`.
@@ -133,5 +163,30 @@ class Merging:
             included.wire,
             bits,
         )
-        (reply,) = await self.store.nodes.run([Call(partition, "finish_1", names, args)])
+        (reply,) = await self._run([Call(partition, "finish_1", names, args)])
         return from_wire(partition, reply[0])
+
+    async def _run(self, calls: Sequence[Call]) -> list[Any]:
+        try:
+            return await self.store.nodes.run(calls)
+        except ResponseError as exc:
+            if error_code(exc) != "OLDER":
+                raise
+            message = "another load of this list has begun, as of the same time or a newer one"
+            raise LoadRefused(message) from exc
+
+
+def _merged(reply: Sequence[Any]) -> Merged:
+    seen, written, size, touched, exceptions, *flat = reply
+    return Merged(
+        seen,
+        written,
+        size,
+        frozenset(number for (number,) in _NUMBER.iter_unpack(touched)),
+        dict(_EXCEPTION.iter_unpack(exceptions)),
+        {flat[at]: Fate(*flat[at + 1 : at + 6]) for at in range(0, len(flat), 6)},
+    )
+
+
+_NUMBER = struct.Struct(">H")
+_EXCEPTION = struct.Struct(">12s?")

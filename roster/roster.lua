@@ -475,21 +475,41 @@ local function codes(text)
 end
 
 local OPS = {[ACTIVE] = PUT, [SUSPENDED] = SUSPEND, [REMOVED] = REMOVE, [ABSENT] = DROP}
+local ADDED, CHANGED, ENDED, UNCHANGED, SUPERSEDED_ROW = 1, 2, 3, 4, 5
+
+-- One more entry of this list of which the file made that.
+local function count(job, list_code, kind, by)
+  local counts = job.counts[list_code]
+  if not counts then
+    counts = {0, 0, 0, 0, 0}
+    job.counts[list_code] = counts
+  end
+  counts[kind] = counts[kind] + by
+end
 
 -- Log and remember one merged entry, unless its list's first load ends with a reset.
 local function tell(job, e, was, place)
-  if not (job.partial or job.covered[e.list]) then return end
-  local entry = log_entry(OPS[state(e)] or REMOVE, e, was, place, job.at_ms, revision(e),
-                          e.content, e.prov)
+  if job.dry or not (job.partial or job.covered[e.list]) then return end
+  local op = OPS[state(e)] or REMOVE
+  local entry = log_entry(op, e, was, place, job.at_ms, revision(e), e.content, e.prov)
   append(job.log, job.p, job.seed, entry)
+  job.told[e.list .. ':' .. op] = true
   remember(job.history, sub(place, 3), entry, job.at_ms, job.keep_ms)
 end
 
--- Merge one record's rows (nil: the file has none of this person) into its entries.
-local function merge_record(job, old, rows, norev, place)
-  local entries = parse(old)
+local function kept(job, e, place)
+  local name = char(e.list) .. e.hash
+  return job.kept[place .. name] or job.kept[NO_PLACE .. name]
+end
+
+-- What became of an entry that changed.
+local function kind_of_change(was, now)
+  if was == UNKNOWN or (live(now) and not live(was)) then return ADDED end
+  return live(was) and not live(now) and ENDED or CHANGED
+end
+
+local function merge_rows(job, entries, rows, norev, place)
   local changed, seen = false, {}
-  tally(job.delta, entries, -1)
   for i = 1, #rows do
     local inc = rows[i]
     inc.norev = inc.norev or norev
@@ -502,38 +522,73 @@ local function merge_record(job, old, rows, norev, place)
     local was = state(e)
     if merge_row(e, inc, job.as_of, job.snapshot[e.list], job.floors[e.list] or 0) then
       changed = true
-      local s = state(e)
-      local kind = was == UNKNOWN and 1 or (live(was) and not live(s)) and 3 or 2
-      job.counts[kind] = job.counts[kind] + 1
+      count(job, e.list, kind_of_change(was, state(e)), 1)
       tell(job, e, was, place)
     else
-      local kind = state(e) == REMOVED and inc.R == 0 and 5 or 4
-      job.counts[kind] = job.counts[kind] + 1
+      local newer = (state(e) == REMOVED and inc.R == 0)
+        or (inc.L < e.L and not inc.norev and inc.content ~= e.content)
+      count(job, e.list, newer and SUPERSEDED_ROW or UNCHANGED, 1)
     end
   end
-  local kept = {}
+  return changed, seen
+end
+
+-- End what the snapshot lacks, and forget old tombstones; the entries that are left.
+local function end_others(job, entries, seen, place)
+  local left, changed = {}, false
   for i = 1, #entries do
     local e = entries[i]
     local was = state(e)
-    if job.snapshot[e.list] and not seen[e] and lack(e, job.as_of) then
+    local lacks = job.snapshot[e.list] and not seen[e] and not kept(job, e, place)
+    if lacks and lack(e, job.as_of) then
       changed = true
       if live(was) then
-        job.counts[3] = job.counts[3] + 1
+        count(job, e.list, ENDED, 1)
         tell(job, e, was, place)
       end
     end
-    if job.snapshot[e.list] and not seen[e] and expired(e, job.as_of, job.tombstone_ms) then
+    if lacks and expired(e, job.as_of, job.tombstone_ms) then
       changed = true
     else
-      kept[#kept + 1] = e
+      left[#left + 1] = e
     end
   end
-  tally(job.delta, kept, 1)
-  if not changed then return nil end
-  return #kept > 0 and serialize(kept) or ''
+  return left, changed
 end
 
-local PLAIN_NO_REVISION, PLAIN = 255, 254
+local function any_live(entries)
+  for i = 1, #entries do
+    if live(state(entries[i])) then return true end
+  end
+  return false
+end
+
+-- Whether a file's rows say that somebody is on a list.
+local function rows_live(rows)
+  for i = 1, #rows do
+    local inc = rows[i]
+    if inc.L > 0 and inc.R < inc.L then return true end
+  end
+  return false
+end
+
+-- Merge one record's rows (none: the file has nothing of this person) into its entries.
+-- Returns the record where it changed, '' where nothing is left of it.
+local function merge_record(job, old, rows, norev, place)
+  local entries = parse(old)
+  local expected = rows_live(rows)
+  tally(job.delta, entries, -1)
+  local changed, seen = merge_rows(job, entries, rows, norev, place)
+  local left, ended = end_others(job, entries, seen, place)
+  tally(job.delta, left, 1)
+  if any_live(left) ~= expected then
+    job.exceptions[#job.exceptions + 1] = sub(place, 3) .. (expected and '\0' or '\1')
+  end
+  if not changed and not ended then return nil end
+  return #left > 0 and serialize(left) or ''
+end
+
+local PLAIN_NO_REVISION, PLAIN, MIXED = 255, 254, 0
 
 -- Whether the stored record says what the rows say: one comparison of bytes.
 local function same(old, rec, kind)
@@ -541,11 +596,121 @@ local function same(old, rec, kind)
   local size = 2 + HEADER * n
   if kind == PLAIN then
     size = size + 6 * n
-  elseif kind ~= PLAIN_NO_REVISION then
-    return false
+  elseif kind == MIXED then
+    for i = 1, n do
+      local present = byte(rec, 4 + HEADER * (i - 1))
+      if present >= 32 then return false end
+      while present > 0 do
+        if present % 2 == 1 then size = size + 6 end
+        present = floor(present / 2)
+      end
+    end
   end
-  if sub(old, 1, size) ~= sub(rec, 1, size) then return false end
-  return true, n
+  return sub(old, 1, size) == sub(rec, 1, size), n
+end
+
+-- A bucket that Redis does not hold yet: the rows are its records.
+local function fill(job, counted, blob)
+  local writes, at = {}, 1
+  while at <= #blob do
+    local size = unpack('>I4', blob, at + 13)
+    local rec = sub(blob, at + 17, at + 16 + size)
+    writes[#writes + 1] = sub(blob, at, at + 11)
+    writes[#writes + 1] = byte(blob, at + 12) == MIXED and serialize(parse(rec)) or rec
+    job.written = job.written + 1
+    job.bytes = job.bytes + size
+    at = at + 17 + size
+  end
+  local known = cjson.decode(counted)
+  for code, by in pairs(known.added) do count(job, tonumber(code), ADDED, by) end
+  for name, by in pairs(known.counts) do add(job.delta, name, by) end
+  for code, hex in pairs(known.digests) do
+    code = tonumber(code)
+    local digest = pack('>I4I4', tonumber(sub(hex, 1, 8), 16), tonumber(sub(hex, 9, 16), 16))
+    job.delta.digests[code] = xor(job.delta.digests[code] or NO_DIGEST, digest)
+  end
+  return writes
+end
+
+-- A bucket that Redis holds: its records that change.
+local function blend(job, bucket, number, stored, blob)
+  local writes, gone, at, olds = {}, {}, 1, {}
+  for i = 1, #stored, 2 do olds[stored[i]] = stored[i + 1] end
+  local prefix = pack('>I2', number)
+  local function write(field, record)
+    if record == nil then return end
+    if record == '' then
+      gone[#gone + 1] = field
+    else
+      writes[#writes + 1] = field
+      writes[#writes + 1] = record
+      job.bytes = job.bytes + #record
+    end
+    job.written = job.written + 1
+  end
+  while at <= #blob do
+    local field, kind = sub(blob, at, at + 11), byte(blob, at + 12)
+    local size = unpack('>I4', blob, at + 13)
+    local rec = sub(blob, at + 17, at + 16 + size)
+    at = at + 17 + size
+    local old = olds[field]
+    olds[field] = nil
+    local equal, n = false, 0
+    if old then equal, n = same(old, rec, kind) end
+    if equal then
+      for i = 3, 2 + HEADER * n, HEADER do count(job, byte(rec, i), UNCHANGED, 1) end
+    else
+      write(field, merge_record(job, old, parse(rec), kind == PLAIN_NO_REVISION,
+                                prefix .. field))
+    end
+  end
+  if not job.partial then
+    for field, old in pairs(olds) do
+      write(field, merge_record(job, old, {}, false, prefix .. field))
+    end
+  end
+  if #gone > 0 and not job.dry then redis.call('HDEL', bucket, spread(gone)) end
+  return writes, #gone > 0
+end
+
+local function floors(job, meta, number)
+  return setmetatable({}, {__index = function(t, code)
+    local value = floor_of(meta, code, number)
+    rawset(t, code, value)
+    return value
+  end})
+end
+
+local function merge_bucket(job, meta, bucket, number, counted, blob)
+  local stored = redis.call('HGETALL', bucket)
+  local writes, gone
+  if #stored == 0 and not job.partial and counted ~= '' then
+    writes = fill(job, counted, blob)
+  else
+    job.floors = floors(job, meta, number)
+    writes, gone = blend(job, bucket, number, stored, blob)
+  end
+  if #writes > 0 or gone then job.touched[#job.touched + 1] = pack('>I2', number) end
+  if job.dry then return end
+  for i = 1, #writes, 200 do
+    redis.call('HSET', bucket, spread(writes, i, min(i + 199, #writes)))
+  end
+end
+
+local function set_of(items)
+  local set = {}
+  for at = 1, #items, 21 do set[sub(items, at, at + 20)] = true end
+  return set
+end
+
+local function close_merge(job, meta, lists, upto)
+  flush(meta, job.delta)
+  if job.p.seq ~= job.first_seq then
+    redis.call('HSET', meta, 'seq', job.p.seq, 'mark', job.p.mark)
+  end
+  for name in pairs(job.told) do redis.call('HSET', meta, 't:' .. name, job.at_ms) end
+  for i = 1, #lists do redis.call('HSET', meta, 'm:' .. byte(lists, i), upto) end
+  return redis.call('HINCRBY', meta, 'writes', 1)
 end
 
 -- merge_buckets: bring a file's rows into some buckets of one partition.
@@ -554,110 +719,50 @@ end
 --   ARGV[1]  check;  ARGV[2] lists of the snapshot, one byte each, '' for a partial file
 --   ARGV[3]  as_of ms;  ARGV[4] nonce;  ARGV[5] tombstone ms;  ARGV[6] keep ms
 --   ARGV[7]  mark seed;  ARGV[8] number of the bucket after the last
+--   ARGV[9]  'dry': write nothing, only say what would become of the rows; or ''
+--   ARGV[10] how many writes the partition must have seen, or '' where that does not matter
+--   ARGV[11] entries that count as present, 21 bytes each: place 14 (zeros: any), list, hash 6
 --   then for each bucket: number, tally (JSON of counts and digests), rows: per record
 --            field 12, kind u8 (255: no row has a revision and all are plainly listed,
 --            254: all have one and are plainly listed, 0: any; there a row without a revision
 --            has 32 added to its header's registers), size u32, record
---   returns  {added, changed, ended, unchanged, superseded, records written, bytes}
+--   returns  {writes seen so far, records written, their bytes, numbers u16 of the buckets
+--            that change, who is (1) or is not (0) on a list other than the rows say: field 12
+--            and that byte, then per list: code, added, changed, ended, unchanged, superseded};
+--            {-1} where the partition has seen other writes
 local function merge_buckets(keys, args)
   local meta, log = keys[1], keys[2]
   local p, wrong = open(meta, args[1])
   if wrong then return wrong end
-  local lists = args[2]
-  if not still_mine(meta, lists, args[3] .. ':' .. args[4]) then
+  local lists, dry = args[2], args[9] == 'dry'
+  local seen = redis.call('HGET', meta, 'writes') or '0'
+  if not dry and not still_mine(meta, lists, args[3] .. ':' .. args[4]) then
     return redis.error_reply('OLDER another load of this list has begun')
   end
+  if args[10] ~= '' and args[10] ~= seen then return {-1} end
   local at_ms, now_s = now_ms()
-  found(meta, p, args[1], now_s)
+  if not dry then found(meta, p, args[1], now_s) end
   local job = {log = log, p = p, seed = args[7], at_ms = at_ms, as_of = tonumber(args[3]),
                tombstone_ms = tonumber(args[5]), keep_ms = tonumber(args[6]),
                snapshot = codes(lists), partial = #lists == 0, covered = codes(p.covered),
-               floors = {}, delta = {digests = {}}, counts = {0, 0, 0, 0, 0, 0, 0}}
-  local first_seq = p.seq
-  local arg = 9
+               kept = set_of(args[11]), delta = {digests = {}}, counts = {}, written = 0,
+               bytes = 0, touched = {}, exceptions = {}, told = {}, dry = dry,
+               first_seq = p.seq}
+  local arg = 12
   for k = 3, #keys, 2 do
-    local bucket = keys[k]
     job.history = keys[k + 1]
-    local number, counted, blob = tonumber(args[arg]), args[arg + 1], args[arg + 2]
+    merge_bucket(job, meta, keys[k], tonumber(args[arg]), args[arg + 1], args[arg + 2])
     arg = arg + 3
-    local stored = redis.call('HGETALL', bucket)
-    if job.partial or #stored > 0 then
-      for i = 1, 255 do job.floors[i] = nil end
-      setmetatable(job.floors, {__index = function(t, code)
-        local value = floor_of(meta, code, number)
-        rawset(t, code, value)
-        return value
-      end})
-    end
-    local writes = {}
-    local at = 1
-    if #stored == 0 and not job.partial and counted ~= '' then
-      while at <= #blob do
-        local size = unpack('>I4', blob, at + 13)
-        writes[#writes + 1] = sub(blob, at, at + 11)
-        local rec = sub(blob, at + 17, at + 16 + size)
-        writes[#writes + 1] = byte(blob, at + 12) == 0 and serialize(parse(rec)) or rec
-        job.counts[6] = job.counts[6] + 1
-        job.counts[7] = job.counts[7] + size
-        at = at + 17 + size
-      end
-      local known = cjson.decode(counted)
-      job.counts[1] = job.counts[1] + known.entries
-      for name, by in pairs(known.counts) do add(job.delta, name, by) end
-      for code, hex in pairs(known.digests) do
-        code = tonumber(code)
-        local digest = pack('>I4I4', tonumber(sub(hex, 1, 8), 16), tonumber(sub(hex, 9, 16), 16))
-        job.delta.digests[code] = xor(job.delta.digests[code] or NO_DIGEST, digest)
-      end
-    else
-      local olds = {}
-      for i = 1, #stored, 2 do olds[stored[i]] = stored[i + 1] end
-      local prefix = pack('>I2', number)
-      local function write(field, record)
-        if record == nil then return end
-        if record == '' then
-          redis.call('HDEL', bucket, field)
-        else
-          writes[#writes + 1] = field
-          writes[#writes + 1] = record
-          job.counts[7] = job.counts[7] + #record
-        end
-        job.counts[6] = job.counts[6] + 1
-      end
-      while at <= #blob do
-        local field, kind = sub(blob, at, at + 11), byte(blob, at + 12)
-        local size = unpack('>I4', blob, at + 13)
-        local rec = sub(blob, at + 17, at + 16 + size)
-        at = at + 17 + size
-        local old = olds[field]
-        olds[field] = nil
-        local equal, n = false, 0
-        if old then equal, n = same(old, rec, kind) end
-        if equal then
-          job.counts[4] = job.counts[4] + n
-        else
-          write(field, merge_record(job, old, parse(rec), kind == PLAIN_NO_REVISION,
-                                    prefix .. field))
-        end
-      end
-      if not job.partial then
-        for field, old in pairs(olds) do
-          write(field, merge_record(job, old, {}, false, prefix .. field))
-        end
-      end
-    end
-    for i = 1, #writes, 200 do
-      redis.call('HSET', bucket, spread(writes, i, min(i + 199, #writes)))
-    end
   end
-  flush(meta, job.delta)
-  if p.seq ~= first_seq then redis.call('HSET', meta, 'seq', p.seq, 'mark', p.mark) end
-  for i = 1, #lists do redis.call('HSET', meta, 'm:' .. byte(lists, i), args[8]) end
-  redis.call('HINCRBY', meta, 'writes', 1)
-  return job.counts
+  if not dry then seen = close_merge(job, meta, lists, args[8]) end
+  local out = {tonumber(seen), job.written, job.bytes, table.concat(job.touched),
+               table.concat(job.exceptions)}
+  for code, counts in pairs(job.counts) do
+    out[#out + 1] = code
+    for i = 1, 5 do out[#out + 1] = counts[i] end
+  end
+  return out
 end
-
-local function header_of(image) return sub(image, 1, 24) end
 
 -- finish: a partition has its snapshot: floor, coverage, and for a first load the image
 -- and a reset, after which no process is fresh until it holds an image that covers it.

@@ -130,9 +130,9 @@ def _time(ms: int) -> bytes:
 class _Reader:
     """Walks over packed bytes."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, at: int) -> None:
         self.data = data
-        self.at = 0
+        self.at = at
 
     def take(self, size: int) -> bytes:
         part = self.data[self.at : self.at + size]
@@ -166,8 +166,7 @@ def unpack_content(data: bytes, courts: Mapping[bytes, str]) -> Content:
     Raises KeyError with the court's id where `courts` does not know it.
     """
     flags = data[0]
-    reader = _Reader(data)
-    reader.at = 1
+    reader = _Reader(data, 1)
     case = ""
     if flags & (_CASE | _CASE_TEXT):
         packed = flags & _CASE
@@ -259,8 +258,7 @@ def split_record(data: bytes) -> list[Packed]:
         return []
     (count,) = COUNT.unpack_from(data)
     heads = list(HEADER.iter_unpack(data[2 : 2 + count * HEADER.size]))
-    reader = _Reader(data)
-    reader.at = 2 + count * HEADER.size
+    reader = _Reader(data, 2 + count * HEADER.size)
     registers = [_registers(reader, head[1]) for head in heads]
     contents = [reader.take(head[4]) for head in heads]
     provenances = [reader.take(head[5]) for head in heads]

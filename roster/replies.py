@@ -113,6 +113,11 @@ def header(partition: int, data: bytes) -> ImageHeader | None:
     return ImageHeader(from_wire(partition, data), covers)
 
 
+def applied_at_ms(data: bytes) -> int:
+    """When the change of a log's bytes, mark included, was applied."""
+    return int.from_bytes(data[28:34])
+
+
 def applied(partition: int, reply: list[Any]) -> Applied:
     """What a change amounted to, of `apply`."""
     outcome, was, state, revision, position, applied_at_ms, change_revision = reply

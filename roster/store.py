@@ -198,6 +198,17 @@ class Store:
         history, seq = (int(part) for part in entries[0][0].split(b"-"))
         return Position(partition, history, seq, entries[0][1][1][:MARK_BYTES])
 
+    async def older_than(self, partition: int, cutoff_ms: int) -> int:
+        """The seq of the first log entry from `cutoff_ms` on, as far as one read shows."""
+        command = ("XRANGE", keys.LOG[partition], "-", "+", "COUNT", 5_000)
+        (entries,) = await self.nodes.on_partitions([(partition, command)])
+        seq = 0
+        for identifier, (_, data) in entries:
+            seq = int(identifier.split(b"-")[1])
+            if replies.applied_at_ms(data) >= cutoff_ms:
+                break
+        return seq
+
     async def accept(self) -> int:
         """How many partitions were rewound and are accepted as they are now."""
         calls = [

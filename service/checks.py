@@ -46,7 +46,7 @@ async def batch_route(scope: Scope, receive: Receive, send: Send) -> None:
 async def _serve(scope: Scope, receive: Receive, send: Send, answer: Answer) -> None:
     """Answer with what `answer` makes of the body; Litestar turns errors into problems."""
     started = time.perf_counter()
-    if scope["method"] != "POST":
+    if scope.get("method") != "POST":
         raise MethodNotAllowedException(headers={"allow": "POST"})
     service: Service = scope["litestar_app"].state.service
     key = await caller(service.access, scope)

@@ -1,4 +1,4 @@
-"""The filters of this process: whom they clear, how far they follow the logs, how fresh they are."""
+"""The filters of this process: whom they clear, how far they follow, how fresh they are."""
 
 from __future__ import annotations
 

@@ -1,0 +1,82 @@
+"""Renews the filters' images, by whichever process holds the lease.
+
+People who left the roster leave the filter with its next image; the log is never trimmed
+past the image, so it cannot grow without renewals either.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from roster import keys
+from roster.errors import Unavailable
+from service.follower import build
+
+if TYPE_CHECKING:
+    from roster.store import Store
+    from service.screener import Partition, Screener
+
+EVERY_S = 5.0
+LEASE_MS = 60_000
+LEAST_CHANGES = 2_000
+SHARE_OF_CAPACITY = 0.1
+RETENTION_CHECK_S = 3_600.0
+DAY_MS = 86_400_000
+
+log = structlog.get_logger("clearway.renewal")
+
+
+class Renewer:
+    """One process's part in keeping the images young; `tick` is called once a second."""
+
+    def __init__(self, store: Store, screener: Screener, process_id: str, log_days: int) -> None:
+        """Log entries older than `log_days` may go once an image includes them."""
+        self._store = store
+        self._screener = screener
+        self._process_id = process_id
+        self._keep_ms = log_days * DAY_MS
+        self._looked_at = time.monotonic()
+        self._checked_at = time.monotonic()
+
+    async def tick(self) -> None:
+        """Renew what is due, now and then; raises Unavailable."""
+        now = time.monotonic()
+        if now - self._looked_at < EVERY_S or not self._screener.ready:
+            return
+        self._looked_at = now
+        due = [number for number, each in enumerate(self._screener.partitions) if self._due(each)]
+        if now - self._checked_at > RETENTION_CHECK_S:
+            self._checked_at = now
+            due = list(range(keys.PARTITIONS))
+        if due and await self._leased():
+            for number in due:
+                await self._renew(number)
+
+    def _due(self, partition: Partition) -> bool:
+        if partition.rewound:
+            return False
+        if partition.image is None or partition.filter.overfull:
+            return bool(partition.position.seq)
+        since = partition.position.seq - partition.image.position.seq
+        return since >= max(LEAST_CHANGES, partition.filter.capacity * SHARE_OF_CAPACITY)
+
+    async def _leased(self) -> bool:
+        command = ("SET", keys.RENEWAL, self._process_id, "NX", "PX", LEASE_MS)
+        (taken,) = await self._store.nodes.keyed(keys.RENEWAL, [command])
+        return taken is not None
+
+    async def _renew(self, number: int) -> None:
+        tails = await self._store.tails({number: None}, {})
+        here = tails[number].position
+        token_filter = await build(self._store, number)
+        cutoff_ms = tails[number].now_ms - self._keep_ms
+        trim_to = await self._store.older_than(number, cutoff_ms)
+        try:
+            taken = await self._store.set_image(here, token_filter.to_bytes(), trim_to)
+        except Unavailable:
+            log.warning("image not renewed", partition=number)
+            raise
+        log.info("image renewed", partition=number, taken=taken, people=token_filter.count)

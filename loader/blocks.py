@@ -17,8 +17,10 @@ from loader.layout import LINE_MAX_BYTES, Block, Layout, Torn
 BLOCK_BYTES = 4 << 20
 
 
-def cut(chunks: Iterable[bytes], first_line: int, width: int | None) -> Iterator[Block]:
-    """Blocks of about 4 MiB of whole rows; `width` is the number of cells a CSV row has.
+def cut(
+    chunks: Iterable[bytes], first_line: int, width: int | None, block_bytes: int = BLOCK_BYTES
+) -> Iterator[Block]:
+    """Blocks of whole rows; `width` is the number of cells of a CSV row, None if it is none.
 
     A line longer than `LINE_MAX_BYTES` comes out as one that no parser accepts, so that
     memory stays bounded whatever the file is.
@@ -28,7 +30,7 @@ def cut(chunks: Iterable[bytes], first_line: int, width: int | None) -> Iterator
     for chunk in chunks:
         pending.append(chunk)
         size += len(chunk)
-        if size >= BLOCK_BYTES:
+        if size >= block_bytes:
             data = b"".join(pending)
             end = _end(data, width)
             if end:

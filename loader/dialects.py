@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from loader.dates import spell
 from loader.layout import COLUMNS, Dialect, Torn
+from roster.check_digits import remainder
 
 Record = Mapping[str, object]
 
@@ -69,7 +70,8 @@ _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _USCC_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 _USCC = re.compile(rf"[{_USCC_ALPHABET}]{{18}}")
 _FIRM_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
-_FIRM_CODE = re.compile(r"[0-9A-Z]{8}-?[0-9X]")
+# Without the hyphen a letter in front is a passport's or a permit's.
+_FIRM_CODE = re.compile(r"[0-9A-Z]{8}-[0-9X]|[0-9][0-9A-Z]{7}[0-9X]")
 
 
 def rows_of(dialect: Dialect, record: object) -> Iterator[list[str]]:
@@ -250,9 +252,16 @@ def _is_firm_code(number: str) -> bool:
     if _USCC.fullmatch(number):
         values = map(_USCC_ALPHABET.index, number)
         total = sum(value * weight for value, weight in zip(values, _USCC_WEIGHTS, strict=False))
-        # An ID number has no letter but an X at its end.
-        return _USCC_ALPHABET[-total % 31] == number[17] and not number[:17].isdecimal()
+        return _USCC_ALPHABET[-total % 31] == number[17] and not _is_persons(number)
     if not _FIRM_CODE.fullmatch(number):
         return False
     total = sum(int(c, 36) * w for c, w in zip(number, _FIRM_WEIGHTS, strict=False))
     return number[-1] == "0123456789X0"[11 - total % 11]
+
+
+def _is_persons(number: str) -> bool:
+    """ID numbers have 17 digits too; only a foreigner's begins with 9, as most firms' do."""
+    try:
+        return remainder(number) == 1 or number[0] != "9"
+    except KeyError:
+        return False

@@ -71,6 +71,7 @@ class Stream:
         """Opens the file, or standard input for `-`; raises LoadRefused."""
         self._file = _open(path)
         self._hashing = _Hashing(self._file)
+        self._hashed = False
         self._raw = io.BufferedReader(self._hashing, _READ_BYTES)
         self.inner_name = "" if path == STDIN else Path(path).name.lower()
         """The file's name without what says how it is compressed."""
@@ -94,8 +95,9 @@ class Stream:
 
     def sha256(self) -> str:
         """Of the whole file, as it lies there; reads what is left of it."""
-        while self._raw.read(_READ_BYTES):
+        while not self._hashed and self._raw.read(_READ_BYTES):
             pass
+        self._hashed = True  # from here on the file may be read in any order
         return self._hashing.sha256.hexdigest()
 
     def chunks(self) -> Iterator[bytes]:
@@ -116,6 +118,7 @@ class Stream:
             return self._file
         spool = tempfile.TemporaryFile()  # noqa: SIM115 -- closed in its turn as `_file`
         shutil.copyfileobj(self._raw, spool)
+        self._hashed = True
         spool.seek(0)
         self._file = spool
         return spool
@@ -133,7 +136,8 @@ class Stream:
             total += len(chunk)
             if total > _RATIO_FREE_BYTES and total > RATIO_MAX * self._hashing.count:
                 raise LoadRefused(f"the file grows more than {RATIO_MAX} times: not a list")
-            yield chunk
+            if chunk:  # a decompressor may swallow some bytes before it gives any
+                yield chunk
 
     def _plain(self) -> Iterator[bytes]:
         while chunk := self._raw.read(_READ_BYTES):

@@ -1,0 +1,135 @@
+"""One service process's inner parts on a test's server, without HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from roster.dictionary import Dictionary
+from roster.entry import BIND, Content, Op, Provenance
+from roster.identity import Document, Token, Tokeniser, normalise
+from roster.lists import load_lists
+from roster.merging import Merging, Snapshot
+from roster.nodes import Nodes, Wait
+from roster.processes import Processes
+from roster.record import pack_content, provenance_tail
+from roster.store import Change, Store
+from service.follower import Follower
+from service.lookups import Lookups
+from service.screener import Screener
+from service.screening import Desk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from roster.replies import Applied
+    from tests.servers import Server
+
+KEY = bytes(range(32))
+WAIT = Wait(aof=False, replicas=0, timeout_ms=1_000)
+EMPTY_FILTER_SX = 1
+DAY_MS = 86_400_000
+
+
+class Parts(msgspec.Struct):
+    """What a process consists of; `store` is for the test's own changes."""
+
+    store: Store
+    tokeniser: Tokeniser
+    screener: Screener
+    follower: Follower
+    desk: Desk
+    dictionary: Dictionary
+    processes: Processes
+
+    def token(self, number: str) -> Token:
+        document = Document(type="resident_id", number=number)
+        return self.tokeniser.token(normalise(document).number)
+
+    async def change(
+        self, number: str, op: Op, revision: int, content: Content | None = None, code: int = 1
+    ) -> Applied:
+        token = self.token(number)
+        content = content or Content("case/1")
+        packed = pack_content(content, {})
+        change = Change(
+            token,
+            code,
+            op,
+            revision,
+            self.tokeniser.entry_hash(code, content.entry_id),
+            packed,
+            self.tokeniser.digest(token, code, packed),
+            provenance_tail(Provenance("api", "test")),
+        )
+        (applied,) = await self.store.apply([change], WAIT)
+        return applied
+
+    async def bind(self, numbers: Sequence[str], op: Op, revision: int) -> None:
+        tokens = {number: self.token(number) for number in numbers}
+        for number in numbers:
+            others = tuple(sorted(set(tokens.values()) - {tokens[number]}))
+            await self.change(number, op, revision, Content("bound", tokens=others), BIND)
+
+    async def cover(self, code: int = 1, as_of: int = 1) -> None:
+        """An empty full file of one list, so that the list is covered."""
+        await cover(self.store, code, as_of)
+
+
+async def cover(store: Store, code: int = 1, as_of: int = 1) -> None:
+    from roster.filter import TokenFilter
+
+    merging = Merging(store, Snapshot(bytes((code,)), as_of, "n", 30 * DAY_MS))
+    begun = await merging.begin(range(64))
+    for one in begun:
+        await merging.finish(one.position, TokenFilter().to_bytes())
+
+
+def client(server: Server, timeout_s: float) -> redis.asyncio.Redis:
+    return redis.asyncio.Redis(
+        unix_socket_path=str(server.socket),
+        protocol=2,
+        socket_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+@asynccontextmanager
+async def process(
+    server: Server, *, fresh_ms: int = 3_000, name: str = "p1", key: bytes = KEY
+) -> AsyncIterator[Parts]:
+    """A process that does not follow by itself: the test polls, or runs `follower.run`."""
+    links = [client(server, timeout) for timeout in (0.1, 2.0, 2.0)]
+    check, change, follow = (Nodes(link, lambda _h, _p, link=link: link) for link in links)
+    tokeniser = Tokeniser(key)
+    store = Store(change, tokeniser.check_value)
+    screener = Screener(frozenset({1}), fresh_ms, 900)
+    follower = Follower(Store(follow, tokeniser.check_value), screener, (name, "host"))
+    dictionary = Dictionary(change)
+    desk = Desk(screener, follower, Lookups(Store(check, tokeniser.check_value), screener, 100))
+    desk.equip(tokeniser, load_lists(None), dictionary)
+    try:
+        yield Parts(store, tokeniser, screener, follower, desk, dictionary, Processes(change))
+    finally:
+        for link in links:
+            await link.aclose()
+
+
+@asynccontextmanager
+async def running(parts: Parts) -> AsyncIterator[None]:
+    """The process follows the logs by itself meanwhile."""
+    task = asyncio.create_task(parts.follower.run())
+    try:
+        async with asyncio.timeout(5):
+            while not parts.screener.fresh:  # noqa: ASYNC110 -- another task makes it so
+                await asyncio.sleep(0.005)
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 
 from loader.dates import spell
-from loader.layout import COLUMNS, Dialect, Torn
+from loader.layout import COLUMNS, Dialect, Torn, whole
 from roster.check_digits import remainder
 
 Record = Mapping[str, object]
@@ -202,7 +202,7 @@ def _by_word(words: tuple[tuple[str, str], ...], text: str, default: str) -> str
 
 
 def _row(cells: dict[str, str]) -> list[str]:
-    return [cells.get(column, "") for column in COLUMNS]
+    return whole([cells.get(column, "") for column in COLUMNS])
 
 
 def _text(record: Record, *fields: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 import msgspec
@@ -31,6 +32,7 @@ COLUMNS = (
 """Every column of CONTRACT.md 3, in the order in which rows without a header have them."""
 REQUIRED = ("entry_id", "document_type", "document_number")
 
+_EXACT_BELOW = 1 << 53
 LINE_MAX_BYTES = 1 << 20
 """A longer line is no row."""
 
@@ -41,6 +43,34 @@ Dialect = Literal["", "zxgk", "xycj"]
 
 class Torn(list[str]):
     """A row that could not be read whole: the cells that are legible, if any."""
+
+
+def whole(row: list[str]) -> list[str]:
+    """The row, `Torn` where it holds what no text may: NUL, or half of a surrogate pair."""
+    text = "".join(row)
+    if "\0" not in text and text.isprintable():
+        return row
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return Torn(
+            cell.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for cell in row
+        )
+    return Torn(row) if "\0" in text else row
+
+
+def spelled(value: object) -> str:
+    """A cell of a format that has types, as the text that a CSV would have."""
+    if value is None or value != value:  # noqa: PLR0124 -- NaN is how data frames say nothing
+        return ""
+    if isinstance(value, list):
+        return "|".join(map(spelled, value))
+    # Beyond that a float has lost digits: it stays in the form that says so.
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_BELOW:
+        return str(int(value))
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
 
 
 class Layout(msgspec.Struct, frozen=True):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from typing import IO
 
-from loader.layout import Block
+from loader.layout import Block, spelled, whole
 from roster.errors import LoadRefused
 
 _BATCH_ROWS = 16_384
@@ -27,22 +26,12 @@ def parquet_blocks(file: IO[bytes]) -> tuple[tuple[str, ...], Iterator[Block]]:
         line = 1
         try:
             for batch in table.iter_batches(_BATCH_ROWS):
-                columns = [[_cell(value) for value in column.to_pylist()] for column in batch]
-                yield Block(line, rows=tuple(map(list, zip(*columns, strict=True))))
+                columns = [[spelled(value) for value in column.to_pylist()] for column in batch]
+                yield Block(
+                    line, rows=tuple(whole(list(row)) for row in zip(*columns, strict=True))
+                )
                 line += batch.num_rows
-        except (ArrowException, OSError) as exc:
+        except (ArrowException, OSError, UnicodeDecodeError) as exc:
             raise LoadRefused("the Parquet file is truncated or damaged") from exc
 
     return tuple(table.schema_arrow.names), blocks()
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return "|".join(map(_cell, value))
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, (dt.date, dt.datetime)):
-        return value.isoformat()
-    return str(value)

@@ -24,6 +24,8 @@ from loader.layout import (
     Form,
     Layout,
     Torn,
+    spelled,
+    whole,
 )
 from loader.parquet import parquet_blocks
 from loader.streams import Stream
@@ -172,7 +174,7 @@ def _json_row(raw: bytes, encoding: Encoding) -> list[str]:
         cells = msgspec.structs.astuple(_decode_row(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _legible(_loose(raw, encoding))
-    row = [cell if cell.__class__ is str else _cell(cell) for cell in cells]
+    row = [cell if cell.__class__ is str else spelled(cell) for cell in cells]
     return Torn(row) if "\\u0000" in raw.decode("latin-1") else row
 
 
@@ -187,15 +189,7 @@ def _loose(raw: bytes, encoding: Encoding) -> object:
 def _legible(record: object) -> Torn:
     if not isinstance(record, dict):
         return Torn()
-    return Torn(_cell(record.get(column)) for column in COLUMNS)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, list):
-        return "|".join(map(_cell, value))
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return "" if value is None else str(value)
+    return Torn(whole([spelled(record.get(column)) for column in COLUMNS]))
 
 
 def _array(layout: Layout, chunks: Iterator[bytes]) -> Iterator[Block]:

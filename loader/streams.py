@@ -71,12 +71,14 @@ class Stream:
         """Opens the file, or standard input for `-`; raises LoadRefused."""
         self._file = _open(path)
         self._hashing = _Hashing(self._file)
+        self._owned = path != STDIN
         self._hashed = False
+        self._spool: IO[bytes] | None = None
         self._raw = io.BufferedReader(self._hashing, _READ_BYTES)
         self.inner_name = "" if path == STDIN else Path(path).name.lower()
         """The file's name without what says how it is compressed."""
-        self.size_bytes = _size(path)
-        """Of the file as it lies there; None for standard input."""
+        self.size_bytes = None if path == STDIN else _size(path)
+        """Of the file as it lies there; None where that is not known."""
         self.kind = self._kind()
         """`gz`, `zst`, `zip`, `parquet`, or nothing for plain text."""
         if self.kind in {"gz", "zst", "zip"}:
@@ -86,7 +88,10 @@ class Stream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        if self._spool is not None:
+            self._spool.close()
+        if self._owned:
+            self._file.close()
 
     @property
     def read_bytes(self) -> int:
@@ -116,11 +121,10 @@ class Stream:
             self.sha256()
             self._file.seek(0)
             return self._file
-        spool = tempfile.TemporaryFile()  # noqa: SIM115 -- closed in its turn as `_file`
+        spool = self._spool = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the stream
         shutil.copyfileobj(self._raw, spool)
         self._hashed = True
         spool.seek(0)
-        self._file = spool
         return spool
 
     def _kind(self) -> str:
@@ -174,7 +178,7 @@ def _open(path: str) -> IO[bytes]:
 
 
 def _size(path: str) -> int | None:
-    return None if path == STDIN else Path(path).stat().st_size
+    return Path(path).stat().st_size or None if Path(path).is_file() else None
 
 
 def _is_file(info: zipfile.ZipInfo) -> bool:

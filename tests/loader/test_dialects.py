@@ -325,6 +325,17 @@ def test_feeds_come_as_lines_arrays_or_tables(name: str, tmp_path: Path) -> None
     assert isinstance(reader.read(1, found[0][1]), Row)
 
 
+@pytest.mark.parametrize("text", ["a\\ud800b", "a\\u0000b"])
+def test_what_no_text_may_hold_tears_the_row(text: str) -> None:
+    for field in ("iname", "id", "cardNum"):
+        (cells,) = rows_of("zxgk", json.loads(json.dumps(SHIXIN | {field: "?"}).replace("?", text)))
+        assert isinstance(cells, Torn)
+        "".join(cells).encode()
+        answer = Reader(COLUMNS, None, NOW_MS).read(1, cells)
+        assert isinstance(answer, Reject)
+        assert answer.entry_id == (None if field == "id" else "1503431")
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: (

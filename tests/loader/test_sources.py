@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import hashlib
 import io
 import json
+import os
 import sys
 import zipfile
 from pathlib import Path
@@ -147,6 +149,7 @@ def test_json_cells_may_be_numbers_lists_or_null(tmp_path: Path) -> None:
         '{"entry_id": "a", "name": "a\\u0000b"}',
         '{"entry_id": "a", "kind": true}',
         '{"entry_id": "a", "name": "a\tb"}',
+        '{"entry_id": "a", "name": "\\ud800"}',
     ],
 )
 def test_a_json_row_with_a_fault_is_torn_and_its_entry_id_legible(
@@ -174,8 +177,38 @@ def test_parquet_is_read_in_batches(tmp_path: Path) -> None:
     assert [row[:5] for _, row in found] == ROWS
     assert [row[5] for _, row in found] == ["1", "", "3", "4", "5"]
     assert found[0][1][6] == "air|rail"
+    with path.open("rb") as file, Source(str(path), SourceOptions()) as source:
+        assert source.sha256() == hashlib.sha256(file.read()).hexdigest()
     path.write_bytes(path.read_bytes()[:-20])
     assert "Parquet" in refused(path)
+
+
+def test_cells_with_types_become_the_text_that_a_csv_would_have(tmp_path: Path) -> None:
+    cells = {
+        "list": ["a\0b", "sx"],
+        "entry_id": [1.0, float("nan")],
+        "document_type": [None, "other"],
+        "document_number": [1.10105e17, 5.5],
+        "from": [dt.date(2018, 3, 1), None],
+        "until": [dt.datetime(2018, 3, 1, tzinfo=dt.UTC), None],
+    }
+    path = tmp_path / "list.parquet"
+    parquet.write_table(pa.table(cells), path)
+    found = [row for _, row in rows(path)]
+    assert isinstance(found[0], Torn)
+    assert found == [
+        ["a\0b", "1", "", "1.10105e+17", "2018-03-01", "2018-03-01T00:00:00+00:00"],
+        ["sx", "", "other", "5.5", "", ""],
+    ]
+
+
+def test_a_pipe_may_be_named_as_a_file(tmp_path: Path) -> None:
+    for data in (CSV, PACKED["list.zip"]):
+        readable, writable = os.pipe()
+        os.write(writable, data)
+        os.close(writable)
+        assert rows(Path(f"/dev/fd/{readable}")) == list(enumerate(ROWS, 2))
+        os.close(readable)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,11 @@ def change_client(target: Target) -> AsyncClient:
     return _async_client(target, CHANGE_TIMEOUT_S)
 
 
+def bulk_client(target: Target) -> AsyncClient:
+    """A client for whole files: one call may merge many buckets."""
+    return _async_client(target, BULK_TIMEOUT_S)
+
+
 def sync_client(target: Target) -> SyncClient:
     """A blocking client for whole files; raises Unavailable where a cluster cannot be reached."""
     options = _options(target, BULK_TIMEOUT_S) | {"retry": redis.retry.Retry(NoBackoff(), 0)}

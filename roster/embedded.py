@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 STOP_TIMEOUT_S = 30.0
+_STARTS_MAX = 3
 _ANSWER_TIMEOUT_S = 1.0
 _SHUTDOWN_TIMEOUT_S = 5.0
 
@@ -81,6 +82,7 @@ class Embedded:
         self._options = options
         self._started: subprocess.Popen[bytes] | None = None
         self._joined_by = os.getpid()
+        self._syncs = False
         with self._turn():
             self._users: int | None = locks.open_lock(self._folder / "users.lock")
             locks.share(self._users)
@@ -110,12 +112,15 @@ class Embedded:
         or does not answer in time.
         """
         deadline = time.monotonic() + self._options.timeout_s
-        process = None
+        process, starts = None, 0
         while not self._answers():
+            if process is not None and process.poll() is not None:
+                if process.returncode >= 0 or starts == _STARTS_MAX:
+                    raise EmbeddedError(self._report("the embedded server ended at once"))
+                process = None  # it was killed, as the memory's guard or an operator would
             if process is None:
                 process = self._start_if_dead()
-            elif process.poll() is not None:
-                raise EmbeddedError(self._report("the embedded server ended at once"))
+                starts += process is not None
             if time.monotonic() > deadline:
                 raise EmbeddedError(self._report("the embedded server is silent"))
             time.sleep(locks.POLL_S)
@@ -158,12 +163,19 @@ class Embedded:
         return locks.exclusive(self._folder / "start.lock", self._options.timeout_s)
 
     def _answers(self) -> bool:
-        with (
-            closing(self._client(_ANSWER_TIMEOUT_S)) as client,
-            suppress(redis.RedisError, OSError),
-        ):
-            return bool(client.ping())
-        return False
+        """Whether it is there and has read its data.
+
+        The first time it is told to sync always: a load that was killed may have left less.
+        """
+        with closing(self._client(_ANSWER_TIMEOUT_S)) as client:
+            try:
+                client.ping()
+                if not self._syncs:
+                    client.config_set("appendfsync", "always")
+                    self._syncs = True
+            except (redis.RedisError, OSError):
+                return False
+        return True
 
     def _client(self, timeout_s: float) -> redis.Redis:
         return redis.Redis(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from roster import embedded, locks
 from roster.connection import SyncClient, sync_client
 from roster.embedded import Embedded, EmbeddedOptions, acquire
@@ -231,6 +232,27 @@ def test_it_is_set_up_to_keep_what_it_acknowledged(short_folder: Path, binary: s
         "unixsocketperm": "700",
     }
     assert expected.items() <= settings.items()
+
+
+def test_what_a_killed_load_left_is_put_right_by_the_next_user(short_folder: Path) -> None:
+    with acquire(options(short_folder)) as first, client(first) as connection:
+        connection.config_set("appendfsync", "everysec")
+        with acquire(options(short_folder)):
+            assert connection.config_get("appendfsync") == {"appendfsync": "always"}
+
+
+def test_one_killed_while_it_starts_is_started_again(
+    short_folder: Path, tmp_path: Path, valkey_binary: str
+) -> None:
+    once, seen = tmp_path / "once", tmp_path / "seen"
+    once.write_text(
+        f"#!/bin/sh\n[ $1 = --version ] || [ -e {seen} ] || {{ touch {seen}; kill -9 $$; }}\n"
+        f'exec {valkey_binary} "$@"\n'
+    )
+    once.chmod(0o700)
+    with acquire(EmbeddedOptions(data_dir=short_folder, server=str(once))) as server:
+        server.ensure()
+    assert seen.exists()
 
 
 def test_a_long_path_gets_a_short_socket_that_all_agree_on(short_folder: Path) -> None:

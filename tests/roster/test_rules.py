@@ -189,12 +189,12 @@ def test_flights_and_ships_have_no_seats() -> None:
 
 
 def test_a_lift_names_itself_as_the_reason_and_the_longest_one_is_told() -> None:
-    short = entry("lift", Content("short", from_ms=1, until_ms=NOW_MS + 1, case="c"))
-    long = entry("lift", Content("long", from_ms=2, until_ms=NOW_MS + 2, court="法院"))
+    short = entry("lift", Content("a short one", from_ms=1, until_ms=NOW_MS + 1, case="c"))
+    long = entry("lift", Content("the long one", from_ms=2, until_ms=NOW_MS + 2, court="法院"))
     verdict = ask(SX, long, short, journey=Journey("air"))
     contact = "执行法院 (the executing court); 12368 诉讼服务热线 (court service line)"
     assert verdict.reasons == (
-        Reason("lifted", "lift", "long", "", "法院", 2, NOW_MS + 2, contact),
+        Reason("lifted", "lift", "the long one", "", "法院", 2, NOW_MS + 2, contact),
     )
 
 

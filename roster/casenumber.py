@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import struct
 
-PROVINCES = "京津冀晋内辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新兵港澳台"
+PROVINCES = "京津冀晋内辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新兵港澳台黔"
 KINDS = ("执", "执恢", "执保", "执异", "执复", "执监", "执他", "民初", "民终", "刑初", "行初")
 SIZE = 9
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from roster.entry import LIFT, RESTRICTING_BELOW, Entry, active
+from roster.entry import CANARY, LIFT, RESTRICTING_BELOW, Entry, active
 from roster.names import NameCheck, compare
 from roster.restrictions import Effect, ListRule, Lists, Mode, Place
 from roster.verdict import Asked, Decision, Reason
@@ -103,7 +103,7 @@ def known(entries: Sequence[Entry], asked: Asked) -> Known:
     binding = tuple(
         (entry, _name_check(entry, asked))
         for entry in live
-        if entry.list < RESTRICTING_BELOW
+        if (entry.list < RESTRICTING_BELOW or entry.list == CANARY)
         and (in_force(entry, asked.now_ms) or in_force(entry, departure))
     )
     lifts = [

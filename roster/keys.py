@@ -16,7 +16,8 @@
 | clearway:decisions      | hash   | checks so far, by mode and decision      | tallies.py    |
 | clearway:lag            | hash   | removal lags of the last day, in buckets | tallies.py    |
 | clearway:audit          | stream | who did what; kept CLEARWAY_AUDIT_DAYS   | registry.py   |
-| clearway:renewal        | string | the lease for renewing images            | registry.py   |
+| clearway:renewal        | string | the lease for renewing images            | renewal.py    |
+| clearway:canary         | string | the lease of the canary                  | lease.py      |
 | clearway:doorbell       | channel| positions that are safe now              | registry.py   |
 
 NN is a partition, 00 to 63; BBBB a bucket in hexadecimal, 0000 to 03ff. The braces make
@@ -38,6 +39,7 @@ DECISIONS = "clearway:decisions"
 LAG = "clearway:lag"
 AUDIT = "clearway:audit"
 RENEWAL = "clearway:renewal"
+CANARY = "clearway:canary"
 DOORBELL = "clearway:doorbell"
 
 META = tuple(f"clearway:{{{partition:02d}}}:meta" for partition in range(PARTITIONS))

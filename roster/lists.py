@@ -197,6 +197,8 @@ def _rule(index: int, file: _File, tables: dict[str, dict[Place, Effect]]) -> Li
     elif given.ship is not None:
         cells["ship"] = _cabins(given.ship, file, (*path, "ship"))
     _check_kind(given, path, forbids=bool(whole or cells))
+    if given.code == CANARY:
+        whole.add("air")  # so that a check shows whether the probe's person is listed
     return ListRule(
         id=given.id,
         code=given.code,

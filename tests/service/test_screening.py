@@ -216,3 +216,15 @@ async def test_no_denial_from_the_filter_alone(valkey: Server) -> None:
         parts.screener.partitions[token[1]].filter.add(token)
         assert await decide(parts, OTHER) == "allow"
         assert parts.screener.false_hits == 1
+
+
+async def test_the_canary_is_denied_and_freed_and_counts_nowhere(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await parts.cover()
+        await parts.change(OTHER, Op.PUT, 10, Content("canary"), 202)
+        await parts.follower.poll()
+        assert await decide(parts, OTHER) == "deny"
+        metas = await parts.store.metas()
+        assert all(int(meta.get(b"people", 0)) == 0 for meta in metas)
+        await parts.change(OTHER, Op.REMOVE, 11, Content("canary"), 202)
+        assert await decide(parts, OTHER) == "allow"

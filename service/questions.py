@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,9 +17,10 @@ from roster.verdict import Journey
 if TYPE_CHECKING:
     from roster.identity import Document
     from roster.position import Position
+    from roster.restrictions import Mode
     from service.shapes import AtLeast, JourneyShape
 
-AT_LEAST_MAX = 16
+Seats = str | tuple[str, ...] | None
 _TRAIN = re.compile(r"[A-Z]?[0-9]{1,5}")
 _SEAT = re.compile(r"[0-9A-Z]{1,2}")
 _TAKES = {"air": (), "rail": ("train", "seat"), "ship": ("cabin",)}
@@ -40,19 +42,26 @@ class Query(msgspec.Struct, frozen=True):
 
 def read_journey(shape: JourneyShape) -> Journey:
     """The journey; raises InvalidInput where a field is missing, malformed or out of place."""
-    takes = _TAKES[shape.mode]
-    for field in ("train", "seat", "cabin"):
-        given = getattr(shape, field) is not None
-        if given and field not in takes:
-            raise InvalidInput(f"journey.{field}", f"does not go with mode {shape.mode}")
-        if not given and field in takes:
-            raise InvalidInput(f"journey.{field}", f"required for mode {shape.mode}")
+    seat = tuple(shape.seat) if isinstance(shape.seat, list) else shape.seat
+    return _journey(shape.mode, shape.train, seat, shape.cabin, shape.departs_at)
+
+
+@lru_cache(maxsize=16_384)  # there are far fewer trains and seats than travellers
+def _journey(
+    mode: Mode, train: str | None, seat: Seats, cabin: str | None, departs_at: str | None
+) -> Journey:
+    given = {"train": train, "seat": seat, "cabin": cabin}
+    for field, value in given.items():
+        if value is not None and field not in _TAKES[mode]:
+            raise InvalidInput(f"journey.{field}", f"does not go with mode {mode}")
+        if value is None and field in _TAKES[mode]:
+            raise InvalidInput(f"journey.{field}", f"required for mode {mode}")
     return Journey(
-        mode=shape.mode,
-        train=_train(shape.train) if shape.train is not None else None,
-        seats=_seats(shape.seat),
-        cabin=shape.cabin,
-        departs_at_ms=read_time("journey.departs_at", shape.departs_at),
+        mode=mode,
+        train=None if train is None else _train(train),
+        seats=_seats(seat),
+        cabin=cabin,
+        departs_at_ms=read_time("journey.departs_at", departs_at),
     )
 
 
@@ -95,10 +104,10 @@ def _train(text: str) -> str:
     return train
 
 
-def _seats(seat: str | list[str] | None) -> tuple[str, ...]:
+def _seats(seat: Seats) -> tuple[str, ...]:
     if seat is None:
         return ()
-    seats = dict.fromkeys(_folded(each) for each in ([seat] if isinstance(seat, str) else seat))
+    seats = dict.fromkeys(_folded(each) for each in ((seat,) if isinstance(seat, str) else seat))
     if not all(_SEAT.fullmatch(each) for each in seats):
         raise InvalidInput("journey.seat", "not a seat code: one or two letters or digits")
     return tuple("W" if each == "WZ" else each for each in seats)

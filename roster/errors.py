@@ -14,6 +14,7 @@ ClearwayError
 ├── NotDurable         a change is applied, but not yet safe
 ├── WrongKey           the roster was loaded with another ID key or scheme
 ├── LoadRefused        a file must not be loaded: the reason, with numbers
+├── PushRefused        the service refused changes as a whole
 ├── ServerUnfit        the Redis server lacks something that Clearway promises
 └── EmbeddedError      the embedded server cannot be found or started
 
@@ -98,6 +99,10 @@ class WrongKey(ClearwayError):  # noqa: N818 -- the condition's own name in /rea
 
 class LoadRefused(ClearwayError):  # noqa: N818 -- the loader's own word
     """A file must not be loaded; nothing was changed."""
+
+
+class PushRefused(ClearwayError):  # noqa: N818 -- what the service did
+    """The service refused changes as a whole; the message says why."""
 
 
 class ServerUnfit(ClearwayError):  # noqa: N818 -- the start-up check's own word

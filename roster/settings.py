@@ -100,6 +100,21 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
+def read_api_key(settings: Settings, key_file: Path | None) -> str:
+    """The API key of a command that speaks HTTP; raises SettingsError where there is none."""
+    if key_file is None:
+        if settings.api_key is None:
+            raise SettingsError("an API key is required: CLEARWAY_API_KEY, or --key-file")
+        return settings.api_key.strip()
+    try:
+        text = key_file.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"the key file {key_file} cannot be read") from exc
+    if not text:
+        raise SettingsError(f"the key file {key_file} is empty")
+    return text
+
+
 def _refuse_odd(given: Mapping[str, str]) -> None:
     """Refuse unknown names and empty values: both are typos somewhere."""
     known = {field.name for field in msgspec.structs.fields(Settings)}

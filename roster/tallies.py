@@ -50,7 +50,7 @@ class Tallies:
         self._lags: Counter[str] = Counter()
         self._tidied_hour = 0
 
-    def decided(self, mode: Mode, decision: Decision, count: int = 1) -> None:
+    def count(self, mode: str, decision: str, count: int) -> None:
         """Count checks of one mode with the same decision."""
         self._decisions[f"{mode}:{decision}"] += count
 

@@ -83,8 +83,12 @@ TABLE: Mapping[type[errors.ClearwayError], Kind] = {
     errors.SettingsError: INTERNAL,
     errors.ListsError: INTERNAL,
     errors.LoadRefused: INTERNAL,
+    errors.PushRefused: INTERNAL,
     errors.ClearwayError: INTERNAL,
 }
+
+_FOREIGN = {400: INVALID, 413: TABLE[errors.BodyTooLarge], 500: INTERNAL}
+"""What Litestar finds for itself, in our own words."""
 
 _DETAILS = {
     404: "there is nothing at this path",
@@ -186,9 +190,8 @@ def _of_status(status: int) -> Problem:
         title = HTTPStatus(status).phrase
     except ValueError:
         title = INTERNAL.title
-    name = title.lower().replace(" ", "-")
+    kind = _FOREIGN.get(status, Kind(status, title.lower().replace(" ", "-"), title))
     retry = RETRY_AFTER_MS if status in _RETRIED else None
-    kind = INVALID if status == INVALID.status else Kind(status, name, title)
     return Problem(
         kind.type, kind.title, status, detail=_DETAILS.get(status, ""), retry_after_ms=retry
     )

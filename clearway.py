@@ -1,0 +1,37 @@
+"""The one command that a person types: mounts the service's, the loader's, and the demo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from loader.commands import COMMANDS as LOADER_COMMANDS
+from loader.push import push
+from roster.errors import ClearwayError
+from service.commands import COMMANDS as SERVICE_COMMANDS
+from service.demo import demo
+
+
+class Commands(click.Group):
+    """The commands; what Clearway refuses is told in one line, with status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- click's
+        """What the command gives, or click's own error for ours."""
+        try:
+            return super().invoke(ctx)
+        except ClearwayError as exc:
+            raise click.ClickException(str(exc)) from exc
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="clearway")
+def main() -> None:
+    """Answer whether a person may be sold a journey."""
+
+
+for _command in (demo, *SERVICE_COMMANDS, *LOADER_COMMANDS, push):
+    main.add_command(_command)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Pushes changes over HTTP: in batches, again where they were not acknowledged."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx
+import msgspec
+
+from roster.errors import PushRefused, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+BATCH = 500
+TRIES = 10
+LONGEST_PAUSE_S = 10.0
+TIMEOUT_S = 60.0
+_AGAIN = frozenset({429, 502, 503, 504})
+_ONE_BY_ONE = 413
+
+
+class Outcome(NamedTuple):
+    """What one line amounted to; `errors` are (field, message) where it was rejected."""
+
+    line: int
+    outcome: str
+    errors: tuple[tuple[str, str], ...] = ()
+
+
+class _Line(NamedTuple):
+    number: int
+    change: dict[str, Any]
+
+
+class Pusher:
+    """Sends changes to one service; sending one again does no harm."""
+
+    def __init__(self, client: httpx.Client, pause: Callable[[float], None] = time.sleep) -> None:
+        """`client` has the service's address and the key; `pause` waits before a retry."""
+        self._client = client
+        self._pause = pause
+
+    def push(self, lines: Iterable[bytes]) -> Iterator[Outcome]:
+        """Every line's outcome, a batch at a time; raises PushRefused and Unavailable.
+
+        What was yielded is acknowledged, whatever is raised later.
+        """
+        batch: list[_Line] = []
+        for number, text in enumerate(lines, 1):
+            if not text.strip():
+                continue
+            change = _parse(text)
+            if change is None:
+                yield Outcome(number, "rejected", (("", "not a JSON object"),))
+                continue
+            batch.append(_Line(number, change))
+            if len(batch) == BATCH:
+                yield from self._send(batch)
+                batch = []
+        if batch:
+            yield from self._send(batch)
+
+    def _send(self, batch: list[_Line]) -> Iterator[Outcome]:
+        answer = self._acknowledged([line.change for line in batch])
+        if answer is None:  # too long for one body: a line is at most a few KiB
+            half = len(batch) // 2
+            yield from self._send(batch[:half])
+            yield from self._send(batch[half:])
+            return
+        for line, result in zip(batch, answer["results"], strict=True):
+            errors = tuple((each["field"], each["message"]) for each in result.get("errors", ()))
+            yield Outcome(line.number, result["outcome"], errors)
+
+    def _acknowledged(self, changes: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """The answer to these changes, however often it takes; None where they are too many."""
+        for attempt in range(TRIES):
+            try:
+                response = self._client.post("/v1/changes", json={"changes": changes})
+            except httpx.TransportError:
+                self._pause(_pause_s(attempt, None))
+                continue
+            if response.is_success:
+                answer: dict[str, Any] = response.json()
+                return answer
+            if response.status_code == _ONE_BY_ONE and len(changes) > 1:
+                return None
+            if response.status_code not in _AGAIN:
+                raise PushRefused(_told(response))
+            changes = _with_revisions(changes, response)
+            self._pause(_pause_s(attempt, response.headers.get("retry-after")))
+        raise Unavailable("the service has not acknowledged a batch; push the same file again")
+
+
+def open_client(url: str, key: str) -> httpx.Client:
+    """A client for the service at `url`."""
+    headers = {"authorization": f"Bearer {key}"}
+    return httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_S)
+
+
+def _parse(text: bytes) -> dict[str, Any] | None:
+    try:
+        change = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return change if isinstance(change, dict) else None
+
+
+def _with_revisions(
+    changes: list[dict[str, Any]], response: httpx.Response
+) -> list[dict[str, Any]]:
+    """The changes as they have to be sent again, where the answer says so."""
+    revisions = _content(response).get("revisions")
+    if not isinstance(revisions, list) or len(revisions) != len(changes):
+        return changes
+    return [
+        {"revision": revision, **change}
+        for change, revision in zip(changes, revisions, strict=True)
+    ]
+
+
+def _told(response: httpx.Response) -> str:
+    content = _content(response)
+    errors = [f"{each.get('field')}: {each.get('message')}" for each in content.get("errors", [])]
+    why = "; ".join(errors) or content.get("detail") or content.get("title") or ""
+    return f"the service refused: {response.status_code} {why}".strip()
+
+
+def _content(response: httpx.Response) -> dict[str, Any]:
+    try:
+        content = response.json()
+    except json.JSONDecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _pause_s(attempt: int, retry_after: str | None) -> float:
+    """As long as the service says, else twice as long each time, with jitter."""
+    if retry_after is not None and retry_after.isdecimal():
+        return min(float(retry_after), LONGEST_PAUSE_S)
+    return min(0.1 * float(2**attempt), LONGEST_PAUSE_S) * random.uniform(0.5, 1.0)  # noqa: S311 -- jitter

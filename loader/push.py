@@ -1,0 +1,71 @@
+"""The command that sends changes from a file to the service."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import Progress
+
+from loader.client import Outcome, Pusher, open_client
+from roster.settings import read_api_key, read_settings
+
+DOUBTFUL = frozenset({"superseded", "unseen", "rejected"})
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--url", help="The service; default: CLEARWAY_URL, or this machine.")
+@click.option(
+    "--key-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file with the API key; default: CLEARWAY_API_KEY.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Figures and doubtful lines as JSON.")
+def push(file: IO[bytes], url: str | None, key_file: Path | None, *, as_json: bool) -> None:
+    """Send changes, one JSON object a line; FILE may be - for standard input.
+
+    Status 1 when a change was superseded, unseen or rejected: each is named by its line.
+    What was acknowledged stays, also where a later batch fails; the same file may be pushed
+    again.
+    """
+    settings = read_settings(os.environ)
+    counts: Counter[str] = Counter()
+    doubtful: list[Outcome] = []
+    with open_client(url or settings.url, read_api_key(settings, key_file)) as client:
+        try:
+            for outcome in _shown(Pusher(client), file):
+                counts[outcome.outcome] += 1
+                if outcome.outcome in DOUBTFUL:
+                    doubtful.append(outcome)
+        finally:
+            _report(counts, doubtful, as_json=as_json)
+    if doubtful:
+        raise click.exceptions.Exit(1)
+
+
+def _shown(pusher: Pusher, file: IO[bytes]) -> Iterator[Outcome]:
+    """The outcomes as they come, with a bar for them on a terminal."""
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("changes", total=None)
+        for outcome in pusher.push(file):
+            progress.advance(task)
+            yield outcome
+
+
+def _report(counts: Counter[str], doubtful: list[Outcome], *, as_json: bool) -> None:
+    if as_json:
+        lines = [outcome._asdict() for outcome in doubtful]
+        click.echo(msgspec.json.encode({"outcomes": dict(counts), "lines": lines}).decode())
+        return
+    for outcome in doubtful:
+        told = "; ".join(f"{field}: {message}" for field, message in outcome.errors)
+        click.echo(f"line {outcome.line}: {outcome.outcome} {told}".rstrip())
+    click.echo(", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "empty")

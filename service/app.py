@@ -1,0 +1,190 @@
+"""The service, put together: every object of a process is made here."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+from litestar import Litestar
+from litestar.exceptions import HTTPException
+
+from roster.access import KeyStore
+from roster.dictionary import Dictionary
+from roster.disabled import DisabledLists
+from roster.errors import SettingsError, Unavailable
+from roster.identity import Tokeniser
+from roster.lists import load_lists
+from roster.nodes import Nodes, Wait
+from roster.opening import SAFE_TIMEOUT_MS, Opening
+from roster.processes import Processes
+from roster.restrictions import Lists
+from roster.settings import Settings
+from roster.store import DAY_MS, Store
+from roster.tallies import Tallies
+from service.auth import Access
+from service.canary import EVERY_S, Canary
+from service.changes import post_changes
+from service.checks import batch_route, check_route
+from service.counters import Counters
+from service.entries import find, history
+from service.feed import get_changes
+from service.follower import Follower
+from service.http import BODY_MAX_BYTES, Service
+from service.lookups import Lookups
+from service.memory import Memory
+from service.ops import get_metrics, get_roster, healthz, readyz
+from service.problems import problem_response
+from service.renewal import Renewer
+from service.schema import schema_routes
+from service.screener import Screener
+from service.screening import Desk
+from service.standing import standing
+from service.upkeep import Chore, Upkeep, repeat, stay
+
+API = (
+    *(check_route, batch_route, standing),
+    *(post_changes, get_changes, find, history),
+    *(get_roster, healthz, readyz, get_metrics),
+)
+
+
+def create_app(settings: Settings) -> Litestar:
+    """The ASGI application; its lifespan opens the roster that the settings name.
+
+    The start raises SettingsError, ListsError, EmbeddedError, ServerUnfit or WrongKey. A
+    Redis that does not answer is no error: it is asked again until it does.
+    """
+    return Litestar(
+        route_handlers=[*API, *schema_routes()],
+        lifespan=[partial(_running, settings)],
+        exception_handlers={Exception: problem_response, HTTPException: problem_response},
+        request_max_body_size=BODY_MAX_BYTES,
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+async def look_before(settings: Settings, opening: Opening) -> None:
+    """Nothing where the service may start; raises what `create_app` says.
+
+    Whoever starts several processes asks once, before, to have one message.
+    """
+    required_codes(settings, load_lists(settings.lists_file))
+    nodes = opening.change_nodes()
+    tokeniser = Tokeniser(opening.id_key())
+    with suppress(Unavailable):
+        try:
+            await opening.facts(nodes)
+            await Store(nodes, tokeniser.check_value).tails({0: None}, {})
+        finally:
+            await nodes.close()
+
+
+def required_codes(settings: Settings, lists: Lists) -> frozenset[int]:
+    """The codes of `CLEARWAY_REQUIRED_LISTS`; raises SettingsError for one that there is not."""
+    rules = {name: lists.by_id(name) for name in settings.required_lists}
+    unknown = sorted(name for name, rule in rules.items() if rule is None)
+    if unknown:
+        raise SettingsError(f"CLEARWAY_REQUIRED_LISTS names unknown lists: {', '.join(unknown)}")
+    return frozenset(rule.code for rule in rules.values() if rule is not None)
+
+
+@asynccontextmanager
+async def _running(settings: Settings, app: Litestar) -> AsyncIterator[None]:
+    opening = await asyncio.to_thread(Opening, settings)
+    try:
+        await look_before(settings, opening)
+        nodes = {
+            "check": opening.check_nodes(),
+            "change": opening.change_nodes(),
+            "follow": opening.follow_nodes(),
+        }
+        upkeep = _parts(settings, opening, nodes)
+        app.state.service, app.state.upkeep = upkeep.service, upkeep
+        try:
+            async with _tasks(upkeep, Canary(app, upkeep.service)):
+                yield
+        finally:
+            await _leave(upkeep)
+            for each in nodes.values():
+                await each.close()
+    finally:
+        await asyncio.to_thread(opening.close)
+
+
+def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> Upkeep:
+    lists = load_lists(settings.lists_file)
+    tokeniser = Tokeniser(opening.id_key())
+    check, change, follow = (
+        Store(nodes[use], tokeniser.check_value, keep_ms=settings.audit_days * DAY_MS)
+        for use in ("check", "change", "follow")
+    )
+    screener = Screener(required_codes(settings, lists), settings.fresh_ms, settings.serve_stale_s)
+    process_id = secrets.token_hex(6)
+    follower = Follower(follow, screener, (process_id, socket.gethostname()))
+    dictionary = Dictionary(nodes["change"])
+    desk = Desk(screener, follower, Lookups(check, screener, settings.redis_timeout_ms))
+    desk.poll_timeout_s = settings.redis_timeout_ms / 1000
+    desk.equip(tokeniser, lists, dictionary)
+    # Until the servers are known, a change counts as safe only by the strictest measure.
+    wait = Wait(aof=True, replicas=settings.replicas, timeout_ms=SAFE_TIMEOUT_MS)
+    service = Service(
+        settings=settings,
+        store=check,
+        changes_store=change,
+        tokeniser=tokeniser,
+        lists=lists,
+        dictionary=dictionary,
+        screener=screener,
+        follower=follower,
+        desk=desk,
+        access=Access(KeyStore(nodes["change"], wait), settings.serve_stale_s),
+        counters=Counters(),
+        processes=Processes(nodes["change"]),
+        wait=wait,
+    )
+    upkeep = Upkeep(
+        service, opening, Tallies(nodes["change"]), DisabledLists(nodes["change"], wait)
+    )
+    memory = _memory(settings, tokeniser, screener)
+    renewer = Renewer(follow, screener, process_id, settings.log_days)
+    upkeep.more = (("memory", 1.0, memory.save), ("images", 1.0, renewer.tick))
+    return upkeep
+
+
+def _memory(settings: Settings, tokeniser: Tokeniser, screener: Screener) -> Memory:
+    """The marks of the roster with this ID key, recalled."""
+    with suppress(OSError):  # a folder that cannot be made is told when marks are saved
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    memory = Memory(settings.data_dir / f"marks-{tokeniser.check_value.hex()}", screener)
+    memory.recall()
+    return memory
+
+
+@asynccontextmanager
+async def _tasks(upkeep: Upkeep, canary: Canary) -> AsyncIterator[None]:
+    """Everything that runs beside the requests; the keys are known before the first of them."""
+    with suppress(Unavailable):
+        await upkeep.service.access.refresh()
+        await upkeep.service.dictionary.refresh()
+        await upkeep.look_at_servers()
+    running = [asyncio.create_task(stay("follower", upkeep.service.follower.run))]
+    canary.on_lag = partial(upkeep.lags.add, "processes")
+    chores: list[Chore] = [*upkeep.chores(), ("canary", EVERY_S, canary.sing)]
+    running += [asyncio.create_task(repeat(chore)) for chore in chores]
+    try:
+        yield
+    finally:
+        upkeep.draining = True
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _leave(upkeep: Upkeep) -> None:
+    """What other processes should know when this one ends in order."""
+    with suppress(Unavailable):
+        await upkeep.write_counts()
+        await upkeep.service.follower.leave()

@@ -1,0 +1,185 @@
+"""Commands about the whole roster: how it is, its lists, the end of a rewind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from roster.disabled import Disabled, DisabledLists
+from roster.identity import Tokeniser
+from roster.lists import load_lists
+from roster.opening import Opening
+from roster.settings import read_settings
+from roster.store import Store
+from service.caller import open_caller, over_http
+from service.desk_commands import print_json
+from service.summary import summarise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from roster.restrictions import Lists
+
+_COLUMNS = ("people", "active", "suspended", "removed", "absent", "as_of", "covered", "disabled")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="The whole answer.")
+@over_http
+def status(url: str | None, key_file: Path | None, *, as_json: bool) -> None:
+    """Show what the roster holds, and how the service is doing."""
+    with open_caller(url, key_file) as caller:
+        found = caller.get("/v1/roster")
+    if as_json:
+        print_json(found)
+        return
+    console = Console()
+    console.print(_figures(found))
+    console.print(_lists_table(found["lists"]))
+    console.print(_processes_table(found["processes"]))
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_context
+def lists(context: click.Context, *, as_json: bool) -> None:
+    """Show the lists; disable one, whose matches are then referred, or enable it again."""
+    if context.invoked_subcommand is not None:
+        return
+    with Opening(read_settings(os.environ)) as opening:
+        found = asyncio.run(_list_figures(opening))
+    if as_json:
+        print_json(found)
+    else:
+        Console().print(_lists_table(found))
+
+
+@lists.command()
+@click.argument("name", metavar="LIST")
+@click.option("--reason", required=True, help="Why; it is shown with the list.")
+def disable(name: str, reason: str) -> None:
+    """Turn a list's matches into `refer`."""
+    with Opening(read_settings(os.environ)) as opening:
+        _require(load_lists(opening.settings.lists_file), name)
+        disabled = Disabled(reason, time.time_ns() // 1_000_000)
+        asyncio.run(_disable(opening, name, disabled))
+    click.echo(f"{name} is disabled")
+
+
+@lists.command()
+@click.argument("name", metavar="LIST")
+def enable(name: str) -> None:
+    """Let a disabled list bind again."""
+    with Opening(read_settings(os.environ)) as opening:
+        was = asyncio.run(_enable(opening, name))
+    if not was:
+        raise click.ClickException(f"{name} is not disabled")
+    click.echo(f"{name} is enabled")
+
+
+@click.command()
+@click.option("--reason", required=True, help="Why what is stored is right.")
+def accept(reason: str) -> None:
+    """End `rewound` after a restored backup: what is stored is the roster from now on."""
+    with Opening(read_settings(os.environ)) as opening:
+        count = asyncio.run(_accept(opening))
+    click.echo(f"{count} partitions accepted: {reason}" if count else "nothing was rewound")
+
+
+def _require(known: Lists, name: str) -> None:
+    rule = known.by_id(name)
+    if rule is None or not rule.restricts:
+        names = ", ".join(rule.id for rule in known.restricting)
+        raise click.BadParameter(f"there is no such list; there are {names}")
+
+
+async def _list_figures(opening: Opening) -> dict[str, Any]:
+    nodes = opening.change_nodes()
+    try:
+        known = load_lists(opening.settings.lists_file)
+        store = Store(nodes, Tokeniser(opening.id_key()).check_value)
+        disabled = await DisabledLists(nodes, opening.wait([])).all()
+        found = summarise(await store.metas(), known, disabled)
+    finally:
+        await nodes.close()
+    return {
+        rule.id: {
+            "title": rule.title,
+            **{name: getattr(found.lists[rule.id], name) for name in _COLUMNS},
+            "reason": disabled[rule.id].reason if rule.id in disabled else None,
+        }
+        for rule in known.restricting
+    }
+
+
+async def _disable(opening: Opening, name: str, disabled: Disabled) -> None:
+    nodes = opening.change_nodes()
+    try:
+        wait = opening.wait(await opening.facts(nodes))
+        await DisabledLists(nodes, wait).disable(name, disabled)
+    finally:
+        await nodes.close()
+
+
+async def _enable(opening: Opening, name: str) -> bool:
+    nodes = opening.change_nodes()
+    try:
+        wait = opening.wait(await opening.facts(nodes))
+        return await DisabledLists(nodes, wait).enable(name)
+    finally:
+        await nodes.close()
+
+
+async def _accept(opening: Opening) -> int:
+    nodes = opening.change_nodes()
+    try:
+        return await Store(nodes, Tokeniser(opening.id_key()).check_value).accept()
+    finally:
+        await nodes.close()
+
+
+def _figures(found: dict[str, Any]) -> Table:
+    table = Table("figure", "value", title="Roster")
+    lag = found["removal_lag_ms"]
+    rows = {
+        "people": found["people"],
+        **{f"entries {state}": count for state, count in found["entries"].items()},
+        "ever listed": found["ever_listed"],
+        "digest": found["digest"],
+        **{f"decisions {mode}": _counts(counts) for mode, counts in found["decisions"].items()},
+        "removals in 24 h": lag["count"],
+        **{f"removal lag, {leg}": _lag(lag[leg]) for leg in ("source", "service")},
+    }
+    for name, value in rows.items():
+        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
+    return table
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _lag(lag: dict[str, float]) -> str:
+    return f"p50 {lag['p50']:g} ms, p99 {lag['p99']:g} ms, max {lag['max']:g} ms"
+
+
+def _lists_table(found: dict[str, Any]) -> Table:
+    table = Table("list", *_COLUMNS, title="Lists")
+    for name, figures in found.items():
+        values = (figures[column] for column in _COLUMNS)
+        table.add_row(name, *("" if value is None else str(value) for value in values))
+    return table
+
+
+def _processes_table(found: list[dict[str, Any]]) -> Table:
+    columns = ("id", "host", "lag_ms", "fresh_as_of", "false_hit_rate")
+    table = Table(*columns, title="Processes")
+    for process in found:
+        table.add_row(*(str(process[column]) for column in columns))
+    return table

@@ -1,0 +1,291 @@
+"""The whole way at the nation's size: generate, load, serve, and every answer right.
+
+    python -m benchmarks national [--scale 1.0] [--checked 10000] [--json]
+
+7.85 million entries about 4.40 million people. The answers are judged by an independent
+reading of the file (`benchmarks/oracle.py`); then entries are removed, which a second
+service process must see at once, and the old file is loaded again, which must not bring them
+back. It ends with status 1 at a wrong answer or a missed limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import tempfile
+import time
+from contextlib import AsyncExitStack, ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from benchmarks import oracle
+from benchmarks.asking import Case, cases, judge
+from benchmarks.client import Connection
+from benchmarks.oracle import Asked
+from benchmarks.people import Paper, Row, Sample, paper_of, rows, sample
+from benchmarks.report import Figure, finish
+from benchmarks.stage import Running, Stage, stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+PEOPLE, ENTRIES = 4_400_000, 7_850_000
+MIB = 1 << 20
+SINGLES = 1_000
+AIR = {"mode": "air"}
+_REWRITE_TIMEOUT_S = 300.0
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What may not be exceeded."""
+
+    load_s: float
+    reload_s: float
+    loader_mib: float
+    bytes_a_person: float
+    ready_s: float
+    filter_mib: float
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How much of everything."""
+
+    people: int
+    entries: int
+    checked: int
+    unlisted: int
+    removed: int
+    seed: int
+
+
+def used_memory(place: Stage) -> int:
+    """What the server has allocated, once it is not rewriting its file."""
+    deadline = time.monotonic() + _REWRITE_TIMEOUT_S
+    with place.client() as client:
+        while client.info("persistence")["aof_rewrite_in_progress"]:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the server does not finish rewriting its file")
+            time.sleep(0.05)
+        return int(client.info("memory")["used_memory"])
+
+
+def load(place: Stage, path: Path, plan: Plan, limits: Limits) -> Iterator[Figure]:
+    """The first load, and what it costs."""
+    with place.server():
+        empty = used_memory(place)
+        loaded = place.load(path)
+        used = used_memory(place) - empty
+    yield Figure("first load", loaded.seconds, "s", at_most=limits.load_s)
+    yield Figure("entries a second", plan.entries / loaded.seconds)
+    yield Figure(
+        "loader's memory, all processes", loaded.peak_bytes / MIB, "MiB", at_most=limits.loader_mib
+    )
+    yield Figure(
+        "Valkey's memory a person", used / plan.people, "bytes", at_most=limits.bytes_a_person
+    )
+
+
+def bare_adds(path: Path) -> Iterator[Figure]:
+    """Beside it, `redis-cli --pipe` of bare SADDs of the same numbers into an empty server.
+
+    Reading the file is not counted, and the server syncs once a second. Without redis-cli
+    there is no such figure.
+    """
+    if shutil.which("redis-cli") is None:
+        return
+    with stage() as place, tempfile.TemporaryFile() as commands, place.server():
+        commands.writelines(_sadd(row["document_number"].encode()) for row in rows(path))
+        commands.seek(0)
+        with place.client() as client:
+            client.config_set("appendfsync", "everysec")
+        started = time.monotonic()
+        subprocess.run(
+            ["redis-cli", "-s", str(place.socket), "--pipe"],
+            stdin=commands,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        yield Figure("redis-cli --pipe of bare SADDs", time.monotonic() - started, "s")
+
+
+def _sadd(number: bytes) -> bytes:
+    return b"*3\r\n$4\r\nSADD\r\n$4\r\nbare\r\n$%d\r\n%b\r\n" % (len(number), number)
+
+
+async def filter_bytes(connection: Connection) -> float:
+    """The memory of a process's filters, as its metrics say."""
+    text = (await connection.get("/metrics")).body.decode()
+    lines = [line for line in text.splitlines() if line.startswith("clearway_filter_bytes ")]
+    return float(lines[0].split()[1])
+
+
+async def decisions(connections: Sequence[Connection], found: Sample, seed: int) -> list[Figure]:
+    """How many answers are wrong: all in batches from one process, some one by one from another."""
+    asked = list(cases(found, seed))
+    batched = await judge(connections[0], asked, single=False)
+    step = max(1, len(asked) // SINGLES)
+    single = await judge(connections[-1], asked[::step], single=True)
+    wrong = batched.wrong + single.wrong
+    for fault in wrong[:10]:
+        print(f"WRONG: {fault}")
+    told = " ".join(f"{name} {count:,}" for name, count in sorted(batched.answers.items()))
+    return [
+        Figure("listed people asked about", len(found.listed)),
+        Figure("unlisted people asked about", len(found.unlisted)),
+        Figure(f"wrong answers ({told})", len(wrong), at_most=0),
+    ]
+
+
+def with_two(found: Sample, count: int) -> list[tuple[Paper, list[Row]]]:
+    """People who may not fly because of two entries, and of no other."""
+    asked = Asked(AIR)
+    return [
+        (paper, entries)
+        for paper, entries in found.listed.items()
+        if len(entries) == 2 and len(oracle.answer(entries, asked).entries) == 2
+    ][:count]
+
+
+def removal(row: Row) -> dict[str, Any]:
+    """The change that takes an entry off."""
+    return {
+        "op": "remove",
+        "list": row["list"],
+        "entry_id": row["entry_id"],
+        "revision": time.time_ns() // 1_000_000,
+        "document": paper_of(row).json(),
+        "reason": "performed",
+    }
+
+
+class Removals:
+    """Takes people off through one process, and asks another about them at once."""
+
+    def __init__(self, change: Connection, ask: Connection) -> None:
+        """`change` and `ask` lead to different processes."""
+        self._change = change
+        self._ask = ask
+        self.wrong = 0
+        self.seconds: list[float] = []
+
+    async def take_off(self, paper: Paper, entries: Sequence[Row]) -> None:
+        """Remove one entry after the other; only the last one frees."""
+        await self._expect(paper, "deny")
+        for left, row in reversed(list(enumerate(entries))):
+            started = time.perf_counter()
+            answer = (await self._change.post("/v1/changes", {"changes": [removal(row)]})).json()
+            self.seconds.append(time.perf_counter() - started)
+            self.wrong += answer["results"][0].get("outcome") != "applied"
+            await self._expect(paper, "deny" if left else "allow")
+
+    async def expect_free(self, papers: Sequence[Paper]) -> None:
+        """Nobody of these may be denied."""
+        for paper in papers:
+            await self._expect(paper, "allow")
+
+    async def _expect(self, paper: Paper, decision: str) -> None:
+        question = {"document": paper.json(), "journey": AIR}
+        answer = (await self._ask.post("/v1/check", question)).json()
+        self.wrong += answer["decision"] != decision
+
+
+class Story:
+    """What is done to a loaded roster through two service processes."""
+
+    def __init__(self, place: Stage, path: Path, plan: Plan, limits: Limits) -> None:
+        """`path` is the file that was loaded."""
+        self._place = place
+        self._path = path
+        self._plan = plan
+        self._limits = limits
+        self._key = place.key("check", "ops", "list:remove")
+
+    async def figures(self, found: Sample, services: Sequence[Running]) -> list[Figure]:
+        """Every answer judged, removals seen, the old file loaded again."""
+        async with AsyncExitStack() as stack:
+            first, second = [
+                await stack.enter_async_context(Connection(service.port, self._key))
+                for service in services
+            ]
+            megabytes = await filter_bytes(first) / MIB
+            made = [
+                Figure("filter a process", megabytes, "MiB", at_most=self._limits.filter_mib),
+                *await decisions((first, second), found, self._plan.seed),
+            ]
+            freed = with_two(found, self._plan.removed)
+            made += await self._removals(Removals(first, second), freed)
+            made += await asyncio.to_thread(lambda: list(self._reload()))
+            still = Removals(second, first)
+            await still.expect_free([paper for paper, _ in freed])
+            return [*made, Figure("brought back by the old file", still.wrong, at_most=0)]
+
+    async def _removals(
+        self, removals: Removals, people: Sequence[tuple[Paper, list[Row]]]
+    ) -> list[Figure]:
+        for paper, entries in people:
+            await removals.take_off(paper, entries)
+        ranked = sorted(removals.seconds)
+        return [
+            Figure("people taken off, entry by entry", len(people), at_least=1),
+            Figure("wrong on the way, as another process sees it", removals.wrong, at_most=0),
+            Figure("removal, sent to acknowledged, p50", ranked[len(ranked) // 2] * 1000, "ms"),
+        ]
+
+    def _reload(self) -> Iterator[Figure]:
+        again = self._place.load(self._path)
+        yield Figure("the same file again", again.seconds, "s", at_most=self._limits.reload_s)
+
+
+def serve(place: Stage, path: Path, plan: Plan, limits: Limits) -> list[Figure]:
+    """Starts timed, answers judged."""
+    listed = min(1.0, plan.checked * 1.05 / plan.people)
+    found = sample(path, listed, plan.unlisted, plan.seed)
+    found = found._replace(listed=dict(list(found.listed.items())[: plan.checked]))
+    story = Story(place, path, plan, limits)
+    with ExitStack() as stack:
+        services = [stack.enter_context(place.serve()) for _ in range(2)]
+        starts = [
+            Figure("start to ready, with the server", services[0].ready_s, "s"),
+            Figure("start to ready, beside it", services[1].ready_s, "s"),
+        ]
+        starts = [msgspec.structs.replace(each, at_most=limits.ready_s) for each in starts]
+        return starts + asyncio.run(story.figures(found, services))
+
+
+def measure(plan: Plan, limits: Limits) -> list[Figure]:
+    """Everything, on a stage of its own."""
+    with stage() as place:
+        started = time.monotonic()
+        path = place.generate(plan.people, plan.entries, plan.seed)
+        made = [Figure("generate", time.monotonic() - started, "s")]
+        made += load(place, path, plan, limits)
+        made += bare_adds(path)
+        return made + serve(place, path, plan, limits)
+
+
+@click.command(help=__doc__)
+@click.option("--scale", default=1.0, show_default=True, help="Of 4.40 million people.")
+@click.option("--checked", default=10_000, show_default=True, help="Listed people asked about.")
+@click.option("--unlisted", default=100_000, show_default=True, help="Others asked about.")
+@click.option("--removed", default=200, show_default=True, help="People with two entries.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--load-s", default=90.0, show_default=True)
+@click.option("--reload-s", default=90.0, show_default=True)
+@click.option("--loader-mib", default=2048.0, show_default=True)
+@click.option("--bytes-a-person", default=160.0, show_default=True)
+@click.option("--ready-s", default=3.0, show_default=True)
+@click.option("--filter-mib", default=16.0, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def main(*, scale: float, as_json: bool, **options: Any) -> None:  # noqa: ANN401 -- Plan and Limits
+    """Measure, print, and end with status 1 at a wrong answer or a missed limit."""
+    limits = Limits(**{name: options.pop(name) for name in Limits.__struct_fields__})
+    plan = Plan(round(PEOPLE * scale), round(ENTRIES * scale), **options)
+    finish(measure(plan, limits), as_json=as_json, people=plan.people, entries=plan.entries)
+
+
+if __name__ == "__main__":
+    main()

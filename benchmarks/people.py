@@ -1,0 +1,97 @@
+"""People of a generated list, and people who are on none; neither exists.
+
+What is read here is read anew, with the csv module and a check digit of our own, so that
+the benchmarks that judge the service share no code with it.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import random
+import zlib
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # GB 11643
+_CHECKS = "10X98765432"
+_BORN_FROM, _BORN_DAYS = date(1800, 1, 1), 29_220
+_SAMPLING = 1 << 32
+
+Row = dict[str, str]
+
+
+class Paper(NamedTuple):
+    """A document as a file or a request has it."""
+
+    type: str
+    number: str
+    issuer: str = ""
+
+    def json(self) -> dict[str, str]:
+        """As a request says it."""
+        fields = self._asdict()
+        return {name: text for name, text in fields.items() if text}
+
+
+def rows(path: Path) -> Iterator[Row]:
+    """The rows of a list file, plain or gzipped."""
+    with path.open("rb") as raw:
+        file = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
+        with io.TextIOWrapper(file, "utf-8", newline="") as text:
+            yield from csv.DictReader(text)
+
+
+def paper_of(row: Row) -> Paper:
+    """Whose row it is."""
+    return Paper(row["document_type"], row["document_number"], row["document_issuer"])
+
+
+def unlisted(chance: random.Random) -> Paper:
+    """A card of somebody born 1800 to 1879; whether it is on a list is for the caller to see."""
+    born = _BORN_FROM + timedelta(days=chance.randrange(_BORN_DAYS))
+    area = f"{chance.choice('123456')}{chance.randrange(1, 6)}01{chance.randrange(1, 30):02}"
+    digits = f"{area}{born:%Y%m%d}{chance.randrange(1, 996):03}"
+    total = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, digits, strict=True))
+    return Paper("resident_id", digits + _CHECKS[total % 11])
+
+
+class Sample(NamedTuple):
+    """Some people of a file with all of their rows, and some whom it does not name."""
+
+    listed: dict[Paper, list[Row]]
+    unlisted: list[Paper]
+    rows: int
+
+
+def sample(path: Path, listed: float, unlisted_count: int, seed: int = 1) -> Sample:
+    """About this share of the file's people, and so many others, in one reading.
+
+    Who is chosen depends on the number alone, so all rows of a person are.
+    """
+    chance = random.Random(seed)
+    others = {unlisted(chance): None for _ in range(unlisted_count + unlisted_count // 50 + 100)}
+    found: dict[Paper, list[Row]] = {}
+    count = 0
+    for row in rows(path):
+        count += 1
+        paper = paper_of(row)
+        others.pop(paper, None)
+        if zlib.crc32(paper.number.encode()) < listed * _SAMPLING:
+            found.setdefault(paper, []).append(row)
+    return Sample(found, list(others)[:unlisted_count], count)
+
+
+def first_people(path: Path, count: int) -> list[Paper]:
+    """The first so many different people of a file."""
+    found: dict[Paper, None] = {}
+    for row in rows(path):
+        found[paper_of(row)] = None
+        if len(found) == count:
+            break
+    return list(found)

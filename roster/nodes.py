@@ -6,6 +6,7 @@ that a WAIT behind them speaks of them (STYLE.md: a cluster client asks another 
 
 from __future__ import annotations
 
+import asyncio
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -15,8 +16,8 @@ from redis.asyncio.cluster import RedisCluster
 from redis.crc import key_slot
 
 from roster import keys
-from roster.connection import error_code, translate, translated
-from roster.errors import NotDurable
+from roster.connection import close, error_code, translate, translated
+from roster.errors import ClearwayError, NotDurable, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 LIBRARY = "clearway_1"
 SLOTS = tuple(key_slot(key.encode()) for key in keys.META)
 _ELSEWHERE = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"})
+TRIES = 4
 
 
 class Call(NamedTuple):
@@ -75,6 +77,7 @@ class Nodes:
         self.client = client
         self._node_client = node_client
         self._clients: dict[tuple[str, int], redis.asyncio.Redis] = {}
+        self._mapping: asyncio.Task[None] | None = None
 
     async def run(self, calls: Sequence[Call], wait: Wait | None = None) -> list[Any]:
         """Every call's reply, in order, and after them each node's `Wait.holds`.
@@ -84,16 +87,16 @@ class Nodes:
         replies: list[Any] = [None] * len(calls)
         safe: list[bool] = []
         pending = list(range(len(calls)))
-        for attempt in range(4):
+        for attempt in range(TRIES):
             failed: list[int] = []
             for node, indexes in (await self._split(calls, pending)).items():
                 group = [calls[index].command() for index in indexes]
                 got = await self._pipeline(node, [*group, *(wait.commands() if wait else ())])
                 for index, reply in zip(indexes, got, strict=False):
                     replies[index] = reply
-                    if isinstance(reply, Exception) and self._again(reply, attempt):
-                        failed.append(index)
-                if wait:
+                again = [i for i in indexes if self._again(replies[i], attempt)]
+                failed += again
+                if wait and len(again) < len(indexes):
                     safe.append(_holds(wait, got[len(group) :]))
             if not failed:
                 break
@@ -159,9 +162,12 @@ class Nodes:
 
     async def close(self) -> None:
         """Nothing; all connections are closed."""
+        if self._mapping is not None:
+            self._mapping.cancel()
+            await asyncio.wait([self._mapping])
         for node in self._clients.values():
             await node.aclose()
-        await self.client.aclose()
+        await close(self.client)
 
     async def _split(
         self, calls: Sequence[Call], indexes: Sequence[int]
@@ -177,36 +183,68 @@ class Nodes:
 
     def _owner(self, slot: int) -> redis.asyncio.Redis:
         cluster = cast("RedisCluster", self.client)
-        with translated():
-            node = cluster.nodes_manager.get_node_from_slot(slot)
+        try:
+            with translated():
+                node = cluster.nodes_manager.get_node_from_slot(slot)
+        except (KeyError, Unavailable) as exc:  # redis-py raises KeyError for a lost slot
+            self._remap()
+            raise Unavailable("no server of the cluster has this partition") from exc
         address = (str(node.host), int(node.port))
         if address not in self._clients:
             self._clients[address] = self._node_client(*address)
         return self._clients[address]
 
-    @staticmethod
     async def _pipeline(
-        node: redis.asyncio.Redis, commands: Sequence[tuple[Any, ...]]
+        self, node: redis.asyncio.Redis, commands: Sequence[tuple[Any, ...]]
     ) -> list[Any]:
-        with translated():
-            async with node.pipeline(transaction=False) as pipe:
-                for command in commands:
-                    pipe.execute_command(*command)
-                return list(await pipe.execute(raise_on_error=False))
+        try:
+            with translated():
+                async with node.pipeline(transaction=False) as pipe:
+                    for command in commands:
+                        pipe.execute_command(*command)
+                    got = list(await pipe.execute(raise_on_error=False))
+        except (Unavailable, asyncio.CancelledError):
+            # Its replica may have taken over. A check that gave up does not wait for the map.
+            self._remap()
+            raise
+        if any(_elsewhere(reply) for reply in got):
+            self._remap()
+        return got
 
-    def _again(self, reply: Exception, attempt: int) -> bool:
-        if attempt == 3:  # noqa: PLR2004 -- the last of the four tries
+    def _remap(self) -> asyncio.Task[None] | None:
+        """Read a cluster's slot map again, once for all who miss it at this moment."""
+        if isinstance(self.client, RedisCluster) and (
+            self._mapping is None or self._mapping.done()
+        ):
+            self._mapping = asyncio.create_task(self._read_map(self.client))
+        return self._mapping
+
+    @staticmethod
+    async def _read_map(cluster: RedisCluster) -> None:
+        try:
+            with translated():
+                await cluster.initialize()
+                await cluster.nodes_manager.initialize()
+        except ClearwayError:
+            return  # the next failure asks again
+
+    def _again(self, reply: object, attempt: int) -> bool:
+        if attempt == TRIES - 1 or not isinstance(reply, Exception):
             return False
         return "Function not found" in str(reply) or (
-            isinstance(self.client, RedisCluster) and error_code(reply) in _ELSEWHERE
+            isinstance(self.client, RedisCluster) and _elsewhere(reply)
         )
 
     async def _mend(self, replies: Sequence[Exception]) -> None:
         if any("Function not found" in str(reply) for reply in replies):
             await self.load_library()
-        if isinstance(self.client, RedisCluster):
-            with translated():
-                await self.client.nodes_manager.initialize()
+        mapping = self._mapping
+        if mapping is not None:
+            await asyncio.shield(mapping)
+
+
+def _elsewhere(reply: object) -> bool:
+    return isinstance(reply, Exception) and error_code(reply) in _ELSEWHERE
 
 
 def _holds(wait: Wait, replies: Sequence[Any]) -> bool:

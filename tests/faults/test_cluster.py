@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+from roster.entry import Op, Outcome, Registers
+from roster.errors import NotDurable, Unavailable
+from roster.keys import PARTITIONS
+from roster.nodes import SLOTS, Wait
+from roster.record import split_record
+from roster.store import Change, Store
+from tests.faults.clusters import HOST, Cluster, Member, cluster, nodes_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+__all__ = ["cluster"]
+
+T = TypeVar("T")
+CHECK = b"checkval"
+SAFE = Wait(aof=True, replicas=1, timeout_ms=2_000)
+LIST = 1
+ENTRY = bytes(6)
+
+
+def token(partition: int, n: int = 1) -> bytes:
+    return bytes((0, partition)) + (n % 1024).to_bytes(2) + n.to_bytes(12)
+
+
+def put(partition: int, revision: int, n: int = 1) -> Change:
+    return Change(token(partition, n), LIST, Op.PUT, revision, ENTRY, b"content")
+
+
+def remove(partition: int, revision: int, n: int = 1) -> Change:
+    return Change(token(partition, n), LIST, Op.REMOVE, revision, ENTRY, b"content", lenient=True)
+
+
+@asynccontextmanager
+async def opened(url: str, timeout_ms: int | None = None) -> AsyncIterator[Store]:
+    nodes = nodes_of(url, timeout_ms)
+    try:
+        yield Store(nodes, CHECK)
+    finally:
+        await nodes.close()
+
+
+async def registers(store: Store, wanted: bytes) -> Registers | None:
+    (found,) = await store.lookup([(wanted, {})], {})
+    entries = split_record(found.record)
+    return Registers(*entries[0].registers) if entries else None
+
+
+async def in_time(attempt: Callable[[], Awaitable[T]], timeout_s: float = 20.0) -> T:
+    """What the attempt returns, once it does; it is made again while the servers refuse."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return await attempt()
+        except (Unavailable, NotDurable):
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.02)
+
+
+async def test_changes_reach_every_partition_of_a_cluster(cluster: Cluster) -> None:
+    async with opened(cluster.url) as store:
+        outcomes = await store.apply([put(p, 10) for p in range(PARTITIONS)], SAFE)
+        assert {one.outcome for one in outcomes} == {Outcome.APPLIED}
+        found = await store.lookup([(token(p), {}) for p in range(PARTITIONS)], {})
+        assert all(one.record for one in found)
+        tails = await store.tails(dict.fromkeys(range(PARTITIONS)), {})
+        assert {tail.position.seq for tail in tails.values()} == {1}
+
+
+async def test_wait_counts_replicas_of_the_node_that_owns_the_partition(cluster: Cluster) -> None:
+    async with opened(cluster.url) as store:
+        await store.apply([put(p, 10) for p in range(PARTITIONS)], SAFE)
+        owner = cluster.owner(SLOTS[7])
+        elsewhere = next(p for p in range(PARTITIONS) if cluster.owner(SLOTS[p]) is not owner)
+        cluster.members[cluster.members.index(owner) + 3].server.pause()
+        brief = SAFE._replace(timeout_ms=300)
+        with pytest.raises(NotDurable):
+            await store.apply([put(7, 20)], brief)
+        (applied,) = await store.apply([put(elsewhere, 20)], brief)
+        assert applied.outcome is Outcome.APPLIED
+        cluster.members[cluster.members.index(owner) + 3].server.resume()
+        (again,) = await in_time(lambda: store.apply([put(7, 20)], SAFE))
+        assert again.outcome is Outcome.DUPLICATE
+
+
+async def test_after_a_masters_death_nothing_acknowledged_is_lost_and_changes_go_on(
+    cluster: Cluster,
+) -> None:
+    async with opened(cluster.url) as store, opened(cluster.url, 200) as checks:
+        await store.apply([put(p, 10) for p in range(PARTITIONS)], SAFE)
+        assert await registers(checks, token(7)) == Registers(listed_at=10)
+        dead = cluster.owner(SLOTS[7])
+        dead.server.kill()
+        with pytest.raises((Unavailable, NotDurable)):
+            await store.apply([remove(7, 20)], SAFE._replace(timeout_ms=200))
+        lost = cluster.members.index(dead)
+        others = [p for p in range(PARTITIONS) if SLOTS[p] * 3 // 16_384 != lost]
+        outcomes = await store.apply([put(p, 30) for p in others], SAFE)
+        assert len(outcomes) == len(others)
+        assert await in_time(lambda: registers(checks, token(7))) is not None
+        assert await in_time(lambda: registers(store, token(7))) is not None
+        # The promoted one has no replica left, so nothing is acknowledged with one.
+        with pytest.raises(NotDurable):
+            await store.apply([remove(7, 20)], SAFE._replace(timeout_ms=100))
+        dead.server.start()
+        await in_time(lambda: store.apply([remove(7, 20)], SAFE))
+        assert (await registers(checks, token(7))) == Registers(listed_at=10, removed_at=20)
+        found = await store.lookup([(token(p), {}) for p in range(PARTITIONS)], {})
+        assert all(one.record for one in found)
+
+
+def migrating(cluster: Cluster, slot: int) -> tuple[Member, Member]:
+    source = cluster.owner(slot)
+    target = next(m for m in cluster.members[:3] if m is not source)
+    target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
+    source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)
+    return source, target
+
+
+def move_keys(source: Member, target: Member, slot: int, limit: int = 10_000) -> None:
+    for key in source.ask("CLUSTER", "GETKEYSINSLOT", slot, limit):
+        source.ask("MIGRATE", HOST, target.port, key, 0, 5_000)
+
+
+async def test_a_slot_that_moves_is_followed_and_answers_nothing_wrong_on_the_way(
+    cluster: Cluster,
+) -> None:
+    async with opened(cluster.url) as store:
+        people = [put(7, 10, n) for n in range(1, 30)]
+        await store.apply(people, SAFE)
+        source, target = migrating(cluster, SLOTS[7])
+        move_keys(source, target, SLOTS[7], limit=15)
+        seen = 0
+        for change in people:
+            try:
+                (found,) = await store.lookup([(change.token, {})], {})
+            except Unavailable:
+                continue
+            seen += 1
+            assert found.record, "a half moved partition must refuse, not forget"
+        move_keys(source, target, SLOTS[7])
+        for member in (target, source):
+            member.ask("CLUSTER", "SETSLOT", SLOTS[7], "NODE", target.id)
+        (applied,) = await in_time(lambda: store.apply([remove(7, 20)], SAFE))
+        assert applied.outcome is Outcome.APPLIED
+        found_all = await store.lookup([(change.token, {}) for change in people], {})
+        assert all(one.record for one in found_all)
+        assert seen < len(people)
+
+
+async def test_changes_and_look_ups_go_on_beside_a_moving_slot(cluster: Cluster) -> None:
+    async with opened(cluster.url) as store:
+        await store.apply([put(p, 10) for p in range(PARTITIONS)], SAFE)
+        source, target = migrating(cluster, SLOTS[7])
+        move_keys(source, target, SLOTS[7])
+        others = [p for p in range(PARTITIONS) if p != 7]
+        found = await store.lookup([(token(p), {}) for p in others], {})
+        assert all(one.record for one in found)
+        with pytest.raises(Unavailable):
+            await store.apply([put(7, 20)], SAFE)
+        for member in (target, source):
+            member.ask("CLUSTER", "SETSLOT", SLOTS[7], "NODE", target.id)
+        tails = await in_time(lambda: store.tails(dict.fromkeys(range(PARTITIONS)), {}))
+        assert {tail.position.seq for tail in tails.values()} == {1}

@@ -85,7 +85,7 @@ class Courts(dict[str, bytes]):
         self[court] = identifier
         return identifier
 
-    def get(self, court: str, _default: object = None) -> bytes:  # type: ignore[override]
+    def get(self, court: str, _default: object = None) -> bytes:
         """As `pack_content` asks."""
         return self[court]
 

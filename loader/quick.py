@@ -50,7 +50,7 @@ _CASE, _ID_FROM_CASE = 4, 64
 
 
 class _Odd(Exception):  # noqa: N818 -- what the row is
-    """This row goes the long way."""
+    """The row goes the long way."""
 
 
 class _Cache(dict[str, bytes]):
@@ -143,7 +143,7 @@ def quick_packer(columns: Sequence[str], default_list: str | None, context: Cont
     return quick
 
 
-def _pack_cells(  # noqa: C901 -- one straight line, no calls that can be saved
+def _pack_cells(
     context: Context, packer: Packer, codes: dict[str, int]
 ) -> Callable[..., tuple[int, bytes] | None]:
     parts = _Parts(packer)
@@ -156,7 +156,7 @@ def _pack_cells(  # noqa: C901 -- one straight line, no calls that can be saved
     as_of = context.as_of.to_bytes(6)
     pack_head = HEADER.pack
 
-    def pack(
+    def pack(  # noqa: PLR0917 -- the cells of a row
         list_: str, entry_id: str, type_: str, number: str, name: str, revision: str,
         state: str, from_: str, until: str, case: str, court: str,
     ) -> tuple[int, bytes] | None:  # fmt: skip

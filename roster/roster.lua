@@ -937,6 +937,15 @@ local function accept(keys, args)
   return {1}
 end
 
+-- settle: write something, so that WAIT has an offset to wait for.
+--
+--   KEYS[1]  meta
+--   returns  {1}
+local function settle(keys)
+  redis.call('HINCRBY', keys[1], 'writes', 1)
+  return {1}
+end
+
 local function register(name, callback, flags)
   redis.register_function{function_name = name, flags = flags, callback = function(keys, args)
     bind()
@@ -954,3 +963,4 @@ register('lookup_1', lookup, {'allow-oom'})
 register('tail_1', tail, {'allow-oom'})
 register('fields_1', fields, {'allow-oom'})
 register('accept_1', accept, {})
+register('settle_1', settle, {})

@@ -178,6 +178,19 @@ class Store:
         (reply,) = await self.nodes.run([Call(partition, "fields_1", names, ())])
         return bytes(reply)
 
+    async def buckets(self, partition: int, numbers: Sequence[int]) -> list[dict[bytes, bytes]]:
+        """All records of these buckets, by field."""
+        commands = [(partition, ("HGETALL", keys.bucket(partition, n))) for n in numbers]
+        got = await self.nodes.on_partitions(commands)
+        return [reply if isinstance(reply, dict) else _pairs(reply) for reply in got]
+
+    async def settle(self, wait: Wait) -> None:
+        """Nothing; whatever was written so far is safe. Raises NotDurable."""
+        calls = [Call(p, "settle_1", (keys.META[p],), ()) for p in range(keys.PARTITIONS)]
+        got = await self.nodes.run(calls, wait)
+        if not all(got[len(calls) :]):
+            raise NotDurable("what was loaded is not known to be safe yet")
+
     async def history(self, token: bytes) -> list[LogEntry]:
         """What happened to a document's entries, oldest first; positions are empty."""
         partition, bucket, field = place(token)

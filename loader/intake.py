@@ -1,0 +1,135 @@
+"""The files of one snapshot as pieces to scatter, held to what their manifests state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from loader.layout import Block
+from loader.manifest import Manifest, read_manifest
+from loader.scatter import Piece, Scattered
+from loader.sources import Format, Source, SourceOptions
+from loader.streams import STDIN
+from roster.errors import LoadRefused
+from roster.times import format_ms
+
+
+class Files(msgspec.Struct, frozen=True):
+    """What the caller says about the files: `as_of` and `lists` may be left to manifests."""
+
+    paths: tuple[str, ...]
+    lists: tuple[str, ...] = ()
+    as_of: int | None = None
+    format: Format = "auto"
+    encoding: str = "utf-8"
+
+
+class Intake:
+    """The files, read once."""
+
+    def __init__(self, files: Files, public_key: Ed25519PublicKey | None) -> None:
+        """Reads the manifests; raises LoadRefused."""
+        self._files = files
+        if public_key is not None and STDIN in files.paths:
+            raise LoadRefused("standard input has no signature: only signed files are loaded here")
+        self.manifests = [
+            None if path == STDIN else read_manifest(path, public_key) for path in files.paths
+        ]
+        self._sha256: list[str] = []
+
+    @property
+    def stated(self) -> list[Manifest]:
+        """The manifests that there are."""
+        return [manifest for manifest in self.manifests if manifest is not None]
+
+    @property
+    def as_of(self) -> int | None:
+        """What the files speak for; raises LoadRefused where they or the caller disagree."""
+        given = {self._files.as_of} | {manifest.as_of_ms for manifest in self.stated}
+        times = sorted(ms for ms in given if ms is not None)
+        if len(times) > 1 and times[0] != times[-1]:
+            told = ", ".join(map(format_ms, times))
+            raise LoadRefused(f"--as-of and the manifests disagree: {told}")
+        return times[0] if times else None
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """The lists that the snapshot is of, if anybody says so."""
+        stated = {name for manifest in self.stated for name in manifest.lists or ()}
+        if self._files.lists and stated - set(self._files.lists):
+            raise LoadRefused(f"the manifest is of other lists too: {', '.join(sorted(stated))}")
+        return self._files.lists or tuple(sorted(stated))
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether the manifests say that there are no rows."""
+        return bool(self.stated) and all(manifest.rows == 0 for manifest in self.stated)
+
+    def pieces(self, progress: Callable[[int], None]) -> Iterator[Piece]:
+        """The files' blocks; `progress` is told how many bytes are read. Raises LoadRefused."""
+        names = self.lists
+        default = names[0] if len(names) == 1 else None
+        self._sha256.clear()
+        read_before = 0
+        for index, path in enumerate(self._files.paths):
+            with self._opened(path, listed=default is not None) as source:
+                for block in self._blocks(source, path):
+                    yield Piece(index, path, source.layout, default, block)
+                    progress(read_before + source.stream.read_bytes)
+                self._sha256.append(source.sha256())
+                read_before += source.stream.read_bytes
+
+    def check(self, found: Scattered) -> None:
+        """The files are those that the manifests speak of; raises LoadRefused."""
+        for index, manifest in enumerate(self.manifests):
+            if manifest is not None:
+                self._check(self._files.paths[index], manifest, found.rows[index], index)
+
+    def digest(self) -> int | None:
+        """What the manifests state of the lists' digests together, where all of them do."""
+        digests = [manifest.digest for manifest in self.stated if manifest.digest is not None]
+        if len(digests) < len(self.manifests):
+            return None
+        total = 0
+        for digest in digests:
+            total ^= int(digest, 16)
+        return total
+
+    def _check(self, path: str, manifest: Manifest, rows: int, index: int) -> None:
+        sha256 = self._sha256[index]
+        if manifest.sha256 is not None and manifest.sha256.lower() != sha256:
+            raise LoadRefused(
+                f"{path}: its SHA-256 is {sha256}, the manifest states {manifest.sha256.lower()}"
+            )
+        if manifest.rows is not None and manifest.rows != rows:
+            raise LoadRefused(f"{path} has {rows} rows, the manifest states {manifest.rows}")
+
+    def _opened(self, path: str, *, listed: bool) -> Source:
+        try:
+            options = SourceOptions(self._files.encoding, self._files.format, listed)
+            return Source(path, options)
+        except LoadRefused as exc:
+            raise _named(path, exc) from exc
+
+    @staticmethod
+    def _blocks(source: Source, path: str) -> Iterator[Block]:
+        try:
+            yield from source.blocks()
+        except LoadRefused as exc:
+            raise _named(path, exc) from exc
+
+
+def _named(path: str, exc: LoadRefused) -> LoadRefused:
+    name = "standard input" if path == STDIN else path
+    return exc if str(exc).startswith(path) else LoadRefused(f"{name}: {exc}")
+
+
+def total_bytes(paths: Sequence[str]) -> int | None:
+    """The files' size together; None where one is standard input or not there."""
+    try:
+        return None if STDIN in paths else sum(Path(path).stat().st_size for path in paths)
+    except OSError:
+        return None

@@ -1,0 +1,296 @@
+"""A whole file into the roster: scattered, guarded, merged partition by partition."""
+
+from __future__ import annotations
+
+import csv
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from loader import guard, report
+from loader.crew import Crew
+from loader.guard import Limits, Standing
+from loader.intake import Files, Intake, total_bytes
+from loader.packing import Context
+from loader.partition import Done, Job, Preview
+from loader.report import Summary
+from loader.scatter import Scattered, kept_in, reject_rows
+from loader.session import Session
+from loader.spill import spill_folder
+from loader.worker import Setup
+from roster.dictionary import Load
+from roster.errors import LoadRefused
+from roster.keys import PARTITIONS
+from roster.merging import Begun, Fate, Merging, Snapshot
+from roster.record import court_id
+from roster.store import DAY_MS
+from roster.times import format_ms
+
+Told = Callable[[str, int, int | None], None]
+"""Progress: what is being done, how much of it is done, of how much (None: unknown)."""
+
+_SMALL_BYTES = 2 << 20
+"""A file below this is read sooner than a second process has started."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How to load; `jobs` None leaves it to the machine."""
+
+    files: Files
+    limits: Limits = Limits()
+    partial: bool = False
+    dry_run: bool = False
+    allow_empty: bool = False
+    rejects: Path | None = None
+    jobs: int | None = None
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What was read of the files, and for what: `lists` are names; codes are the snapshot's."""
+
+    found: Scattered
+    lists: tuple[str, ...]
+    snapshot: Snapshot
+    load: int
+
+
+class Loading:
+    """One load of some files."""
+
+    def __init__(self, session: Session, options: Options, told: Told) -> None:
+        """`told` hears of progress."""
+        self._session = session
+        self._options = options
+        self._told = told
+        self._began_s = time.monotonic()
+        self._phases: dict[str, float] = {}
+        self._now_ms = time.time_ns() // 1_000_000
+
+    def run(self) -> Summary:
+        """What the load did; raises LoadRefused, and nothing is changed then."""
+        session, options = self._session, self._options
+        if not options.dry_run:
+            session.take_lease()
+        intake = Intake(options.files, session.public_key)
+        as_of = self._as_of(intake)
+        guard.check_names(intake.lists, session.lists)
+        context = self._context(as_of)
+        for attempt in range(2):
+            with (
+                spill_folder(session.settings.data_dir) as folder,
+                self._crew(context, folder) as crew,
+            ):
+                with self._phase("read"):
+                    reading = self._read(intake, crew, folder, context)
+                collisions = _collisions(reading.found.courts, context)
+                if collisions and not attempt:
+                    context = replace(context, spelled=collisions)
+                    continue
+                return self._merge(intake, reading, crew)
+        raise LoadRefused("court names collide beyond repair")
+
+    def _as_of(self, intake: Intake) -> int:
+        as_of = intake.as_of
+        if as_of is None and self._options.partial:
+            return self._now_ms
+        if as_of is None:
+            raise LoadRefused("a full snapshot needs --as-of, or a manifest that states as_of")
+        guard.check_as_of(as_of, self._now_ms, {})
+        return as_of
+
+    def _context(self, as_of: int) -> Context:
+        session = self._session
+        session.run(session.dictionary.refresh())
+        return Context(
+            key=session.key,
+            codes={rule.id: rule.code for rule in session.lists.all
+                   if rule.id not in guard.NOT_FROM_FILES},
+            as_of=as_of,
+            load=session.run(session.dictionary.next_load()),
+            now_ms=self._now_ms,
+            courts=session.dictionary.courts,
+        )  # fmt: skip
+
+    def _crew(self, context: Context, folder: Path) -> Crew:
+        session = self._session
+        setup = Setup(context, folder, session.opening.target, session.settings.audit_days)
+        size = total_bytes(self._options.files.paths)
+        jobs = self._options.jobs
+        if jobs is None:
+            small = size is not None and size < _SMALL_BYTES
+            jobs = 0 if small else len(os.sched_getaffinity(0))
+        return Crew(setup, jobs, session.beat)
+
+    def _read(self, intake: Intake, crew: Crew, folder: Path, context: Context) -> Reading:
+        size = total_bytes(self._options.files.paths)
+        pieces = intake.pieces(lambda read: self._told("reading", read, size))
+        for _ in crew.map("read", pieces):
+            pass
+        found = Scattered()
+        for part in crew.each("close_scatter"):
+            found.add(part)
+        self._write_rejects(folder)
+        intake.check(found)
+        lists = intake.lists or tuple(sorted(found.lists))
+        self._guard_rows(intake, found, lists)
+        codes = bytes(context.codes[name] for name in lists)
+        snapshot = Snapshot(
+            b"" if self._options.partial else codes,
+            context.as_of,
+            secrets.token_hex(8),
+            self._session.settings.tombstone_days * DAY_MS,
+        )
+        return Reading(found, lists, snapshot, context.load)
+
+    def _guard_rows(self, intake: Intake, found: Scattered, lists: tuple[str, ...]) -> None:
+        guard.check_lists(found, lists)
+        guard.check_rejects(found, self._options.limits.rejects)
+        if not self._options.partial:
+            allowed = self._options.allow_empty or intake.may_be_empty
+            guard.check_not_empty(found, lists, allowed=allowed)
+
+    def _write_rejects(self, folder: Path) -> None:
+        path = self._options.rejects
+        if path is None:
+            return
+        try:
+            with path.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(("file", "line", "field", "reason"))
+                writer.writerows(reject_rows(folder))
+        except OSError as exc:
+            raise LoadRefused(f"the rejects file cannot be written: {exc.strerror}") from exc
+
+    def _merge(self, intake: Intake, reading: Reading, crew: Crew) -> Summary:
+        standing = self._standing(reading)
+        jobs = [
+            Job(partition, reading.snapshot, reading.load, kept_in(partition, reading.found.kept))
+            for partition in range(PARTITIONS)
+        ]
+        previews: dict[int, Preview] = {}
+        if self._needs_preview(intake, standing):
+            with self._phase("compare"):
+                answers = self._counted("comparing", crew.map("preview", jobs))
+                previews = {preview.partition: preview for preview in answers}
+            self._guard_changes(intake, previews.values(), standing)
+        if self._options.dry_run:
+            return self._summary(reading, previews.values(), crew)
+        with self._phase("merge"):
+            done = self._write(reading, jobs, previews, crew)
+        return self._summary(reading, done, crew)
+
+    def _standing(self, reading: Reading) -> dict[str, Standing]:
+        metas = self._session.run(self._session.store.metas())
+        rules = self._session.lists.ids
+        standing, begun = {}, {}
+        for name in reading.lists:
+            code = rules[name].code
+            entries = sum(
+                int(meta.get(b"n:%d:%d" % (code, state), 0)) for meta in metas for state in (1, 2)
+            )
+            covered = all(code in meta.get(b"covered", b"") for meta in metas)
+            standing[name] = Standing(entries, covered)
+            stamps = (meta.get(b"b:%d" % code, b"0") for meta in metas)
+            begun[name] = max(int(stamp.partition(b":")[0]) for stamp in stamps)
+        if not self._options.partial:
+            guard.check_as_of(reading.snapshot.as_of, self._now_ms, begun)
+        return standing
+
+    def _needs_preview(self, intake: Intake, standing: dict[str, Standing]) -> bool:
+        known = any(each.entries or each.covered for each in standing.values())
+        return known or self._options.dry_run or intake.digest() is not None
+
+    def _guard_changes(
+        self, intake: Intake, previews: Iterable[Preview], standing: dict[str, Standing]
+    ) -> None:
+        stated, digest = intake.digest(), 0
+        for preview in previews:
+            for value in preview.digests.values():
+                digest ^= value
+        if stated is not None and stated != digest:
+            raise LoadRefused(
+                f"the lists' digest is {digest:016x}, the manifest states {stated:016x}"
+            )
+        guard.check_changes(self._fates(previews), standing, self._options.limits)
+
+    def _write(
+        self, reading: Reading, jobs: list[Job], previews: dict[int, Preview], crew: Crew
+    ) -> list[Done]:
+        session = self._session
+        begun = self._begin(reading)
+        tasks = ((job, begun[job.partition].position, previews.get(job.partition)) for job in jobs)
+        done = list(self._counted("merging", crew.map("merge", tasks)))
+        actor = " ".join(Path(path).name for path in self._options.files.paths)[:128]
+        load = Load(actor, self._now_ms, time.time_ns() // 1_000_000)
+        session.run(session.dictionary.close_load(reading.load, load))
+        session.settle()
+        return done
+
+    def _begin(self, reading: Reading) -> list[Begun]:
+        """From here on something is written: first what the entries refer to."""
+        session = self._session
+        session.ease()
+        courts = [court for court in reading.found.courts if court]
+        session.run(session.dictionary.intern(courts, session.wait()))
+        actor = " ".join(Path(path).name for path in self._options.files.paths)[:128]
+        if session.run(session.dictionary.open_load(actor, self._now_ms)) != reading.load:
+            raise LoadRefused("another load has begun meanwhile; nothing of this one was merged")
+        merging = Merging(session.store, reading.snapshot)
+        return session.run(merging.begin(range(PARTITIONS)))
+
+    def _counted(self, what: str, answers: Iterator[Any]) -> Iterator[Any]:
+        for count, answer in enumerate(answers, 1):
+            self._told(what, count, PARTITIONS)
+            yield answer
+
+    def _fates(self, parts: Iterable[Preview | Done]) -> dict[str, Fate]:
+        fates: dict[str, Fate] = {}
+        for part in parts:
+            for code, fate in part.fates.items():
+                name = self._session.lists.name(code)
+                fates[name] = fates.get(name, Fate()).plus(fate)
+        return fates
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        began_s = time.monotonic()
+        yield
+        self._phases[name] = round(time.monotonic() - began_s, 3)
+
+    def _summary(self, reading: Reading, parts: Iterable[Preview | Done], crew: Crew) -> Summary:
+        parts = list(parts)
+        found, fates = reading.found, self._fates(parts)
+        together = report.total(fates)
+        seconds = time.monotonic() - self._began_s
+        duplicates = sum(part.duplicates for part in parts)
+        skipped = {**found.skipped, **({"duplicate_in_file": duplicates} if duplicates else {})}
+        return Summary(
+            dry_run=self._options.dry_run,
+            as_of=format_ms(reading.snapshot.as_of),
+            rows=found.rows.total(),
+            people=sum(part.people for part in parts),
+            **together._asdict(),
+            rejected=dict(found.rejected),
+            warnings=dict(found.warned),
+            skipped=skipped,
+            records_written=sum(part.written for part in parts if isinstance(part, Done)),
+            seconds=round(seconds, 3),
+            entries_per_s=int(found.lists.total() / seconds),
+            peak_bytes=crew.peak_bytes(),
+            lists=report.by_list(fates),
+            seconds_by_phase=self._phases,
+        )
+
+
+def _collisions(courts: Iterable[str], context: Context) -> frozenset[str]:
+    """New courts whose four bytes another new one has, too; the first of them keeps them."""
+    owners = dict(context.courts)
+    lost = {court for court in sorted(courts) if owners.setdefault(court_id(court), court) != court}
+    return frozenset(lost - context.spelled) and frozenset(lost | context.spelled)

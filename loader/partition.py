@@ -1,0 +1,216 @@
+"""One partition of a snapshot: what it would change, the merge itself, and its new filter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from loader.buckets import Rows, Tally, buckets_of
+from loader.spill import read_spill
+from roster.filter import TokenFilter, capacity_for
+from roster.keys import BUCKETS
+from roster.merging import Bucket, Fate, How, Merged, Merging, Snapshot
+from roster.position import Position
+from roster.store import Store
+
+CALL_BUCKETS = 16
+"""In one call: Redis answers nobody else meanwhile, so it must take a few ms at most."""
+_CALLS_AHEAD = 2
+
+_EMPTY = Tally().json()
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A partition to merge; `kept` are entries of rejected rows (`How`)."""
+
+    partition: int
+    snapshot: Snapshot
+    load: int
+    kept: bytes = b""
+
+
+class Preview(msgspec.Struct):
+    """What a partition's merge would do, as of `seen` writes to it."""
+
+    partition: int
+    seen: int
+    fates: dict[int, Fate]
+    touched: frozenset[int]
+    exceptions: dict[bytes, bool]
+    digests: dict[int, int]
+    people: int
+    duplicates: int
+
+
+class Done(msgspec.Struct):
+    """What a partition's merge did."""
+
+    partition: int
+    fates: dict[int, Fate]
+    written: int
+    size_bytes: int
+    people: int
+    duplicates: int
+
+
+class _Sum:
+    """The replies of a partition's calls together."""
+
+    def __init__(self) -> None:
+        self.fates: dict[int, Fate] = {}
+        self.touched: set[int] = set()
+        self.exceptions: dict[bytes, bool] = {}
+        self.written = self.size_bytes = 0
+        self.first_seen = self.last_seen = -1
+
+    def add(self, merged: Merged) -> None:
+        for code, fate in merged.fates.items():
+            self.fates[code] = self.fates.get(code, Fate()).plus(fate)
+        self.touched |= merged.touched
+        self.exceptions |= merged.exceptions
+        self.written += merged.written
+        self.size_bytes += merged.size_bytes
+        self.last_seen = merged.seen
+        if self.first_seen < 0:
+            self.first_seen = merged.seen
+
+
+async def preview(store: Store, job: Job, folder: Path) -> Preview:
+    """What the merge would do; nothing is written."""
+    rows = Rows()
+    buckets = _buckets(job, folder, rows)
+    total = await _merge_all(Merging(store, job.snapshot), job, buckets, dry=True)
+    return Preview(
+        partition=job.partition,
+        seen=total.first_seen,
+        fates=total.fates,
+        touched=frozenset(total.touched),
+        exceptions=total.exceptions,
+        digests=rows.digests,
+        people=rows.people,
+        duplicates=rows.duplicates,
+    )
+
+
+async def merge(
+    store: Store, job: Job, folder: Path, begun: Position, previewed: Preview | None
+) -> Done:
+    """What the merge did. With a preview, only what that says will change is sent at first.
+
+    A full snapshot's partition is finished with a filter that includes `begun` and more.
+    """
+    merging, rows = Merging(store, job.snapshot), Rows()
+    buckets = list(_buckets(job, folder, rows))
+    total = await _merge_touched(merging, job, buckets, previewed) if previewed else None
+    if total is None:
+        total = await _merge_all(merging, job, buckets, dry=False)
+    if job.snapshot.lists:
+        await merging.finish(begun, _filter(rows.fields, total.exceptions))
+    return Done(
+        partition=job.partition,
+        fates=total.fates,
+        written=total.written,
+        size_bytes=total.size_bytes,
+        people=rows.people,
+        duplicates=rows.duplicates,
+    )
+
+
+def _buckets(job: Job, folder: Path, rows: Rows) -> Iterator[Bucket]:
+    """The file's buckets; for a full snapshot also those that it has nothing for."""
+    found = buckets_of(read_spill(folder, job.partition), job.load, rows)
+    if not job.snapshot.lists:
+        yield from found
+        return
+    following = 0
+    for bucket in found:
+        yield from (Bucket(number, _EMPTY, b"") for number in range(following, bucket.number))
+        yield bucket
+        following = bucket.number + 1
+    yield from (Bucket(number, _EMPTY, b"") for number in range(following, BUCKETS))
+
+
+def _calls(buckets: Iterable[Bucket]) -> Iterator[list[Bucket]]:
+    call: list[Bucket] = []
+    for bucket in buckets:
+        call.append(bucket)
+        if len(call) == CALL_BUCKETS:
+            yield call
+            call = []
+    if call:
+        yield call
+
+
+async def _merge_all(merging: Merging, job: Job, buckets: Iterable[Bucket], *, dry: bool) -> _Sum:
+    """Every bucket; the next call is made ready while Redis answers the last ones."""
+    total = _Sum()
+    ahead: list[asyncio.Task[Merged | None]] = []
+    try:
+        for call in _calls(buckets):
+            how = How(upto=call[-1].number + 1, kept=_near(job.kept, call), dry=dry)
+            ahead.append(asyncio.create_task(merging.merge(job.partition, call, how)))
+            await asyncio.sleep(0)
+            if len(ahead) == _CALLS_AHEAD:
+                _add(total, await ahead.pop(0))
+        while ahead:
+            _add(total, await ahead.pop(0))
+    finally:
+        for task in ahead:
+            task.cancel()
+    return total
+
+
+def _add(total: _Sum, merged: Merged | None) -> None:
+    if merged is not None:
+        total.add(merged)
+
+
+async def _merge_touched(
+    merging: Merging, job: Job, buckets: Sequence[Bucket], previewed: Preview
+) -> _Sum | None:
+    """Only the buckets that change, or None where the partition has changed since the preview."""
+    total = _Sum()
+    total.fates = previewed.fates
+    total.exceptions = dict(previewed.exceptions)
+    seen = previewed.seen
+    calls = list(_calls(b for b in buckets if b.number in previewed.touched))
+    for index, call in enumerate(calls):
+        upto = BUCKETS if index == len(calls) - 1 else call[-1].number + 1
+        how = How(upto=upto, seen=seen, kept=_near(job.kept, call))
+        merged = await merging.merge(job.partition, call, how)
+        if merged is None:
+            return None
+        seen = merged.seen
+        total.written += merged.written
+        total.size_bytes += merged.size_bytes
+    if not calls and job.snapshot.lists and not await _stands_still(merging, job, seen):
+        return None
+    return total
+
+
+async def _stands_still(merging: Merging, job: Job, seen: int) -> bool:
+    """Whether nothing has happened since the preview; the whole partition counts as merged."""
+    empty: list[Bucket] = []
+    return await merging.merge(job.partition, empty, How(upto=BUCKETS, seen=seen)) is not None
+
+
+def _near(kept: bytes, call: Sequence[Bucket]) -> bytes:
+    """The kept entries that may be in these buckets."""
+    if not kept:
+        return b""
+    numbers = {bucket.number.to_bytes(2) for bucket in call}
+    items = (kept[at : at + 21] for at in range(0, len(kept), 21))
+    return b"".join(item for item in items if item[:14] == bytes(14) or item[:2] in numbers)
+
+
+def _filter(fields: list[bytes], exceptions: dict[bytes, bool]) -> bytes:
+    """The filter of everybody who is on a list now."""
+    if exceptions:
+        fields = [field for field in fields if exceptions.get(field, True)]
+        fields += [field for field, is_live in exceptions.items() if is_live]
+    token_filter = TokenFilter(capacity_for(len(fields)))
+    token_filter.add_fields(b"".join(fields))
+    return token_filter.to_bytes()

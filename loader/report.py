@@ -1,0 +1,82 @@
+"""What a load or a comparison comes to: figures for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from roster.merging import Fate
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """What a load did, or (dry run) would do; `peak_bytes` is of all its processes together.
+
+    Peak memory is the sum of each process' greatest resident set (getrusage(2)): what they
+    share counts once for each.
+    """
+
+    dry_run: bool
+    as_of: str
+    rows: int
+    people: int
+    added: int
+    changed: int
+    ended: int
+    unchanged: int
+    superseded: int
+    rejected: dict[str, int]
+    warnings: dict[str, int]
+    skipped: dict[str, int]
+    records_written: int
+    seconds: float
+    entries_per_s: int
+    peak_bytes: int
+    lists: dict[str, dict[str, int]]
+    seconds_by_phase: dict[str, float]
+
+
+def by_list(fates: Mapping[str, Fate]) -> dict[str, dict[str, int]]:
+    """The figures of each list, by name."""
+    return {name: fate._asdict() for name, fate in sorted(fates.items())}
+
+
+def total(fates: Mapping[str, Fate]) -> Fate:
+    """All lists together."""
+    everything = Fate()
+    for fate in fates.values():
+        everything = everything.plus(fate)
+    return everything
+
+
+def summary_text(summary: Summary) -> str:
+    """The figures for a person who reads them on a terminal."""
+    lines = [
+        f"{'would load' if summary.dry_run else 'loaded'} as of {summary.as_of}",
+        f"rows        {summary.rows:>12,}",
+        f"people      {summary.people:>12,}",
+        *(
+            f"{name:<11} {getattr(summary, name):>12,}"
+            for name in ("added", "changed", "ended", "unchanged", "superseded")
+        ),
+    ]
+    for name in ("rejected", "warnings", "skipped"):
+        counts: dict[str, int] = getattr(summary, name)
+        lines.append(f"{name:<11} {sum(counts.values()):>12,}{_reasons(counts)}")
+    lines += [
+        f"seconds     {summary.seconds:>12.1f}",
+        f"entries/s   {summary.entries_per_s:>12,}",
+        f"peak memory {summary.peak_bytes / (1 << 20):>8,.0f} MiB",
+    ]
+    if len(summary.lists) > 1 or summary.dry_run:
+        lines += [_list_line(name, fates) for name, fates in summary.lists.items()]
+    return "\n".join(lines)
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    told = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items()))
+    return f"  ({told})" if told else ""
+
+
+def _list_line(name: str, fates: Mapping[str, int]) -> str:
+    return f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in fates.items() if count)

@@ -1,0 +1,167 @@
+"""Blocks of list files to packed rows, put aside by partition; rejects with line and reason."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from loader.layout import Block, Layout
+from loader.packing import Context, Packer
+from loader.quick import Quick, quick_packer
+from loader.rows import Reader, Reject, Row, Skip
+from loader.sources import parse_block
+from loader.spill import Spill
+from roster.errors import LoadRefused
+from roster.identity import Tokeniser
+
+BAD_CHECK_DIGIT = "bad_check_digit"
+ANYBODY = bytes(14)
+"""In the place of a kept entry: whose document could not be read."""
+_ANYBODY_BYTES = 21
+_KEPT_MAX = 1_000_000
+_LISTS_MAX = 256
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A block of one of the files."""
+
+    file: int
+    name: str
+    layout: Layout
+    default_list: str | None
+    block: Block
+
+
+class Scattered(msgspec.Struct):
+    """What a process has read: rows by list and file, rejects and the rest by reason.
+
+    `kept` are the entries of rejected rows, which still count as present: partition and
+    place of the document (`ANYBODY` alone where it is not legible), list, entry hash.
+    `unknown` are names of lists that no roster has, as far as they may be repeated.
+    """
+
+    rows: Counter[int] = msgspec.field(default_factory=Counter)
+    lists: Counter[str] = msgspec.field(default_factory=Counter)
+    unknown: Counter[str] = msgspec.field(default_factory=Counter)
+    rejected: Counter[str] = msgspec.field(default_factory=Counter)
+    warned: Counter[str] = msgspec.field(default_factory=Counter)
+    skipped: Counter[str] = msgspec.field(default_factory=Counter)
+    courts: set[str] = msgspec.field(default_factory=set)
+    kept: set[bytes] = msgspec.field(default_factory=set)
+
+    def add(self, other: Scattered) -> None:
+        """Nothing; it speaks for both."""
+        for name in ("rows", "lists", "unknown", "rejected", "warned", "skipped"):
+            getattr(self, name).update(getattr(other, name))
+        self.courts |= other.courts
+        self.kept |= other.kept
+
+
+class Scatter:
+    """Reads blocks in one process."""
+
+    def __init__(self, context: Context, folder: Path, worker: int) -> None:
+        """Rows go to the folder's spill, rejects to a file in it."""
+        self._context = context
+        self._packer = Packer(context)
+        self._spill = Spill(folder, worker)
+        self._rejects = (folder / f"{worker}.rejects").open("w", encoding="utf-8", newline="")
+        self._write_reject = csv.writer(self._rejects).writerow
+        self._readers: dict[tuple[tuple[str, ...], str | None], tuple[Reader, Quick]] = {}
+        self._names = {code: name for name, code in context.codes.items()}
+        self.found = Scattered()
+
+    def read(self, piece: Piece) -> int:
+        """How many rows the piece has; they are put aside."""
+        reader, quick = self._reader(piece.layout.columns, piece.default_list)
+        buffers = self._spill.buffers
+        lists: Counter[int] = Counter()
+        count = 0
+        for line, values in parse_block(piece.block, piece.layout):
+            count += 1
+            packed = quick(values)
+            if packed is None:
+                packed = self._slow(piece, reader.read(line, values))
+                if packed is None:
+                    continue
+            partition, row = packed
+            buffers[partition].append(row)
+            lists[row[14]] += 1
+        self._count(piece.file, count, lists)
+        self._spill.settle()
+        return count
+
+    def close(self) -> Scattered:
+        """What was found; everything is on disk."""
+        self._spill.close()
+        self._rejects.close()
+        self.found.courts.update(self._packer.courts)
+        return self.found
+
+    def _count(self, file: int, count: int, lists: Counter[int]) -> None:
+        self.found.rows[file] += count
+        for code, rows in lists.items():
+            self.found.lists[self._names[code]] += rows
+
+    def _reader(self, columns: Sequence[str], default: str | None) -> tuple[Reader, Quick]:
+        key = tuple(columns), default
+        if key not in self._readers:
+            self._readers[key] = (
+                Reader(columns, default, self._context.now_ms),
+                quick_packer(columns, default, self._context, self._packer),
+            )
+        return self._readers[key]
+
+    def _slow(self, piece: Piece, read: Row | Reject | Skip) -> tuple[int, bytes] | None:
+        if isinstance(read, Skip):
+            self.found.skipped[read.reason] += 1
+        elif isinstance(read, Reject):
+            self._reject(piece, read)
+        elif read.list not in self._context.codes:
+            self._unknown(read.list)
+        else:
+            if not read.valid:
+                self.found.warned[BAD_CHECK_DIGIT] += 1
+            return self._packer.pack(read)
+        return None
+
+    def _unknown(self, name: str) -> None:
+        printable = name.isascii() and name.replace("-", "").isalpha()
+        if len(self.found.unknown) < _LISTS_MAX:
+            self.found.unknown[name if printable else "(unprintable)"] += 1
+
+    def _reject(self, piece: Piece, reject: Reject) -> None:
+        self.found.rejected[reject.reason] += 1
+        self._write_reject((piece.file, piece.name, reject.line, reject.field, reject.reason))
+        code = self._context.codes.get(reject.list or "")
+        if code is None or reject.entry_id is None:
+            return
+        self.found.kept.add(_kept(self._packer.tokeniser, reject, code))
+        if len(self.found.kept) > _KEPT_MAX:
+            raise LoadRefused(f"more than {_KEPT_MAX} rows are rejected")
+
+
+def _kept(tokeniser: Tokeniser, reject: Reject, code: int) -> bytes:
+    name = bytes((code,)) + tokeniser.entry_hash(code, reject.entry_id or "")
+    return (tokeniser.token(reject.number)[1:] if reject.number else ANYBODY) + name
+
+
+def kept_in(partition: int, kept: Iterable[bytes]) -> bytes:
+    """The kept entries that may be in this partition, as the merge takes them."""
+    anybody = [name for name in kept if name.startswith(ANYBODY) and len(name) == _ANYBODY_BYTES]
+    here = [name[1:] for name in kept if len(name) > _ANYBODY_BYTES and name[0] == partition]
+    return b"".join(anybody + here)
+
+
+def reject_rows(folder: Path) -> Iterator[list[str]]:
+    """File, line, field and reason of every reject, in the order of files and lines."""
+    found: list[list[str]] = []
+    for path in folder.glob("*.rejects"):
+        with path.open(encoding="utf-8", newline="") as file:
+            found += csv.reader(file)
+    found.sort(key=lambda row: (int(row[0]), int(row[2])))
+    return (row[1:] for row in found)

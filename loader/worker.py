@@ -1,0 +1,104 @@
+"""What one process of a load does: reads blocks, then merges partitions."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import resource
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from loader import partition, verifying
+from loader.packing import Context
+from loader.partition import Done, Job, Preview
+from loader.scatter import Piece, Scatter, Scattered
+from loader.verifying import Compared
+from roster.bulk import bulk_nodes
+from roster.identity import Tokeniser
+from roster.position import Position
+from roster.store import DAY_MS, Store
+from roster.target import Target
+
+T = TypeVar("T")
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """Where a worker reads and writes."""
+
+    context: Context
+    folder: Path
+    target: Target
+    audit_days: int
+
+
+class Worker:
+    """A load's work in one process; each method is one task of it."""
+
+    def __init__(self, setup: Setup, number: int) -> None:
+        """`number` tells it from the load's other workers."""
+        self._setup = setup
+        self._scatter = Scatter(setup.context, setup.folder, number)
+        self._runner: asyncio.Runner | None = None
+        self._store: Store | None = None
+
+    def read(self, piece: Piece) -> int:
+        """How many rows the piece has."""
+        return self._scatter.read(piece)
+
+    def close_scatter(self) -> Scattered:
+        """What this process has read; no more is to come."""
+        return self._scatter.close()
+
+    def preview(self, job: Job) -> Preview:
+        """What a partition's merge would do."""
+        return self._run(partition.preview(self._opened(), job, self._setup.folder))
+
+    def merge(self, task: tuple[Job, Position, Preview | None]) -> Done:
+        """What a partition's merge did."""
+        job, begun, previewed = task
+        return self._run(partition.merge(self._opened(), job, self._setup.folder, begun, previewed))
+
+    def compare(self, job: Job) -> Compared:
+        """How a partition differs from the file."""
+        return self._run(verifying.compare(self._opened(), job, self._setup.folder))
+
+    def repair(self, task: tuple[Job, Position, frozenset[int]]) -> Done:
+        """What merging some buckets of a partition again did."""
+        job, begun, numbers = task
+        return self._run(verifying.repair(self._opened(), job, self._setup.folder, begun, numbers))
+
+    def peak_bytes(self) -> int:
+        """The most memory that this process has had."""
+        return peak_bytes()
+
+    def close(self) -> None:
+        """Nothing; its connections are closed."""
+        if self._runner is not None and self._store is not None:
+            self._run(self._store.nodes.close())
+            self._runner.close()
+            self._runner = None
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(work)
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            check_value = Tokeniser(self._setup.context.key).check_value
+            keep_ms = self._setup.audit_days * DAY_MS
+            self._store = Store(bulk_nodes(self._setup.target), check_value, keep_ms=keep_ms)
+        return self._store
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had, as the kernel counts it (getrusage(2))."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def no_cycles() -> None:
+    """Nothing; the collector stays out of the way: rows are millions, and hold no cycles."""
+    gc.disable()

@@ -1,0 +1,49 @@
+"""Redis while whole files come in: clients that wait long, an embedded server set for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from msgspec.structs import replace
+
+from roster.connection import bulk_client, translated
+from roster.nodes import Nodes
+
+if TYPE_CHECKING:
+    import redis.asyncio
+
+    from roster.target import Target
+
+_DURING = {"auto-aof-rewrite-percentage": "0"}
+_AFTER = {"auto-aof-rewrite-percentage": "100"}
+"""Valkey's default: rewriting at every doubling costs a third of a first load."""
+
+
+def bulk_nodes(target: Target) -> Nodes:
+    """The servers, for whole files."""
+
+    def of_one(host: str, port: int) -> redis.asyncio.Redis:
+        one = replace(target, kind="server", addresses=((host, port),), path="")
+        return cast("redis.asyncio.Redis", bulk_client(one))
+
+    return Nodes(bulk_client(target), of_one)
+
+
+async def ease(nodes: Nodes) -> None:
+    """Nothing; the embedded server lets its log grow until `rewrite`."""
+    await _configure(nodes, _DURING)
+
+
+async def rewrite(nodes: Nodes) -> None:
+    """Nothing; the embedded server is as before, and rewrites its log: it starts faster then."""
+    await _configure(nodes, _AFTER)
+    for node in await nodes.masters():
+        with translated():
+            await node.bgrewriteaof()
+
+
+async def _configure(nodes: Nodes, settings: dict[str, str]) -> None:
+    for node in await nodes.masters():
+        with translated():
+            for name, value in settings.items():
+                await node.config_set(name, value)

@@ -22,7 +22,7 @@ import click
 import msgspec
 
 from benchmarks import oracle
-from benchmarks.asking import Case, cases, judge
+from benchmarks.asking import cases, judge
 from benchmarks.client import Connection
 from benchmarks.oracle import Asked
 from benchmarks.people import Paper, Row, Sample, paper_of, rows, sample

@@ -82,9 +82,9 @@ def question(chance: random.Random, names: Sequence[str]) -> Asked:
     return Asked(journey, _A_STRANGER if lot > 0.95 else name)
 
 
-def answer(rows: Sequence[Row], asked: Asked, now: datetime | None = None) -> Expected:
+def answer(rows: Sequence[Row], asked: Asked, at: datetime | None = None) -> Expected:
     """The right answer to the question about the person of these rows."""
-    times = [now or datetime.now(UTC)]
+    times = [at or now()]
     if asked.departs_at:
         times.append(asked.departs_at)
     forbidding = [
@@ -99,6 +99,11 @@ def answer(rows: Sequence[Row], asked: Asked, now: datetime | None = None) -> Ex
         return Expected("allow", None, entries)
     doubted = all(check == "mismatch" for check in checks) and not confirmed
     return Expected("refer" if doubted else "deny", checks[0], entries)
+
+
+def now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
 
 
 def binds(row: Row, time: datetime) -> bool:

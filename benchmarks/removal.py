@@ -1,0 +1,312 @@
+"""How fast a removal is, one by one and by the thousand, and how soon an addition is denied.
+
+    python -m benchmarks removal [--single 2000] [--rate 5000] [--seconds 30] [--json]
+
+Two service processes on an embedded server that syncs every write. Removals go through one,
+checks to the other: whoever's removal is acknowledged must be allowed there at once, who is
+still listed must be denied. Lag counts from the moment at which a batch was due, so a batch
+that had to wait is counted with its wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from contextlib import AsyncExitStack, ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+from hdrh.histogram import HdrHistogram
+
+from benchmarks import oracle
+from benchmarks.client import Connection
+from benchmarks.oracle import Asked
+from benchmarks.people import Paper, Row, paper_of, rows, unlisted
+from benchmarks.report import Figure, finish
+from benchmarks.stage import BenchmarkError, stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from benchmarks.stage import Running
+
+AIR = {"mode": "air"}
+CHANGERS = 4
+ENTRIES_A_PERSON = 1.784
+_LONGEST_US = 60_000_000
+_DEADLINE_S = 5.0
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How much of everything."""
+
+    single: int
+    rate: int
+    seconds: int
+    batch: int
+    additions: int
+    seed: int
+
+    @property
+    def people(self) -> int:
+        """How many people a list must have for all of these removals."""
+        return self.removals * 3 + 1_000
+
+    @property
+    def removals(self) -> int:
+        """How many there are in all."""
+        return self.single + self.rate * self.seconds
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What may not be exceeded, in milliseconds."""
+
+    p50_ms: float
+    p99_ms: float
+    lag_p99_ms: float
+    addition_p99_ms: float
+
+
+class Times:
+    """Durations, to the microsecond."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._histogram = HdrHistogram(1, _LONGEST_US, 3)
+
+    def add(self, since: float) -> None:
+        """The time from `since`, a `perf_counter`, until now."""
+        self._histogram.record_value(max(1, round((time.perf_counter() - since) * 1e6)))
+
+    def ms(self, percentile: float) -> float:
+        """A percentile, in milliseconds."""
+        return float(self._histogram.get_value_at_percentile(percentile)) / 1000
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return int(self._histogram.get_total_count())
+
+
+def grounded(path: Path) -> list[Row]:
+    """The rows of people whose only entry keeps them from flying, in the file's order."""
+    found: dict[Paper, Row | None] = {}
+    for row in rows(path):
+        paper = paper_of(row)
+        found[paper] = None if paper in found else row
+    asked = Asked(AIR)
+    now = oracle.now()
+    only = (row for row in found.values() if row is not None)
+    return [row for row in only if oracle.answer([row], asked, now).decision == "deny"]
+
+
+def removal(row: Row) -> dict[str, Any]:
+    """The change that takes an entry off now."""
+    return {
+        "op": "remove",
+        "list": row["list"],
+        "entry_id": row["entry_id"],
+        "revision": time.time_ns() // 1_000_000,
+        "document": paper_of(row).json(),
+        "reason": "performed",
+    }
+
+
+async def decision(connection: Connection, paper: Paper) -> str:
+    """What a process says of somebody who wants to fly."""
+    question = {"document": paper.json(), "journey": AIR}
+    decided: str = (await connection.post("/v1/check", question)).json()["decision"]
+    return decided
+
+
+class OneByOne:
+    """Removals sent one after the other, each asked about at once in the other process."""
+
+    def __init__(self) -> None:
+        """Nothing measured yet."""
+        self.times = Times()
+        self.wrong = 0
+
+    async def run(self, change: Connection, ask: Connection, people: Sequence[Row]) -> None:
+        """Take all of these off."""
+        for row in people:
+            request = change.request("/v1/changes", {"changes": [removal(row)]})
+            started = time.perf_counter()
+            answer = await change.send(request)
+            self.times.add(started)
+            self.wrong += answer.json()["results"][0].get("outcome") != "applied"
+            self.wrong += await decision(ask, paper_of(row)) != "allow"
+
+
+class Flood:
+    """Removals in batches at a steady rate, with single checks beside them."""
+
+    def __init__(self, plan: Plan, people: Sequence[Row]) -> None:
+        """All of these people are taken off."""
+        self.lags = Times()
+        self.checks = Times()
+        self.wrong = 0
+        self.applied = 0
+        self.seconds = 0.0
+        self._interval_s = plan.batch / plan.rate
+        self._batches = list(itertools.zip_longest(*[iter(people)] * plan.batch))
+        self._next = iter(enumerate(self._batches))
+        self._gone: list[Paper] = []
+        self._listed = [paper_of(row) for row in people[-plan.rate :]]
+        self._chance = random.Random(plan.seed)
+        self._ended = False
+
+    async def run(self, changers: Sequence[Connection], ask: Connection) -> None:
+        """Everything sent and acknowledged."""
+        self._started = time.perf_counter()
+        checking = asyncio.create_task(self._check(ask))
+        await asyncio.gather(*(self._change(changer) for changer in changers))
+        self.seconds = time.perf_counter() - self._started
+        self._ended = True
+        await checking
+
+    async def _change(self, changer: Connection) -> None:
+        for index, batch in self._next:
+            due = self._started + index * self._interval_s
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            changes = [removal(row) for row in batch if row is not None]
+            answer = (await changer.post("/v1/changes", {"changes": changes})).json()
+            self.lags.add(due)
+            applied = sum(each.get("outcome") == "applied" for each in answer["results"])
+            self.applied += applied
+            self.wrong += len(changes) - applied
+            self._gone.append(paper_of(batch[0]))
+
+    async def _check(self, ask: Connection) -> None:
+        """Whose removal is acknowledged is allowed; the last second's are denied until it comes."""
+        last_second = self._started + (len(self._batches) - 1) * self._interval_s - 1.5
+        while not self._ended:
+            started = time.perf_counter()
+            if self._gone and (started > last_second or self._chance.random() < 0.5):
+                paper, expected = self._gone[-1], "allow"
+            elif started < last_second:
+                paper, expected = self._chance.choice(self._listed), "deny"
+            else:
+                await asyncio.sleep(0.01)
+                continue
+            self.wrong += await decision(ask, paper) != expected
+            self.checks.add(started)
+
+
+class Additions:
+    """How long after its acknowledgement an addition is denied by every process."""
+
+    def __init__(self) -> None:
+        """Nothing measured yet."""
+        self.times = Times()
+
+    async def run(self, change: Connection, ask: Sequence[Connection], count: int) -> None:
+        """So many people put on the list, one after the other."""
+        chance = random.Random(time.time_ns())
+        for index in range(count):
+            paper = unlisted(chance)
+            put = {
+                "op": "put",
+                "list": "sx",
+                "entry_id": f"bench-{time.time_ns()}-{index}",
+                "revision": time.time_ns() // 1_000_000,
+                "document": paper.json(),
+                "entry": {"case": "(2018)京0105执1号"},
+            }
+            (await change.post("/v1/changes", {"changes": [put]})).json()
+            acknowledged = time.perf_counter()
+            await asyncio.gather(*(self._denied(each, paper, acknowledged) for each in ask))
+
+    async def _denied(self, ask: Connection, paper: Paper, acknowledged: float) -> None:
+        while await decision(ask, paper) != "deny":
+            assert time.perf_counter() < acknowledged + _DEADLINE_S, "an addition is not seen"
+        self.times.add(acknowledged)
+
+
+async def figures(
+    plan: Plan, limits: Limits, services: Sequence[Running], key: str, people: Sequence[Row]
+) -> list[Figure]:
+    """Everything, one part after the other."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(service: Running) -> Connection:
+            return await stack.enter_async_context(Connection(service.port, key))
+
+        first, second = services
+        change, ask = await opened(first), await opened(second)
+        one, flood, additions = OneByOne(), Flood(plan, people[plan.single :]), Additions()
+        await one.run(change, ask, people[: plan.single])
+        await flood.run([await opened(first) for _ in range(CHANGERS)], ask)
+        await additions.run(change, [ask, await opened(first)], plan.additions)
+        roster = (await ask.get("/v1/roster")).json()
+    return [*_single(one, limits), *_flood(flood, plan, limits), *_added(additions, limits)] + [
+        Figure(f"removal lag as the service tells it, {name}", value or 0.0, "ms")
+        for name, value in roster["removal_lag_ms"]["service"].items()
+    ]
+
+
+def _single(one: OneByOne, limits: Limits) -> Iterator[Figure]:
+    name = f"removal, sent to acknowledged, of {one.times.count:,}"
+    yield Figure(f"{name}: p50", one.times.ms(50), "ms", at_most=limits.p50_ms)
+    yield Figure(f"{name}: p99", one.times.ms(99), "ms", at_most=limits.p99_ms)
+    yield Figure("wrong in the other process", one.wrong, at_most=0)
+
+
+def _flood(flood: Flood, plan: Plan, limits: Limits) -> Iterator[Figure]:
+    kept = plan.rate * 0.98  # the last batch's own time counts too
+    yield Figure(
+        f"removals a second, in batches of {plan.batch}",
+        flood.applied / flood.seconds,
+        at_least=kept,
+    )
+    yield Figure("due to acknowledged: p50", flood.lags.ms(50), "ms")
+    yield Figure("due to acknowledged: p99", flood.lags.ms(99), "ms", at_most=limits.lag_p99_ms)
+    yield Figure("checks a second beside it, one by one", flood.checks.count / flood.seconds)
+    yield Figure("such a check: p99", flood.checks.ms(99), "ms")
+    yield Figure("wrong beside it", flood.wrong, at_most=0)
+
+
+def _added(additions: Additions, limits: Limits) -> Iterator[Figure]:
+    name = "addition, acknowledged to denied by each process"
+    yield Figure(f"{name}: p50", additions.times.ms(50), "ms")
+    yield Figure(f"{name}: p99", additions.times.ms(99), "ms", at_most=limits.addition_p99_ms)
+
+
+def measure(plan: Plan, limits: Limits) -> list[Figure]:
+    """All figures, on a stage of its own."""
+    with stage() as place, ExitStack() as stack:
+        path = place.generate(plan.people, round(plan.people * ENTRIES_A_PERSON), plan.seed)
+        stack.enter_context(place.server())
+        place.load(path)
+        key = place.key("check", "ops", "list:add", "list:remove")
+        services = [stack.enter_context(place.serve()) for _ in range(2)]
+        people = grounded(path)[: plan.removals]
+        if len(people) < plan.removals:
+            raise BenchmarkError("the list has too few people who may not fly")
+        return asyncio.run(figures(plan, limits, services, key, people))
+
+
+@click.command(help=__doc__)
+@click.option("--single", default=2_000, show_default=True, help="Removals one by one.")
+@click.option("--rate", default=5_000, show_default=True, help="Removals a second, in batches.")
+@click.option("--seconds", default=30, show_default=True)
+@click.option("--batch", default=250, show_default=True)
+@click.option("--additions", default=300, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--p50-ms", default=2.0, show_default=True)
+@click.option("--p99-ms", default=10.0, show_default=True)
+@click.option("--lag-p99-ms", default=100.0, show_default=True)
+@click.option("--addition-p99-ms", default=50.0, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def main(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 -- Plan and Limits
+    """Measure, print, and end with status 1 where a limit is missed."""
+    limits = Limits(**{name: options.pop(name) for name in Limits.__struct_fields__})
+    finish(measure(Plan(**options), limits), as_json=as_json)
+
+
+if __name__ == "__main__":
+    main()

@@ -25,6 +25,7 @@ from roster.store import DAY_MS, Store
 from roster.tallies import Tallies
 from service.auth import Access
 from service.canary import EVERY_S, Canary
+from service.canary import EVERY_S as CANARY_EVERY_S
 from service.changes import post_changes
 from service.checks import batch_route, check_route
 from service.counters import Counters
@@ -33,9 +34,11 @@ from service.feed import get_changes
 from service.follower import Follower
 from service.http import BODY_MAX_BYTES, Service
 from service.lookups import Lookups
+from service.memory import EVERY_S as MEMORY_EVERY_S
 from service.memory import Memory
 from service.ops import get_metrics, get_roster, healthz, readyz
 from service.problems import problem_response
+from service.renewal import EVERY_S as RENEWAL_EVERY_S
 from service.renewal import Renewer
 from service.schema import schema_routes
 from service.screener import Screener
@@ -102,6 +105,7 @@ async def _running(settings: Settings, app: Litestar) -> AsyncIterator[None]:
             "follow": opening.follow_nodes(),
         }
         upkeep = _parts(settings, opening, nodes)
+        upkeep.more = _more_chores(app, upkeep)
         app.state.service, app.state.upkeep = upkeep.service, upkeep
         try:
             async with _tasks(upkeep, Canary(app, upkeep.service)):
@@ -161,6 +165,21 @@ def _memory(settings: Settings, tokeniser: Tokeniser, screener: Screener) -> Mem
     memory = Memory(settings.data_dir / f"marks-{tokeniser.check_value.hex()}", screener)
     memory.recall()
     return memory
+
+
+def _more_chores(app: Litestar, upkeep: Upkeep) -> tuple[Chore, ...]:
+    service = upkeep.service
+    settings, screener = service.settings, service.screener
+    memory = Memory(settings.data_dir / "high-water", screener)
+    memory.recall()
+    renewer = Renewer(service.changes_store, screener, service.follower.id, settings.log_days)
+    service.canary = canary = Canary(app, service)
+    canary.on_lag = partial(upkeep.lags.add, "processes")
+    return (
+        ("memory", MEMORY_EVERY_S, memory.save),
+        ("renewal", RENEWAL_EVERY_S, renewer.tick),
+        ("canary", CANARY_EVERY_S, canary.sing),
+    )
 
 
 @asynccontextmanager

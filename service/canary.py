@@ -76,7 +76,7 @@ class Canary:
             await self._expect(client, "allow")
         except (httpx.HTTPError, Unavailable) as exc:
             self.failures += 1
-            log.error("canary failed", why=str(exc))
+            log.warning("canary failed", why=str(exc))
             return
         self.on_lag(self.lag_ms)
         if self.lag_ms > OBJECTIVE_MS:

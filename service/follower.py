@@ -53,7 +53,7 @@ class Follower:
         """`identity` is the process' id and host."""
         self._store = store
         self._screener = screener
-        self._id, self._host = identity
+        self.id, self._host = identity
         self._processes = Processes(store.nodes)
         self._polling = asyncio.Lock()
         self._rung: set[int] = set()
@@ -96,7 +96,7 @@ class Follower:
 
     async def leave(self) -> None:
         """Nothing; other processes wait for this one no longer."""
-        await self._processes.leave(self._id)
+        await self._processes.leave(self.id)
 
     async def _poll_for_ever(self) -> None:
         while True:
@@ -218,7 +218,7 @@ class Follower:
         screener = self._screener
         await self._processes.announce(
             Process(
-                id=self._id,
+                id=self.id,
                 host=self._host,
                 fresh_ms=screener.fresh_ms,
                 seen_ms=seen_ms,

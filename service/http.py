@@ -15,6 +15,7 @@ from roster.restrictions import Lists
 from roster.settings import Settings
 from roster.store import Store
 from service.auth import Access
+from service.canary import Canary
 from service.counters import Counters
 from service.follower import Follower
 from service.screener import Screener
@@ -48,6 +49,7 @@ class Service(msgspec.Struct):
     processes: Processes
     wait: Wait
     degraded: list[str] = []
+    canary: Canary | None = None
 
 
 async def body_of(receive: Receive) -> bytes:

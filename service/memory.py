@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from service.screener import Screener
 
+EVERY_S = 1.0
+
 log = structlog.get_logger("clearway.memory")
 
 

@@ -14,6 +14,7 @@ from service.counters import BOUNDS_S
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from service.canary import Canary
     from service.counters import Counters
     from service.screener import Screener
 
@@ -117,6 +118,18 @@ def process_families(counters: Counters, screener: Screener, lags: RemovalLags) 
         yield gauge("fresh_age_seconds", "Since the last complete poll.", screener.age_ms / 1000)
     yield gauge("ready", "Whether checks are decided here.", float(screener.ready))
     yield gauge("filter_bytes", "The filters' memory.", float(screener.size_bytes))
+
+
+def canary_families(canary: Canary) -> Iterator[Family]:
+    """How the probe fares that is put on the roster and taken off again."""
+    yield Family("canary_rounds_total", "counter", "Rounds of the canary.").of(
+        [((), canary.rounds)]
+    )
+    yield Family("canary_failures_total", "counter", "Rounds that went wrong.").of(
+        [((), canary.failures)]
+    )
+    if canary.lag_ms is not None:
+        yield gauge("canary_lag_seconds", "The last removal's way.", canary.lag_ms / 1000)
 
 
 def gauge(name: str, text: str, value: float) -> Family:

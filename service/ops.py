@@ -12,7 +12,15 @@ from roster.tallies import Lag
 from roster.times import format_ms
 from service.auth import scoped
 from service.http import answered
-from service.metrics import MEDIA_TYPE, Family, gauge, labelled, process_families, render
+from service.metrics import (
+    MEDIA_TYPE,
+    Family,
+    canary_families,
+    gauge,
+    labelled,
+    process_families,
+    render,
+)
 from service.summary import Summary, last_changes, summarise
 from service.upkeep import Upkeep
 
@@ -55,6 +63,8 @@ async def get_metrics(request: Request[Any, Any, Any]) -> bytes:
     upkeep: Upkeep = request.app.state.upkeep
     service = upkeep.service
     families = list(process_families(service.counters, service.screener, upkeep.lags))
+    if service.canary is not None:
+        families += canary_families(service.canary)
     return render([*families, *await _roster_families(upkeep)])
 
 

@@ -30,7 +30,7 @@ log = structlog.get_logger("clearway.renewal")
 
 
 class Renewer:
-    """One process's part in keeping the images young; `tick` is called once a second."""
+    """One process's part in keeping the images young; `tick` is called every `EVERY_S`."""
 
     def __init__(self, store: Store, screener: Screener, process_id: str, log_days: int) -> None:
         """Log entries older than `log_days` may go once an image includes them."""
@@ -38,15 +38,13 @@ class Renewer:
         self._screener = screener
         self._process_id = process_id
         self._keep_ms = log_days * DAY_MS
-        self._looked_at = time.monotonic()
         self._checked_at = time.monotonic()
 
     async def tick(self) -> None:
         """Renew what is due, now and then; raises Unavailable."""
         now = time.monotonic()
-        if now - self._looked_at < EVERY_S or not self._screener.ready:
+        if not self._screener.ready:
             return
-        self._looked_at = now
         due = [number for number, each in enumerate(self._screener.partitions) if self._due(each)]
         if now - self._checked_at > RETENTION_CHECK_S:
             self._checked_at = now

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
+_LONGEST_HEAD = 1 << 16
 _STATUS = slice(9, 12)  # of "HTTP/1.1 200 OK"
 
 
@@ -37,9 +38,7 @@ class Connection:
         self._head = f" HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{key}"
 
     async def __aenter__(self) -> Self:
-        self._reader, self._writer = await asyncio.open_connection(
-            "127.0.0.1", self._port, limit=1 << 24
-        )
+        await self._open()
         return self
 
     async def __aexit__(
@@ -66,8 +65,16 @@ class Connection:
 
     async def send(self, request: bytes) -> Answer:
         """The answer to a request made before; it must state its length."""
+        if self._reader.at_eof():  # the server ends what has been idle for some seconds
+            self._writer.close()
+            await self._open()
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = _LENGTH.search(head)
         assert length is not None, "an answer without Content-Length"
         return Answer(int(head[_STATUS]), await self._reader.readexactly(int(length[1])))
+
+    async def _open(self) -> None:
+        self._reader, self._writer = await asyncio.open_connection(
+            "127.0.0.1", self._port, limit=_LONGEST_HEAD
+        )

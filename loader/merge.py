@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,40 +14,21 @@ from msgspec.structs import replace
 
 from loader import guard, report
 from loader.crew import Crew
-from loader.guard import Limits, Standing
-from loader.intake import Files, Intake, total_bytes
+from loader.guard import Standing
+from loader.intake import Intake
 from loader.packing import Context
 from loader.partition import Done, Job, Preview
+from loader.reading import Options, Told, crew_for, read_files, write_rejects
 from loader.report import Summary
-from loader.scatter import Scattered, kept_in, reject_rows
+from loader.scatter import Scattered, kept_in
 from loader.session import Session
 from loader.spill import spill_folder
-from loader.worker import Setup
-from roster.dictionary import Load
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
 from roster.merging import Begun, Fate, Merging, Snapshot
 from roster.record import court_id
 from roster.store import DAY_MS
 from roster.times import format_ms
-
-Told = Callable[[str, int, int | None], None]
-"""Progress: what is being done, how much of it is done, of how much (None: unknown)."""
-
-_SMALL_BYTES = 2 << 20
-"""A file below this is read sooner than a second process has started."""
-
-
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How to load; `jobs` None leaves it to the machine."""
-
-    files: Files
-    limits: Limits = Limits()
-    partial: bool = False
-    dry_run: bool = False
-    allow_empty: bool = False
-    rejects: Path | None = None
-    jobs: int | None = None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -81,11 +60,11 @@ class Loading:
         intake = Intake(options.files, session.public_key)
         as_of = self._as_of(intake)
         guard.check_names(intake.lists, session.lists)
-        context = self._context(as_of)
+        context = session.context(as_of, self._now_ms)
         for attempt in range(2):
             with (
                 spill_folder(session.settings.data_dir) as folder,
-                self._crew(context, folder) as crew,
+                crew_for(session, options, context, folder) as crew,
             ):
                 with self._phase("read"):
                     reading = self._read(intake, crew, folder, context)
@@ -105,38 +84,9 @@ class Loading:
         guard.check_as_of(as_of, self._now_ms, {})
         return as_of
 
-    def _context(self, as_of: int) -> Context:
-        session = self._session
-        session.run(session.dictionary.refresh())
-        return Context(
-            key=session.key,
-            codes={rule.id: rule.code for rule in session.lists.all
-                   if rule.id not in guard.NOT_FROM_FILES},
-            as_of=as_of,
-            load=session.run(session.dictionary.next_load()),
-            now_ms=self._now_ms,
-            courts=session.dictionary.courts,
-        )  # fmt: skip
-
-    def _crew(self, context: Context, folder: Path) -> Crew:
-        session = self._session
-        setup = Setup(context, folder, session.opening.target, session.settings.audit_days)
-        size = total_bytes(self._options.files.paths)
-        jobs = self._options.jobs
-        if jobs is None:
-            small = size is not None and size < _SMALL_BYTES
-            jobs = 0 if small else len(os.sched_getaffinity(0))
-        return Crew(setup, jobs, session.beat)
-
     def _read(self, intake: Intake, crew: Crew, folder: Path, context: Context) -> Reading:
-        size = total_bytes(self._options.files.paths)
-        pieces = intake.pieces(lambda read: self._told("reading", read, size))
-        for _ in crew.map("read", pieces):
-            pass
-        found = Scattered()
-        for part in crew.each("close_scatter"):
-            found.add(part)
-        self._write_rejects(folder)
+        found = read_files(intake, crew, self._told, self._options.files.paths)
+        write_rejects(folder, self._options.rejects)
         intake.check(found)
         lists = intake.lists or tuple(sorted(found.lists))
         self._guard_rows(intake, found, lists)
@@ -155,18 +105,6 @@ class Loading:
         if not self._options.partial:
             allowed = self._options.allow_empty or intake.may_be_empty
             guard.check_not_empty(found, lists, allowed=allowed)
-
-    def _write_rejects(self, folder: Path) -> None:
-        path = self._options.rejects
-        if path is None:
-            return
-        try:
-            with path.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(("file", "line", "field", "reason"))
-                writer.writerows(reject_rows(folder))
-        except OSError as exc:
-            raise LoadRefused(f"the rejects file cannot be written: {exc.strerror}") from exc
 
     def _merge(self, intake: Intake, reading: Reading, crew: Crew) -> Summary:
         standing = self._standing(reading)
@@ -227,21 +165,14 @@ class Loading:
         begun = self._begin(reading)
         tasks = ((job, begun[job.partition].position, previews.get(job.partition)) for job in jobs)
         done = list(self._counted("merging", crew.map("merge", tasks)))
-        actor = " ".join(Path(path).name for path in self._options.files.paths)[:128]
-        load = Load(actor, self._now_ms, time.time_ns() // 1_000_000)
-        session.run(session.dictionary.close_load(reading.load, load))
-        session.settle()
+        session.close_load(self._options.files.paths, reading.load, self._now_ms)
         return done
 
     def _begin(self, reading: Reading) -> list[Begun]:
         """From here on something is written: first what the entries refer to."""
         session = self._session
-        session.ease()
-        courts = [court for court in reading.found.courts if court]
-        session.run(session.dictionary.intern(courts, session.wait()))
-        actor = " ".join(Path(path).name for path in self._options.files.paths)[:128]
-        if session.run(session.dictionary.open_load(actor, self._now_ms)) != reading.load:
-            raise LoadRefused("another load has begun meanwhile; nothing of this one was merged")
+        session.intern(reading.found.courts)
+        session.open_load(self._options.files.paths, reading.load, self._now_ms)
         merging = Merging(session.store, reading.snapshot)
         return session.run(merging.begin(range(PARTITIONS)))
 

@@ -16,8 +16,8 @@ from roster.merging import Bucket, Fate, How, Merged, Merging, Snapshot
 from roster.position import Position
 from roster.store import Store
 
-CALL_BUCKETS = 16
-"""In one call: Redis answers nobody else meanwhile, so it must take a few ms at most."""
+CALL_BUCKETS, CALL_BYTES = 128, 384 << 10
+"""At most in one call: Redis answers nobody else meanwhile, so it must take a few ms."""
 _CALLS_AHEAD = 2
 
 _EMPTY = Tally().json()
@@ -133,13 +133,16 @@ def _buckets(job: Job, folder: Path, rows: Rows) -> Iterator[Bucket]:
     yield from (Bucket(number, _EMPTY, b"") for number in range(following, BUCKETS))
 
 
-def _calls(buckets: Iterable[Bucket]) -> Iterator[list[Bucket]]:
+def calls_of(buckets: Iterable[Bucket]) -> Iterator[list[Bucket]]:
+    """The buckets in as few calls as may be."""
     call: list[Bucket] = []
+    size = 0
     for bucket in buckets:
         call.append(bucket)
-        if len(call) == CALL_BUCKETS:
+        size += len(bucket.rows)
+        if len(call) == CALL_BUCKETS or size > CALL_BYTES:
             yield call
-            call = []
+            call, size = [], 0
     if call:
         yield call
 
@@ -149,7 +152,7 @@ async def _merge_all(merging: Merging, job: Job, buckets: Iterable[Bucket], *, d
     total = _Sum()
     ahead: list[asyncio.Task[Merged | None]] = []
     try:
-        for call in _calls(buckets):
+        for call in calls_of(buckets):
             how = How(upto=call[-1].number + 1, kept=_near(job.kept, call), dry=dry)
             ahead.append(asyncio.create_task(merging.merge(job.partition, call, how)))
             await asyncio.sleep(0)
@@ -176,7 +179,7 @@ async def _merge_touched(
     total.fates = previewed.fates
     total.exceptions = dict(previewed.exceptions)
     seen = previewed.seen
-    calls = list(_calls(b for b in buckets if b.number in previewed.touched))
+    calls = list(calls_of(b for b in buckets if b.number in previewed.touched))
     for index, call in enumerate(calls):
         upto = BUCKETS if index == len(calls) - 1 else call[-1].number + 1
         how = How(upto=upto, seen=seen, kept=_near(job.kept, call))

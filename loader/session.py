@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from loader.guard import NOT_FROM_FILES
 from loader.manifest import public_key_of
+from loader.packing import Context
 from roster import keys
 from roster.bulk import bulk_nodes, ease, rewrite
-from roster.dictionary import Dictionary
+from roster.dictionary import Dictionary, Load
 from roster.errors import ClearwayError, LoadRefused
 from roster.identity import Tokeniser
 from roster.lease import Lease
@@ -25,6 +28,7 @@ from roster.store import DAY_MS, Store
 LEASE_MS = 30_000
 _RENEW_S = 5.0
 _SAFE_TIMEOUT_MS = 30_000
+_ACTOR_MAX = 128
 
 T = TypeVar("T")
 
@@ -90,14 +94,39 @@ class Session:
             raise LoadRefused("the lease to load was lost: this process stood still for too long")
         self._renewed_s = time.monotonic()
 
-    def ease(self) -> None:
-        """Nothing; an embedded server is set for much writing."""
+    def context(self, as_of: int, now_ms: int) -> Context:
+        """What rows are packed by, as of now."""
+        self.run(self.dictionary.refresh())
+        rules = [rule for rule in self.lists.all if rule.id not in NOT_FROM_FILES]
+        return Context(
+            key=self.key,
+            codes={rule.id: rule.code for rule in rules},
+            as_of=as_of,
+            load=self.run(self.dictionary.next_load()),
+            now_ms=now_ms,
+            courts=dict(self.dictionary.courts),
+        )
+
+    def intern(self, courts: Iterable[str]) -> None:
+        """Nothing; these courts are in the dictionary, and that is safe."""
+        self.run(self.dictionary.intern([court for court in courts if court], self.wait()))
+
+    def open_load(self, paths: Sequence[str], load: int, now_ms: int) -> None:
+        """Nothing; the load has its number, which its rows refer to already."""
         if self.opening.embedded is not None:
             self.run(ease(self._nodes))
+        if self.run(self.dictionary.open_load(_actor(paths), now_ms)) != load:
+            raise LoadRefused("another load has begun meanwhile; nothing of this one was merged")
 
-    def settle(self) -> None:
+    def close_load(self, paths: Sequence[str], load: int, now_ms: int) -> None:
         """Nothing; all is safe, every process hears of it, an embedded server tidies up."""
+        done = Load(_actor(paths), now_ms, time.time_ns() // 1_000_000)
+        self.run(self.dictionary.close_load(load, done))
         self.run(self.store.settle(self.wait()))
         self.run(Processes(self._nodes).ring([]))
         if self.opening.embedded is not None:
             self.run(rewrite(self._nodes))
+
+
+def _actor(paths: Sequence[str]) -> str:
+    return " ".join(Path(path).name for path in paths)[:_ACTOR_MAX]

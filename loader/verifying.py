@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from loader.buckets import Rows, buckets_of
-from loader.partition import CALL_BUCKETS, Done, Job
+from loader.partition import Done, Job, calls_of
 from loader.spill import read_spill
 from roster.entry import Registers, State
 from roster.filter import TokenFilter, capacity_for
@@ -192,9 +192,8 @@ async def repair(
     found = {bucket.number: bucket for bucket in spilled if bucket.number in numbers}
     buckets = [found.get(number, Bucket(number, b"", b"")) for number in sorted(numbers)]
     replies: list[Merged] = []
-    for first in range(0, len(buckets), CALL_BUCKETS):
-        call = buckets[first : first + CALL_BUCKETS]
-        upto = BUCKETS if first + CALL_BUCKETS >= len(buckets) else call[-1].number + 1
+    for call in calls_of(buckets):
+        upto = BUCKETS if call[-1] is buckets[-1] else call[-1].number + 1
         merged = await merging.merge(job.partition, call, How(upto=upto, kept=job.kept))
         replies += [merged] if merged else []
     fields = await store.fields(job.partition, range(BUCKETS))

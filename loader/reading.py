@@ -1,0 +1,72 @@
+"""Files read by a crew, with what may be said about it: options, progress, rejects."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from loader.crew import Crew
+from loader.guard import Limits
+from loader.intake import Files, Intake, total_bytes
+from loader.packing import Context
+from loader.scatter import Scattered, reject_rows
+from loader.session import Session
+from loader.worker import Setup
+from roster.errors import LoadRefused
+
+Told = Callable[[str, int, int | None], None]
+"""Progress: what is being done, how much of it is done, of how much (None: unknown)."""
+
+_SMALL_BYTES = 2 << 20
+"""A file below this is read sooner than a second process has started."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How to load; `jobs` None leaves it to the machine."""
+
+    files: Files
+    limits: Limits = Limits()
+    partial: bool = False
+    dry_run: bool = False
+    allow_empty: bool = False
+    rejects: Path | None = None
+    jobs: int | None = None
+
+
+def crew_for(session: Session, options: Options, context: Context, folder: Path) -> Crew:
+    """As many processes as the files are worth."""
+    setup = Setup(context, folder, session.opening.target, session.settings.audit_days)
+    jobs = options.jobs
+    if jobs is None:
+        size = total_bytes(options.files.paths)
+        small = size is not None and size < _SMALL_BYTES
+        jobs = 0 if small else len(os.sched_getaffinity(0))
+    return Crew(setup, jobs, session.beat)
+
+
+def read_files(intake: Intake, crew: Crew, told: Told, paths: Sequence[str]) -> Scattered:
+    """What the files hold; their rows are put aside. Raises LoadRefused."""
+    size = total_bytes(paths)
+    for _ in crew.map("read", intake.pieces(lambda read: told("reading", read, size))):
+        pass
+    found = Scattered()
+    for part in crew.each("close_scatter"):
+        found.add(part)
+    return found
+
+
+def write_rejects(folder: Path, path: Path | None) -> None:
+    """Nothing; the rejects file is written, where one is wanted. Raises LoadRefused."""
+    if path is None:
+        return
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("file", "line", "field", "reason"))
+            writer.writerows(reject_rows(folder))
+    except OSError as exc:
+        raise LoadRefused(f"the rejects file cannot be written: {exc.strerror}") from exc

@@ -1,0 +1,319 @@
+"""Decides whether any order of the changes explains every answer (G1 to G6).
+
+Per person, all states in which the roster can be are followed through time. A change takes
+effect at one instant between its sending and its acknowledgement, or at any time at all, or
+never, where it was not acknowledged. An answer that rests on a look-up has to be right in
+one of these states, at an instant between question and answer; a state in which it never
+was right is no longer possible. An `allow` of the filter has to be right at some instant
+since the newest addition that it had to know.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import msgspec
+
+from tests.faults.history import (
+    LIFT,
+    MS,
+    Accepted,
+    Answered,
+    Changed,
+    Copied,
+    Event,
+    Loaded,
+    Lost,
+    wall_ms,
+)
+from tests.faults.worlds import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Step: TypeAlias = Changed | Loaded | Lost | Copied | Accepted
+NOTHING = World()
+
+
+class Violation(NamedTuple):
+    """An answer that no order explains, and the states that were possible then."""
+
+    person: int
+    answer: Answered
+    states: str
+
+
+class State(NamedTuple):
+    """One possibility: what clients may hold the roster to, and how it came about.
+
+    `taken` are steps under way that have taken effect, `right` look-ups under way that have
+    been right. `safe` is the world without what was not acknowledged. `kept` is what the
+    server really has after a loss, `how` which; `copy` is what was copied.
+    """
+
+    world: World
+    safe: World = NOTHING
+    taken: frozenset[int] = frozenset()
+    right: frozenset[int] = frozenset()
+    how: str = ""
+    kept: World = NOTHING
+    copy: World = NOTHING
+
+    @property
+    def stored(self) -> World:
+        return self.kept if self.how else self.world
+
+
+def violations(events: Iterable[Event], fresh_ms: int) -> list[Violation]:
+    """Every answer that no order of changes explains; the list of a correct run is empty."""
+    return [
+        violation
+        for person, mine in sorted(_by_person(events).items())
+        for violation in _Person(person, mine, fresh_ms).check()
+    ]
+
+
+def _by_person(events: Iterable[Event]) -> dict[int, list[Event]]:
+    people: defaultdict[int, list[Event]] = defaultdict(list)
+    everybody: list[Event] = []
+    for event in events:
+        if isinstance(event, Answered):
+            people[event.document // 2].append(event)
+        elif isinstance(event, Changed):
+            people[event.name[0] // 2].append(event)
+        else:
+            everybody.append(event)
+    return {
+        person: mine + [_part(event, person) for event in everybody]
+        for person, mine in people.items()
+    }
+
+
+def _part(event: Event, person: int) -> Event:
+    """What a file says of one person."""
+    if not isinstance(event, Loaded):
+        return event
+    rows = tuple((name, at) for name, at in event.rows if name[0] // 2 == person)
+    return msgspec.structs.replace(event, rows=rows)
+
+
+class _Person:
+    """The sweep over one person's events."""
+
+    def __init__(self, person: int, events: list[Event], fresh_ms: int) -> None:
+        self.person = person
+        self.fresh_ns = fresh_ms * MS
+        self.events = events
+        self.open: dict[int, Step] = {}
+        self.asked: dict[int, Answered | Changed] = {}
+        self.states: set[State] = {State(NOTHING)}
+        self.free_since: dict[int, int | None] = {}
+        self.free: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+
+    def check(self) -> Iterator[Violation]:
+        for at, _, number, starts in self._timeline():
+            event = self.events[number]
+            if starts:
+                self._begin(number, event)
+            elif isinstance(event, Answered):
+                if not self._answered(number):
+                    yield Violation(self.person, event, self._told())
+                    self.asked.pop(number, None)
+            elif not self._done(number, event):
+                yield Violation(self.person, _as_answer(event), self._told())
+                return
+            self._note(at)
+        yield from self._unexplained_clears()
+
+    def _timeline(self) -> list[tuple[int, int, int, bool]]:
+        """Begins and ends in order: at one instant, begins come first."""
+        points = []
+        for number, event in enumerate(self.events):
+            if isinstance(event, Answered) and not _looked_up(event):
+                continue
+            points.append((event.began, 0, number, True))
+            if event.ended is not None:
+                points.append((event.ended, 1, number, False))
+        return sorted(points)
+
+    def _begin(self, number: int, event: Event) -> None:
+        if isinstance(event, Answered):
+            self.asked[number] = event
+        else:
+            self.open[number] = event
+        if isinstance(event, Changed) and event.state:
+            self.asked[number] = event
+        self._spread()
+
+    def _spread(self) -> None:
+        """Let open steps take effect, in every order."""
+        pending = {self._seen(state) for state in self.states}
+        known: set[State] = set()
+        while pending:
+            state = pending.pop()
+            steps = [item for item in self.open.items() if item[0] not in state.taken]
+            after = [(self._seen(s), s) for n, step in steps for s in self._taken(state, n, step)]
+            idle = [seen for seen, s in after if s._replace(taken=state.taken) == state]
+            # What changes nothing may as well have happened.
+            pending |= {idle[0]} if idle else {seen for seen, _ in after} - known
+            known |= set() if idle else {state}
+        self.states = known
+        self._settle()
+
+    def _settle(self) -> None:
+        """Forget unacknowledged steps that have taken effect wherever it matters."""
+        settled = frozenset(
+            number
+            for number, step in self.open.items()
+            if isinstance(step, Changed)
+            and step.ended is None
+            and all(number in state.taken for state in self.states)
+        )
+        for number in settled:
+            del self.open[number]
+        if settled:
+            self.states = {s._replace(taken=s.taken - settled) for s in self.states}
+
+    def _taken(self, state: State, number: int, step: Step) -> Iterator[State]:
+        """What a step can make of a state."""
+        taken = state.taken | {number}
+        if isinstance(step, Changed):
+            world, kept = state.world.changed(step), state.kept.changed(step)
+            yield state._replace(taken=taken, world=world, kept=kept if state.how else NOTHING)
+        elif isinstance(step, Loaded):
+            world = state.stored.loaded(step)
+            yield state._replace(taken=taken, world=world, safe=world, how="", kept=NOTHING)
+        elif isinstance(step, Copied):
+            yield state._replace(taken=taken, copy=state.stored)
+        elif isinstance(step, Accepted):
+            world = state.stored
+            yield state._replace(taken=taken, world=world, safe=world, how="", kept=NOTHING)
+        else:
+            kept = NOTHING if step.how == "flushed" else state.copy
+            yield state._replace(taken=taken, how=step.how, kept=kept)
+            # What was not acknowledged may be gone, and come again with a retry.
+            again = frozenset(n for n in state.taken if isinstance(self.open.get(n), Changed))
+            if again:
+                left = taken - again
+                yield state._replace(taken=left, world=state.safe, how=step.how, kept=kept)
+
+    def _seen(self, state: State) -> State:
+        """The state, with the look-ups that are right in it."""
+        right = {number for number, asked in self.asked.items() if _explains(state, number, asked)}
+        return state if right <= state.right else state._replace(right=state.right | right)
+
+    def _answered(self, number: int) -> bool:
+        """Whether some possible state explains the look-up; the others are no longer possible."""
+        left = {state for state in self.states if number in state.right}
+        if left:
+            self.states = {s._replace(right=s.right - {number}) for s in left}
+            del self.asked[number]
+        return bool(left)
+
+    def _done(self, number: int, event: Event) -> bool:
+        """Whether some possible state has the step; nothing else is possible from now on."""
+        told = number in self.asked
+        left = {s for s in self.states if number in s.taken and (not told or number in s.right)}
+        self.open.pop(number)
+        self.asked.pop(number, None)
+        gone = {number}
+        self.states = {
+            s._replace(
+                taken=s.taken - gone,
+                right=s.right - gone,
+                safe=s.safe.changed(event) if isinstance(event, Changed) else s.safe,
+            )
+            for s in left
+        }
+        return bool(left)
+
+    def _note(self, at: int) -> None:
+        """Keep in mind since when, and until when, somebody may have been free to fly."""
+        for document in (2 * self.person, 2 * self.person + 1):
+            free = any(not state.world.blocked(document) for state in self.states)
+            since = self.free_since.get(document, 0)
+            if free and since is None:
+                self.free_since[document] = at
+            elif not free and since is not None:
+                self.free[document].append((since, at))
+                self.free_since[document] = None
+
+    def _unexplained_clears(self) -> Iterator[Violation]:
+        for document in (2 * self.person, 2 * self.person + 1):
+            since = self.free_since.get(document, 0)
+            if since is not None:
+                self.free[document].append((since, 1 << 63))
+        additions = self._additions()
+        for event in self.events:
+            if isinstance(event, Answered) and event.decision == "allow" and not event.looked_up:
+                least = self._must_know(event, additions)
+                spans = self.free[event.document]
+                last = bisect_right(spans, (event.ended, 1 << 64)) - 1
+                if last < 0 or spans[last][1] <= least:
+                    yield Violation(self.person, event, f"blocked since {least}")
+
+    def _additions(self) -> list[tuple[int, bool]]:
+        """When each addition was acknowledged, and whether every process had it then."""
+        return sorted(
+            (event.ended, isinstance(event, Changed) and event.everywhere)
+            for event in self.events
+            if isinstance(event, (Changed, Loaded, Accepted))
+            and event.ended is not None
+            and _adds(event)
+        )
+
+    def _must_know(self, answer: Answered, additions: list[tuple[int, bool]]) -> int:
+        """When the newest addition that this answer had to know was acknowledged."""
+        for ended, everywhere in reversed(
+            additions[: bisect_left(additions, (answer.began, False))]
+        ):
+            if wall_ms(ended) < answer.fresh_as_of_ms:
+                return ended
+            if not answer.stale and (everywhere or ended + self.fresh_ns < answer.began):
+                return ended
+        return 0
+
+    def _told(self) -> str:
+        return f"{len(self.states)} possible: {sorted(self.states)[:3]}"
+
+
+def _looked_up(answer: Answered) -> bool:
+    return answer.decision in ("deny", "find") or (answer.decision == "allow" and answer.looked_up)
+
+
+def _adds(event: Changed | Loaded | Accepted) -> bool:
+    if not isinstance(event, Changed):
+        return True
+    if event.name[1] == LIFT:
+        return event.op in ("remove", "suspend")
+    return event.op in ("put", "resume")
+
+
+def _explains(state: State, number: int, asked: Answered | Changed) -> bool:
+    if isinstance(asked, Changed):
+        return number in state.taken and _shown(state, asked) == asked.state
+    if asked.decision == "find":
+        assert asked.name is not None
+        return state.stored.edits(asked.name).state == asked.state
+    if state.how == "flushed":
+        return False
+    return state.world.blocked(asked.document) == (asked.decision == "deny")
+
+
+def _shown(state: State, change: Changed) -> str:
+    found = state.stored.edits(change.name).state
+    return "removed" if change.name[1] == "bind" and found != "active" else found
+
+
+def _as_answer(event: Event) -> Answered:
+    """A step whose own acknowledgement nothing explains, as an answer to be shown."""
+    assert event.ended is not None
+    if isinstance(event, Changed):
+        document, name, state = event.name[0], event.name, event.state
+    else:
+        document, name, state = 0, None, type(event).__name__
+    return Answered(
+        document, "", event.began, event.ended, "find", looked_up=True, name=name, state=state
+    )

@@ -1,0 +1,87 @@
+"""One person's entries as the promises say they change: the checker's own merge law.
+
+Written from DESIGN.md 3 and CONTRACT.md, not from roster/law.py.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tests.faults.history import BIND, LIFT, Changed, Loaded, Name
+
+
+class Edits(NamedTuple):
+    """The newest edit of each kind of one entry; 0 is never."""
+
+    put: int = 0
+    remove: int = 0
+    suspend: int = 0
+    resume: int = 0
+    lacked: int = 0
+
+    @property
+    def state(self) -> str:
+        if self.remove and self.remove >= self.put:
+            return "removed"
+        if not self.put:
+            return "unknown"
+        if self.lacked >= self.put:
+            return "absent"
+        if self.suspend > self.remove and self.suspend >= self.resume:
+            return "suspended"
+        return "active"
+
+
+NEVER = Edits()
+
+
+class World(NamedTuple):
+    """A person's entries, by name, and how far back files speak for the lists."""
+
+    entries: tuple[tuple[Name, Edits], ...] = ()
+    floors: tuple[tuple[str, int], ...] = ()
+
+    def edits(self, name: Name) -> Edits:
+        return dict(self.entries).get(name, NEVER)
+
+    def changed(self, change: Changed) -> World:
+        """The world after a change."""
+        entries = dict(self.entries)
+        old = entries.get(change.name, NEVER)
+        lacked = old.lacked
+        if change.op == "put" and not old.put:
+            floor = dict(self.floors).get(change.name[1], 0)
+            lacked = max(lacked, floor) if change.revision <= floor else lacked
+        new = old._replace(lacked=lacked)
+        entries[change.name] = new._replace(
+            **{change.op: max(getattr(new, change.op), change.revision)}
+        )
+        return World(tuple(sorted(entries.items())), self.floors)
+
+    def loaded(self, load: Loaded) -> World:
+        """The world after a whole file, whose rows are all this person's."""
+        entries, rows = dict(self.entries), dict(load.rows)
+        for name in entries.keys() | rows.keys():
+            if name[1] in load.lists:
+                entries[name] = _merged(entries.get(name, NEVER), rows.get(name), load.as_of)
+        floors = dict(self.floors) | dict.fromkeys(load.lists, load.as_of)
+        return World(tuple(sorted(entries.items())), tuple(sorted(floors.items())))
+
+    def blocked(self, document: int) -> bool:
+        """Whether this document's holder may not fly."""
+        bound = any(name[1] == BIND and edits.state == "active" for name, edits in self.entries)
+        documents = {document, document ^ 1} if bound else {document}
+        active = [
+            name
+            for name, edits in self.entries
+            if name[0] in documents and name[1] != BIND and edits.state == "active"
+        ]
+        return bool(active) and all(name[1] != LIFT for name in active)
+
+
+def _merged(old: Edits, row: int | None, as_of: int) -> Edits:
+    if row is None:
+        lacks = 0 < old.put <= as_of and old.lacked < old.put
+        return old._replace(lacked=as_of) if lacks else old
+    lacked = 0 if old.lacked <= as_of else old.lacked
+    return old._replace(put=max(old.put, row), lacked=lacked)

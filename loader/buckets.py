@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 import msgspec
 
 from loader.packing import (
     CONTENT_SIZE,
+    DIGEST,
     HASH,
     HEAD_BYTES,
     LIST_AT,
@@ -25,9 +25,9 @@ from roster.entry import RESTRICTING_BELOW, State
 from roster.merging import MIXED, PLAIN, PLAIN_WITHOUT_REVISION, Bucket
 from roster.record import COUNT, REGISTER_BYTES, WITHOUT_REVISION, pack_load
 
-_ONE = COUNT.pack(1)
 _RECORD = struct.Struct(">12sBI")
-_PLAINLY = (LISTED, LISTED | WITHOUT_REVISION)
+_ONE_PLAIN = struct.Struct(">12sBIH")
+_PLAIN_BYTES = HEAD_BYTES + REGISTER_BYTES
 _U64 = struct.Struct(">Q")
 
 
@@ -63,19 +63,18 @@ def buckets_of(rows: list[bytes], load: int, found: Rows) -> Iterator[Bucket]:
     """
     rows.sort()
     provenance = pack_load(load)
-    for number, group in groupby(rows, key=_bucket):
+    places = [row[:PLACE_BYTES] for row in rows]
+    at, end = 0, len(rows)
+    while at < end:
+        number = places[at][:2]
         maker = _BucketMaker(provenance, found)
-        for _, person in groupby(group, key=_place):
-            maker.add(list(person))
+        while at < end and (place := places[at])[:2] == number:
+            following = at + 1
+            while following < end and places[following] == place:
+                following += 1
+            maker.add(rows[at:following])
+            at = following
         yield Bucket(int.from_bytes(number), maker.tally().json(), b"".join(maker.parts))
-
-
-def _bucket(row: bytes) -> bytes:
-    return row[:2]
-
-
-def _place(row: bytes) -> bytes:
-    return row[:PLACE_BYTES]
 
 
 class _BucketMaker:
@@ -85,34 +84,62 @@ class _BucketMaker:
         self.parts: list[bytes] = []
         self._provenance = provenance
         self._found = found
-        self._singles: dict[int, list[int]] = {}
+        # By list: entries, their digest, people; of people with plainly listed entries only.
+        self._plain: dict[int, list[int]] = {}
+        self._plain_people = 0
         self._tally = Tally()
 
     def add(self, rows: list[bytes]) -> None:
         """One person's rows."""
-        if len(rows) == 1 and rows[0][PRESENT_AT] in _PLAINLY:
-            self._add_plain(rows[0])
+        for row in rows:
+            if row[PRESENT_AT] != LISTED or row[PROVENANCE_SIZE_AT] != PLAIN_PROVENANCE_BYTES:
+                self._add_any(rows)
+                return
+        if len(rows) == 1:
+            self._add_one(rows[0])
+        elif len({row[LIST_AT : HASH.stop] for row in rows}) == len(rows):
+            self._add_plain(rows)
         else:
             self._add_any(rows)
 
-    def _add_plain(self, row: bytes) -> None:
-        code, present = row[LIST_AT], row[PRESENT_AT]
-        kind = PLAIN
-        if present != LISTED:
-            kind = PLAIN_WITHOUT_REVISION
-            row = b"%b%c%b" % (row[:PRESENT_AT], LISTED, row[PRESENT_AT + 1 :])
-        if row[PROVENANCE_SIZE_AT] == PLAIN_PROVENANCE_BYTES:
-            row += self._provenance
-        field = row[2:PLACE_BYTES]
-        self.parts.append(_RECORD.pack(field, kind, len(row) - PLACE_BYTES + 2))
-        self.parts.append(_ONE)
-        self.parts.append(row[PLACE_BYTES:])
-        single = self._singles.get(code)
-        if single is None:
-            single = self._singles[code] = [0, 0]
-        single[0] += 1
-        single[1] ^= _U64.unpack_from(row, 22)[0]
+    def _add_one(self, row: bytes) -> None:
+        field, provenance = row[2:PLACE_BYTES], self._provenance
+        size = len(row) - PLACE_BYTES + len(provenance) + COUNT.size
+        self.parts += (_ONE_PLAIN.pack(field, PLAIN, size, 1), row[PLACE_BYTES:], provenance)
+        counted = self._counted(row[LIST_AT])
+        counted[0] += 1
+        counted[1] ^= _U64.unpack_from(row, DIGEST.start)[0]
+        counted[2] += 1
+        self._plain_people += row[LIST_AT] < RESTRICTING_BELOW
         self._found.fields.append(field)
+
+    def _add_plain(self, rows: list[bytes]) -> None:
+        """Rows in the order of a record already, as they are sorted and alike."""
+        field, count = rows[0][2:PLACE_BYTES], len(rows)
+        record = b"".join(
+            [row[PLACE_BYTES:HEAD_BYTES] for row in rows]
+            + [row[HEAD_BYTES:_PLAIN_BYTES] for row in rows]
+            + [row[_PLAIN_BYTES:] for row in rows]
+        )
+        size = len(record) + count * len(self._provenance) + COUNT.size
+        self.parts += (_ONE_PLAIN.pack(field, PLAIN, size, count), record)
+        self.parts.append(self._provenance * count)
+        last = -1
+        for row in rows:
+            code = row[LIST_AT]
+            counted = self._counted(code)
+            counted[0] += 1
+            counted[1] ^= _U64.unpack_from(row, DIGEST.start)[0]
+            counted[2] += code != last
+            last = code
+        self._plain_people += rows[0][LIST_AT] < RESTRICTING_BELOW
+        self._found.fields.append(field)
+
+    def _counted(self, code: int) -> list[int]:
+        counted = self._plain.get(code)
+        if counted is None:
+            counted = self._plain[code] = [0, 0, 0]
+        return counted
 
     def _add_any(self, rows: list[bytes]) -> None:
         if len(rows) > 1:
@@ -148,7 +175,7 @@ class _BucketMaker:
             if state is not State.REMOVED:
                 _add(tally.counts, "ever")
                 lists.add(code)
-                digest = _U64.unpack_from(row, 22)[0]
+                digest = _U64.unpack_from(row, DIGEST.start)[0]
                 tally.digests[code] = tally.digests.get(code, 0) ^ digest
         for code in lists:
             _add(tally.counts, f"p:{code}")
@@ -160,16 +187,16 @@ class _BucketMaker:
     def tally(self) -> Tally:
         """All records' counts."""
         tally = self._tally
-        for code, (count, digest) in self._singles.items():
+        for code, (count, digest, people) in self._plain.items():
             tally.added[code] = tally.added.get(code, 0) + count
             tally.digests[code] = tally.digests.get(code, 0) ^ digest
-            for name in (f"n:{code}:{State.ACTIVE}", f"p:{code}", "ever"):
-                _add(tally.counts, name, count)
-            if code < RESTRICTING_BELOW:
-                _add(tally.counts, "people", count)
+            _add(tally.counts, f"n:{code}:{State.ACTIVE}", count)
+            _add(tally.counts, f"p:{code}", people)
+            _add(tally.counts, "ever", count)
+        _add(tally.counts, "people", self._plain_people)
         for code, digest in tally.digests.items():
             self._found.digests[code] = self._found.digests.get(code, 0) ^ digest
-        self._found.people += tally.counts.get("people", 0)
+        self._found.people += tally.counts["people"]
         return tally
 
 

@@ -102,8 +102,8 @@ class Packer:
         self._load = context.load
         self._names = lru_cache(maxsize=1 << 16)(self.tokeniser.names)
 
-    def pack(self, row: Row) -> tuple[int, bytes]:
-        """The row's partition and bytes; KeyError with the name of a list that is not known."""
+    def pack(self, row: Row) -> tuple[bytes, bytes]:
+        """The row's token and bytes; KeyError with the name of a list that is not known."""
         code = self._codes[row.list]
         token = self.tokeniser.token(row.number)
         content = pack_content(self.content(row), self.courts)
@@ -116,7 +116,7 @@ class Packer:
             len(content),
             len(provenance) or PLAIN_PROVENANCE_BYTES,
         )
-        return token[1], token[2:] + head + self._registers(row) + content + provenance
+        return token, token[2:] + head + self._registers(row) + content + provenance
 
     def content(self, row: Row) -> Content:
         """What the row publishes."""

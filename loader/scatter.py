@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from loader.layout import Block, Layout
-from loader.packing import Context, Packer
-from loader.quick import Quick, quick_packer
+from loader.packing import LIST_AT, Context, Packer
+from loader.quick import Quick
 from loader.rows import Reader, Reject, Row, Skip
 from loader.sources import parse_block
 from loader.spill import Spill
@@ -78,22 +78,22 @@ class Scatter:
     def read(self, piece: Piece) -> int:
         """How many rows the piece has; they are put aside."""
         reader, quick = self._reader(piece.layout.columns, piece.default_list)
+        numbered = list(parse_block(piece.block, piece.layout))
+        if not numbered:
+            return 0
+        found, packed, odd = quick.pack([cells for _, cells in numbered])
         buffers = self._spill.buffers
         lists: Counter[int] = Counter()
-        count = 0
-        for line, values in parse_block(piece.block, piece.layout):
-            count += 1
-            packed = quick(values)
-            if packed is None:
-                packed = self._slow(piece, reader.read(line, values))
-                if packed is None:
-                    continue
-            partition, row = packed
-            buffers[partition].append(row)
-            lists[row[14]] += 1
-        self._count(piece.file, count, lists)
+        if odd.any():
+            for index in odd.nonzero()[0].tolist():
+                found[index], packed[index] = self._slow(piece, reader.read(*numbered[index]))
+        for token, row in zip(found, packed, strict=True):
+            if row:
+                buffers[token[1]].append(row)
+        lists.update([row[LIST_AT] for row in packed if row])
+        self._count(piece.file, len(numbered), lists)
         self._spill.settle()
-        return count
+        return len(numbered)
 
     def close(self) -> Scattered:
         """What was found; everything is on disk."""
@@ -112,11 +112,12 @@ class Scatter:
         if key not in self._readers:
             self._readers[key] = (
                 Reader(columns, default, self._context.now_ms),
-                quick_packer(columns, default, self._context, self._packer),
+                Quick(columns, default, self._context, self._packer),
             )
         return self._readers[key]
 
-    def _slow(self, piece: Piece, read: Row | Reject | Skip) -> tuple[int, bytes] | None:
+    def _slow(self, piece: Piece, read: Row | Reject | Skip) -> tuple[bytes, bytes]:
+        """The row's token and bytes, empty for one that is not loaded."""
         if isinstance(read, Skip):
             self.found.skipped[read.reason] += 1
         elif isinstance(read, Reject):
@@ -127,7 +128,7 @@ class Scatter:
             if not read.valid:
                 self.found.warned[BAD_CHECK_DIGIT] += 1
             return self._packer.pack(read)
-        return None
+        return b"", b""
 
     def _unknown(self, name: str) -> None:
         printable = name.isascii() and name.replace("-", "").isalpha()

@@ -27,6 +27,8 @@ from roster.issuers import ISSUERS, SAME_ISSUER
 from roster.spelling import MASKS, fold, with_x
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from roster.entry import NameToken
 
 SCHEME: Final = 1
@@ -39,6 +41,8 @@ DocumentType = Literal[
     "resident_id", "permanent_resident_id", "hk_macao_permit", "taiwan_permit", "passport", "other"
 ]
 KINDS = frozenset({"military", "police", "seaman", "travel_document", "birth_certificate", "other"})
+
+Hashed = Literal["token", "entry", "digest", "name"]
 
 DocumentNumber = NewType("DocumentNumber", str)
 """One spelling of one document, unique across types: `R:11010519491231002X`."""
@@ -253,6 +257,20 @@ class Tokeniser:
         hashing = self._digest.copy()
         hashing.update(token + list_code.to_bytes(2, "big") + content)
         return hashing.digest()
+
+    def many(self, of: Hashed, inputs: Iterable[bytes]) -> list[bytes]:
+        """The bare hashes of many inputs, put together as for each alone.
+
+        Those of tokens and names keep the bits that stand for a place or a form.
+        """
+        states = {"token": self._token, "entry": self._entry, "digest": self._digest}
+        copy = states.get(of, self._name).copy
+        hashes = []
+        for data in inputs:
+            hashing = copy()
+            hashing.update(data)
+            hashes.append(hashing.digest())
+        return hashes
 
     def subject(self, api_key_id: str, token: Token) -> str:
         """A person's pseudonym, 22 characters, that no other API key sees."""

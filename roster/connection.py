@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -92,14 +93,29 @@ def translated() -> Iterator[None]:
     """Nothing; foreign errors within come out as Unavailable or WrongKey, `from` the original.
 
     What is no fault of the connection (a wrong command, a missing function) passes unchanged.
+    A task that was cancelled meanwhile ends here at the latest: redis-py sends within
+    `asyncio.wait_for`, which on Python 3.11 swallows a cancellation that comes just as the
+    sending is done.
     """
+    cancellations = _cancellations()
     try:
         yield
+        if _cancellations() > cancellations:
+            raise asyncio.CancelledError
     except (redis.exceptions.RedisError, redis.exceptions.RedisClusterException, OSError) as exc:
         error = translate(exc)
         if error is None:
             raise
         raise error from exc
+
+
+def _cancellations() -> int:
+    """How often the running task was told to end; 0 where none runs."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # a blocking client, without a loop
+        return 0
+    return task.cancelling() if task else 0
 
 
 def translate(exc: Exception) -> ClearwayError | None:

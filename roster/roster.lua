@@ -868,6 +868,8 @@ local function tail(keys, args)
   if args[2] == '' then return out end
   local where = reached(log, p, args[2])
   local seq = from_u48(args[2], 5)
+  -- Just before the oldest entry kept: its mark is gone with it, and is sent as zeros.
+  if where == 'trimmed' and sub(args[2], 11, 14) == NO_MARK then where = 'here' end
   if where ~= 'here' then
     out[7] = 1
     return out

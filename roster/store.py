@@ -209,16 +209,16 @@ class Store:
         if not entries:
             return None
         history, seq = (int(part) for part in entries[0][0].split(b"-"))
-        return Position(partition, history, seq, entries[0][1][1][:MARK_BYTES])
+        return Position(partition, history, seq - 1, bytes(MARK_BYTES))
 
     async def older_than(self, partition: int, cutoff_ms: int) -> int:
         """The seq of the first log entry from `cutoff_ms` on, as far as one read shows."""
         command = ("XRANGE", keys.LOG[partition], "-", "+", "COUNT", 5_000)
         (entries,) = await self.nodes.on_partitions([(partition, command)])
         seq = 0
-        for identifier, (_, data) in entries:
+        for identifier, fields in entries:
             seq = int(identifier.split(b"-")[1])
-            if replies.applied_at_ms(data) >= cutoff_ms:
+            if replies.applied_at_ms(fields[b"e"]) >= cutoff_ms:
                 break
         return seq
 

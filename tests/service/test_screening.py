@@ -5,6 +5,7 @@ import time
 from typing import TYPE_CHECKING
 
 from roster.entry import Content, Op
+from roster.filter import TokenFilter
 from roster.identity import Document
 from roster.verdict import Journey
 from service.questions import Query
@@ -228,3 +229,27 @@ async def test_the_canary_is_denied_and_freed_and_counts_nowhere(valkey: Server)
         assert all(int(meta.get(b"people", 0)) == 0 for meta in metas)
         await parts.change(OTHER, Op.REMOVE, 11, Content("canary"), 202)
         assert await decide(parts, OTHER) == "allow"
+
+
+async def test_a_trimmed_log_is_read_from_its_oldest_entry(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await parts.cover()
+        token = parts.token(LISTED)
+        revisions = range(10, 15)
+        positions = [(await parts.change(LISTED, Op.PUT, n)).position for n in revisions]
+        assert await parts.store.set_image(positions[2], TokenFilter().to_bytes(), 10**6)
+        oldest = await parts.store.oldest(token[1])
+        assert oldest is not None
+        tail = await parts.store.log(oldest, 100)
+        assert tail.continues
+        assert [entry.revision for entry in tail.entries] == [12, 13, 14]
+        assert not (await parts.store.log(positions[0], 100)).continues
+
+
+async def test_log_entries_older_than_a_time_are_found(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await parts.cover()
+        first = await parts.change(LISTED, Op.PUT, 10)
+        number = first.position.partition
+        assert await parts.store.older_than(number, first.applied_at_ms) == first.position.seq
+        assert await parts.store.older_than(number, 0) == 1

@@ -12,7 +12,9 @@ from roster.times import format_ms
 from service.screening import name_check
 
 if TYPE_CHECKING:
+    from roster.access import ApiKey
     from roster.verdict import Product, Reason, Remaining
+    from service.http import Service
     from service.questions import Query
     from service.screening import Screening
 
@@ -100,3 +102,17 @@ def item_json(screening: Screening, query: Query, subject: str | None) -> dict[s
     if answer["decision"] == "allow" and "reasons" not in answer:
         del answer["position"]
     return answer
+
+
+def pseudonym(service: Service, key: ApiKey, screening: Screening) -> str | None:
+    """What this caller knows the person as, where they are on the roster."""
+    if not screening.on_roster:
+        return None
+    return service.desk.tokeniser.subject(key.id, screening.token)
+
+
+def record(service: Service, query: Query, screening: Screening) -> None:
+    """Count the decision, and for a refer its reason."""
+    verdict = screening.verdict
+    code = verdict.reasons[0].code if verdict.decision == "refer" else ""
+    service.counters.decided(query.journey.mode, verdict.decision, code)

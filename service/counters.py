@@ -33,10 +33,10 @@ class Counters:
         self.lags: list[Lag] = []
         self.changes: Counter[tuple[str, str]] = Counter()
 
-    def decided(self, mode: str, decision: str, refer_code: str = "") -> None:
-        """Count one check's decision, and for a refer its reason."""
-        self.decisions[mode, decision] += 1
-        self.unwritten[mode, decision] += 1
+    def decided(self, mode: str, decision: str, refer_code: str = "", count: int = 1) -> None:
+        """Count one check's decision, or that of several alike, and for a refer its reason."""
+        self.decisions[mode, decision] += count
+        self.unwritten[mode, decision] += count
         if refer_code:
             self.refers[refer_code] += 1
 

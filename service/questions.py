@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -18,12 +18,24 @@ if TYPE_CHECKING:
     from roster.identity import Document
     from roster.position import Position
     from roster.restrictions import Mode
-    from service.shapes import AtLeast, JourneyShape
+    from service.shapes import AtLeast, Check, Item, JourneyShape
 
 Seats = str | tuple[str, ...] | None
 _TRAIN = re.compile(r"[A-Z]?[0-9]{1,5}")
 _SEAT = re.compile(r"[0-9A-Z]{1,2}")
 _TAKES = {"air": (), "rail": ("train", "seat"), "ship": ("cabin",)}
+
+
+class Defaults(Protocol):
+    """What a batch says for all of its items."""
+
+    @property
+    def journey(self) -> JourneyShape | None:
+        """Of items without one."""
+
+    @property
+    def at_least(self) -> AtLeast | None:
+        """The same."""
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -38,6 +50,24 @@ class Query(msgspec.Struct, frozen=True):
     at_least: dict[int, Position] = {}
     reference: str | None = None
     several_seats: bool = False
+
+
+def query_of(shape: Check | Item, defaults: Defaults | None = None) -> Query:
+    """The query of a request, with what a batch says for all; raises InvalidInput."""
+    journey, at_least = shape.journey, shape.at_least
+    if defaults is not None:
+        journey = journey or defaults.journey
+        at_least = defaults.at_least if at_least is None else at_least
+    if journey is None:
+        raise InvalidInput("journey", "required here or in the batch")
+    return Query(
+        document=shape.document,
+        journey=read_journey(journey),
+        name=shape.name,
+        at_least=read_at_least(at_least) if at_least else {},
+        reference=shape.reference,
+        several_seats=isinstance(journey.seat, list),
+    )
 
 
 def read_journey(shape: JourneyShape) -> Journey:

@@ -9,17 +9,21 @@ import msgspec
 
 from roster import rules
 from roster.check_digits import beijing_day
-from roster.entry import RESTRICTING_BELOW
+from roster.entry import BIND, RESTRICTING_BELOW
 from roster.errors import Unavailable, WrongKey
 from roster.identity import Token, normalise
 from roster.position import to_text
 from roster.verdict import Question, Reason, Verdict
-from service.person import Person, person
+from service.person import Person, parse, person
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
     from roster.dictionary import Dictionary
     from roster.identity import Tokeniser
     from roster.names import NameCheck
+    from roster.replies import Found
     from roster.restrictions import Lists
     from service.follower import Follower
     from service.lookups import Lookups
@@ -51,6 +55,14 @@ class Subject(msgspec.Struct, frozen=True):
 
     token: Token
     valid: bool
+
+
+async def begun(dictionary: Dictionary, found: Found) -> Person | None:
+    """The person of a record, or None where it names other documents, to be followed."""
+    entries = await parse(dictionary, found.record) if found.record else []
+    if any(entry.list == BIND for entry in entries):
+        return None
+    return Person(entries, [found], complete=True)
 
 
 class Desk:
@@ -101,9 +113,33 @@ class Desk:
 
     async def ask(self, query: Query, subject: Subject) -> Screening:
         """The answer with what the roster says now; never raises."""
+        (screening,) = await self.ask_all([(query, subject)])
+        return screening
+
+    async def ask_all(self, asked: Sequence[tuple[Query, Subject]]) -> list[Screening]:
+        """The same for several, looked up together."""
+        looked: list[asyncio.Future[Found] | Unavailable] = []
+        for query, subject in asked:
+            try:
+                looked.append(self.lookups.ask(subject.token, query.at_least))
+            except Unavailable as exc:
+                looked.append(exc)
+        return [
+            await self._screen(query, subject, found)
+            for (query, subject), found in zip(asked, looked, strict=True)
+        ]
+
+    async def _screen(
+        self, query: Query, subject: Subject, looked: asyncio.Future[Found] | Unavailable
+    ) -> Screening:
         token = subject.token
         try:
-            known = await person(self.lookups, self.dictionary, token, query.at_least)
+            if isinstance(looked, Unavailable):
+                raise looked
+            found = await looked
+            known = await begun(self.dictionary, found)
+            if known is None:
+                known = await person(self.lookups, self.dictionary, token, query.at_least)
         except (Unavailable, WrongKey) as exc:
             code = "not_covered" if isinstance(exc, WrongKey) else "registry_unavailable"
             return self.refer(code, token)

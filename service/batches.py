@@ -1,0 +1,123 @@
+"""A batch of checks: swept first, then whoever is left is decided with one look at Redis."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from roster.errors import InvalidInput
+from roster.times import format_ms
+from service.answers import decision_id, item_json, pseudonym, record
+from service.http import INVALID, Service
+from service.problems import problem_of
+from service.questions import query_of, read_journey
+from service.shapes import ITEMS_MAX, AtLeast, BatchShape, Item, JourneyShape, Shape
+from service.sweep import plain_allow, sweep
+
+if TYPE_CHECKING:
+    from roster.access import ApiKey
+    from service.questions import Query
+    from service.screening import Screening, Subject
+
+
+class _Typed(Shape, frozen=True):
+    """A batch whose items are all well-formed, decoded in one go."""
+
+    items: Annotated[list[Item], Meta(min_length=1, max_length=ITEMS_MAX)]
+    journey: JourneyShape | None = None
+    at_least: AtLeast | None = None
+
+
+_typed_decoder = msgspec.json.Decoder(_Typed)
+_batch_decoder = msgspec.json.Decoder(BatchShape)
+_item_decoder = msgspec.json.Decoder(Item)
+_encode = msgspec.json.Encoder().encode
+
+Batch = _Typed | BatchShape
+Results = list[dict[str, Any]]
+
+
+async def answer_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
+    """The answers to a batch, in its order; raises what says that the whole is malformed."""
+    batch = _decode(body)
+    service.access.spend(key, len(batch.items))
+    await service.desk.freshen()
+    results: Results = [{}] * len(batch.items)
+    swept = _sweep(service, batch, results)
+    left = [index for index in range(len(batch.items)) if index not in swept]
+    await _decide(service, key, batch, left, results)
+    return _answer(service, results)
+
+
+def _decode(body: bytes) -> Batch:
+    """The batch; where one item is malformed, they are decoded one by one later."""
+    try:
+        return _typed_decoder.decode(body)
+    except msgspec.ValidationError:
+        return _batch_decoder.decode(body)
+
+
+def _sweep(service: Service, batch: Batch, results: Results) -> frozenset[int]:
+    """The items that are answered already: their travellers are surely on no list."""
+    if not isinstance(batch, _Typed) or batch.journey is None or batch.at_least is not None:
+        return frozenset()
+    if isinstance(batch.journey.seat, list):
+        return frozenset()
+    try:
+        mode = read_journey(batch.journey).mode
+    except InvalidInput:
+        return frozenset()
+    cleared = sweep(service.desk, batch.items, time.time_ns() // 1_000_000)
+    for index in cleared:
+        results[index] = plain_allow(batch.items[index], decision_id())
+    service.counters.decided(mode, "allow", count=len(cleared))
+    return frozenset(cleared)
+
+
+async def _decide(
+    service: Service, key: ApiKey, batch: Batch, left: list[int], results: Results
+) -> None:
+    """Answer what is left, one by one; those who may be listed are looked up together."""
+    desk = service.desk
+    asked: dict[int, tuple[Query, Subject]] = {}
+    for index in left:
+        try:
+            query = query_of(_item(batch.items[index]), batch)
+            subject = desk.subject(query)
+        except INVALID as exc:
+            results[index] = {"error": problem_of(exc)}
+            continue
+        screening = desk.clear(query, subject)
+        if screening is None:
+            asked[index] = query, subject
+        else:
+            results[index] = _result(service, key, query, screening)
+    screenings = await desk.ask_all(list(asked.values()))
+    for (index, (query, _)), screening in zip(asked.items(), screenings, strict=True):
+        results[index] = _result(service, key, query, screening)
+
+
+def _item(item: Item | msgspec.Raw) -> Item:
+    return item if isinstance(item, Item) else _item_decoder.decode(item)
+
+
+def _result(service: Service, key: ApiKey, query: Query, screening: Screening) -> dict[str, Any]:
+    record(service, query, screening)
+    return item_json(screening, query, pseudonym(service, key, screening))
+
+
+def _answer(service: Service, results: Results) -> bytes:
+    counts = {"allow": 0, "deny": 0, "refer": 0, "error": 0}
+    for result in results:
+        counts[result.get("decision", "error")] += 1
+    return _encode(
+        {
+            "results": results,
+            "counts": counts,
+            "fresh_as_of": format_ms(service.screener.fresh_as_of_ms),
+            "stale": not service.screener.fresh,
+        }
+    )

@@ -41,7 +41,7 @@ from service.problems import problem_response
 from service.renewal import EVERY_S as RENEWAL_EVERY_S
 from service.renewal import Renewer
 from service.schema import schema_routes
-from service.screener import Screener
+from service.screener import EVERY, Screener
 from service.screening import Desk
 from service.standing import standing
 from service.upkeep import Chore, Upkeep, repeat, stay
@@ -80,7 +80,7 @@ async def look_before(settings: Settings, opening: Opening) -> None:
     with suppress(Unavailable):
         try:
             await opening.facts(nodes)
-            await Store(nodes, tokeniser.check_value).tails({0: None}, {})
+            await Store(nodes, tokeniser.check_value).tails(dict.fromkeys(EVERY), {})
         finally:
             await nodes.close()
 

@@ -5,6 +5,7 @@ The names are those that CONTRACT.md gives to others' dashboards.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -114,7 +115,7 @@ def process_families(counters: Counters, screener: Screener, lags: RemovalLags) 
         "check_duration_seconds", "histogram", "Requests for checks, one or a batch."
     ).with_histogram(durations)
     yield lags.family()
-    if screener.was_ready:
+    if math.isfinite(screener.age_ms):
         yield gauge("fresh_age_seconds", "Since the last complete poll.", screener.age_ms / 1000)
     yield gauge("ready", "Whether checks are decided here.", float(screener.ready))
     yield gauge("filter_bytes", "The filters' memory.", float(screener.size_bytes))

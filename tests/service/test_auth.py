@@ -1,0 +1,245 @@
+"""API keys: who may, for how long, and how much of it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import redis.asyncio
+
+from roster.access import ApiKey, KeyStore, Terms, check_scopes, key_id
+from roster.errors import InvalidInput, TooMany, Unauthorised
+from roster.nodes import Nodes, Wait
+from service.auth import LOOKUPS_PER_S, Access, Bucket
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from tests.servers import Server
+
+SAFE = Wait(aof=True, replicas=0, timeout_ms=2_000)
+MONTH_MS = 30 * 86_400_000
+
+
+@asynccontextmanager
+async def store_on(server: Server) -> AsyncIterator[KeyStore]:
+    client = redis.asyncio.Redis(unix_socket_path=str(server.socket), protocol=2, socket_timeout=1)
+    nodes = Nodes(client, lambda _host, _port: client)
+    try:
+        yield KeyStore(nodes, SAFE)
+    finally:
+        await nodes.close()
+
+
+def header(text: str) -> bytes:
+    return f"Bearer {text}".encode()
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def terms(*scopes: str, **more: object) -> Terms:
+    return Terms(name="airline", scopes=scopes or ("check",), **more)  # type: ignore[arg-type]
+
+
+async def refused(access: Access, text: str, client_cert: str = "") -> bool:
+    try:
+        await access.authorise(header(text), client_cert)
+    except Unauthorised:
+        return True
+    return False
+
+
+async def test_a_new_key_works_at_once(valkey: Server) -> None:
+    async with store_on(valkey) as store:
+        access = Access(store, 900)
+        await access.refresh()
+        key, text = await store.create(terms(), now_ms())
+        assert (await access.authorise(header(text))).id == key.id
+        assert access.known(header(text)) is not None
+
+
+async def test_only_the_keys_hash_is_kept(valkey: Server) -> None:
+    async with store_on(valkey) as store:
+        _, text = await store.create(terms(), now_ms())
+    secret = text.rpartition("_")[2].encode()
+    with valkey.client() as client:
+        for stored in client.hgetall("clearway:keys").values():
+            assert secret not in stored
+
+
+async def test_a_revoked_key_stops_with_the_next_refresh(valkey: Server) -> None:
+    async with store_on(valkey) as store:
+        access = Access(store, 900)
+        key, text = await store.create(terms(), now_ms())
+        await access.authorise(header(text))
+        await store.revoke(key.id, now_ms())
+        await access.refresh()
+        assert access.known(header(text)) is None
+        assert await refused(access, text)
+
+
+async def test_a_rotated_key_keeps_its_id_and_its_old_text_stops(valkey: Server) -> None:
+    async with store_on(valkey) as store:
+        access = Access(store, 900)
+        key, old = await store.create(terms(), now_ms())
+        await access.authorise(header(old))
+        rotated, new = await store.rotate(key.id)
+        assert rotated.id == key.id
+        assert not await refused(access, new)
+        await access.refresh()
+        assert await refused(access, old)
+
+
+async def test_a_key_expires_by_itself(valkey: Server) -> None:
+    async with store_on(valkey) as store:
+        access = Access(store, 900)
+        _, text = await store.create(terms(expires_ms=now_ms() - 1), 0)
+        _, other = await store.create(terms(expires_ms=now_ms() + MONTH_MS), 0)
+        assert await refused(access, text)
+        assert not await refused(access, other)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        None,
+        b"",
+        b"Bearer",
+        b"Basic abc",
+        b"Bearer cw_",
+        b"Bearer \xff\xfe",
+        b"Bearer cw_0123456789ab_" + b"a" * 43,
+        b"Bearer cw_0123456789AB_" + b"a" * 43,
+        b"Bearer " + b"a" * 5_000,
+    ],
+)
+async def test_what_is_no_key_is_refused(valkey: Server, sent: bytes | None) -> None:
+    async with store_on(valkey) as store:
+        access = Access(store, 900)
+        with pytest.raises(Unauthorised):
+            await access.authorise(sent)
+
+
+async def test_another_secret_for_a_known_id_is_refused(valkey: Server) -> None:
+    async with store_on(valkey) as store:
+        access = Access(store, 900)
+        key, text = await store.create(terms(), now_ms())
+        await access.authorise(header(text))
+        assert await refused(access, f"cw_{key.id}_{secrets.token_urlsafe(32)}")
+        assert not await refused(access, text)
+
+
+async def test_known_keys_outlive_a_flush_of_redis(valkey: Server) -> None:
+    async with store_on(valkey) as store:
+        access, strict = Access(store, 900), Access(store, 0)
+        _, text = await store.create(terms(), now_ms())
+        for each in (access, strict):
+            await each.refresh()
+        valkey.empty()
+        for each in (access, strict):
+            await each.refresh()
+        assert not await refused(access, text)
+        assert await refused(strict, text)
+
+
+async def test_known_keys_work_while_redis_is_down(
+    make_server: Callable[..., Server],
+) -> None:
+    server = make_server()
+    async with store_on(server) as store:
+        access = Access(store, 900)
+        _, text = await store.create(terms(), now_ms())
+        await access.refresh()
+        server.stop()
+        assert not await refused(access, text)
+        assert await refused(access, f"cw_0123456789ab_{secrets.token_urlsafe(32)}")
+
+
+async def test_guessing_keys_does_not_load_redis(valkey: Server) -> None:
+    async with store_on(valkey) as store:
+        access = Access(store, 900)
+        with valkey.client() as client:
+            before = client.info("commandstats").get("cmdstat_hget", {}).get("calls", 0)
+            for _ in range(300):
+                guess = f"cw_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
+                assert await refused(access, guess)
+            after = client.info("commandstats")["cmdstat_hget"]["calls"]
+    assert after - before <= 2 * LOOKUPS_PER_S + 10
+
+
+async def test_a_key_bound_to_a_certificate_works_with_it_only(valkey: Server) -> None:
+    async with store_on(valkey) as store:
+        access = Access(store, 900)
+        _, text = await store.create(terms(client_cert="aa" * 32), now_ms())
+        assert await refused(access, text)
+        assert await refused(access, text, "bb" * 32)
+        assert not await refused(access, text, "aa" * 32)
+        assert await refused(access, text)
+
+
+def make(**more: object) -> ApiKey:
+    fields: dict[str, object] = {"id": "0" * 12, "hash": b"", "created_ms": 0, "name": "a"}
+    return ApiKey(**{"scopes": ("check",), **fields, **more})  # type: ignore[arg-type]
+
+
+async def test_a_rate_counts_checks_and_says_when_to_come_back(valkey: Server) -> None:
+    async with store_on(valkey) as store:
+        access = Access(store, 900)
+        key = make(rate=10.0, burst=50)
+        access.spend(key, 50)
+        with pytest.raises(TooMany) as caught:
+            access.spend(key, 10)
+        assert 800 <= caught.value.retry_after_ms <= 1_000
+        access.spend(make(), 1_000_000)
+
+
+def test_a_bucket_fills_up_with_time_and_no_further() -> None:
+    bucket = Bucket(rate=10, size=30, now_s=0)
+    assert bucket.take(30, 0) == 0
+    assert bucket.take(1, 0) == pytest.approx(0.1)
+    assert bucket.take(10, 1) == 0
+    assert bucket.take(31, 100) == 0, "more than it holds is given when it is full"
+    assert bucket.take(1, 100) == pytest.approx(0.2)
+
+
+def test_a_burst_is_three_times_the_rate_and_at_least_a_thousand() -> None:
+    assert make(rate=10.0).burst_checks == 1_000
+    assert make(rate=1_000.0).burst_checks == 3_000
+    assert make(rate=10.0, burst=5).burst_checks == 5
+
+
+def test_a_scope_may_be_narrowed_to_one_list() -> None:
+    key = make(scopes=("list:add", "list:remove@ndrc-rail"))
+    assert key.allows("list:add", "sx")
+    assert key.allows("list:remove", "ndrc-rail")
+    assert not key.allows("list:remove", "sx")
+    assert not key.allows("list:remove")
+    assert not key.allows("check")
+
+
+@pytest.mark.parametrize("scope", ["chek", "check@sx", "list:add@nowhere", "list", ""])
+def test_a_scope_that_there_is_not_is_refused(scope: str) -> None:
+    with pytest.raises(InvalidInput):
+        check_scopes([scope], ["sx"])
+
+
+async def test_what_is_revoked_can_be_neither_rotated_nor_revoked_again(valkey: Server) -> None:
+    async with store_on(valkey) as store:
+        key, _ = await store.create(terms(), now_ms())
+        await store.revoke(key.id, now_ms())
+        for again in (store.rotate(key.id), store.revoke(key.id, now_ms())):
+            with pytest.raises(InvalidInput):
+                await again
+        with pytest.raises(InvalidInput):
+            await store.rotate("0" * 12)
+
+
+def test_a_keys_id_is_read_from_its_text() -> None:
+    assert key_id(b"cw_0123456789ab_" + b"A" * 43) == "0123456789ab"
+    assert key_id(b"cw_0123456789ab_" + b"A" * 42) is None
+    assert key_id(b"cw_0123456789ab_" + b"+" * 43) is None

@@ -1,0 +1,312 @@
+"""The command, as a person types it: every test runs the program itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.servers import eventually, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers import Server
+
+ROOT = Path(__file__).resolve().parent.parent
+NUMBER = "110105180001010017"
+KEY = re.compile(r"cw_[0-9a-f]{12}_[A-Za-z0-9_-]{43}\n")
+PUT = {
+    "op": "put",
+    "list": "sx",
+    "entry_id": "e1",
+    "revision": 1_514_764_800_000,
+    "document": {"type": "resident_id", "number": NUMBER},
+    "entry": {"case": "(2018)京0105执1234号"},
+}
+LIST = f"list,entry_id,document_type,document_number\nsx,e1,resident_id,{NUMBER}\n"
+
+
+class Cli:
+    """The command with a data folder, or a server, of its own."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.env = {
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            "PYTHONPATH": str(ROOT),
+            "CLEARWAY_DATA_DIR": str(folder / "data"),
+            **{f"CLEARWAY_{name.upper()}": value for name, value in settings.items()},
+        }
+
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "clearway", *arguments],
+            env=self.env,
+            cwd=self.folder,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def ok(self, *arguments: str, stdin: str = "") -> str:
+        done = self.run(*arguments, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def make_key(self, scopes: str) -> str:
+        return self.ok("keys", "create", "--name", "test", "--scopes", scopes).strip()
+
+    @contextmanager
+    def serving(self, *arguments: str) -> Iterator[str]:
+        """The service's address, answering; ends only the process that it started."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        with (self.folder / "serve.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "clearway", "serve", "--port", str(port), *arguments],
+                env=self.env,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            eventually(lambda: process.poll() is not None or answers(url))
+            assert process.poll() is None, (self.folder / "serve.log").read_text()
+            yield url
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                status = process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+        assert status == 0, (self.folder / "serve.log").read_text()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz", timeout=1).is_success
+    except httpx.TransportError:
+        return False
+
+
+def ready(url: str) -> bool:
+    return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+
+
+@pytest.fixture
+def cli(valkey: Server, short_folder: Path) -> Cli:
+    """On the test's server."""
+    return Cli(short_folder, redis_url=valkey.url, id_key="ab" * 32)
+
+
+@pytest.fixture
+def embedded(short_folder: Path) -> Cli:
+    """With an embedded server."""
+    return Cli(short_folder)
+
+
+def test_the_demo_tells_its_story(embedded: Cli) -> None:
+    told = embedded.ok("demo", "--once", "--people", "1000")
+    assert re.search(r"deny(.|\n)*allow", told)
+    assert "ms from the decision to the allowed ticket" in told
+
+
+def test_every_command_has_help(cli: Cli) -> None:
+    told = cli.ok("--help")
+    commands = re.findall(r"^  ([a-z]+) ", told.partition("Commands:")[2], re.MULTILINE)
+    assert set(commands) >= {
+        *("demo", "serve", "keys", "generate", "load", "verify", "sign", "push", "check"),
+        *("find", "remove", "suspend", "resume", "lists", "accept", "status"),
+    }
+    for command in commands:
+        assert "Usage:" in cli.ok(command, "--help")
+
+
+def test_a_key_is_printed_alone_and_listed_by_its_id(cli: Cli) -> None:
+    made = cli.run("keys", "create", "--name", "airline", "--scopes", "check,list:remove@sx")
+    assert made.returncode == 0
+    assert KEY.fullmatch(made.stdout)
+    identifier = made.stdout.split("_")[1]
+    assert cli.ok("keys", "list").startswith(identifier)
+    (listed,) = json.loads(cli.ok("keys", "list", "--json"))
+    assert listed["scopes"] == "check,list:remove@sx"
+    assert made.stdout.strip() not in json.dumps(listed)
+    rotated = cli.ok("keys", "rotate", identifier)
+    assert KEY.fullmatch(rotated)
+    assert rotated != made.stdout
+    cli.ok("keys", "revoke", identifier)
+    assert json.loads(cli.ok("keys", "list", "--json"))[0]["state"] == "revoked"
+    assert cli.run("keys", "revoke", identifier).returncode == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["keys", "create", "--name", "a"],
+        ["keys", "create", "--name", "a", "--scopes", "chek"],
+        ["keys", "create", "--name", "a", "--scopes", "list:add@nowhere"],
+        ["keys", "create", "--name", "a", "--scopes", "check", "--expires", "2001-01-01"],
+        ["keys", "create", "--name", "a", "--scopes", "check", "--client-cert", "/no/file"],
+        ["check", "--type", "resident_id", "--number", NUMBER, "--mode", "air"],
+        ["find", "--type", "resident_id", "--number", NUMBER],
+        ["lists", "disable", "nowhere", "--reason", "r"],
+        ["lists", "disable", "sx"],
+        ["serve", "--port", "99999"],
+        ["nothing"],
+    ],
+)
+def test_wrong_usage_is_status_2_and_repeats_no_number(cli: Cli, arguments: list[str]) -> None:
+    done = cli.run(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert NUMBER not in done.stdout + done.stderr
+
+
+def test_a_bad_setting_is_status_1_and_named(cli: Cli) -> None:
+    cli.env["CLEARWAY_FRESHNESS"] = "1"
+    done = cli.run("serve")
+    assert done.returncode == 1
+    assert "CLEARWAY_FRESHNESS" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_plain_http_is_for_this_machine_only(cli: Cli) -> None:
+    done = cli.run("serve", "--host", "0.0.0.0")
+    assert done.returncode == 1
+    assert "CLEARWAY_ALLOW_PLAIN_HTTP" in done.stderr
+
+
+def test_serve_with_another_id_key_ends_with_status_1(cli: Cli) -> None:
+    file = cli.folder / "list.csv"
+    file.write_text(LIST)
+    cli.ok("load", str(file), "--as-of", "2019-01-01")
+    cli.env["CLEARWAY_ID_KEY"] = "cd" * 32
+    done = cli.run("serve", "--port", str(free_port()))
+    assert done.returncode == 1
+    assert "another ID key" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_service_and_no_key_are_told_in_one_line(cli: Cli) -> None:
+    nobody = cli.run("status", "--url", f"http://127.0.0.1:{free_port()}")
+    assert nobody.returncode == 1
+    assert "CLEARWAY_API_KEY" in nobody.stderr
+    cli.env["CLEARWAY_API_KEY"] = "cw_0"
+    nothing = cli.run("status", "--url", f"http://127.0.0.1:{free_port()}")
+    assert nothing.returncode == 1
+    assert "does not answer" in nothing.stderr
+    assert "Traceback" not in nothing.stderr
+
+
+def test_the_desk_finds_and_ends_an_entry(cli: Cli) -> None:
+    document = ("--type", "resident_id", "--number", "-")
+    file = cli.folder / "list.csv"
+    file.write_text(LIST)
+    cli.ok("load", str(file), "--as-of", "2019-01-01")
+    cli.env["CLEARWAY_API_KEY"] = cli.make_key("check,list:read,list:add,list:remove,ops")
+    with cli.serving() as url:
+        eventually(lambda: ready(url))
+        here = ("--url", url)
+        asked = cli.ok("check", *document, "--mode", "air", *here, stdin=NUMBER)
+        assert asked.startswith("deny")
+        suspended = cli.ok("suspend", *document, "--reason", "dispute", *here, stdin=NUMBER)
+        assert suspended.startswith("applied  sx  e1")
+        assert cli.ok("check", *document, "--mode", "air", *here, stdin=NUMBER) == "allow\n"
+        cli.ok("resume", *document, *here, stdin=NUMBER)
+        removed = cli.ok("remove", *document, "--reason", "performed", *here, stdin=NUMBER)
+        assert removed.startswith("applied")
+        again = cli.run("remove", *document, *here, stdin=NUMBER)
+        assert again.returncode == 1
+        assert "no single entry" in again.stderr
+        found = json.loads(cli.ok("find", *document, "--json", *here, stdin=NUMBER))
+        assert [entry["state"] for entry in found["entries"]] == ["removed"]
+        status = json.loads(cli.ok("status", "--json", *here))
+        assert status["removal_lag_ms"]["count"] == 1
+        assert "Roster" in cli.ok("status", *here)
+
+
+def test_push_names_what_has_no_effect_by_its_line(cli: Cli) -> None:
+    cli.env["CLEARWAY_API_KEY"] = cli.make_key("list:add,list:remove")
+    file = cli.folder / "changes.jsonl"
+    remove = {**PUT, "op": "remove", "entry_id": "never", "reason": "settled"}
+    del remove["entry"]
+    lines = [json.dumps(PUT), "", "not JSON", json.dumps(remove), json.dumps({"op": "put"})]
+    with cli.serving() as url:
+        file.write_text(json.dumps(PUT) + "\n")
+        assert cli.ok("push", str(file), "--url", url) == "applied 1\n"
+        file.write_text("\n".join(lines))
+        done = cli.run("push", str(file), "--url", url)
+        assert done.returncode == 1
+        assert done.stdout.splitlines()[-1] == "duplicate 1, rejected 2, unseen 1"
+        assert re.findall(r"^line (\d+): (\w+)", done.stdout, re.MULTILINE) == [
+            ("3", "rejected"),
+            ("4", "unseen"),
+            ("5", "rejected"),
+        ]
+        assert NUMBER not in done.stdout + done.stderr
+        weak = cli.make_key("check")
+        (cli.folder / "key").write_text(weak)
+        refused = cli.run("push", str(file), "--url", url, "--key-file", str(cli.folder / "key"))
+        assert refused.returncode == 1
+        assert "list:add" in refused.stderr
+
+
+def test_a_disabled_list_refers_and_an_enabled_one_denies(cli: Cli) -> None:
+    file = cli.folder / "list.csv"
+    file.write_text(LIST)
+    cli.ok("load", str(file), "--as-of", "2019-01-01")
+    cli.env["CLEARWAY_API_KEY"] = cli.make_key("check")
+    headers = {"authorization": f"Bearer {cli.env['CLEARWAY_API_KEY']}"}
+    asked = {"document": PUT["document"], "journey": {"mode": "air"}}
+
+    with cli.serving() as url, httpx.Client(base_url=url, headers=headers) as client:
+
+        def decides(decision: str) -> bool:
+            return bool(client.post("/v1/check", json=asked).json()["decision"] == decision)
+
+        eventually(lambda: decides("deny"))
+        cli.ok("lists", "disable", "sx", "--reason", "the feed is in doubt")
+        eventually(lambda: decides("refer"))
+        shown = json.loads(cli.ok("lists", "--json"))
+        assert shown["sx"]["disabled"] is True
+        assert shown["sx"]["reason"] == "the feed is in doubt"
+        cli.ok("lists", "enable", "sx")
+        eventually(lambda: decides("deny"))
+    assert cli.run("lists", "enable", "sx").returncode == 1
+
+
+def test_several_workers_answer_and_end_together(cli: Cli) -> None:
+    cli.env["CLEARWAY_API_KEY"] = cli.make_key("ops")
+    with cli.serving("--workers", "2") as url:
+
+        def processes() -> int:
+            told = cli.run("status", "--json", "--url", url)
+            return len(json.loads(told.stdout)["processes"]) if told.returncode == 0 else 0
+
+        eventually(lambda: processes() == 2)
+
+
+def test_the_embedded_server_ends_with_the_last_command(embedded: Cli) -> None:
+    embedded.make_key("check")
+    with embedded.serving():
+        assert embedded.ok("keys", "list")
+        pid = int((embedded.folder / "data" / "valkey.pid").read_text())
+    eventually(lambda: not Path(f"/proc/{pid}").exists())
+    assert embedded.ok("keys", "list"), "its data outlives it"
+
+
+def test_accept_without_a_rewind_does_nothing(cli: Cli) -> None:
+    assert cli.ok("accept", "--reason", "drill") == "nothing was rewound\n"

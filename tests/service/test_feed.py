@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from roster.position import Position, to_text
+from tests.service.apps import bearer, make_key
+from tests.service.rosters import LISTED, OTHER, Desk, desk, edit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.servers import Server
+
+
+async def read(api: Desk, status: int = 200, **query: Any) -> Any:  # noqa: ANN401 -- JSON
+    answer = await api.client.get("/v1/changes", params=query)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def test_the_log_tells_maintainers_what_changed(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        start = (await read(api, after="now"))["position"]
+        await api.change(edit("put"), edit("remove", 11, reason="performed"))
+        told = await read(api, after=start)
+        put, removal = told["changes"]
+        assert (put["op"], put["list"], put["entry_id"], put["revision"]) == (
+            "put",
+            "sx",
+            "e/1",
+            10,
+        )
+        assert (removal["op"], removal["reason"], removal["actor"]) == (
+            "remove", "performed", "test",
+        )  # fmt: skip
+        assert put["token"] == removal["token"]
+        assert LISTED["number"] not in str(told)
+        assert (await read(api, after=told["position"]))["changes"] == []
+        assert len((await read(api, after=start, limit=1))["changes"]) == 1
+
+
+async def test_a_carrier_learns_only_pseudonyms(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        key = await make_key(api.service.settings, ["check", "feed"])
+        await api.change(edit("put"), wait="all")
+        api.client.headers.update(bearer(key))
+        subject = (await api.check(LISTED))["subject"]
+        told = (await read(api))["changes"]
+        assert [set(change) for change in told] == [{"position", "subject"}]
+        assert told[0]["subject"] == subject
+
+
+async def test_a_long_poll_ends_when_something_changes(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        start = (await read(api, after="now"))["position"]
+        waiting = asyncio.create_task(read(api, after=start, wait_ms=5_000))
+        await asyncio.sleep(0.05)
+        await api.change(edit("put", document=OTHER))
+        async with asyncio.timeout(2):
+            told = await waiting
+        assert [change["op"] for change in told["changes"]] == ["put"]
+
+
+async def test_a_long_poll_ends_empty_in_time(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        start = (await read(api, after="now"))["position"]
+        async with asyncio.timeout(2):
+            assert (await read(api, after=start, wait_ms=50))["changes"] == []
+
+
+async def test_a_position_that_the_log_lost_is_a_410(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        await api.change(edit("put"))
+        gone = to_text([Position(7, 1, 1, b"gone")])
+        problem = await read(api, 410, after=gone)
+        assert (await read(api, after=problem["oldest"]))["changes"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"after": "zzz"}, {"limit": 0}, {"limit": 1001}, {"wait_ms": 30_001}, {"wait_ms": "x"},
+     {"what": 1}],
+)  # fmt: skip
+async def test_a_wrong_query_is_a_400(query: Any, valkey: Server, tmp_path: Path) -> None:  # noqa: ANN401 -- JSON
+    async with desk(valkey, tmp_path) as api:
+        await read(api, 400, **query)
+
+
+async def test_what_happened_to_a_person_is_kept(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        await api.change(
+            edit("put", entry={"court": "C"}),
+            edit("suspend", 11, reason="dispute"),
+            edit("resume", 12, reason="dispute"),
+            edit("remove", 13, reason="settled", decided_at="2018-03-01T08:05:00+08:00"),
+        )
+        told = (await api.post("/v1/entries/history", {"document": LISTED}))["history"]
+        assert [event["op"] for event in told] == ["put", "suspend", "resume", "remove"]
+        assert [event["state"] for event in told] == ["active", "suspended", "active", "removed"]
+        assert told[0]["court"] == "C"
+        assert told[-1]["decided_at"] == "2018-03-01T00:05:00Z"
+        assert (told[-1]["source"], told[-1]["actor"]) == ("api", "test")
+        other = {"document": LISTED, "entry_id": "another"}
+        assert (await api.post("/v1/entries/history", other))["history"] == []
+        (entry,) = (await api.post("/v1/entries/find", {"document": LISTED}))["entries"]
+        assert (entry["state"], entry["reason"], entry["court"]) == ("removed", "settled", "C")

@@ -100,13 +100,17 @@ def client(server: Server, timeout_s: float) -> redis.asyncio.Redis:
     )
 
 
+def _nodes(link: redis.asyncio.Redis) -> Nodes:
+    return Nodes(link, lambda _host, _port: link)
+
+
 @asynccontextmanager
 async def process(
     server: Server, *, fresh_ms: int = 3_000, name: str = "p1", key: bytes = KEY
 ) -> AsyncIterator[Parts]:
     """A process that does not follow by itself: the test polls, or runs `follower.run`."""
     links = [client(server, timeout) for timeout in (0.1, 2.0, 2.0)]
-    check, change, follow = (Nodes(link, lambda _h, _p, link=link: link) for link in links)
+    check, change, follow = (_nodes(link) for link in links)
     tokeniser = Tokeniser(key)
     store = Store(change, tokeniser.check_value)
     screener = Screener(frozenset({1}), fresh_ms, 900)

@@ -31,8 +31,8 @@ async def check(parts: Parts, number: str, mode: str = "air", **more: object) ->
     return parts.desk.clear(query, subject) or await parts.desk.ask(query, subject)
 
 
-async def decide(parts: Parts, number: str, **more: object) -> str:
-    return (await check(parts, number, **more)).verdict.decision
+async def decide(parts: Parts, number: str, mode: str = "air", **more: object) -> str:
+    return (await check(parts, number, mode, **more)).verdict.decision
 
 
 async def test_a_listed_person_is_denied_and_a_removed_one_allowed(any_server: Server) -> None:

@@ -24,7 +24,9 @@ class Commands(click.Group):
             raise click.ClickException(str(exc)) from exc
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    name="clearway", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="clearway")
 def main() -> None:
     """Answer whether a person may be sold a journey."""
@@ -34,4 +36,4 @@ for _command in (demo, *SERVICE_COMMANDS, *LOADER_COMMANDS, push):
     main.add_command(_command)
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="clearway")

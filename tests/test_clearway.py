@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 ROOT = Path(__file__).resolve().parent.parent
-NUMBER = "110105180001010017"
+NUMBER = "110105180001010010"
 KEY = re.compile(r"cw_[0-9a-f]{12}_[A-Za-z0-9_-]{43}\n")
 PUT = {
     "op": "put",

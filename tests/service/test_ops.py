@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.servers import Server
 
-PERSON = {"type": "resident_id", "number": "110105180001010017"}
+PERSON = {"type": "resident_id", "number": "110105180001010010"}
 FLIGHT = {"document": PERSON, "journey": {"mode": "air"}}
 NAMES = {
     "clearway_checks_total",

@@ -37,6 +37,7 @@ from service.lookups import Lookups
 from service.memory import EVERY_S as MEMORY_EVERY_S
 from service.memory import Memory
 from service.ops import get_metrics, get_roster, healthz, readyz
+from service.page_routes import status_page
 from service.problems import problem_response
 from service.renewal import EVERY_S as RENEWAL_EVERY_S
 from service.renewal import Renewer
@@ -49,7 +50,7 @@ from service.upkeep import Chore, Upkeep, repeat, stay
 API = (
     *(check_route, batch_route, standing),
     *(post_changes, get_changes, find, history),
-    *(get_roster, healthz, readyz, get_metrics),
+    *(status_page, get_roster, healthz, readyz, get_metrics),
 )
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import Response, get
+from litestar import MediaType, Response, get
+from litestar.datastructures import CacheControlHeader
 from litestar.static_files import create_static_files_router
 
 from service.openapi import document
@@ -17,12 +18,12 @@ POLICY = (
 )
 
 
-@get("/schema", media_type="text/html; charset=utf-8")
+@get("/schema", media_type=MediaType.HTML)
 async def schema_page() -> Response[bytes]:
     """The page."""
     return Response(
         (FOLDER / "schema.html").read_bytes(),
-        media_type="text/html; charset=utf-8",
+        media_type=MediaType.HTML,
         headers={"content-security-policy": POLICY, "x-content-type-options": "nosniff"},
     )
 
@@ -34,6 +35,8 @@ async def schema_document() -> Response[bytes]:
 
 
 def schema_routes() -> tuple[Any, ...]:
-    """The page, the document, and the page's files."""
-    static = create_static_files_router(path="/schema/files", directories=[FOLDER])
+    """The page, the document, and the files of all pages, asked for anew after an update."""
+    static = create_static_files_router(
+        path="/schema/files", directories=[FOLDER], cache_control=CacheControlHeader(no_cache=True)
+    )
     return schema_page, schema_document, static

@@ -14,6 +14,7 @@ import asyncio
 import itertools
 import random
 import time
+from collections import Counter
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -117,10 +118,11 @@ def removal(row: Row) -> dict[str, Any]:
 
 
 async def decision(connection: Connection, paper: Paper) -> str:
-    """What a process says of somebody who wants to fly."""
+    """What a process says of somebody who wants to fly; of a refer also why."""
     question = {"document": paper.json(), "journey": AIR}
-    decided: str = (await connection.post("/v1/check", question)).json()["decision"]
-    return decided
+    answer = (await connection.post("/v1/check", question)).json()
+    decided: str = answer["decision"]
+    return f"refer: {answer['reasons'][0]['code']}" if decided == "refer" else decided
 
 
 class OneByOne:
@@ -149,7 +151,7 @@ class Flood:
         """All of these people are taken off."""
         self.lags = Times()
         self.checks = Times()
-        self.wrong = 0
+        self.wrong: Counter[str] = Counter()
         self.applied = 0
         self.seconds = 0.0
         self._interval_s = plan.batch / plan.rate
@@ -178,7 +180,7 @@ class Flood:
             self.lags.add(due)
             applied = sum(each.get("outcome") == "applied" for each in answer["results"])
             self.applied += applied
-            self.wrong += len(changes) - applied
+            self.wrong["not applied"] += len(changes) - applied
             self._gone.append(paper_of(batch[0]))
 
     async def _check(self, ask: Connection) -> None:
@@ -193,8 +195,10 @@ class Flood:
             else:
                 await asyncio.sleep(0.01)
                 continue
-            self.wrong += await decision(ask, paper) != expected
+            decided = await decision(ask, paper)
             self.checks.add(started)
+            if decided != expected:
+                self.wrong[f"{decided} instead of {expected}"] += 1
 
 
 class Additions:
@@ -267,7 +271,10 @@ def _flood(flood: Flood, plan: Plan, limits: Limits) -> Iterator[Figure]:
     yield Figure("due to acknowledged: p99", flood.lags.ms(99), "ms", at_most=limits.lag_p99_ms)
     yield Figure("checks a second beside it, one by one", flood.checks.count / flood.seconds)
     yield Figure("such a check: p99", flood.checks.ms(99), "ms")
-    yield Figure("wrong beside it", flood.wrong, at_most=0)
+    for what, count in flood.wrong.items():
+        if count:
+            yield Figure(f"beside it: {what}", count, at_most=0)
+    yield Figure("wrong beside it", flood.wrong.total(), at_most=0)
 
 
 def _added(additions: Additions, limits: Limits) -> Iterator[Figure]:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from service.screener import Screener
 
 RETRY_AFTER_MS = 1_000
+SLICE = 64
+"""How many of a batch are looked up at once: each slice has `CLEARWAY_REDIS_TIMEOUT_MS`."""
+
 CLEAR = Verdict("allow")
 
 
@@ -117,17 +120,20 @@ class Desk:
         return screening
 
     async def ask_all(self, asked: Sequence[tuple[Query, Subject]]) -> list[Screening]:
-        """The same for several, looked up together."""
-        looked: list[asyncio.Future[Found] | Unavailable] = []
-        for query, subject in asked:
-            try:
-                looked.append(self.lookups.ask(subject.token, query.at_least))
-            except Unavailable as exc:
-                looked.append(exc)
-        return [
-            await self._screen(query, subject, found)
-            for (query, subject), found in zip(asked, looked, strict=True)
-        ]
+        """The same for several, a slice of them looked up together."""
+        screenings: list[Screening] = []
+        for first in range(0, len(asked), SLICE):
+            part = asked[first : first + SLICE]
+            looked = [self._look_up(query, subject) for query, subject in part]
+            for (query, subject), found in zip(part, looked, strict=True):
+                screenings.append(await self._screen(query, subject, found))
+        return screenings
+
+    def _look_up(self, query: Query, subject: Subject) -> asyncio.Future[Found] | Unavailable:
+        try:
+            return self.lookups.ask(subject.token, query.at_least)
+        except Unavailable as exc:
+            return exc
 
     async def _screen(
         self, query: Query, subject: Subject, looked: asyncio.Future[Found] | Unavailable

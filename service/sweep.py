@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from service.screener import Screener
     from service.screening import Desk
     from service.shapes import Item
 
@@ -40,7 +41,7 @@ class _Cards(NamedTuple):
 def sweep(desk: Desk, items: Sequence[Item], now_ms: int) -> list[int]:
     """The items whose travellers are surely on no list; it says nothing about the others."""
     screener = desk.screener
-    if len(items) < _LEAST or not screener.ready or screener.rewound:
+    if len(items) < _LEAST or not screener.ready or not _certain(screener):
         return []
     cards = _cards(items)
     if not cards.numbers:
@@ -55,6 +56,15 @@ def sweep(desk: Desk, items: Sequence[Item], now_ms: int) -> list[int]:
                 cleared.append(index)
     screener.cleared += len(cleared)
     return cleared
+
+
+def _certain(screener: Screener) -> bool:
+    """Whether every partition's filter may clear people; `Desk.clear` asks one by one."""
+    required = screener.required
+    return not any(
+        partition.rewound or not required.issubset(partition.covered)
+        for partition in screener.partitions
+    )
 
 
 def _cards(items: Sequence[Item]) -> _Cards:

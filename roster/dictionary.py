@@ -61,9 +61,17 @@ class Dictionary:
     async def intern(self, courts: Iterable[str], wait: Wait) -> None:
         """Nothing; `court_ids` has these courts, but those whose four bytes another one has.
 
-        Raises Unavailable or NotDurable.
+        Raises Unavailable or NotDurable. Redis is asked each time: it may have been emptied.
         """
-        new = {court: court_id(court) for court in courts if court and court not in self.court_ids}
+        ids = {court: court_id(court) for court in courts if court}
+        if not ids:
+            return
+        asked = ("HMGET", keys.COURTS, *ids.values())
+        (names,) = await self._nodes.keyed(keys.COURTS, [asked])
+        held = {name.decode() for name in names if name is not None}
+        new = {
+            court: key for court, key in ids.items() if court not in held & self.court_ids.keys()
+        }
         if not new:
             return
         commands: list[tuple[bytes | str, ...]] = [
@@ -79,11 +87,14 @@ class Dictionary:
         (last,) = await self._nodes.keyed(keys.LOADS, [("HGET", keys.LOADS, _NEXT)])
         return int(last or 0) % LARGEST_LOAD + 1
 
+    async def next_load(self) -> int:
+        """The number that the next load will get, if none begins before."""
+        (last,) = await self._nodes.keyed(keys.LOADS, [("HGET", keys.LOADS, _NEXT)])
+        return int(last or 0) % LARGEST_LOAD + 1
+
     async def open_load(self, actor: str, received_at_ms: int) -> int:
         """The number of a load that begins now."""
-        (number,) = await self._nodes.keyed(
-            keys.LOADS, [("HINCRBY", keys.LOADS, _NEXT, 1)]
-        )
+        (number,) = await self._nodes.keyed(keys.LOADS, [("HINCRBY", keys.LOADS, _NEXT, 1)])
         load = Load(actor, received_at_ms)
         wrapped = (int(number) - 1) % LARGEST_LOAD + 1
         await self._write_load(wrapped, load)

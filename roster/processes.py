@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -22,7 +23,7 @@ class Process(msgspec.Struct, frozen=True):
     """A service process as it last stated itself; times are Redis' clock.
 
     `seen_ms` is when its last full poll was answered, `applied` the joined wire positions of
-    all partitions.
+    all partitions. `left` is a process that has ended in order.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Process(msgspec.Struct, frozen=True):
     fresh_as_of_ms: int = 0
     lag_ms: float = 0.0
     false_hit_rate: float = 0.0
+    left: bool = False
 
     def has(self, positions: Iterable[Position]) -> bool:
         """Whether it has applied these positions."""
@@ -40,19 +42,36 @@ class Process(msgspec.Struct, frozen=True):
 
     def live(self, now_ms: int) -> bool:
         """Whether it may still call itself fresh."""
-        return now_ms - self.seen_ms <= self.fresh_ms + SLACK_MS
+        return not self.left and now_ms - self.seen_ms <= self.fresh_ms + SLACK_MS
 
     def _at(self, partition: int) -> Position:
         start = partition * WIRE_BYTES
         return from_wire(partition, self.applied[start : start + WIRE_BYTES])
 
 
+class _Seen(NamedTuple):
+    """A process as it was last listed, and when on the monotonic clock that was news."""
+
+    process: Process
+    at: float
+
+    @property
+    def over(self) -> bool:
+        """Whether it can no longer be fresh, had it not been listed since."""
+        return (time.monotonic() - self.at) * 1000 > self.process.fresh_ms + SLACK_MS
+
+
 class Processes:
-    """The list of live processes in Redis."""
+    """The list of live processes in Redis.
+
+    Redis may lose the list (flushed, restored), while the processes on it are still fresh:
+    so it is also remembered here. `live` has to be called once a second for that.
+    """
 
     def __init__(self, nodes: Nodes) -> None:
         """Of the roster behind `nodes`."""
         self._nodes = nodes
+        self._seen: dict[str, _Seen] = {}
 
     async def announce(self, process: Process) -> None:
         """Nothing; the process is listed with what it has applied."""
@@ -65,8 +84,8 @@ class Processes:
         return _ms(clock)
 
     async def leave(self, process_id: str) -> None:
-        """Nothing; a process that ends in order is forgotten at once."""
-        await self._nodes.keyed(keys.PROCESSES, [("HDEL", keys.PROCESSES, process_id)])
+        """Nothing; a process that ends in order is waited for no longer."""
+        await self.announce(Process(process_id, "", 0, 0, b"", left=True))
 
     async def live(self) -> list[Process]:
         """The processes that may be fresh; dead ones are forgotten on the way."""
@@ -75,10 +94,33 @@ class Processes:
         )
         now_ms = _ms(clock)
         known = [msgspec.msgpack.decode(data, type=Process) for data in listed]
+        self._remember(known)
         dead = [process.id for process in known if not process.live(now_ms)]
         if dead:
             await self._nodes.keyed(keys.PROCESSES, [("HDEL", keys.PROCESSES, *dead)])
-        return [process for process in known if process.live(now_ms)]
+        live = [process for process in known if process.live(now_ms)]
+        return live + self._vanished({process.id: process for process in known})
+
+    async def watch(self) -> None:
+        """Nothing; the list as it is now is remembered."""
+        await self.live()
+
+    def _remember(self, listed: Iterable[Process]) -> None:
+        for process in listed:
+            seen = self._seen.get(process.id)
+            if process.left:
+                self._seen.pop(process.id, None)
+            elif seen is None or process.seen_ms > seen.process.seen_ms:
+                self._seen[process.id] = _Seen(process, time.monotonic())
+
+    def _vanished(self, listed: dict[str, Process]) -> list[Process]:
+        """Processes that may be fresh, though the list has lost them or has gone back."""
+        self._seen = {name: seen for name, seen in self._seen.items() if not seen.over}
+        return [
+            seen.process
+            for name, seen in self._seen.items()
+            if name not in listed or listed[name].seen_ms < seen.process.seen_ms
+        ]
 
     async def ring(self, positions: Sequence[Position]) -> None:
         """Nothing; every process hears of these safe positions, of none: poll everything."""

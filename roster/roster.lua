@@ -352,11 +352,13 @@ local function behind(log, p, position)
   return where == 'ahead' or where == 'other'
 end
 
+-- A new history at once: what changes from here on must not pass for what was lost, neither
+-- to a follower nor to whoever counts which processes have applied it.
 local function note_rewound(meta, log, p, high_water)
-  if p.rewound == '0' and p.check and behind(log, p, high_water) then
-    redis.call('HSET', meta, 'rewound', 1)
-    p.rewound = '1'
-  end
+  if p.rewound ~= '0' or not p.check or not behind(log, p, high_water) then return end
+  local _, now_s = now_ms()
+  p.history, p.seq, p.mark, p.rewound = max(p.history + 1, now_s), 0, NO_MARK, '1'
+  redis.call('HSET', meta, 'rewound', 1, 'history', p.history, 'seq', 0, 'mark', NO_MARK)
 end
 
 local function position(p) return pack('>I4', p.history) .. u48(p.seq) .. p.mark end
@@ -402,6 +404,7 @@ local function apply(keys, args)
   if wrong then return wrong end
   local at_ms, now_s = now_ms()
   found(meta, p, check, now_s)
+  note_rewound(meta, log, p, args[11])
   local entries = parse(redis.call('HGET', bucket, field))
   local e = find(entries, list_code, args[6])
   local delta = {digests = {}}

@@ -16,34 +16,20 @@ import structlog
 
 from roster import keys
 from roster.errors import ClearwayError, Unavailable, WrongKey
-from roster.filter import TokenFilter, capacity_for
-from roster.position import WIRE_BYTES, Position
 from roster.processes import Process, Processes, parse_ring
-from service.screener import EVERY, Partition, Screener
+from service.rebuild import Rebuilder, scan
+from service.screener import EVERY, Screener
 
 if TYPE_CHECKING:
-    from roster.replies import Image, Tail
+    from roster.position import Position
+    from roster.replies import Tail
     from roster.store import Store
 
 POLL_S = 1.0
 POLL_WHEN_ILL_S = 0.25
-BUCKETS_A_CALL = 128
-_FIELD_BYTES = 12
 
 Hook = Callable[[], Awaitable[None]]
 log = structlog.get_logger("clearway.follower")
-
-
-async def build(store: Store, partition: int) -> TokenFilter:
-    """A filter from everything that the partition holds now."""
-    fields = [
-        await store.fields(partition, range(first, first + BUCKETS_A_CALL))
-        for first in range(0, keys.BUCKETS, BUCKETS_A_CALL)
-    ]
-    joined = b"".join(fields)
-    token_filter = TokenFilter(capacity_for(len(joined) // _FIELD_BYTES))
-    token_filter.add_fields(joined)
-    return token_filter
 
 
 class Follower:
@@ -54,6 +40,7 @@ class Follower:
         self._store = store
         self._screener = screener
         self.id, self._host = identity
+        self._rebuilder = Rebuilder(store, screener)
         self._processes = Processes(store.nodes)
         self._polling = asyncio.Lock()
         self._rung: set[int] = set()
@@ -85,10 +72,11 @@ class Follower:
 
     async def shared_poll(self, timeout_s: float) -> bool:
         """Whether a poll that all callers of this moment share came back in time."""
-        if self._shared is None or self._shared.done():
-            self._shared = asyncio.create_task(self.poll())
-        done, _ = await asyncio.wait({self._shared}, timeout=timeout_s)
-        return bool(done) and self._shared.result()
+        shared = self._shared
+        if shared is None or shared.done():
+            shared = self._shared = asyncio.create_task(self.poll())
+        done, _ = await asyncio.wait({shared}, timeout=timeout_s)
+        return bool(done) and shared.result()
 
     def news(self) -> asyncio.Event:
         """An event that is set when the next change has been applied here."""
@@ -115,13 +103,12 @@ class Follower:
 
     async def _poll(self, partitions: Iterable[int]) -> None:
         """Read tails and apply them; a complete poll makes the process fresh."""
-        sent_at = time.monotonic()
         screener = self._screener
+        if not screener.loaded:
+            screener.partitions = await self._rebuilder.made(list(EVERY))
         if not screener.fresh:
             await self._register()
-        if not screener.loaded:
-            screener.partitions = await self._made(list(EVERY))
-            sent_at = time.monotonic()
+        sent_at = time.monotonic()
         asked = {number: screener.partitions[number].position for number in partitions}
         tails = await self._store.tails(asked, screener.high_water)
         complete = len(tails) == keys.PARTITIONS
@@ -135,81 +122,54 @@ class Follower:
         """Bring every partition up to its tail, reading on where the log was longer."""
         while tails:
             again: dict[int, Position | None] = {}
+            lost: list[int] = []
             for number, tail in tails.items():
-                if not await self._take(number, tail):
-                    again[number] = self._screener.partitions[number].position
+                partition = self._screener.partitions[number]
+                if tail.acknowledged:
+                    self._screener.acknowledge([tail.acknowledged])
+                if tail.continues and not partition.outdated_by(tail):
+                    partition.take(tail)
+                    if partition.position.seq < tail.position.seq:
+                        again[number] = partition.position
+                elif tail.rewound and not tail.continues:
+                    await self._keep(number, tail)
+                else:
+                    lost.append(number)
+            await self._replace(lost)
+            if any(tail.entries for tail in tails.values()):
+                self._tell()
             tails = await self._store.tails(again, self._screener.high_water) if again else {}
 
-    async def _take(self, number: int, tail: Tail) -> bool:
-        """Apply one tail; False where there is more to read."""
-        partition = self._screener.partitions[number]
-        if not tail.continues:
-            return await self._start_again(number, tail)
-        reset = partition.apply(tail.entries)
-        if tail.entries:
-            partition.move(tail.entries[-1].position)
-            self._news.set()
-            self._news = asyncio.Event()
-        self._note(partition, tail)
-        newer = tail.image and (partition.image is None or tail.image != partition.image)
-        if reset or newer:
-            await self._load([number])
-            return False
-        return partition.position.seq >= tail.position.seq
+    async def _replace(self, numbers: list[int]) -> None:
+        """Make partitions anew; until they have caught up, the old ones go on screening.
 
-    def _note(self, partition: Partition, tail: Tail) -> None:
-        partition.covered = tail.covered
-        partition.rewound = tail.rewound
-        if tail.acknowledged:
-            self._screener.acknowledge([tail.acknowledged])
+        A new one that lagged behind would clear people whom the old one knew.
+        """
+        if not numbers:
+            return
+        made = await self._rebuilder.caught_up(numbers)
+        for number, partition in zip(numbers, made, strict=True):
+            self._screener.partitions[number] = partition
 
-    async def _start_again(self, number: int, tail: Tail) -> bool:
-        """The log does not go on from where we are: another history, a gap, or a rewind."""
+    async def _keep(self, number: int, tail: Tail) -> None:
+        """Go on from a rewound log with the filter from before: the only witness of what was lost.
+
+        What the log has got since then, this process has never read.
+        """
         partition = self._screener.partitions[number]
-        if tail.rewound:
-            # The filter from before the rewind is the only witness of what was lost.
-            partition.move(tail.position)
-            self._note(partition, tail)
-            return True
-        await self._load([number])
-        return False
+        partition.rewound = True
+        partition.filter.add_fields(await scan(self._store, number))
+        partition.move(tail.position)
+        partition.note(tail)
+
+    def _tell(self) -> None:
+        """Wake whoever waits for news."""
+        self._news.set()
+        self._news = asyncio.Event()
 
     async def _register(self) -> None:
         """Be waited for before the tails are read that will make this process fresh."""
-        nothing = bytes(WIRE_BYTES * keys.PARTITIONS)
-        applied = self._screener.applied if self._screener.loaded else nothing
-        await self._announce_as(applied, await self._processes.now_ms())
-
-    async def _load(self, numbers: list[int]) -> None:
-        for number, partition in zip(numbers, await self._made(numbers), strict=True):
-            self._screener.partitions[number] = partition
-
-    async def _made(self, numbers: list[int]) -> list[Partition]:
-        """Partitions from their images, or from a scan where there is none that will do."""
-        tails = await self._store.tails(dict.fromkeys(numbers), self._screener.high_water)
-        images = await self._store.images(numbers)
-        return [
-            await self._one(tails[number], image)
-            for number, image in zip(numbers, images, strict=True)
-        ]
-
-    async def _one(self, tail: Tail, image: Image | None) -> Partition:
-        here = tail.position
-        if image is not None and await self._goes_on(image):
-            partition = Partition(TokenFilter.from_bytes(image.bits), image.header.position)
-            partition.image = image.header
-        elif here.seq or tail.covered:
-            partition = Partition(await build(self._store, here.partition), here)
-            partition.image = tail.image
-        else:
-            partition = Partition(TokenFilter(), here)
-        partition.witnessed = not tail.rewound
-        self._note(partition, tail)
-        return partition
-
-    async def _goes_on(self, image: Image) -> bool:
-        """Whether the log still reaches back to the image."""
-        return (await self._store.log(image.header.position, 1)).continues
+        await self._announce_as(self._screener.applied, await self._processes.now_ms())
 
     async def _announce(self) -> None:
         await self._announce_as(self._screener.applied, self._screener.fresh_as_of_ms)

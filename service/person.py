@@ -7,9 +7,11 @@ to its end, one round trip a step, for bound people only.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from roster.entry import BIND, State
+from roster.errors import Unavailable
 from roster.record import parse_record
 
 if TYPE_CHECKING:
@@ -46,12 +48,18 @@ class Person(NamedTuple):
 
 
 async def parse(dictionary: Dictionary, record: bytes) -> list[Entry]:
-    """A record's entries; a court that is not known yet is read first."""
+    """A record's entries; a court that is not known yet is read first.
+
+    Raises Unavailable where Redis has lost the court's name, with a flush: nobody can then
+    say why the person is listed.
+    """
+    with suppress(KeyError):
+        return parse_record(record, dictionary.known)
+    await dictionary.refresh()
     try:
         return parse_record(record, dictionary.known)
-    except KeyError:
-        await dictionary.refresh()
-        return parse_record(record, dictionary.known)
+    except KeyError as exc:
+        raise Unavailable("Redis has lost the name of a court") from exc
 
 
 async def person(

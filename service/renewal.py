@@ -13,7 +13,7 @@ import structlog
 
 from roster import keys
 from roster.errors import Unavailable
-from service.follower import build
+from service.rebuild import build
 
 if TYPE_CHECKING:
     from roster.store import Store

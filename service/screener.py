@@ -13,7 +13,7 @@ from roster.position import Position, to_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from roster.replies import ImageHeader, LogEntry, Tail
+    from roster.replies import ImageHeader, Tail
 
 _IN_FILTER = frozenset({State.ACTIVE, State.SUSPENDED})
 EVERY = range(keys.PARTITIONS)
@@ -29,7 +29,7 @@ class Partition:
         """A filter that includes everything up to `position`."""
         self.filter = token_filter
         self.image: ImageHeader | None = None
-        self.covered = b""
+        self.covered: frozenset[int] = frozenset()
         self.rewound = False
         self.witnessed = True
         self.move(position)
@@ -39,15 +39,26 @@ class Partition:
         self.position = position
         self.position_text = to_text([position])
 
-    def apply(self, entries: Iterable[LogEntry]) -> bool:
-        """Take log entries in, in order; True where one of them is a reset that needs an image."""
-        reset = False
-        for entry in entries:
-            if entry.op is Op.RESET:
-                reset = reset or not self._covers(entry.position)
-            elif entry.state in _IN_FILTER:
+    def outdated_by(self, tail: Tail) -> bool:
+        """Whether it has to be made anew: the tail tells of a newer image, or of a reset."""
+        newer = tail.image is not None and tail.image != self.image
+        return newer or any(
+            entry.op is Op.RESET and not self._covers(entry.position) for entry in tail.entries
+        )
+
+    def take(self, tail: Tail) -> None:
+        """Take in a tail that goes on from here."""
+        for entry in tail.entries:
+            if entry.state in _IN_FILTER and entry.op is not Op.RESET:
                 self.filter.add(entry.token)
-        return reset
+        if tail.entries:
+            self.move(tail.entries[-1].position)
+        self.note(tail)
+
+    def note(self, tail: Tail) -> None:
+        """Remember what a tail says of the partition as a whole."""
+        self.covered = frozenset(tail.covered)
+        self.rewound = tail.rewound
 
     def _covers(self, reset: Position) -> bool:
         return self.image is not None and self.image.covers >= (reset.history, reset.seq)
@@ -131,8 +142,7 @@ class Screener:
         """A complete poll, sent at `sent_at` on the monotonic clock, has been applied."""
         self._polled_at = max(self._polled_at, sent_at)
         self.fresh_as_of_ms = max(self.fresh_as_of_ms, min(tail.now_ms for tail in tails))
-        covered = (frozenset(partition.covered) for partition in self.partitions)
-        self._covered = frozenset.intersection(*covered)
+        self._covered = frozenset.intersection(*(each.covered for each in self.partitions))
         self.was_ready = self.was_ready or self.ready
 
     def acknowledge(self, positions: Iterable[Position]) -> None:

@@ -107,6 +107,8 @@ class Desk:
             code = "not_covered" if screener.wrong_key or screener.lacking else "stale"
             return self.refer(code, subject.token)
         partition = screener.partitions[subject.token[1]]
+        if not screener.required <= partition.covered:
+            return self.refer("not_covered", subject.token)
         if subject.token in partition.filter or query.at_least or not subject.valid:
             return None
         if partition.rewound and not partition.witnessed:

@@ -28,6 +28,8 @@ KEYS_EVERY_S = 0.4
 """A revoked key has to stop within a second."""
 COUNTS_EVERY_S = 0.9
 LISTS_EVERY_S = 0.9
+PROCESSES_EVERY_S = 0.4
+"""More than once in the shortest time for which a process may be fresh."""
 FACTS_EVERY_S = 5.0
 EMBEDDED_EVERY_S = 0.5
 SILENT_MS = 1_500
@@ -55,6 +57,7 @@ class Upkeep(msgspec.Struct):
             ("keys", KEYS_EVERY_S, self.service.access.refresh),
             ("counts", COUNTS_EVERY_S, self.write_counts),
             ("lists", LISTS_EVERY_S, self.read_disabled),
+            ("processes", PROCESSES_EVERY_S, self.service.processes.watch),
             ("facts", FACTS_EVERY_S, self.look_at_servers),
             ("embedded", EMBEDDED_EVERY_S, self.revive),
             *self.more,

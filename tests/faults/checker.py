@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -25,16 +25,12 @@ from tests.faults.history import (
     Copied,
     Event,
     Loaded,
-    Lost,
     wall_ms,
 )
-from tests.faults.worlds import World
+from tests.faults.states import NOTHING, State, Step, explains, loaded, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-Step: TypeAlias = Changed | Loaded | Lost | Copied | Accepted
-NOTHING = World()
 
 
 class Violation(NamedTuple):
@@ -43,27 +39,6 @@ class Violation(NamedTuple):
     person: int
     answer: Answered
     states: str
-
-
-class State(NamedTuple):
-    """One possibility: what clients may hold the roster to, and how it came about.
-
-    `taken` are steps under way that have taken effect, `right` look-ups under way that have
-    been right. `safe` is the world without what was not acknowledged. `kept` is what the
-    server really has after a loss, `how` which; `copy` is what was copied.
-    """
-
-    world: World
-    safe: World = NOTHING
-    taken: frozenset[int] = frozenset()
-    right: frozenset[int] = frozenset()
-    how: str = ""
-    kept: World = NOTHING
-    copy: World = NOTHING
-
-    @property
-    def stored(self) -> World:
-        return self.kept if self.how else self.world
 
 
 def violations(events: Iterable[Event], fresh_ms: int) -> list[Violation]:
@@ -86,17 +61,23 @@ def _by_person(events: Iterable[Event]) -> dict[int, list[Event]]:
         else:
             everybody.append(event)
     return {
-        person: mine + [_part(event, person) for event in everybody]
+        person: mine + [part for event in everybody for part in _parts(event, person)]
         for person, mine in people.items()
     }
 
 
-def _part(event: Event, person: int) -> Event:
-    """What a file says of one person."""
+def _parts(event: Event, person: int) -> list[Event]:
+    """What a file says of each document of one person; anything else as it is."""
     if not isinstance(event, Loaded):
-        return event
-    rows = tuple((name, at) for name, at in event.rows if name[0] // 2 == person)
-    return msgspec.structs.replace(event, rows=rows)
+        return [event]
+    return [
+        msgspec.structs.replace(
+            event,
+            rows=tuple((name, at) for name, at in event.rows if name[0] == document),
+            document=document,
+        )
+        for document in (2 * person, 2 * person + 1)
+    ]
 
 
 class _Person:
@@ -183,25 +164,24 @@ class _Person:
             world, kept = state.world.changed(step), state.kept.changed(step)
             yield state._replace(taken=taken, world=world, kept=kept if state.how else NOTHING)
         elif isinstance(step, Loaded):
-            world = state.stored.loaded(step)
-            yield state._replace(taken=taken, world=world, safe=world, how="", kept=NOTHING)
+            yield loaded(state, step)._replace(taken=taken)
         elif isinstance(step, Copied):
             yield state._replace(taken=taken, copy=state.stored)
         elif isinstance(step, Accepted):
             world = state.stored
-            yield state._replace(taken=taken, world=world, safe=world, how="", kept=NOTHING)
+            yield whole(state._replace(taken=taken), world)
         else:
             kept = NOTHING if step.how == "flushed" else state.copy
-            yield state._replace(taken=taken, how=step.how, kept=kept)
+            lost = state._replace(taken=taken, how=step.how, kept=kept, mended=frozenset())
+            yield lost
             # What was not acknowledged may be gone, and come again with a retry.
             again = frozenset(n for n in state.taken if isinstance(self.open.get(n), Changed))
             if again:
-                left = taken - again
-                yield state._replace(taken=left, world=state.safe, how=step.how, kept=kept)
+                yield lost._replace(taken=taken - again, world=state.safe)
 
     def _seen(self, state: State) -> State:
         """The state, with the look-ups that are right in it."""
-        right = {number for number, asked in self.asked.items() if _explains(state, number, asked)}
+        right = {number for number, asked in self.asked.items() if explains(state, number, asked)}
         return state if right <= state.right else state._replace(right=state.right | right)
 
     def _answered(self, number: int) -> bool:
@@ -276,7 +256,8 @@ class _Person:
         return 0
 
     def _told(self) -> str:
-        return f"{len(self.states)} possible: {sorted(self.states)[:3]}"
+        shown = [(s.how, [(n, e.state) for n, e in s.stored.entries]) for s in self.states]
+        return f"{len(shown)} possible: {shown[:2]}"
 
 
 def _looked_up(answer: Answered) -> bool:
@@ -289,22 +270,6 @@ def _adds(event: Changed | Loaded | Accepted) -> bool:
     if event.name[1] == LIFT:
         return event.op in ("remove", "suspend")
     return event.op in ("put", "resume")
-
-
-def _explains(state: State, number: int, asked: Answered | Changed) -> bool:
-    if isinstance(asked, Changed):
-        return number in state.taken and _shown(state, asked) == asked.state
-    if asked.decision == "find":
-        assert asked.name is not None
-        return state.stored.edits(asked.name).state == asked.state
-    if state.how == "flushed":
-        return False
-    return state.world.blocked(asked.document) == (asked.decision == "deny")
-
-
-def _shown(state: State, change: Changed) -> str:
-    found = state.stored.edits(change.name).state
-    return "removed" if change.name[1] == "bind" and found != "active" else found
 
 
 def _as_answer(event: Event) -> Answered:

@@ -44,7 +44,8 @@ class Changed(msgspec.Struct, frozen=True, tag=True):
 class Loaded(msgspec.Struct, frozen=True, tag=True):
     """A whole file, its rows with their revisions.
 
-    `ended` is None where the load did not say that it was done.
+    `ended` is None where the load did not say that it was done. `document` is for the
+    checker: the part of a file that is about one document takes effect by itself.
     """
 
     lists: tuple[str, ...]
@@ -52,6 +53,7 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
     as_of: int
     began: int
     ended: int | None = None
+    document: int = -1
 
 
 class Lost(msgspec.Struct, frozen=True, tag=True):

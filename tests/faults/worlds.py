@@ -36,10 +36,10 @@ NEVER = Edits()
 
 
 class World(NamedTuple):
-    """A person's entries, by name, and how far back files speak for the lists."""
+    """A person's entries, by name, and how far back files speak, by document and list."""
 
     entries: tuple[tuple[Name, Edits], ...] = ()
-    floors: tuple[tuple[str, int], ...] = ()
+    floors: tuple[tuple[tuple[int, str], int], ...] = ()
 
     def edits(self, name: Name) -> Edits:
         return dict(self.entries).get(name, NEVER)
@@ -50,7 +50,7 @@ class World(NamedTuple):
         old = entries.get(change.name, NEVER)
         lacked = old.lacked
         if change.op == "put" and not old.put:
-            floor = dict(self.floors).get(change.name[1], 0)
+            floor = dict(self.floors).get(change.name[:2], 0)
             lacked = max(lacked, floor) if change.revision <= floor else lacked
         new = old._replace(lacked=lacked)
         entries[change.name] = new._replace(
@@ -59,18 +59,25 @@ class World(NamedTuple):
         return World(tuple(sorted(entries.items())), self.floors)
 
     def loaded(self, load: Loaded) -> World:
-        """The world after a whole file, whose rows are all this person's."""
-        entries, rows = dict(self.entries), dict(load.rows)
+        """The world after what a file says of one document; an older file says nothing."""
+        entries, rows, floors = dict(self.entries), dict(load.rows), dict(self.floors)
+        places = [(load.document, each) for each in load.lists]
+        if any(floors.get(place, 0) > load.as_of for place in places):
+            return self
         for name in entries.keys() | rows.keys():
-            if name[1] in load.lists:
+            if name[:2] in places:
                 entries[name] = _merged(entries.get(name, NEVER), rows.get(name), load.as_of)
-        floors = dict(self.floors) | dict.fromkeys(load.lists, load.as_of)
+        floors |= dict.fromkeys(places, load.as_of)
         return World(tuple(sorted(entries.items())), tuple(sorted(floors.items())))
+
+    def documents(self, document: int) -> set[int]:
+        """The documents of whoever holds this one, as far as they are bound."""
+        bound = any(name[1] == BIND and edits.state == "active" for name, edits in self.entries)
+        return {document, document ^ 1} if bound else {document}
 
     def blocked(self, document: int) -> bool:
         """Whether this document's holder may not fly."""
-        bound = any(name[1] == BIND and edits.state == "active" for name, edits in self.entries)
-        documents = {document, document ^ 1} if bound else {document}
+        documents = self.documents(document)
         active = [
             name
             for name, edits in self.entries

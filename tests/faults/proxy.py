@@ -1,0 +1,76 @@
+"""A TCP proxy in a process of its own, which cuts a service process off from its Redis.
+
+`python -m tests.faults.proxy HOST PORT` prints the port that it listens on, and then does what
+each line of its standard input says: `silence` lets nothing through, `refuse` breaks all
+connections and takes no new ones, `heal` ends both. It ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+
+CHUNK_BYTES = 1 << 16
+
+
+class Proxy:
+    def __init__(self, host: str, port: int) -> None:
+        self._to = host, port
+        self._through = asyncio.Event()
+        self._through.set()
+        self._refusing = False
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refusing:
+            writer.transport.abort()
+            return
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._to)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, far_writer}
+        there = asyncio.create_task(self._pump(reader, far_writer))
+        back = asyncio.create_task(self._pump(far_reader, writer))
+        await asyncio.wait({there, back})
+        self._writers -= {writer, far_writer}
+
+    def obey(self, word: str) -> None:
+        if word == "silence":
+            self._through.clear()
+        elif word == "refuse":
+            self._refusing = True
+            for writer in self._writers:
+                writer.transport.abort()
+        else:
+            self._refusing = False
+            self._through.set()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(CHUNK_BYTES):
+                await self._through.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()
+
+
+def _say(word: object) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+async def main(host: str, port: int) -> None:
+    proxy = Proxy(host, port)
+    server = await asyncio.start_server(proxy.take, "127.0.0.1", 0)
+    _say(server.sockets[0].getsockname()[1])
+    loop = asyncio.get_running_loop()
+    while word := await loop.run_in_executor(None, sys.stdin.readline):
+        proxy.obey(word.strip())
+        _say("done")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))

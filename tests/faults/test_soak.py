@@ -1,0 +1,130 @@
+"""Clients change and check while everything breaks; nothing that was promised may be broken.
+
+`SOAK_SEED` repeats a run's choices, though not its timing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.checker import violations
+from tests.faults.clients import Clients
+from tests.faults.clusters import HOST, folder
+from tests.faults.mischief import Mischief
+from tests.faults.world import World
+from tests.servers import Server, eventually, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+FRESH_MS = 1_000
+PEOPLE = 40
+CHANGING, CHECKING = 4, 8
+BRIEF_S = 45.0
+SETTINGS = {
+    "fresh_ms": str(FRESH_MS),
+    "required_lists": "sx,xgl",
+    "redis_timeout_ms": "100",
+}
+
+
+@contextmanager
+def running(binary: str, processes: int = 2) -> Iterator[World]:
+    """A world whose lists are loaded, empty."""
+    with ExitStack() as stack:
+        settings = {"port": str(free_port()), "bind": HOST}
+        server = Server(binary, stack.enter_context(folder()), settings)
+        stack.callback(server.stop)
+        server.start()
+        world = World(stack, server, stack.enter_context(folder()))
+        world.make_key()
+        for _ in range(processes):
+            world.add_process(**SETTINGS)
+        assert world.load([], "2020-01-01T00:00:00Z") == 0, world.told
+        world.all_ready()
+        yield world
+
+
+async def soak(clients: Clients, mischief: Mischief, duration_s: float) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(CHANGING):
+            tasks.create_task(clients.change_for_ever())
+        for _ in range(CHECKING):
+            tasks.create_task(clients.check_for_ever())
+        tasks.create_task(clients.find_for_ever())
+        try:
+            await mischief.make(time.monotonic() + duration_s)
+            await asyncio.to_thread(settle, clients.world)
+        finally:
+            clients.ended.set()
+    await look_at_everybody(clients)
+
+
+def settle(world: World) -> None:
+    """All is healed: every process has to be as it should within seconds, by itself."""
+    for process in world.processes:
+        eventually(
+            lambda p=process: p.condition()[1] is not None and not p.condition()[1]["degraded"],  # type: ignore[misc]
+            timeout_s=10,
+        )
+
+
+async def look_at_everybody(clients: Clients) -> None:
+    """Each process decides each document, and tells all its entries."""
+    for caller in clients.callers():
+        for number in range(2 * clients.people):
+            assert await clients.check(caller, number), "referred though nothing is wrong"
+            await clients.find(caller, number)
+        caller.close()
+
+
+def told(clients: Clients) -> str:
+    return "\n".join(f"{name:32} {count:9,}" for name, count in sorted(clients.figures.items()))
+
+
+def tell(text: str) -> None:
+    print(text)  # noqa: T201 -- the figures are half of what a soak is for
+
+
+async def run(
+    binary: str, foreign_env: Mapping[str, str], duration_s: float, tmp_path: Path
+) -> None:
+    seed = int(os.environ.get("SOAK_SEED", time.time_ns() % 1_000_000))
+    tell(f"\nseed {seed}")
+    with running(binary) as world:
+        clients = Clients(world, PEOPLE, seed)
+        try:
+            await soak(clients, Mischief(clients, foreign_env), duration_s)
+        finally:
+            clients.history.written(tmp_path / "history.jsonl")
+            for process in world.processes:
+                shutil.copy(process.log, tmp_path / f"{process.port}.log")
+            tell(told(clients))
+    found = violations(clients.history.events, FRESH_MS)
+    tell(f"{'violations':32} {len(found):9,}")
+    assert found == [], f"history in {tmp_path}, seed {seed}: {found[:5]}"
+    broken = {name: n for name, n in clients.figures.items() if name.startswith("checks with")}
+    assert set(broken) <= {"checks with status 503"}, broken
+
+
+@pytest.mark.timeout(180)
+async def test_every_promise_holds_while_everything_breaks(
+    valkey_binary: str, foreign_env: Mapping[str, str], tmp_path: Path
+) -> None:
+    await run(valkey_binary, foreign_env, BRIEF_S, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+async def test_every_promise_holds_for_as_long_as_everything_breaks(
+    valkey_binary: str, foreign_env: Mapping[str, str], tmp_path: Path, soak_s: float
+) -> None:
+    await run(valkey_binary, foreign_env, soak_s, tmp_path)

@@ -1,0 +1,246 @@
+"""Service processes on ports of their own, before one private server; and a way to hurt each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.servers import DEADLINE_S, Server, eventually, free_port
+from tests.source import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ID_KEY = "5a" * 32
+HOST = "127.0.0.1"
+SCOPES = "check,standing,feed,list:read,list:add,list:remove,list:lift,audit,ops"
+COMMAND = [sys.executable, str(ROOT / "clearway.py")]
+
+
+class Cut:
+    """A proxy to the server; see `tests.faults.proxy`."""
+
+    def __init__(self, port: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.proxy", HOST, str(port)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.port = int(self._line())
+
+    def tell(self, word: str) -> None:
+        """`silence`, `refuse` or `heal`; it is so when this returns."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{word}\n")
+        self._process.stdin.flush()
+        self._line()
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(DEADLINE_S)
+        self._process.stdout.close()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+
+class Process:
+    """One `clearway serve`; `url` is its own, `log` what it wrote."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        self.port = free_port()
+        self.url = f"http://{HOST}:{self.port}"
+        self.log = folder / "serve.log"
+        self._env = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*COMMAND, "serve", "--port", str(self.port)],
+                cwd=ROOT,
+                env={**_plain_env(), **self._env},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def status(self) -> int | None:
+        """The exit status, once it has ended."""
+        return None if self._process is None else self._process.poll()
+
+    def ready(self) -> bool:
+        """Whether it says that it decides checks."""
+        return self.condition()[0] == 200
+
+    def condition(self) -> tuple[int, Any]:
+        """What `/readyz` says; 0 where nothing is said."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as exc:
+            with exc:
+                return exc.code, json.load(exc)
+        except OSError:
+            return 0, None
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """End it; it may be stopped."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            os.kill(self._process.pid, how)
+            os.kill(self._process.pid, signal.SIGCONT)
+        self._process.wait(DEADLINE_S)
+
+    def pause(self) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
+
+
+class World:
+    """A server on a port, and service processes that reach it through a proxy each."""
+
+    def __init__(self, stack: ExitStack, server: Server, folder: Path) -> None:
+        self.stack = stack
+        self.server = server
+        self.folder = folder
+        self.redis_port = int(server._settings["port"])
+        self.processes: list[Process] = []
+        self.cuts: list[Cut] = []
+        self.key = ""
+        self.told = ""
+
+    def settings(self, port: int, **more: str) -> dict[str, str]:
+        """The environment of a process that reaches the server by this port."""
+        values = {
+            "redis_url": f"redis://{HOST}:{port}",
+            "id_key": ID_KEY,
+            "data_dir": str(self.folder / "data"),
+            "log_level": "warning",
+            **more,
+        }
+        return {f"CLEARWAY_{name.upper()}": value for name, value in values.items()}
+
+    def run(
+        self, *args: str, timeout_s: float = 60, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        """A command, done; it reaches the server without a proxy."""
+        return subprocess.run(
+            [*COMMAND, *args],
+            cwd=ROOT,
+            env={**_plain_env(), **self.settings(self.redis_port, **more)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+
+    def make_key(self) -> None:
+        made = self.run("keys", "create", "--name", "tests", "--scopes", SCOPES)
+        assert made.returncode == 0, made.stderr
+        self.key = made.stdout.strip()
+
+    def add_process(self, **more: str) -> Process:
+        """One more process with a data folder and a proxy of its own; not yet ready."""
+        number = len(self.processes)
+        folder = self.folder / f"process-{number}"
+        folder.mkdir()
+        cut = Cut(self.redis_port)
+        self.stack.callback(cut.close)
+        process = Process(folder, self.settings(cut.port, data_dir=str(folder), **more))
+        self.stack.callback(process.kill)
+        process.start()
+        self.processes.append(process)
+        self.cuts.append(cut)
+        return process
+
+    def all_ready(self) -> None:
+        for process in self.processes:
+            eventually(lambda p=process: p.ready() or not p.running)  # type: ignore[misc]
+            assert process.running, process.log.read_text()[-2000:]
+
+    def load(self, rows: Sequence[Mapping[str, object]], as_of: str, *more: str) -> int:
+        """The status of a load of both lists, whatever the file does to them."""
+        path = self.folder / "list.csv"
+        names = ("list", "entry_id", "document_type", "document_number", "document_issuer")
+        columns = (*names, "revision")
+        lines = [",".join(columns)]
+        lines += [",".join(str(row.get(name, "")) for name in columns) for row in rows]
+        path.write_text("\n".join(lines) + "\n")
+        done = self.run(
+            "load", str(path), "--list", "sx", "--list", "xgl", "--as-of", as_of,
+            "--max-removals", "100%", "--max-additions", "100%", "--allow-empty", "--jobs", "1",
+            *more,
+        )  # fmt: skip
+        self.told = done.stdout + done.stderr
+        return done.returncode
+
+
+class Caller:
+    """A keep-alive HTTP client of one process, cheap enough to ask thousands of times a second."""
+
+    def __init__(self, port: int, key: str) -> None:
+        self.port = port
+        self._head = (
+            f"Host: {HOST}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json"
+        )
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def post(self, path: str, body: object, timeout_s: float = 5) -> tuple[int, Any]:
+        """Status and body; raises OSError or TimeoutError where there is no whole answer."""
+        data = json.dumps(body).encode()
+        head = f"POST {path} HTTP/1.1\r\n{self._head}\r\nContent-Length: {len(data)}\r\n\r\n"
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._exchange(head.encode() + data)
+        except (OSError, EOFError, TimeoutError, asyncio.CancelledError) as exc:
+            self.close()
+            if isinstance(exc, EOFError):
+                raise ConnectionError("the process has gone") from exc
+            raise
+
+    async def _exchange(self, request: bytes) -> tuple[int, Any]:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(HOST, self.port)
+        reader, writer = self._streams
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.split("content-length: ")[1].split("\r\n")[0])
+        body = await reader.readexactly(length)
+        return int(head.split(" ")[1]), json.loads(body) if body else None
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].transport.abort()
+        self._streams = None
+
+
+def _plain_env() -> dict[str, str]:
+    """This environment without settings."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("CLEARWAY_")}

@@ -94,7 +94,7 @@ class Processes:
         )
         now_ms = _ms(clock)
         known = [msgspec.msgpack.decode(data, type=Process) for data in listed]
-        self._remember(known)
+        self._remember(known, now_ms)
         dead = [process.id for process in known if not process.live(now_ms)]
         if dead:
             await self._nodes.keyed(keys.PROCESSES, [("HDEL", keys.PROCESSES, *dead)])
@@ -105,13 +105,15 @@ class Processes:
         """Nothing; the list as it is now is remembered."""
         await self.live()
 
-    def _remember(self, listed: Iterable[Process]) -> None:
+    def _remember(self, listed: Iterable[Process], now_ms: int) -> None:
+        """Keep what is news; a list that has gone back to an older state tells none."""
         for process in listed:
             seen = self._seen.get(process.id)
-            if process.left:
-                self._seen.pop(process.id, None)
-            elif seen is None or process.seen_ms > seen.process.seen_ms:
+            known_ms = seen.process.seen_ms if seen else -1
+            if process.live(now_ms) and process.seen_ms > known_ms:
                 self._seen[process.id] = _Seen(process, time.monotonic())
+            elif process.left or (not process.live(now_ms) and process.seen_ms >= known_ms):
+                self._seen.pop(process.id, None)
 
     def _vanished(self, listed: dict[str, Process]) -> list[Process]:
         """Processes that may be fresh, though the list has lost them or has gone back."""

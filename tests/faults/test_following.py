@@ -1,0 +1,169 @@
+"""What a process clears while its filters are made anew, looked at in every turn of its loop."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from roster import keys
+from roster.entry import Op
+from roster.filter import TokenFilter
+from roster.merging import Merging, Snapshot
+from roster.nodes import Wait
+from roster.processes import Process, Processes
+from roster.store import Change, Store
+from service.follower import Follower
+from service.screener import Screener
+from tests.rosters import opened
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from roster.position import Position
+    from tests.servers import Server
+
+WAIT = Wait(aof=False, replicas=0, timeout_ms=1_000)
+LIST = 1
+EVERY = range(keys.PARTITIONS)
+
+
+def token(partition: int, n: int = 1) -> bytes:
+    return bytes((0, partition, 0, n)) + n.to_bytes(12)
+
+
+async def put(store: Store, partition: int, revision: int, n: int = 1) -> Position:
+    change = Change(token(partition, n), LIST, Op.PUT, revision, bytes(6), b"content")
+    (applied,) = await store.apply([change], WAIT)
+    return applied.position
+
+
+async def load_nothing(store: Store) -> None:
+    merging = Merging(store, Snapshot(bytes((LIST,)), 1, "nonce", 1_000))
+    for begun in await merging.begin(list(EVERY)):
+        await merging.finish(begun.position, TokenFilter().to_bytes())
+
+
+@asynccontextmanager
+async def following(server: Server) -> AsyncIterator[tuple[Store, Screener, Follower]]:
+    async with opened(server) as store:
+        await load_nothing(store)
+        screener = Screener(frozenset({LIST}), 3_000, 900)
+        follower = Follower(store, screener, ("me", "here"))
+        assert await follower.poll()
+        yield store, screener, follower
+
+
+async def throughout(follower: Follower, holds: Callable[[], bool]) -> None:
+    """The promise holds in every turn of the loop in which a poll is under way."""
+    polling = asyncio.create_task(follower.poll())
+    while not polling.done():
+        assert holds()
+        await asyncio.sleep(0)
+    assert polling.result()
+    assert holds()
+
+
+async def test_a_new_image_that_lags_clears_nobody_who_was_added_since(valkey: Server) -> None:
+    async with following(valkey) as (store, screener, follower):
+        before = await put(store, 7, 10, n=1)
+        await put(store, 7, 20, n=2)
+        assert await follower.poll()
+        bits = TokenFilter()
+        bits.add(token(7, 1))
+        assert await store.set_image(before, bits.to_bytes())
+        await throughout(follower, lambda: screener.may_be_listed(token(7, 2)))
+        assert screener.partitions[7].image is not None
+
+
+async def test_a_flush_clears_nobody_who_was_listed(valkey: Server) -> None:
+    async with following(valkey) as (store, screener, follower):
+        await put(store, 7, 10)
+        assert await follower.poll()
+        await store.nodes.keyed(keys.KEYS, [("FLUSHALL",)])
+        partition = screener.partitions
+
+        def screened() -> bool:
+            return screener.may_be_listed(token(7)) or not partition[7].covered
+
+        await throughout(follower, screened)
+        assert screener.lacking == {LIST}
+
+
+async def test_a_rewound_log_still_adds_who_was_added_after_the_rewind(valkey: Server) -> None:
+    async with following(valkey) as (store, screener, follower):
+        acknowledged = await put(store, 7, 10, n=1)
+        assert await follower.poll()
+        screener.acknowledge([acknowledged._replace(seq=acknowledged.seq + 5)])
+        await put(store, 7, 20, n=2)
+        await throughout(follower, lambda: screener.may_be_listed(token(7, 1)))
+        assert screener.rewound
+        assert screener.may_be_listed(token(7, 2))
+
+
+async def test_a_change_after_a_rewind_does_not_pass_for_a_lost_one(valkey: Server) -> None:
+    async with following(valkey) as (store, screener, follower):
+        lost = await put(store, 7, 10)
+        assert await follower.poll()
+        lost = lost._replace(seq=lost.seq + 5)
+        applied = bytearray(screener.applied)
+        applied[7 * 14 : 8 * 14] = lost.wire
+        ahead = Process("other", "there", 3_000, 0, bytes(applied))
+        change = Change(token(7, 2), LIST, Op.PUT, 20, bytes(6), b"content")
+        (new,) = await store.apply([change], WAIT, {7: lost})
+        assert not ahead.has([new.position])
+
+
+async def test_many_may_share_polls_while_the_server_is_silent(
+    make_server: Callable[[], Server],
+) -> None:
+    server = make_server()
+    async with following(server) as (_, _, follower):
+        server.pause()
+        asked = [asyncio.create_task(follower.shared_poll(0.02 + n / 1000)) for n in range(40)]
+        await asyncio.sleep(0.03)
+        server.resume()
+        assert len(await asyncio.gather(*asked)) == 40
+
+
+async def test_a_process_that_the_list_has_lost_is_still_waited_for(valkey: Server) -> None:
+    async with opened(valkey) as store:
+        mine, others = Processes(store.nodes), Processes(store.nodes)
+        now_ms = await mine.now_ms()
+        other = Process("other", "there", 3_000, now_ms, b"")
+        await others.announce(other)
+        assert [process.id for process in await mine.live()] == ["other"]
+        await store.nodes.keyed(keys.PROCESSES, [("DEL", keys.PROCESSES)])
+        assert await mine.live() == [other]
+        await others.announce(msgspec.structs.replace(other, seen_ms=now_ms - 60_000))
+        assert await mine.live() == [other]
+
+
+async def test_a_process_that_leaves_or_dies_is_waited_for_no_longer(valkey: Server) -> None:
+    async with opened(valkey) as store:
+        processes = Processes(store.nodes)
+        now_ms = await processes.now_ms()
+        await processes.announce(Process("leaving", "there", 3_000, now_ms, b""))
+        await processes.announce(Process("dead", "there", 500, now_ms - 1_500, b""))
+        assert [process.id for process in await processes.live()] == ["leaving"]
+        await processes.leave("leaving")
+        assert await processes.live() == []
+        assert await processes.live() == []
+
+
+@pytest.mark.parametrize("courts", [{"甲"}, {"甲", "乙"}])
+async def test_a_courts_name_is_written_again_after_a_flush(
+    valkey: Server, courts: set[str]
+) -> None:
+    from roster.dictionary import Dictionary
+
+    async with opened(valkey) as store:
+        known, later = Dictionary(store.nodes), Dictionary(store.nodes)
+        await known.intern({"甲"}, WAIT)
+        await store.nodes.keyed(keys.KEYS, [("FLUSHALL",)])
+        await known.intern(courts, WAIT)
+        await later.refresh()
+        assert set(later.court_ids) == courts

@@ -186,7 +186,8 @@ def _post(client: httpx.Client, path: str, content: dict[str, Any]) -> dict[str,
 
 def _stay(console: Console, process: subprocess.Popen[bytes], url: str, key: str) -> None:
     """Keep serving until Ctrl-C, or until the service ends."""
-    console.print(f"\nThe API, to try: {url}/schema\nwith this key: {key}\nCtrl-C ends the demo.")
+    console.print(f"\nThe status page: {url}/\nThe API, to try: {url}/schema")
+    console.print(f"Both ask for a key: {key}\nCtrl-C ends the demo.", soft_wrap=True)
     try:
         process.wait()
     except KeyboardInterrupt:

@@ -1,0 +1,1 @@
+"""The roster: identities, entries, rules, filters, and how Redis keeps them."""

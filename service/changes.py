@@ -58,7 +58,8 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     revisions = await _revisions(service, edits)
     packer = await _packer(service, edits, request.auth.name)
     changes = [packer.pack(edit, revisions[index], received_at_ms) for index, edit in edits.items()]
-    applied = await _apply(service, changes, [revisions[index] for index in edits])
+    retry_with = [revisions.get(index, 0) for index in range(len(results))]
+    applied = await _apply(service, changes, retry_with)
     for (index, edit), outcome in zip(edits.items(), applied, strict=True):
         results[index] = _result(edit, outcome)
         _count(service, edit, outcome, received_at_ms)
@@ -134,6 +135,8 @@ async def _apply(
     service: Service, changes: list[list[Change]], revisions: list[int]
 ) -> list[list[Applied]]:
     """What became of every edit's changes; raises NotDurable with the revisions to retry with.
+
+    There is one revision for each change of the request, 0 for one that was rejected.
 
     One pipeline to each server carries them all.
     """

@@ -141,8 +141,7 @@ async def merge(
 
 async def replay(store: Store, model: Model, step: tuple[object, ...]) -> None:
     match step:
-        case ("edit", name, Op() as op, int(revision), bytes(content)):
-            token, entry = name  # type: ignore[misc]
+        case ("edit", (bytes(token), bytes(entry)), Op() as op, int(revision), bytes(content)):
             change = Change(
                 token, LIST, op, revision, entry, content, digest_of(token, entry, content)
             )

@@ -45,7 +45,8 @@ export function draw(roster, now) {
   table("lists", Object.entries(roster.lists).map(([name, each]) => listRow(name, each, now)));
   decisions(roster.decisions, now);
   lag(roster.removal_lag_ms);
-  table("processes", roster.processes.map((each) => processRow(each, now)));
+  const processes = [...roster.processes].sort((a, b) => label(a).localeCompare(label(b)));
+  table("processes", processes.map((each) => processRow(each, now)));
   write(part("digest"), roster.digest);
   write(part("position"), words.short(roster.position) || "nothing was ever written");
   part("copy").dataset.text = roster.position;
@@ -168,6 +169,9 @@ function axis() {
     element.children[at].style.setProperty("--at", place(ms));
   });
 }
+
+/** Redis tells them in no order; a row must not jump while it is read. */
+const label = (process) => `${process.host} ${process.id}`;
 
 function processRow(process, now) {
   const age = now - Date.parse(process.fresh_as_of);

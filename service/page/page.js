@@ -149,7 +149,7 @@ function age(trouble) {
   const figures = drawn
     ? `The figures below are those of ${words.clockOf(drawn)}.`
     : "There are no figures yet.";
-  write(part("notice"), answered ? `${trouble} ${figures}` : figures);
+  write(part("notice"), answered ? `No new figures. ${trouble} ${figures}` : figures);
   part("notice").hidden = false;
   layOut(Boolean(drawn));
 }

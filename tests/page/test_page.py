@@ -2,152 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import shutil
-import sys
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import httpx
-import msgspec
 import pytest
-import uvicorn
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import expect
 
-from service.app import create_app
-from tests.servers import free_port
-from tests.service.apps import ID_KEY, bearer, make_key, settings_for
+from tests.page.sites import BERT
+from tests.service.apps import bearer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-    from roster.settings import Settings
+    from tests.page.sites import Site
     from tests.servers import Server
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium here: apt-get install chromium"
-)
-
-STARTED_S = 20
-ANNE, BERT, CLEO = "110105180001010010", "110105181203040028", "310101185006070033"
-LIST = f"""\
-list,entry_id,document_type,document_number,state,from
-sx,a/1,resident_id,{ANNE},,2020-01-01
-sx,a/2,resident_id,{ANNE},,2020-01-01
-sx,b/1,resident_id,{BERT},,2020-01-01
-xgl,c/1,resident_id,{CLEO},suspended,2020-01-01
-"""
-
-
-class Site(msgspec.Struct):
-    """A served roster, and the browser's view of it."""
-
-    settings: Settings
-    url: str
-    context: BrowserContext
-    page: Page
-    requests: list[str] = []
-    errors: list[str] = []
-
-    async def show(self, *scopes: str) -> str:
-        """Open the page with a new key of these scopes."""
-        key = await make_key(self.settings, scopes or ["ops"])
-        await self.page.goto(self.url)
-        await self.enter(key)
-        return key
-
-    async def enter(self, key: str) -> None:
-        await self.page.get_by_label("API key").fill(key)
-        await self.page.get_by_role("button", name="Show").click()
-
-    async def row(self, table: str, name: str) -> list[str]:
-        """The texts of a row's cells, by the table's name and the row's."""
-        row = self.page.get_by_role("table", name=table).get_by_role("row").filter(has_text=name)
-        await expect(row).to_have_count(1)
-        return [" ".join(text.split()) for text in await row.get_by_role("cell").all_inner_texts()]
-
-
-@asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[str]:
-    """The service's address; it runs in this process."""
-    port = free_port()
-    config = uvicorn.Config(
-        create_app(settings), port=port, lifespan="on", ws="none", log_config=None, access_log=False
-    )
-    config.timeout_graceful_shutdown = 1
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    url = f"http://127.0.0.1:{port}/"
-    try:
-        async with asyncio.timeout(STARTED_S):
-            while not await lives(url):  # noqa: ASYNC110 -- uvicorn sets no event when it listens
-                await asyncio.sleep(0.02)
-        yield url
-    finally:
-        server.should_exit = True
-        await task
-
-
-async def lives(url: str) -> bool:
-    async with httpx.AsyncClient(base_url=url) as client:
-        try:
-            return (await client.get("/healthz")).is_success
-        except httpx.ConnectError:
-            return False
-
-
-@asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM)
-        try:
-            yield browser
-        finally:
-            await browser.close()
-
-
-async def load(server: Server, folder: Path, settings: Settings) -> None:
-    """Load LIST with the command that an operator uses."""
-    (folder / "list.csv").write_text(LIST)
-    own = {
-        "CLEARWAY_REDIS_URL": server.url,
-        "CLEARWAY_DATA_DIR": str(settings.data_dir),
-        "CLEARWAY_ID_KEY": ID_KEY,
-    }
-    command = ["-m", "clearway", "load", str(folder / "list.csv"), "--as-of", "2026-01-01"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, env=own, stderr=asyncio.subprocess.PIPE
-    )
-    _, told = await process.communicate()
-    assert process.returncode == 0, told.decode()
-
-
-@pytest.fixture
-def settings(valkey: Server, tmp_path: Path) -> Settings:
-    return settings_for(valkey, tmp_path / "data", required_lists="sx,xgl")
-
-
-@pytest.fixture
-async def bare(settings: Settings) -> AsyncIterator[Site]:
-    """A site whose roster was never loaded."""
-    async with serving(settings) as url, chromium() as browser:
-        context = await browser.new_context(timezone_id="Asia/Shanghai")
-        page = await context.new_page()
-        site = Site(settings, url, context, page)
-        page.on("request", lambda request: site.requests.append(request.url))
-        page.on("console", lambda message: site.errors.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: site.errors.append(str(error)))
-        yield site
-
-
-@pytest.fixture
-async def site(valkey: Server, tmp_path: Path, settings: Settings, bare: Site) -> Site:
-    await load(valkey, tmp_path, settings)
-    return bare
+PATIENT_MS = 20_000
+"""The page itself waits for an answer for five seconds."""
 
 
 async def test_the_figures_of_a_loaded_roster_are_shown(site: Site) -> None:
@@ -240,6 +110,25 @@ async def test_a_silent_service_is_told_and_so_is_its_return(site: Site) -> None
     await expect(site.page.locator("#notice")).to_be_hidden()
 
 
+async def test_while_redis_is_silent_the_last_figures_stay_and_say_so(
+    site: Site, valkey: Server
+) -> None:
+    await site.show("ops")
+    await expect(site.page.get_by_role("table", name="Lists")).to_be_visible()
+    valkey.pause()
+    try:
+        await expect(site.page.get_by_role("heading", name="Ready, but degraded")).to_be_visible()
+        await expect(site.page.get_by_role("list", name="Degraded")).to_contain_text("stale")
+        await expect(site.page.locator("#notice")).to_contain_text(
+            "No new figures.", timeout=PATIENT_MS
+        )
+        assert (await site.row("Lists", "sx"))[0] == "2"
+    finally:
+        valkey.resume()
+    await expect(site.page.locator("#notice")).to_be_hidden(timeout=PATIENT_MS)
+    await expect(site.page.get_by_role("heading", name="Ready", exact=True)).to_be_visible()
+
+
 async def test_the_key_stays_in_its_tab_until_it_is_forgotten(site: Site) -> None:
     key = await site.show("ops")
     await expect(site.page.get_by_role("table", name="Lists")).to_be_visible()
@@ -262,37 +151,3 @@ async def test_a_narrow_screen_shows_the_same_without_scrolling_sideways(site: S
     await site.show("ops")
     assert (await site.row("Lists", "sx"))[0].endswith("2")
     assert await site.page.evaluate("document.documentElement.scrollWidth") <= 320
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_text_stands_out_from_its_ground(bare: Site, scheme: str) -> None:
-    await bare.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    await bare.page.goto(bare.url)
-    grounds = ["ground", "card", "warn-ground", "bad-ground"]
-    for text in ("text", "muted", "warn", "bad"):
-        for ground in grounds:
-            assert await contrast(bare.page, text, ground) >= 4.5, (text, ground)
-    assert await contrast(bare.page, "ok", "card") >= 4.5
-    assert await contrast(bare.page, "on-accent", "accent") >= 4.5
-
-
-async def contrast(page: Page, text: str, ground: str) -> float:
-    """The contrast of two of the page's colours (WCAG 2.2, relative luminance)."""
-    lights = sorted([await luminance(page, text), await luminance(page, ground)])
-    return (lights[1] + 0.05) / (lights[0] + 0.05)
-
-
-async def luminance(page: Page, name: str) -> float:
-    colour = await page.evaluate(
-        """name => {
-          const probe = document.body.appendChild(document.createElement("span"));
-          probe.style.color = `var(--${name})`;
-          const told = getComputedStyle(probe).color;
-          probe.remove();
-          return told;
-        }""",
-        name,
-    )
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -27,6 +27,11 @@ def decision_id() -> str:
     return f"{_PREFIX}{next(_NUMBERS):08x}"
 
 
+def decision_ids(count: int) -> list[str]:
+    """The same for several decisions."""
+    return [f"{_PREFIX}{number:08x}" for number in itertools.islice(_NUMBERS, count)]
+
+
 def time_or_null(ms: int | None) -> str | None:
     """The time as text, or null for an open end."""
     return None if ms is None else format_ms(ms)
@@ -112,7 +117,9 @@ def pseudonym(service: Service, key: ApiKey, screening: Screening) -> str | None
 
 
 def record(service: Service, query: Query, screening: Screening) -> None:
-    """Count the decision, and for a refer its reason."""
+    """Count the decision, and for a refer its reason; the canary's are nobody's."""
+    if screening.token == service.canary_token:
+        return
     verdict = screening.verdict
     code = verdict.reasons[0].code if verdict.decision == "refer" else ""
     service.counters.decided(query.journey.mode, verdict.decision, code)

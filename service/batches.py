@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from roster.errors import InvalidInput
 from roster.times import format_ms
-from service.answers import decision_id, item_json, pseudonym, record
+from service.answers import decision_ids, item_json, pseudonym, record
 from service.http import INVALID, Service
 from service.problems import problem_of
 from service.questions import query_of, read_journey
@@ -71,8 +71,8 @@ def _sweep(service: Service, batch: Batch, results: Results) -> frozenset[int]:
     except InvalidInput:
         return frozenset()
     cleared = sweep(service.desk, batch.items, time.time_ns() // 1_000_000)
-    for index in cleared:
-        results[index] = plain_allow(batch.items[index], decision_id())
+    for index, decision_id in zip(cleared, decision_ids(len(cleared)), strict=True):
+        results[index] = plain_allow(batch.items[index], decision_id)
     service.counters.decided(mode, "allow", count=len(cleared))
     return frozenset(cleared)
 

@@ -24,8 +24,8 @@ from roster.settings import Settings
 from roster.store import DAY_MS, Store
 from roster.tallies import Tallies
 from service.auth import Access
-from service.canary import EVERY_S, Canary
 from service.canary import EVERY_S as CANARY_EVERY_S
+from service.canary import Canary
 from service.changes import post_changes
 from service.checks import batch_route, check_route
 from service.counters import Counters
@@ -109,7 +109,7 @@ async def _running(settings: Settings, app: Litestar) -> AsyncIterator[None]:
         upkeep.more = _more_chores(app, upkeep)
         app.state.service, app.state.upkeep = upkeep.service, upkeep
         try:
-            async with _tasks(upkeep, Canary(app, upkeep.service)):
+            async with _tasks(upkeep):
                 yield
         finally:
             await _leave(upkeep)
@@ -127,8 +127,7 @@ def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> 
         for use in ("check", "change", "follow")
     )
     screener = Screener(required_codes(settings, lists), settings.fresh_ms, settings.serve_stale_s)
-    process_id = secrets.token_hex(6)
-    follower = Follower(follow, screener, (process_id, socket.gethostname()))
+    follower = Follower(follow, screener, (secrets.token_hex(6), socket.gethostname()))
     dictionary = Dictionary(nodes["change"])
     desk = Desk(screener, follower, Lookups(check, screener, settings.redis_timeout_ms))
     desk.poll_timeout_s = settings.redis_timeout_ms / 1000
@@ -150,13 +149,8 @@ def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> 
         processes=Processes(nodes["change"]),
         wait=wait,
     )
-    upkeep = Upkeep(
-        service, opening, Tallies(nodes["change"]), DisabledLists(nodes["change"], wait)
-    )
-    memory = _memory(settings, tokeniser, screener)
-    renewer = Renewer(follow, screener, process_id, settings.log_days)
-    upkeep.more = (("memory", 1.0, memory.save), ("images", 1.0, renewer.tick))
-    return upkeep
+    tallies = Tallies(nodes["change"])
+    return Upkeep(service, opening, tallies, DisabledLists(nodes["change"], wait))
 
 
 def _memory(settings: Settings, tokeniser: Tokeniser, screener: Screener) -> Memory:
@@ -169,11 +163,10 @@ def _memory(settings: Settings, tokeniser: Tokeniser, screener: Screener) -> Mem
 
 
 def _more_chores(app: Litestar, upkeep: Upkeep) -> tuple[Chore, ...]:
-    service = upkeep.service
-    settings, screener = service.settings, service.screener
-    memory = Memory(settings.data_dir / "high-water", screener)
-    memory.recall()
-    renewer = Renewer(service.changes_store, screener, service.follower.id, settings.log_days)
+    service, screener = upkeep.service, upkeep.service.screener
+    memory = _memory(service.settings, service.tokeniser, screener)
+    log_days = service.settings.log_days
+    renewer = Renewer(service.changes_store, screener, service.follower.id, log_days)
     service.canary = canary = Canary(app, service)
     canary.on_lag = partial(upkeep.lags.add, "processes")
     return (
@@ -184,16 +177,14 @@ def _more_chores(app: Litestar, upkeep: Upkeep) -> tuple[Chore, ...]:
 
 
 @asynccontextmanager
-async def _tasks(upkeep: Upkeep, canary: Canary) -> AsyncIterator[None]:
+async def _tasks(upkeep: Upkeep) -> AsyncIterator[None]:
     """Everything that runs beside the requests; the keys are known before the first of them."""
     with suppress(Unavailable):
         await upkeep.service.access.refresh()
         await upkeep.service.dictionary.refresh()
         await upkeep.look_at_servers()
     running = [asyncio.create_task(stay("follower", upkeep.service.follower.run))]
-    canary.on_lag = partial(upkeep.lags.add, "processes")
-    chores: list[Chore] = [*upkeep.chores(), ("canary", EVERY_S, canary.sing)]
-    running += [asyncio.create_task(repeat(chore)) for chore in chores]
+    running += [asyncio.create_task(repeat(chore)) for chore in upkeep.chores()]
     try:
         yield
     finally:

@@ -17,6 +17,7 @@ import structlog
 from roster import keys
 from roster.access import ApiKey
 from roster.errors import Unavailable
+from roster.identity import Document, normalise
 from roster.lease import Lease
 from service.auth import CANARY_KEY
 
@@ -52,6 +53,8 @@ class Canary:
         self.lag_ms: float | None = None
         self.on_lag: Callable[[float], None] = lambda _lag_ms: None
         service.access.trust(self._header.encode(), _key())
+        document = Document(type="resident_id", number=NUMBER)
+        service.canary_token = service.tokeniser.token(normalise(document).number)
 
     async def sing(self) -> None:
         """One round, where this process holds the lease; raises Unavailable."""

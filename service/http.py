@@ -8,7 +8,7 @@ from litestar.types import Receive, Send
 
 from roster.dictionary import Dictionary
 from roster.errors import BodyTooLarge, InvalidInput
-from roster.identity import Tokeniser
+from roster.identity import Token, Tokeniser
 from roster.nodes import Wait
 from roster.processes import Processes
 from roster.restrictions import Lists
@@ -50,6 +50,7 @@ class Service(msgspec.Struct):
     wait: Wait
     degraded: list[str] = []
     canary: Canary | None = None
+    canary_token: Token | None = None
 
 
 async def body_of(receive: Receive) -> bytes:

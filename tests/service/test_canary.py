@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roster.identity import Document, normalise
+from service.canary import NUMBER
+from tests.service.rosters import desk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.servers import Server
+
+
+def test_no_check_digit_admits_the_canary() -> None:
+    assert not normalise(Document(type="resident_id", number=NUMBER)).valid
+
+
+async def test_the_canary_goes_the_public_way_and_is_counted_nowhere(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        canary = api.service.canary
+        assert canary is not None
+        rounds = canary.rounds
+        await canary.sing()
+        assert canary.rounds > rounds
+        assert canary.failures == 0
+        assert canary.lag_ms is not None
+        assert sum(api.service.counters.decisions.values()) == 0
+        told = (await api.client.get("/v1/roster")).json()
+        assert (told["people"], told["entries"]["removed"]) == (0, 0)
+        assert set(told["digest"]) == {"0"}
+        changes = (await api.client.get("/v1/changes")).json()["changes"]
+        assert {change["op"] for change in changes} == {"reset"}
+
+
+async def test_a_canary_that_dies_is_told(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        canary = api.service.canary
+        assert canary is not None
+        api.service.wait = api.service.wait._replace(replicas=1, timeout_ms=20)
+        await canary.sing()
+        assert canary.failures == 1
+        metrics = (await api.client.get("/metrics")).text
+        assert "clearway_canary_failures_total 1" in metrics
+
+
+async def test_nobody_else_may_edit_the_canarys_list(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        document = {"type": "resident_id", "number": NUMBER}
+        change = {"op": "remove", "list": "canary", "entry_id": "canary", "document": document}
+        (result,) = (await api.change(change))["results"]
+        assert result["outcome"] == "rejected"

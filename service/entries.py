@@ -16,7 +16,7 @@ from roster.replies import LogEntry
 from roster.times import format_ms
 from service.answers import time_or_null
 from service.auth import scoped
-from service.http import Service, answered
+from service.http import Service, answered, in_time
 from service.person import parse
 from service.shapes import FindShape, HistoryShape
 
@@ -31,8 +31,9 @@ async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     service: Service = request.app.state.service
     shape = _find_decoder.decode(await request.body())
     token = token_of(service, shape.document)
-    (found,) = await service.changes_store.lookup([(token, {})], service.screener.high_water)
-    entries = await parse(service.dictionary, found.record) if found.record else []
+    async with in_time():
+        (found,) = await service.changes_store.lookup([(token, {})], service.screener.high_water)
+        entries = await parse(service.dictionary, found.record) if found.record else []
     shown = [
         {
             "list": service.lists.name(entry.list),
@@ -51,16 +52,16 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     service: Service = request.app.state.service
     shape = _history_decoder.decode(await request.body())
     token = token_of(service, shape.document)
-    (found,) = await service.changes_store.lookup([(token, {})], service.screener.high_water)
+    async with in_time():
+        (found,) = await service.changes_store.lookup([(token, {})], service.screener.high_water)
+        events = await service.changes_store.history(token)
     since_ms = found.now_ms - service.settings.audit_days * DAY_MS
-    events = [
-        await event_json(service, event)
-        for event in await service.changes_store.history(token)
-        if event.applied_at_ms >= since_ms
+    told = [
+        await event_json(service, event) for event in events if event.applied_at_ms >= since_ms
     ]
     shown = [
         event
-        for event in events
+        for event in told
         if shape.list in (None, event["list"]) and shape.entry_id in (None, event["entry_id"])
     ]
     return answered({"history": shown, "position": to_text([found.position])})

@@ -1,5 +1,8 @@
 """What every handler needs: the service's parts, bodies read, answers sent."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -7,7 +10,7 @@ from litestar import Response
 from litestar.types import Receive, Send
 
 from roster.dictionary import Dictionary
-from roster.errors import BodyTooLarge, InvalidInput
+from roster.errors import BodyTooLarge, InvalidInput, Unavailable
 from roster.identity import Token, Tokeniser
 from roster.nodes import Wait
 from roster.processes import Processes
@@ -21,6 +24,7 @@ from service.follower import Follower
 from service.screener import Screener
 from service.screening import Desk
 
+READ_TIMEOUT_S = 2.0
 BODY_MAX_BYTES = 4 * 1024 * 1024
 INVALID = (InvalidInput, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What a part of a body raises where it is the sender's fault."""
@@ -51,6 +55,16 @@ class Service(msgspec.Struct):
     degraded: list[str] = []
     canary: Canary | None = None
     canary_token: Token | None = None
+
+
+@asynccontextmanager
+async def in_time() -> AsyncIterator[None]:
+    """Raises Unavailable where what is read within takes longer than anybody waits."""
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            yield
+    except TimeoutError:
+        raise Unavailable("Redis did not answer in time") from None
 
 
 async def body_of(receive: Receive) -> bytes:

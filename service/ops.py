@@ -11,7 +11,7 @@ from roster.errors import Unavailable
 from roster.tallies import Lag
 from roster.times import format_ms
 from service.auth import scoped
-from service.http import answered
+from service.http import answered, in_time
 from service.metrics import (
     MEDIA_TYPE,
     Family,
@@ -54,7 +54,8 @@ async def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
 @get("/v1/roster", guards=[scoped("ops")])
 async def get_roster(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Counts, digest, positions, decisions so far, removal lag, processes."""
-    return answered(await roster_json(request.app.state.upkeep))
+    async with in_time():
+        return answered(await roster_json(request.app.state.upkeep))
 
 
 @get("/metrics", guards=[scoped("ops")], media_type=MEDIA_TYPE)

@@ -107,3 +107,16 @@ async def test_what_happened_to_a_person_is_kept(valkey: Server, tmp_path: Path)
         assert (await api.post("/v1/entries/history", other))["history"] == []
         (entry,) = (await api.post("/v1/entries/find", {"document": LISTED}))["entries"]
         assert (entry["state"], entry["reason"], entry["court"]) == ("removed", "settled", "C")
+
+
+async def test_reads_of_a_silent_redis_are_a_503_soon(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        valkey.pause()
+        try:
+            async with asyncio.timeout(6):
+                answer = await api.client.get("/v1/roster")
+                assert answer.status_code == 503
+                assert answer.headers["retry-after"]
+                await api.post("/v1/entries/find", {"document": LISTED}, status=503)
+        finally:
+            valkey.resume()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from hdrh.histogram import HdrHistogram
 from locust import FastHttpUser, between, constant_throughput, events, task
-from locust.runners import MasterRunner
+from locust.runners import MasterRunner, WorkerRunner
 
 from benchmarks.people import Paper, first_people, unlisted
 from benchmarks.report import Figure, show
@@ -78,6 +78,8 @@ def _reported(data: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 -- locust
 
 def _judge(environment: Environment, **_: Any) -> None:  # noqa: ANN401 -- locust's
     """The figures printed; status 1 where one misses its objective."""
+    if isinstance(environment.runner, WorkerRunner):
+        return  # the master has everybody's figures
     figures = list(_figures(environment))
     print(show(figures))
     if any(each.missed for each in figures) or not histograms:

@@ -17,7 +17,7 @@ from loader.crew import Crew
 from loader.guard import Standing
 from loader.intake import Intake
 from loader.packing import Context
-from loader.partition import Done, Job, Preview
+from loader.partition import Done, Job, Preview, call_buckets
 from loader.reading import Options, Told, crew_for, read_files, write_rejects
 from loader.report import Summary
 from loader.scatter import Scattered, kept_in
@@ -107,10 +107,12 @@ class Loading:
             guard.check_not_empty(found, lists, allowed=allowed)
 
     def _merge(self, intake: Intake, reading: Reading, crew: Crew) -> Summary:
-        standing = self._standing(reading)
+        metas = self._session.run(self._session.store.metas())
+        standing = self._standing(reading, metas)
+        size = call_buckets(sum(int(meta.get(b"ever", 0)) for meta in metas))
         jobs = [
-            Job(partition, reading.snapshot, reading.load, kept_in(partition, reading.found.kept))
-            for partition in range(PARTITIONS)
+            Job(p, reading.snapshot, reading.load, kept_in(p, reading.found.kept), size)
+            for p in range(PARTITIONS)
         ]
         previews: dict[int, Preview] = {}
         if self._needs_preview(intake, standing):
@@ -124,8 +126,7 @@ class Loading:
             done = self._write(reading, jobs, previews, crew)
         return self._summary(reading, done, crew)
 
-    def _standing(self, reading: Reading) -> dict[str, Standing]:
-        metas = self._session.run(self._session.store.metas())
+    def _standing(self, reading: Reading, metas: list[dict[bytes, bytes]]) -> dict[str, Standing]:
         rules = self._session.lists.ids
         standing, begun = {}, {}
         for name in reading.lists:

@@ -11,12 +11,13 @@ import msgspec
 from loader.buckets import Rows, Tally, buckets_of
 from loader.spill import read_spill
 from roster.filter import TokenFilter, capacity_for
-from roster.keys import BUCKETS
+from roster.keys import BUCKETS, PARTITIONS
 from roster.merging import Bucket, Fate, How, Merged, Merging, Snapshot
 from roster.position import Position
 from roster.store import Store
 
-CALL_BUCKETS, CALL_BYTES = 128, 384 << 10
+CALL_BYTES = 384 << 10
+CALL_ENTRIES = 4_096
 """At most in one call: Redis answers nobody else meanwhile, so it must take a few ms."""
 _CALLS_AHEAD = 2
 
@@ -24,12 +25,16 @@ _EMPTY = Tally().json()
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A partition to merge; `kept` are entries of rejected rows (`How`)."""
+    """A partition to merge; `kept` are entries of rejected rows (`How`).
+
+    `call_buckets` is how many buckets go into one call at most, for what Redis holds in them.
+    """
 
     partition: int
     snapshot: Snapshot
     load: int
     kept: bytes = b""
+    call_buckets: int = 64
 
 
 class Preview(msgspec.Struct):
@@ -76,6 +81,12 @@ class _Sum:
         self.last_seen = merged.seen
         if self.first_seen < 0:
             self.first_seen = merged.seen
+
+
+def call_buckets(entries: int) -> int:
+    """How many buckets to put into one call, where the roster holds so many entries."""
+    in_bucket = entries // (PARTITIONS * BUCKETS) + 1
+    return max(1, min(BUCKETS, CALL_ENTRIES // in_bucket))
 
 
 async def preview(store: Store, job: Job, folder: Path) -> Preview:
@@ -133,14 +144,14 @@ def _buckets(job: Job, folder: Path, rows: Rows) -> Iterator[Bucket]:
     yield from (Bucket(number, _EMPTY, b"") for number in range(following, BUCKETS))
 
 
-def calls_of(buckets: Iterable[Bucket]) -> Iterator[list[Bucket]]:
+def calls_of(buckets: Iterable[Bucket], most: int) -> Iterator[list[Bucket]]:
     """The buckets in as few calls as may be."""
     call: list[Bucket] = []
     size = 0
     for bucket in buckets:
         call.append(bucket)
         size += len(bucket.rows)
-        if len(call) == CALL_BUCKETS or size > CALL_BYTES:
+        if len(call) == most or size > CALL_BYTES:
             yield call
             call, size = [], 0
     if call:
@@ -152,7 +163,7 @@ async def _merge_all(merging: Merging, job: Job, buckets: Iterable[Bucket], *, d
     total = _Sum()
     ahead: list[asyncio.Task[Merged | None]] = []
     try:
-        for call in calls_of(buckets):
+        for call in calls_of(buckets, job.call_buckets):
             how = How(upto=call[-1].number + 1, kept=_near(job.kept, call), dry=dry)
             ahead.append(asyncio.create_task(merging.merge(job.partition, call, how)))
             await asyncio.sleep(0)
@@ -179,7 +190,8 @@ async def _merge_touched(
     total.fates = previewed.fates
     total.exceptions = dict(previewed.exceptions)
     seen = previewed.seen
-    calls = list(calls_of(b for b in buckets if b.number in previewed.touched))
+    touched = (b for b in buckets if b.number in previewed.touched)
+    calls = list(calls_of(touched, job.call_buckets))
     for index, call in enumerate(calls):
         upto = BUCKETS if index == len(calls) - 1 else call[-1].number + 1
         how = How(upto=upto, seen=seen, kept=_near(job.kept, call))

@@ -102,6 +102,10 @@ class Scatter:
         self.found.courts.update(self._packer.courts)
         return self.found
 
+    def abandon(self) -> None:
+        """Nothing; the rejects' file is closed, whether or not all was read."""
+        self._rejects.close()
+
     def _count(self, file: int, count: int, lists: Counter[int]) -> None:
         self.found.rows[file] += count
         for code, rows in lists.items():

@@ -192,7 +192,7 @@ async def repair(
     found = {bucket.number: bucket for bucket in spilled if bucket.number in numbers}
     buckets = [found.get(number, Bucket(number, b"", b"")) for number in sorted(numbers)]
     replies: list[Merged] = []
-    for call in calls_of(buckets):
+    for call in calls_of(buckets, job.call_buckets):
         upto = BUCKETS if call[-1] is buckets[-1] else call[-1].number + 1
         merged = await merging.merge(job.partition, call, How(upto=upto, kept=job.kept))
         replies += [merged] if merged else []

@@ -75,7 +75,8 @@ class Worker:
         return peak_bytes()
 
     def close(self) -> None:
-        """Nothing; its connections are closed."""
+        """Nothing; its connections and files are closed."""
+        self._scatter.abandon()
         if self._runner is not None and self._store is not None:
             self._run(self._store.nodes.close())
             self._runner.close()

@@ -1,0 +1,310 @@
+"""What a whole file makes of the roster."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loader.intake import Files
+from loader.packing import Context, Packer
+from loader.partition import Job, merge, preview
+from loader.quick import Quick
+from loader.rows import Reader, Row
+from loader.spill import Spill
+from roster import keys
+from roster.entry import Op, Provenance, State
+from roster.errors import LoadRefused
+from roster.keys import PARTITIONS
+from roster.lease import Lease
+from roster.merging import Merging, Snapshot
+from roster.nodes import Wait
+from roster.record import provenance_tail
+from roster.store import Change
+from roster.times import parse_time
+from tests.loader.loads import HEADER, ID_KEY, TOKENISER, Roster, number, row, token, write
+
+COLUMNS = HEADER.split(",")
+NOW_MS = parse_time("2026-11-24")
+CONTEXT = Context(bytes.fromhex(ID_KEY), {"sx": 1, "lift": 200}, 1_577_808_000_000, 3, NOW_MS, {})
+ID = "(2018)京0105执1号/1"
+TAIL = provenance_tail(Provenance("api", "test"))
+WAIT = Wait(aof=False, replicas=0, timeout_ms=1000)
+
+texts = st.sampled_from(
+    ["", " ", "sx", "lift", "resident_id", "active", "removed", "suspended", "张某某", "Li, Si",
+     "张|李", "2018-03-01", "2018-02-30", "2018-03-01T00:00:00.5Z", "1500000000000", "-1", "١",
+     "9" * 17, ID, "(2018)京0105执1号", "(2018)京0105执01号/1", "x" * 129, "朝阳法院", "\ud800",
+     number(1), number(2).lower(), "91010519491231002X", "11010518490230002X", number(1) + " "]
+)  # fmt: skip
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> list[str]:
+    """An ordinary row, mostly; any cell may be something else."""
+    cells = next(csv.reader([row(draw(st.integers(0, 999)), draw(st.integers(1, 40_000)))]))
+    for _ in range(draw(st.integers(0, 3))):
+        cells[draw(st.integers(0, len(cells) - 1))] = draw(st.one_of(texts, st.text(max_size=20)))
+    return cells[: draw(st.sampled_from([len(cells)] * 9 + [3]))]
+
+
+@given(st.lists(lines(), min_size=1, max_size=8), st.sampled_from([None, "sx"]))
+@settings(max_examples=300, deadline=None)
+def test_the_quick_way_gives_the_bytes_of_the_long_way(
+    rows: list[list[str]], default: str | None
+) -> None:
+    packer = Packer(CONTEXT)
+    reader = Reader(COLUMNS, default, NOW_MS)
+    tokens, packed, odd = Quick(COLUMNS, default, CONTEXT, packer).pack(rows)
+    for index, cells in enumerate(rows):
+        if not odd[index]:
+            read = reader.read(1, cells)
+            assert isinstance(read, Row)
+            assert read.valid
+            assert packer.pack(read) == (tokens[index], packed[index])
+
+
+def test_ordinary_rows_go_the_quick_way() -> None:
+    rows = [next(csv.reader([row(n, state=state)])) for n, state in enumerate(["", "removed"])]
+    _, _, odd = Quick(COLUMNS, None, CONTEXT, Packer(CONTEXT)).pack(rows)
+    assert not odd.any()
+
+
+def test_what_is_loaded_is_what_the_file_says(roster: Roster) -> None:
+    rows = [
+        row(1, 1, 1000, until="2099-12-31"),
+        row(1, 2, 1001, state="suspended"),
+        row(1, 3, 1002, list="xgl", case="", entry_id="2018-7"),
+        row(2, 4, 1003, state="removed"),
+        row(3, 5, 1004, state="active", name="Zhang San|张三", court=""),
+    ]
+    summary = roster.load(rows)
+    assert (summary.rows, summary.people, summary.added) == (5, 2, 5)
+    entries = roster.entries()
+    first = entries[token(1), ID]
+    assert first.content.until_ms == parse_time("2100-01-01")
+    assert (first.content.case, first.content.court) == (ID[:-2], "北京市朝阳区人民法院")
+    assert first.content.names == TOKENISER.names("张某某")
+    assert (first.provenance.source, first.provenance.actor) == ("load", "list.csv")
+    assert {(n[1], e.list): e.state for n, e in entries.items()} == {
+        (ID, 1): State.ACTIVE,
+        ("(2018)京0105执2号/1", 1): State.SUSPENDED,
+        ("2018-7", 2): State.ACTIVE,
+        ("(2018)京0105执4号/1", 1): State.REMOVED,
+        ("(2018)京0105执5号/1", 1): State.ACTIVE,
+    }
+    assert [roster.count(name) for name in (b"n:1:1", b"n:1:2", b"n:1:3", b"n:2:1")] == [2, 1, 1, 1]
+    assert [roster.count(name) for name in (b"people", b"p:1", b"p:2", b"ever")] == [2, 2, 1, 4]
+
+
+def test_a_merge_into_a_roster_counts_like_a_first_load(roster: Roster) -> None:
+    rows = [row(n, n, state="suspended" if n % 5 == 0 else "") for n in range(60)]
+    roster.load(rows)
+    first = [{k: v for k, v in m.items() if k[:2] in {b"n:", b"p:", b"d:"}} for m in roster.metas()]
+    roster.load(rows[:1], day=2)
+    roster.load(rows, day=3)
+    again = [{k: v for k, v in m.items() if k[:2] in {b"n:", b"p:", b"d:"}} for m in roster.metas()]
+    nothing = {b"0", bytes(8)}
+    assert [{k: v for k, v in m.items() if v not in nothing} for m in again] == [
+        {k: v for k, v in m.items() if v not in nothing} for m in first
+    ]
+
+
+def test_a_snapshot_ends_what_it_lacks_and_a_partial_file_ends_nothing(roster: Roster) -> None:
+    roster.load([row(1), row(2, 2)])
+    late = row(3, 3, 1_600_000_000_000)
+    assert roster.load([late], partial=True).ended == 0
+    summary = roster.load([row(1), late], day=2)
+    assert (summary.ended, summary.unchanged, summary.added) == (1, 2, 0)
+    assert sorted(roster.states().values()) == ["ABSENT", "ACTIVE", "ACTIVE"]
+
+
+def test_a_file_of_one_list_leaves_the_others_alone(roster: Roster) -> None:
+    roster.load([row(1), row(1, 2, list="xgl")])
+    assert roster.load([row(2, 3)], day=2, lists=("sx",)).ended == 1
+    assert roster.states()[token(1), "(2018)京0105执2号/1"] == "ACTIVE"
+
+
+def apply(roster: Roster, n: int, op: Op, revision: int) -> None:
+    """As the service does it, to the nth person's first entry."""
+    entry_hash, content = TOKENISER.entry_hash(1, ID), b"\0\0\1x\0"
+    change = Change(token(n), 1, op, revision, entry_hash, content, provenance=TAIL)
+    with roster.opened() as session:
+        session.run(session.store.apply([change], WAIT))
+
+
+def test_an_old_file_never_brings_a_removed_person_back(roster: Roster) -> None:
+    roster.load([row(1), row(2, 2)])
+    apply(roster, 1, Op.REMOVE, 1_600_000_000_000)
+    summary = roster.load([row(1), row(2, 2)])
+    assert (summary.superseded, summary.unchanged) == (1, 1)
+    assert roster.states()[token(1), ID] == "REMOVED"
+
+
+def test_a_reload_writes_only_what_changed(roster: Roster) -> None:
+    rows = [row(n, n + 1) for n in range(300)]
+    roster.load(rows)
+    before = roster.count(b"seq")
+    changed = [row(0, 1, 1_500_000_000_001, until="2099-01-01"), *rows[1:]]
+    summary = roster.load(changed, day=2)
+    assert (summary.records_written, summary.changed, summary.unchanged) == (1, 1, 299)
+    assert roster.count(b"seq") == before + 1
+    assert roster.load(changed, day=3).records_written == 0
+
+
+def test_rows_without_a_revision_count_as_edited_at_as_of_where_they_differ(roster: Roster) -> None:
+    roster.load([row(1, revision=""), row(2, 2, revision="")])
+    assert roster.entries()[token(1), ID].registers.listed_at == parse_time("2020-01-01")
+    apply(roster, 2, Op.SUSPEND, parse_time("2020-01-01") + 1)
+    summary = roster.load([row(1, revision="", until="2099-01-01"), row(2, 2, revision="")], day=2)
+    assert (summary.changed, summary.unchanged) == (1, 1)
+    entries = roster.entries()
+    assert entries[token(1), ID].registers.listed_at == parse_time("2020-01-02")
+    assert entries[token(2), "(2018)京0105执2号/1"].registers.listed_at == parse_time("2020-01-01")
+
+
+def test_of_duplicates_the_higher_revision_wins(roster: Roster) -> None:
+    rows = [row(1, 1, 5, until="2030-01-01"), row(1, 1, 7), row(1, 1, 6, state="removed")]
+    summary = roster.load(rows)
+    assert summary.skipped == {"duplicate_in_file": 2}
+    entry = roster.entries()[token(1), ID]
+    assert (entry.state, entry.registers.listed_at, entry.content.until_ms) == (1, 7, None)
+
+
+@pytest.mark.parametrize(
+    "broken", [row(1, until="yesterday"), row(1, document_number="1101**********0020")]
+)
+def test_a_rejected_row_counts_as_present(roster: Roster, broken: str) -> None:
+    roster.load([row(1), row(2, 2)])
+    rejects = roster.folder / "rejects.csv"
+    summary = roster.load([broken, row(2, 2)], day=2, rejects=rejects)
+    assert sum(summary.rejected.values()) == 1
+    assert summary.ended == 0
+    assert set(roster.states().values()) == {"ACTIVE"}
+    head, told = csv.reader(rejects.read_text().splitlines())
+    assert head == ["file", "line", "field", "reason"]
+    assert told[1] == "2"
+    assert number(1) not in rejects.read_text()
+
+
+def test_a_dry_run_says_what_would_change_and_changes_nothing(roster: Roster) -> None:
+    roster.load([row(1), row(2, 2)])
+    before = roster.metas()
+    summary = roster.load([row(1), row(3, 3), row(4, 4)], day=2, dry_run=True)
+    assert summary.lists == {
+        "sx": {"added": 2, "changed": 0, "ended": 1, "unchanged": 1, "superseded": 0}
+    }
+    assert roster.metas() == before
+
+
+def test_the_filter_holds_everybody_who_is_left(roster: Roster) -> None:
+    roster.load([row(n, n + 1) for n in range(50)])
+    apply(roster, 60, Op.PUT, int(time.time() * 1000))
+    roster.load([row(n, n + 1) for n in range(40)], day=2)
+    filters = roster.filters()
+    assert len(filters) == PARTITIONS
+    assert sum(token_filter.count for token_filter in filters) == 41
+    assert all(token(n) in filters[token(n)[1]] for n in (*range(40), 60))
+
+
+def test_any_number_of_processes_gives_the_same_roster(roster: Roster) -> None:
+    rows = [row(n, n + 1, state="suspended" if n % 7 == 0 else "") for n in range(500)]
+    roster.load(rows, jobs=2)
+    assert roster.verify(rows).equal
+    assert roster.count(b"people") == 500
+
+
+def spilled(roster: Roster, rows: list[str]) -> Path:
+    folder = roster.folder / "spill"
+    folder.mkdir()
+    spill, packer = Spill(folder, 0), Packer(CONTEXT)
+    reader = Reader(COLUMNS, None, NOW_MS)
+    for cells in csv.reader(rows):
+        read = reader.read(1, cells)
+        assert isinstance(read, Row)
+        place, packed = packer.pack(read)
+        spill.buffers[place[1]].append(packed)
+    spill.close()
+    return folder
+
+
+def test_a_change_between_the_preview_and_the_merge_is_not_lost(roster: Roster) -> None:
+    roster.load([row(1), row(2, 2)])
+    folder = spilled(roster, [row(1)])
+    partition = token(1)[1]
+    snapshot = Snapshot(b"\1", parse_time("2020-01-02"), "nonce", 10**11)
+    job = Job(partition, snapshot, 3)
+    with roster.opened() as session:
+        store = session.store
+        seen = session.run(preview(store, job, folder))
+        late = Change(token(1), 1, Op.PUT, 5, b"latest", b"\0\0\1y\0", bytes(8), TAIL)
+        session.run(store.apply([late], WAIT))
+        (begun,) = session.run(Merging(store, snapshot).begin([partition]))
+        session.run(merge(store, job, folder, begun.position, seen))
+    entries = {entry_id: e.state for (_, entry_id), e in roster.entries().items()}
+    assert entries["y"] is State.ABSENT  # older than the file, which does not have it
+    assert entries[ID] is State.ACTIVE
+
+
+def test_a_second_load_says_so_and_stops(roster: Roster) -> None:
+    with roster.opened() as session:
+        session.take_lease()
+        with pytest.raises(LoadRefused, match="another load is under way"):
+            roster.load([row(1)])
+    assert roster.load([row(1)]).added == 1
+
+
+def test_the_lease_of_a_dead_process_is_taken_over(roster: Roster) -> None:
+    code = (
+        "import os,sys;from tests.loader.lease_holder import hold;hold(*sys.argv[1:]);os._exit(9)"
+    )
+    arguments = [sys.executable, "-c", code, roster.settings.redis_url or ""]
+    assert subprocess.run(arguments, check=False).returncode == 9
+    with roster.opened() as session:
+        lease = Lease(session.store.nodes, keys.LOAD, 30_000)
+        assert session.run(lease.take()) is None
+
+
+@pytest.mark.parametrize("after_s", [0.8, 1.3])
+def test_a_killed_load_leaves_a_consistent_roster_and_can_be_repeated(
+    roster: Roster, after_s: float
+) -> None:
+    rows = [row(n, n + 1) for n in range(3000)]
+    path = write(roster.folder / "killed.csv", rows)
+    env = os.environ | {
+        "CLEARWAY_REDIS_URL": roster.settings.redis_url or "",
+        "CLEARWAY_DATA_DIR": str(roster.settings.data_dir),
+        "CLEARWAY_ID_KEY": ID_KEY,
+    }
+    command = [sys.executable, "-m", "clearway", "load", path, "--as-of", "2020-01-01"]
+    loading = subprocess.Popen([*command, "--jobs", "2"], env=env, stdout=subprocess.DEVNULL)
+    try:
+        loading.wait(after_s)
+    except subprocess.TimeoutExpired:
+        loading.send_signal(signal.SIGKILL)
+        loading.wait()
+    assert set(roster.states().values()) <= {"ACTIVE"}
+    roster.load_files(Files((path,), as_of=parse_time("2020-01-01")))
+    assert roster.verify(rows).equal
+    assert roster.count(b"n:1:1") == 3000
+
+
+def test_two_files_are_one_snapshot(roster: Roster) -> None:
+    paths = [write(roster.folder / f"{n}.csv", [row(n, n)]) for n in (1, 2)]
+    summary = roster.load_files(Files(tuple(paths), as_of=parse_time("2020-01-01")))
+    assert (summary.rows, summary.added) == (2, 2)
+
+
+def test_spills_are_gone_afterwards(roster: Roster) -> None:
+    left = roster.settings.data_dir / "load-left"
+    left.mkdir(parents=True)
+    roster.load([row(1)])
+    assert list(roster.settings.data_dir.glob("load-*")) == []

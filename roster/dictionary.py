@@ -87,11 +87,6 @@ class Dictionary:
         (last,) = await self._nodes.keyed(keys.LOADS, [("HGET", keys.LOADS, _NEXT)])
         return int(last or 0) % LARGEST_LOAD + 1
 
-    async def next_load(self) -> int:
-        """The number that the next load will get, if none begins before."""
-        (last,) = await self._nodes.keyed(keys.LOADS, [("HGET", keys.LOADS, _NEXT)])
-        return int(last or 0) % LARGEST_LOAD + 1
-
     async def open_load(self, actor: str, received_at_ms: int) -> int:
         """The number of a load that begins now."""
         (number,) = await self._nodes.keyed(keys.LOADS, [("HINCRBY", keys.LOADS, _NEXT, 1)])

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from roster.store import Store
     from service.screener import Screener
 
-FAILURES_TO_OPEN = 2
+SILENCE_TO_OPEN_S = 0.15
+"""Failures that come together are one busy moment; a silence is not."""
 PROBE_S = 0.2
 LARGEST_PIPELINE = 512
 
@@ -27,16 +28,17 @@ Asked = tuple[bytes, "Mapping[int, Position]"]
 
 
 class Circuit:
-    """Open after some failures in a row; then one call in `PROBE_S` seconds tries again."""
+    """Open after a time of nothing but failures; then one call in `PROBE_S` s tries again."""
 
     def __init__(self) -> None:
         """Closed."""
-        self._failures = 0
+        self._failing_since: float | None = None
+        self._open = False
         self._probe_at = 0.0
 
     def check(self) -> None:
         """Nothing where a call may be made; raises Unavailable where it would only wait."""
-        if self._failures < FAILURES_TO_OPEN:
+        if not self._open:
             return
         now = time.monotonic()
         if now < self._probe_at:
@@ -45,12 +47,15 @@ class Circuit:
 
     def succeeded(self) -> None:
         """Close it."""
-        self._failures = 0
+        self._failing_since = None
+        self._open = False
 
     def failed(self) -> None:
-        """Count a failure."""
-        self._failures += 1
-        self._probe_at = time.monotonic() + PROBE_S
+        """Note a failure; it opens where there has been no success for a while."""
+        now = time.monotonic()
+        self._failing_since = self._failing_since or now
+        self._open = now - self._failing_since >= SILENCE_TO_OPEN_S
+        self._probe_at = now + PROBE_S
 
 
 class Lookups:

@@ -18,6 +18,7 @@ from roster.settings import Settings, read_settings
 from service.app import create_app
 from service.auth import CERT_SCOPE
 from service.certificates import fingerprint
+from service.corked import Cork
 
 GRACE_S = 2
 """How long open requests may take when the service ends; long polls would hold it for ever."""
@@ -34,13 +35,14 @@ class Listen(msgspec.Struct, frozen=True):
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which also tells whose certificate the caller has shown."""
+    """uvicorn's protocol, corked, which also tells whose certificate the caller has shown."""
 
     _fingerprint = ""
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 -- uvicorn says no more
         """Look at the certificate once for each connection."""
-        super().connection_made(transport)
+        corked: Any = Cork(transport, self.loop)
+        super().connection_made(corked)
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         shown = tls.getpeercert(binary_form=True) if tls is not None else None
         self._fingerprint = fingerprint(shown) if shown else ""

@@ -253,3 +253,23 @@ async def test_log_entries_older_than_a_time_are_found(valkey: Server) -> None:
         number = first.position.partition
         assert await parts.store.older_than(number, first.applied_at_ms) == first.position.seq
         assert await parts.store.older_than(number, 0) == 1
+
+
+async def test_a_dead_redis_soon_costs_a_check_no_time(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await parts.cover()
+        await parts.change(LISTED, Op.PUT, 10)
+        await parts.follower.poll()
+        valkey.pause()
+        try:
+            for _ in range(4):
+                await check(parts, LISTED)
+            started = time.monotonic()
+            for _ in range(20):
+                assert await decide(parts, LISTED) == "refer"
+            assert time.monotonic() - started < 0.3
+        finally:
+            valkey.resume()
+        async with asyncio.timeout(2):
+            while await decide(parts, LISTED) != "deny":
+                await asyncio.sleep(0.01)

@@ -1,0 +1,51 @@
+"""A response's head and body in one write: one system call and one packet instead of two.
+
+uvicorn writes them apart. A check costs 70 us of CPU instead of 79 this way (measured).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+_HEAD = b"HTTP/1.1 "
+
+
+class Cork:
+    """A transport that holds a head back until the body comes, at most one turn of the loop."""
+
+    __slots__ = ("_held", "_loop", "_transport")
+
+    def __init__(self, transport: Any, loop: AbstractEventLoop) -> None:  # noqa: ANN401 -- uvicorn says no more
+        """All but writing and closing is the transport's own."""
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        """Write, but a head together with what comes next."""
+        if self._held:
+            data, self._held = self._held + data, b""
+            self._transport.write(data)
+        elif data.startswith(_HEAD):
+            self._held = data
+            self._loop.call_soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close after what is held."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        """Write what is held: no body came."""
+        if self._held:
+            data, self._held = self._held, b""
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- whatever a transport has
+        """What a transport has besides."""
+        return getattr(self._transport, name)

@@ -138,6 +138,22 @@ def bearings(person: Known, mode: Mode, asked: Asked, lists: Lists) -> tuple[Bea
     return tuple(found)
 
 
+def kinds(person: Known, mode: Mode, asked: Asked, lists: Lists) -> frozenset[Kind]:
+    """The kinds of `bearings`; without lifts that needs no reasons."""
+    if person.lifts or person.cleared_by is not None:
+        return frozenset(bearing.kind for bearing in bearings(person, mode, asked, lists))
+    return frozenset(
+        _kind(entry, check == "mismatch" and not person.confirmed, asked, lists)
+        for entry, check in person.binding
+    )
+
+
+def _kind(entry: Entry, somebody_else: bool, asked: Asked, lists: Lists) -> Kind:  # noqa: FBT001 -- as `_restriction`
+    rule = lists.by_code(entry.list)
+    manual = rule is None or entry.list in asked.disabled or somebody_else
+    return Kind(rule, "refer" if manual else "deny", "refer")
+
+
 def in_force(entry: Entry, at_ms: int) -> bool:
     """Whether `at_ms` lies in the entry's window: from its first instant to before its end."""
     start, end = entry.content.from_ms, entry.content.until_ms

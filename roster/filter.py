@@ -59,13 +59,13 @@ class TokenFilter(BloomFilter):  # type: ignore[misc] # pybloom-live has no type
         size = self.bits_per_slice
         bits = self.bitarray
         first = int.from_bytes(token[4:_HALF])
+        if not bits[first % size]:  # half of all who are not there end here
+            return False
         step = int.from_bytes(token[_HALF:16])
-        offset = 0
-        for _ in range(self.num_slices):
+        for offset in range(size, self.num_bits, size):
+            first += step
             if not bits[offset + first % size]:
                 return False
-            first += step
-            offset += size
         return True
 
     def add(self, token: bytes, skip_check: bool = False) -> bool:  # noqa: ARG002, FBT001, FBT002 -- the base's signature

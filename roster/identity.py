@@ -215,7 +215,8 @@ def _other(document: Document, number: str) -> Normalised:
 
 
 # Keeps 6 bits of the first two bytes and 10 of the next two: 64 partitions, 1,024 buckets.
-_PLACE: Final = 0x003F_03FF << 96 | (1 << 96) - 1
+_PARTITION: Final = tuple(bytes((0, byte & 0x3F)) for byte in range(256))
+_BUCKET: Final = tuple(bytes((byte & 0x03,)) for byte in range(256))
 
 
 class Tokeniser:
@@ -239,7 +240,8 @@ class Tokeniser:
         """The 16 bytes that stand for a document; see `Token`."""
         hashing = self._token.copy()  # a copy of the keyed state costs half of a new one
         hashing.update(number.encode())
-        return Token((int.from_bytes(hashing.digest(), "big") & _PLACE).to_bytes(16, "big"))
+        digest = hashing.digest()
+        return Token(_PARTITION[digest[1]] + _BUCKET[digest[2]] + digest[3:])
 
     def names(self, name: str) -> tuple[NameToken, ...]:
         """What may be compared of a name, sorted; empty where nothing can be."""

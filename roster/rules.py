@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from roster.bearing import Answer, Bearing, Kind, Known, bearings, known
+from roster.bearing import kinds as mode_kinds
 from roster.entry import Entry
 from roster.products import outcomes
 from roster.restrictions import MODES, Lists, Place
@@ -70,10 +71,9 @@ def strictest(answers: Iterable[Answer]) -> Decision:
 
 def kinds(person: Known, asked: Asked, lists: Lists) -> list[frozenset[Kind]]:
     """What bears on each mode, in the order of `MODES`."""
-    return [
-        frozenset(bearing.kind for bearing in bearings(person, mode, asked, lists))
-        for mode in MODES
-    ]
+    if person.lifts:
+        return [mode_kinds(person, mode, asked, lists) for mode in MODES]
+    return [mode_kinds(person, MODES[0], asked, lists)] * len(MODES)  # only lifts know modes
 
 
 def _places(journey: Journey, lists: Lists) -> list[Place]:

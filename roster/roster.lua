@@ -942,6 +942,22 @@ local function accept(keys, args)
   return {1}
 end
 
+-- read: all records of some buckets of one partition.
+--
+--   KEYS     buckets
+--   returns  for each bucket that is not empty: its place among KEYS, {field, record, ...}
+local function read(keys)
+  local out = {}
+  for k = 1, #keys do
+    local stored = redis.call('HGETALL', keys[k])
+    if #stored > 0 then
+      out[#out + 1] = k
+      out[#out + 1] = stored
+    end
+  end
+  return out
+end
+
 -- settle: write something, so that WAIT has an offset to wait for.
 --
 --   KEYS[1]  meta
@@ -969,3 +985,4 @@ register('tail_1', tail, {'allow-oom'})
 register('fields_1', fields, {'allow-oom'})
 register('accept_1', accept, {})
 register('settle_1', settle, {})
+register('read_1', read, {'allow-oom'})

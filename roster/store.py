@@ -180,9 +180,10 @@ class Store:
 
     async def buckets(self, partition: int, numbers: Sequence[int]) -> list[dict[bytes, bytes]]:
         """All records of these buckets, by field."""
-        commands = [(partition, ("HGETALL", keys.bucket(partition, n))) for n in numbers]
-        got = await self.nodes.on_partitions(commands)
-        return [reply if isinstance(reply, dict) else _pairs(reply) for reply in got]
+        names = tuple(keys.bucket(partition, number) for number in numbers)
+        (reply,) = await self.nodes.run([Call(partition, "read_1", names, ())])
+        held = dict(zip(reply[::2], reply[1::2], strict=True))
+        return [_pairs(held.get(place, [])) for place in range(1, len(names) + 1)]
 
     async def settle(self, wait: Wait) -> None:
         """Nothing; whatever was written so far is safe. Raises NotDurable."""

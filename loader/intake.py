@@ -35,6 +35,9 @@ class Intake:
         self._files = files
         if public_key is not None and STDIN in files.paths:
             raise LoadRefused("standard input has no signature: only signed files are loaded here")
+        missing = [path for path in files.paths if path != STDIN and not Path(path).exists()]
+        if missing:
+            raise LoadRefused(f"{missing[0]}: no such file")
         self.manifests = [
             None if path == STDIN else read_manifest(path, public_key) for path in files.paths
         ]

@@ -76,7 +76,7 @@ def test_a_dry_run_is_refused_alike(loaded: Roster) -> None:
 
 
 def test_a_file_that_is_not_there_is_refused(loaded: Roster) -> None:
-    with pytest.raises(LoadRefused, match="No such file"):
+    with pytest.raises(LoadRefused, match="no such file"):
         loaded.load_files(Files((str(loaded.folder / "no.csv"),), as_of=AS_OF))
 
 

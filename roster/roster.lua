@@ -891,6 +891,18 @@ local function tail(keys, args)
   return out
 end
 
+-- acknowledge: this position is safe; for processes that miss the doorbell.
+--
+--   KEYS[1]  meta
+--   ARGV[1]  check;  ARGV[2] position 14
+--   returns  1
+local function acknowledge_one(keys, args)
+  local p, wrong = open(keys[1], args[1])
+  if wrong then return wrong end
+  if p.check then acknowledge(keys[1], args[2]) end
+  return 1
+end
+
 -- fields: the fields of everybody who belongs in the filter, joined.
 --
 --   KEYS     buckets of one partition
@@ -982,6 +994,7 @@ register('finish_1', finish, {})
 register('set_image_1', set_image, {})
 register('lookup_1', lookup, {'allow-oom'})
 register('tail_1', tail, {'allow-oom'})
+register('acknowledge_1', acknowledge_one, {'allow-oom'})
 register('fields_1', fields, {'allow-oom'})
 register('accept_1', accept, {})
 register('settle_1', settle, {})

@@ -76,6 +76,23 @@ class Store:
             raise NotDurable(*(str(one.change_revision) for one in applied))
         return applied
 
+    async def acknowledge(self, positions: Sequence[Position]) -> None:
+        """Nothing; every poll from now on tells that these positions are safe.
+
+        The doorbell tells it at once, but not to a process that is just connecting again.
+        """
+        newest: dict[int, Position] = {}
+        for position in positions:
+            known = newest.get(position.partition)
+            if known is None or position.includes(known):
+                newest[position.partition] = position
+        await self.nodes.run(
+            [
+                Call(p, "acknowledge_1", (keys.META[p],), (self.check_value, position.wire))
+                for p, position in newest.items()
+            ]
+        )
+
     def _apply_call(self, change: Change, acknowledged: Mapping[int, Position]) -> Call:
         partition, bucket, _ = place(change.token)
         ack = acknowledged.get(partition)

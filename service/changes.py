@@ -67,7 +67,9 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     answer: dict[str, Any] = {"results": results, "position": to_text(positions)}
     if positions:
         service.screener.acknowledge(positions)
-        await service.processes.ring(positions)
+        await asyncio.gather(
+            service.changes_store.acknowledge(positions), service.processes.ring(positions)
+        )
     if body.wait == "all":
         answer["processes"] = await _confirmed(service, positions, body.timeout_ms)
     return answered(answer)

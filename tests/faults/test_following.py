@@ -117,6 +117,24 @@ async def test_a_change_after_a_rewind_does_not_pass_for_a_lost_one(valkey: Serv
         assert not ahead.has([new.position])
 
 
+async def test_a_process_that_missed_the_doorbell_knows_a_restored_backup_all_the_same(
+    valkey: Server,
+) -> None:
+    async with following(valkey) as (store, screener, follower):
+        position = await put(store, 7, 10)
+        await store.acknowledge([position])
+        assert await follower.poll()
+        assert screener.high_water[7] == position
+        earlier: dict[str, int | bytes] = {"seq": position.seq - 1, "mark": bytes(4)}
+        await store.nodes.keyed(keys.META[7], [("HSET", keys.META[7], *flat(earlier))])
+        assert await follower.poll()
+        assert screener.rewound
+
+
+def flat(fields: dict[str, int | bytes]) -> list[int | bytes | str]:
+    return [part for item in fields.items() for part in item]
+
+
 async def test_many_may_share_polls_while_the_server_is_silent(
     make_server: Callable[[], Server],
 ) -> None:

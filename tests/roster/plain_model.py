@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 SX, XGL, LIFT, BIND = 1, 2, 200, 201
-TOMBSTONE_MS = 40
+TOMBSTONE_MS = 6
 
 
 class Name(NamedTuple):

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
     from tests.servers import Server
 
-EXAMPLES = int(os.environ.get("STORE_MODEL_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("STORE_MODEL_EXAMPLES", "20"))
 STEPS = int(os.environ.get("STORE_MODEL_STEPS", "30"))
 CHECK = b"checkval"
 WAIT = Wait(aof=False, replicas=0, timeout_ms=1_000)
@@ -76,7 +76,7 @@ FAR_MS = 7_000_000_000_000
 OPS = {"put": Op.PUT, "remove": Op.REMOVE, "suspend": Op.SUSPEND, "resume": Op.RESUME}
 NAMES = [Name(token, code, entry) for token in TOKENS for code in (SX, XGL) for entry in ("1", "2")]
 
-times = st.integers(1, 100)
+times = st.integers(1, 16)
 ops = st.sampled_from([*OPS])
 cases = st.sampled_from(["", "a", "b", "ä"])
 rows = st.dictionaries(

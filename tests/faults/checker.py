@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from functools import reduce
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -25,9 +27,11 @@ from tests.faults.history import (
     Copied,
     Event,
     Loaded,
+    Lost,
     wall_ms,
 )
 from tests.faults.states import NOTHING, State, Step, explains, loaded, whole
+from tests.faults.worlds import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -135,10 +139,16 @@ class _Person:
         while pending:
             state = pending.pop()
             steps = [item for item in self.open.items() if item[0] not in state.taken]
-            after = [(self._seen(s), s) for n, step in steps for s in self._taken(state, n, step)]
-            idle = [seen for seen, s in after if s._replace(taken=state.taken) == state]
+            after = [
+                (self._seen(s), s, step) for n, step in steps for s in self._taken(state, n, step)
+            ]
+            idle = [
+                seen
+                for seen, s, step in after
+                if not isinstance(step, Lost) and s._replace(taken=state.taken) == state
+            ]
             # What changes nothing may as well have happened.
-            pending |= {idle[0]} if idle else {seen for seen, _ in after} - known
+            pending |= {idle[0]} if idle else {seen for seen, _, _ in after} - known
             known |= set() if idle else {state}
         self.states = known
         self._settle()
@@ -171,13 +181,20 @@ class _Person:
             world = state.stored
             yield whole(state._replace(taken=taken), world)
         else:
-            kept = NOTHING if step.how == "flushed" else state.copy
-            lost = state._replace(taken=taken, how=step.how, kept=kept, mended=frozenset())
-            yield lost
-            # What was not acknowledged may be gone, and come again with a retry.
-            again = frozenset(n for n in state.taken if isinstance(self.open.get(n), Changed))
-            if again:
-                yield lost._replace(taken=taken - again, world=state.safe)
+            yield from self._lost(state._replace(taken=taken), step)
+
+    def _lost(self, state: State, loss: Lost) -> Iterator[State]:
+        """What is left; any part of what was not acknowledged may be gone, and come again."""
+        unsafe = [(n, step) for n, step in self.open.items() if n in state.taken]
+        changes = [(n, step) for n, step in unsafe if isinstance(step, Changed)]
+        if loss.how != "failed over":
+            kept = NOTHING if loss.how == "flushed" else state.copy
+            state = state._replace(how=loss.how, kept=kept, mended=frozenset())
+        for size in range(len(changes) + 1):
+            for left in combinations(changes, size):
+                world = reduce(World.changed, (step for _, step in left), state.safe)
+                gone = {n for n, _ in changes} - {n for n, _ in left}
+                yield state._replace(taken=state.taken - gone, world=world) if gone else state
 
     def _seen(self, state: State) -> State:
         """The state, with the look-ups that are right in it."""

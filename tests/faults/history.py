@@ -57,9 +57,12 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
 
 
 class Lost(msgspec.Struct, frozen=True, tag=True):
-    """The server lost everything, or what came after the last `Copied`."""
+    """The server lost everything, or what came after the last `Copied`.
 
-    how: Literal["flushed", "rewound"]
+    Failed over: it may have lost what was not acknowledged.
+    """
+
+    how: Literal["flushed", "rewound", "failed over"]
     began: int
     ended: int
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from roster import keys
 from tests.faults.clients import rows
 from tests.faults.history import Accepted, Copied, Loaded, Lost
+from tests.servers import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from tests.faults.clients import Clients
+    from tests.faults.clusters import Member, Sentinels
 
 T = TypeVar("T")
 SHORT_S = 0.3
@@ -24,6 +26,7 @@ LONG_S = 2.5
 DATA = "appendonlydir"
 
 
+Act: TypeAlias = "Callable[[Member], None]"
 Fault: TypeAlias = "Callable[[], Coroutine[None, None, None]]"
 
 
@@ -179,3 +182,31 @@ class Mischief:
         """Let that time pass, in which the clients go on."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.clients.ended.wait(), max(0, duration_s))
+
+
+class FailOvers(Mischief):
+    """What can happen to a world before sentinels."""
+
+    def __init__(self, clients: Clients, sentinels: Sentinels) -> None:
+        super().__init__(clients, None)
+        self.sentinels = sentinels
+
+    def faults(self) -> list[Fault]:
+        return [self.primary_killed, self.primary_stopped, self.process_killed, self.loaded]
+
+    async def primary_killed(self) -> None:
+        await self._left(lambda old: old.server.kill(), lambda old: old.server.start())
+
+    async def primary_stopped(self) -> None:
+        await self._left(lambda old: old.server.pause(), lambda old: old.server.resume())
+
+    async def _left(self, leave: Act, come_back: Act) -> None:
+        """The primary leaves, another takes over, and it comes back as a replica."""
+        old, began = self.sentinels.primary, time.monotonic_ns()
+        await self._off(lambda: leave(old))
+        await self._off(lambda: eventually(lambda: self.sentinels.primary is not old))
+        await self._off(lambda: eventually(lambda: self.sentinels.complete(1)))
+        await self._quiet(1.0)
+        await self._off(lambda: come_back(old))
+        await self._off(lambda: eventually(self.sentinels.complete))
+        self.history.add(Lost("failed over", began, time.monotonic_ns()))

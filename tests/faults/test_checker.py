@@ -112,6 +112,14 @@ def rewound(began: float, ended: float) -> Lost:
 
 
 RIGHT: dict[str, list[Event]] = {
+    "an unacknowledged removal was seen, and is lost with a fail-over": [
+        put(1, 1, 2),
+        remove(2, 5, 90),
+        allow(7, 8, looked_up=True),
+        Lost("failed over", at(10), at(20)),
+        deny(30, 40),
+        allow(95, 96, looked_up=True),
+    ],
     "nothing happened": [allow(1, 2), allow(1, 2, looked_up=True)],
     "listed, then denied": [put(1, 10, 20), deny(30, 40)],
     "listed while the check is under way": [put(1, 10, 20), deny(5, 15), allow(5, 15)],
@@ -219,6 +227,12 @@ RIGHT: dict[str, list[Event]] = {
 }
 
 WRONG: dict[str, list[Event]] = {
+    "G4: an acknowledged removal is lost with a fail-over": [
+        put(1, 1, 2),
+        remove(2, 5, 6),
+        Lost("failed over", at(10), at(20)),
+        deny(30, 40),
+    ],
     "G1: denied after a removal": [put(1, 10, 20), remove(2, 30, 40), deny(50, 60)],
     "G1: denied after a suspension": [put(1, 1, 2), change("suspend", 2, 3, 4), deny(5, 6)],
     "G1: denied in spite of a lift": [put(1, 1, 2), put(2, 3, 4, name=(0, LIFT, "l")), deny(5, 6)],

@@ -123,9 +123,12 @@ class Process:
 
 
 class World:
-    """A server on a port, and service processes that reach it through a proxy each."""
+    """A server on a port, and service processes that reach it through a proxy each.
 
-    def __init__(self, stack: ExitStack, server: Server, folder: Path) -> None:
+    With a `url`, of sentinels or a cluster, they reach that without one.
+    """
+
+    def __init__(self, stack: ExitStack, server: Server, folder: Path, url: str = "") -> None:
         self.stack = stack
         self.server = server
         self.folder = folder
@@ -134,11 +137,12 @@ class World:
         self.cuts: list[Cut] = []
         self.key = ""
         self.told = ""
+        self._url = url
 
     def settings(self, port: int, **more: str) -> dict[str, str]:
         """The environment of a process that reaches the server by this port."""
         values = {
-            "redis_url": f"redis://{HOST}:{port}",
+            "redis_url": self._url or f"redis://{HOST}:{port}",
             "id_key": ID_KEY,
             "data_dir": str(self.folder / "data"),
             "log_level": "warning",
@@ -171,14 +175,18 @@ class World:
         number = len(self.processes)
         folder = self.folder / f"process-{number}"
         folder.mkdir()
-        cut = Cut(self.redis_port)
-        self.stack.callback(cut.close)
-        process = Process(folder, self.settings(cut.port, data_dir=str(folder), **more))
+        port = self.redis_port if self._url else self._add_cut().port
+        process = Process(folder, self.settings(port, data_dir=str(folder), **more))
         self.stack.callback(process.kill)
         process.start()
         self.processes.append(process)
-        self.cuts.append(cut)
         return process
+
+    def _add_cut(self) -> Cut:
+        cut = Cut(self.redis_port)
+        self.stack.callback(cut.close)
+        self.cuts.append(cut)
+        return cut
 
     def all_ready(self) -> None:
         for process in self.processes:

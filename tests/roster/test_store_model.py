@@ -140,6 +140,14 @@ class Machine(RuleBasedStateMachine):
         assert self.last is not None
         self._edit(*self.last)
 
+    @precondition(lambda self: self.last is not None)
+    @rule(op=ops, case=cases)
+    def at_the_same_time(self, op: str, case: str) -> None:
+        """Another edit of the same entry with the same revision."""
+        assert self.last is not None
+        name, _, revision, _ = self.last
+        self._edit(name, op, revision, content(name, case))
+
     @rule(lists=st.sets(st.sampled_from([SX, XGL])), as_of=times, drawn=rows)
     def file(
         self, lists: set[int], as_of: int, drawn: dict[Name, tuple[str, int | None, str]]

@@ -31,6 +31,22 @@ def capacity_for(people: int) -> int:
     return max(SMALLEST_CAPACITY, int(people * HEADROOM))
 
 
+def positions_of(fields: np.ndarray, sizes: np.ndarray, slices: int) -> np.ndarray:
+    """The bits of many tokens, each in a filter of its own size.
+
+    `fields` is uint8 of shape (n, 12), `sizes` the bits per slice of each token's filter;
+    the answer is uint64 of shape (n, slices).
+    """
+    wide = np.zeros((len(fields), 16), np.uint8)
+    wide[:, 2:8] = fields[:, :6]
+    wide[:, 10:16] = fields[:, 6:]
+    size = sizes[:, None]
+    halves = wide.view(">u8").astype(np.uint64) % size
+    order = np.arange(slices, dtype=np.uint64)
+    places: np.ndarray = (halves[:, :1] + order * halves[:, 1:]) % size + order * size
+    return places
+
+
 class TokenFilter(BloomFilter):  # type: ignore[misc] # pybloom-live has no types
     """A Bloom filter that is asked with 16-byte tokens."""
 
@@ -95,14 +111,8 @@ class TokenFilter(BloomFilter):  # type: ignore[misc] # pybloom-live has no type
 
     def positions(self, fields: np.ndarray) -> np.ndarray:
         """The bits of many tokens, shape (n, slices); `fields` is uint8 of shape (n, 12)."""
-        wide = np.zeros((len(fields), 16), np.uint8)
-        wide[:, 2:8] = fields[:, :6]
-        wide[:, 10:16] = fields[:, 6:]
-        halves = wide.view(">u8").astype(np.uint64)
-        slices = np.arange(self.num_slices, dtype=np.uint64)
-        size = np.uint64(self.bits_per_slice)
-        first, step = halves[:, :1] % size, halves[:, 1:] % size
-        return (first + slices * step) % size + slices * size
+        sizes = np.full(len(fields), self.bits_per_slice, np.uint64)
+        return positions_of(fields, sizes, self.num_slices)
 
     def add_fields(self, fields: bytes) -> None:
         """Add many distinct tokens, given as their joined 12-byte fields."""

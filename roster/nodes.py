@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import redis.asyncio
 import redis.exceptions
+from hiredis import pack_command
 from redis.asyncio.cluster import RedisCluster
 from redis.crc import key_slot
 
@@ -199,10 +200,7 @@ class Nodes:
     ) -> list[Any]:
         try:
             with translated():
-                async with node.pipeline(transaction=False) as pipe:
-                    for command in commands:
-                        pipe.execute_command(*command)
-                    got = list(await pipe.execute(raise_on_error=False))
+                got = await _exchange(node, commands)
         except (Unavailable, asyncio.CancelledError):
             # Its replica may have taken over. A check that gave up does not wait for the map.
             self._remap()
@@ -245,6 +243,31 @@ class Nodes:
 
 def _elsewhere(reply: object) -> bool:
     return isinstance(reply, Exception) and error_code(reply) in _ELSEWHERE
+
+
+async def _exchange(node: redis.asyncio.Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """The raw replies to commands in one write, errors among them.
+
+    redis-py's pipeline packs a command in 6 us and converts what few callers want converted;
+    hiredis packs it in 0.8.
+    """
+    pool: Any = node.connection_pool  # whose methods have no types
+    connection = await pool.get_connection()
+    try:
+        await connection.send_packed_command([pack_command(command) for command in commands])
+        return [await _reply(connection) for _ in commands]
+    except BaseException:
+        await connection.disconnect(nowait=True)  # replies may still be under way
+        raise
+    finally:
+        await pool.release(connection)
+
+
+async def _reply(connection: Any) -> Any:  # noqa: ANN401 -- whatever Redis says
+    try:
+        return await connection.read_response()
+    except redis.exceptions.ResponseError as exc:
+        return exc
 
 
 def _holds(wait: Wait, replies: Sequence[Any]) -> bool:

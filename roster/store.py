@@ -234,9 +234,9 @@ class Store:
         command = ("XRANGE", keys.LOG[partition], "-", "+", "COUNT", 5_000)
         (entries,) = await self.nodes.on_partitions([(partition, command)])
         seq = 0
-        for identifier, fields in entries:
+        for identifier, (_, data) in entries:
             seq = int(identifier.split(b"-")[1])
-            if replies.applied_at_ms(fields[b"e"]) >= cutoff_ms:
+            if replies.applied_at_ms(data) >= cutoff_ms:
                 break
         return seq
 

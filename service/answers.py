@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -70,6 +71,7 @@ def remaining_json(remaining: Remaining) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=4_096)  # the rules know few products; the answers share them
 def product_json(product: Product) -> dict[str, Any]:
     """One product, without the fields that its mode lacks."""
     shown: dict[str, Any] = msgspec.to_builtins(product)

@@ -37,7 +37,7 @@ _item_decoder = msgspec.json.Decoder(Item)
 _encode = msgspec.json.Encoder().encode
 
 Batch = _Typed | BatchShape
-Results = list[dict[str, Any]]
+Results = list[dict[str, Any] | msgspec.Raw]
 
 
 async def answer_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
@@ -112,7 +112,9 @@ def _result(service: Service, key: ApiKey, query: Query, screening: Screening) -
 def _answer(service: Service, results: Results) -> bytes:
     counts = {"allow": 0, "deny": 0, "refer": 0, "error": 0}
     for result in results:
-        counts[result.get("decision", "error")] += 1
+        # Raw is a plain allow of somebody who was swept.
+        decision = result.get("decision", "error") if isinstance(result, dict) else "allow"
+        counts[decision] += 1
     return _encode(
         {
             "results": results,

@@ -147,7 +147,8 @@ def test_a_mistake_of_ours_passes_unchanged(valkey: Server) -> None:
 
 def cluster_of_one(make_server: Callable[..., Server]) -> tuple[Server, str]:
     port = free_port()
-    server = make_server({"port": str(port), "cluster-enabled": "yes"})
+    settings = {"port": str(port), "cluster-enabled": "yes", "cluster-port": str(free_port())}
+    server = make_server(settings)
     with server.client() as client:
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         eventually(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")

@@ -7,6 +7,7 @@ that a WAIT behind them speaks of them (STYLE.md: a cluster client asks another 
 from __future__ import annotations
 
 import asyncio
+import math
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -255,7 +256,8 @@ async def _exchange(node: redis.asyncio.Redis, commands: Sequence[tuple[Any, ...
     connection = await pool.get_connection()
     try:
         await connection.send_packed_command([pack_command(command) for command in commands])
-        return [await _reply(connection) for _ in commands]
+        async with asyncio.timeout(connection.socket_timeout):  # one for all: it costs 3 us
+            return [await _reply(connection) for _ in commands]
     except BaseException:
         await connection.disconnect(nowait=True)  # replies may still be under way
         raise
@@ -265,7 +267,7 @@ async def _exchange(node: redis.asyncio.Redis, commands: Sequence[tuple[Any, ...
 
 async def _reply(connection: Any) -> Any:  # noqa: ANN401 -- whatever Redis says
     try:
-        return await connection.read_response()
+        return await connection.read_response(timeout=math.inf)
     except redis.exceptions.ResponseError as exc:
         return exc
 

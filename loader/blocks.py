@@ -11,6 +11,8 @@ import csv
 from collections.abc import Iterable, Iterator
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from loader.layout import LINE_MAX_BYTES, Block, Layout, Torn
 
@@ -54,6 +56,31 @@ def csv_rows(block: Block, layout: Layout) -> Iterator[tuple[int, list[str]]]:
     for line, row in enumerate(lines, block.first_line):
         if row:
             yield line, row.split(",")
+
+
+def csv_columns(block: Block, layout: Layout) -> list[list[str]] | None:
+    """The cells of a block by column; None where its rows are not all plain and of one width."""
+    data, width = block.data, len(layout.header)
+    if layout.form != "csv" or layout.dialect or width == 1 or b"\r" in data:
+        return None
+    text = _plain(data, layout.encoding)
+    if not text:
+        return None
+    if not data.endswith(b"\n"):
+        data, text = data + b"\n", text + "\n"
+    octets = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero((octets == ord(",")) | (octets == ord("\n")))
+    lines = octets[ends] == ord("\n")
+    if len(lines) % width or not _is_regular(lines.reshape(-1, width)):
+        return None
+    if np.diff(ends[width - 1 :: width], prepend=-1).max() > LINE_MAX_BYTES:
+        return None
+    cells = text[:-1].replace("\n", ",").split(",")
+    return [cells[column::width] for column in range(width)]
+
+
+def _is_regular(lines: NDArray[np.bool_]) -> bool:
+    return bool(lines[:, -1].all() and not lines[:, :-1].any())
 
 
 def csv_cells(raw: bytes, encoding: str) -> list[str]:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from loader.table import Bools, Octets, sizes_of
 from roster.check_digits import FIRST_BIRTH
 from roster.identity import Tokeniser
-
-Bools = NDArray[np.bool_]
 
 _LENGTH = 18
 _WEIGHTS = np.array((7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), np.int32)
@@ -19,7 +18,6 @@ _X = ord("X") - ord("0")
 _DAYS = np.array((0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31))
 _PERMANENT = 9  # what begins with it is a permanent residence card
 _NOBODY = "0" * _LENGTH
-_TOKEN_BYTES, _NAME_BYTES, _REVISION_BYTES = 16, 4, 6
 _REVISION_DIGITS = 16
 
 
@@ -49,38 +47,47 @@ def _births(table: NDArray[np.uint8], latest: str) -> Bools:
     return born
 
 
-def tokens(numbers: Sequence[str], tokeniser: Tokeniser) -> list[bytes]:
-    """The tokens of these cards' numbers."""
-    hashes = tokeniser.many("token", [("R:" + number).encode() for number in numbers])
-    table = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, _TOKEN_BYTES).copy()
+def tokens(numbers: Sequence[str], tokeniser: Tokeniser) -> Octets:
+    """The tokens of these documents, in shape (n, 16)."""
+    texts = (number.encode(errors="surrogatepass") for number in numbers)
+    table = octets_of(tokeniser.many("token", texts))
     table[:, 0] = 0
     table[:, 1] &= 63
     table[:, 2] &= 3
-    return _cut(table.tobytes(), _TOKEN_BYTES)
+    return table
 
 
 def han_names(names: Sequence[str], tokeniser: Tokeniser) -> list[bytes]:
     """The parts of contents that these names are: one token each, of form 0."""
-    hashes = tokeniser.many("name", [b"\0" + name.encode() for name in names])
-    table = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, _NAME_BYTES)
+    if not names:
+        return []
+    table = octets_of(tokeniser.many("name", [b"\0" + name.encode() for name in names]))
     parts = np.concatenate([np.ones((len(names), 1), np.uint8), table], axis=1)
     parts[:, 1] &= 0x3F
-    return _cut(parts.tobytes(), 1 + _NAME_BYTES)
+    return cut(parts)
 
 
-def revisions(texts: Sequence[str], as_of: int, latest_ms: int) -> tuple[list[bytes], Bools, Bools]:
+def revisions(texts: Sequence[str], as_of: int, latest_ms: int) -> tuple[Octets, Bools, Bools]:
     """Six bytes each (`as_of` where there is none), which state none, and which are doubtful."""
     joined = "".join(texts)
     if not (joined.isascii() and (joined.isdecimal() or not joined)):
         texts = [t if t.isascii() and (t.isdecimal() or not t) else "-1" for t in texts]
     if max(map(len, texts)) > _REVISION_DIGITS:
         texts = [t if len(t) <= _REVISION_DIGITS else "-1" for t in texts]
-    none = np.fromiter((not text for text in texts), np.bool_, len(texts))
-    values = np.fromiter((int(text or as_of) for text in texts), np.int64, len(texts))
+    none = sizes_of(texts) == 0
+    if none.any():
+        texts = [text or str(as_of) for text in texts]
+    values = np.fromiter(map(int, texts), np.int64, len(texts))
     doubtful = ~none & ((values <= 0) | (values > latest_ms))
-    octets = values.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 2:].tobytes()
-    return _cut(octets, _REVISION_BYTES), none, doubtful
+    return values.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 2:], none, doubtful
 
 
-def _cut(joined: bytes, size: int) -> list[bytes]:
+def octets_of(parts: Sequence[bytes]) -> Octets:
+    """Some bytes of one length as a table, in shape (n, length)."""
+    return np.frombuffer(bytearray().join(parts), np.uint8).reshape(len(parts), -1)
+
+
+def cut(table: Octets) -> list[bytes]:
+    """The table's rows."""
+    joined, size = table.tobytes(), table.shape[1]
     return [joined[at : at + size] for at in range(0, len(joined), size)]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from loader.buckets import Rows, Tally, buckets_of
+from loader.buckets import Rows, buckets_of
 from loader.spill import read_spill
+from loader.unusual import Tally
 from roster.filter import TokenFilter, capacity_for
 from roster.keys import BUCKETS, PARTITIONS
 from roster.merging import Bucket, Fate, How, Merged, Merging, Snapshot
@@ -20,6 +21,7 @@ CALL_BYTES = 384 << 10
 CALL_ENTRIES = 4_096
 """At most in one call: Redis answers nobody else meanwhile, so it must take a few ms."""
 _CALLS_AHEAD = 2
+_FIELD_BYTES = 12
 
 _EMPTY = Tally().json()
 
@@ -221,11 +223,12 @@ def _near(kept: bytes, call: Sequence[Bucket]) -> bytes:
     return b"".join(item for item in items if item[:14] == bytes(14) or item[:2] in numbers)
 
 
-def _filter(fields: list[bytes], exceptions: dict[bytes, bool]) -> bytes:
+def _filter(fields: bytes, exceptions: dict[bytes, bool]) -> bytes:
     """The filter of everybody who is on a list now."""
     if exceptions:
-        fields = [field for field in fields if exceptions.get(field, True)]
-        fields += [field for field, is_live in exceptions.items() if is_live]
-    token_filter = TokenFilter(capacity_for(len(fields)))
-    token_filter.add_fields(b"".join(fields))
+        each = [fields[at : at + _FIELD_BYTES] for at in range(0, len(fields), _FIELD_BYTES)]
+        left = [field for field in each if exceptions.get(field, True)]
+        fields = b"".join(left + [field for field, is_live in exceptions.items() if is_live])
+    token_filter = TokenFilter(capacity_for(len(fields) // _FIELD_BYTES))
+    token_filter.add_fields(fields)
     return token_filter.to_bytes()

@@ -8,13 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
+from loader.blocks import csv_columns
 from loader.layout import Block, Layout
 from loader.packing import LIST_AT, Context, Packer
 from loader.quick import Quick
 from loader.rows import Reader, Reject, Row, Skip
 from loader.sources import parse_block
 from loader.spill import Spill
+from loader.table import Octets
 from roster.errors import LoadRefused
 from roster.identity import Tokeniser
 
@@ -78,22 +81,29 @@ class Scatter:
     def read(self, piece: Piece) -> int:
         """How many rows the piece has; they are put aside."""
         reader, quick = self._reader(piece.layout.columns, piece.default_list)
-        numbered = list(parse_block(piece.block, piece.layout))
-        if not numbered:
-            return 0
-        found, packed, odd = quick.pack([cells for _, cells in numbered])
-        buffers = self._spill.buffers
-        lists: Counter[int] = Counter()
-        if odd.any():
-            for index in odd.nonzero()[0].tolist():
-                found[index], packed[index] = self._slow(piece, reader.read(*numbered[index]))
-        for token, row in zip(found, packed, strict=True):
+        columns = csv_columns(piece.block, piece.layout)
+        if columns is None:
+            numbered = list(parse_block(piece.block, piece.layout))
+            if not numbered:
+                return 0
+            packed, odd = quick.pack([cells for _, cells in numbered])
+        else:
+            packed, odd = quick.pack_columns(columns)
+        loaded = ~odd
+        for index in np.flatnonzero(odd).tolist():
+            if columns is None:
+                line, cells = numbered[index]
+            else:
+                line, cells = piece.block.first_line + index, [each[index] for each in columns]
+            token, row = self._slow(piece, reader.read(line, cells))
             if row:
-                buffers[token[1]].append(row)
-        lists.update([row[LIST_AT] for row in packed if row])
-        self._count(piece.file, len(numbered), lists)
-        self._spill.settle()
-        return len(numbered)
+                packed.put(index, token, row)
+                loaded[index] = True
+        if not loaded.all():
+            packed = packed.chosen(loaded)
+        self._spill.add(packed)
+        self._count(piece.file, len(odd), packed.fixed[:, LIST_AT])
+        return len(odd)
 
     def close(self) -> Scattered:
         """What was found; everything is on disk."""
@@ -106,10 +116,11 @@ class Scatter:
         """Nothing; the rejects' file is closed, whether or not all was read."""
         self._rejects.close()
 
-    def _count(self, file: int, count: int, lists: Counter[int]) -> None:
+    def _count(self, file: int, count: int, lists: Octets) -> None:
         self.found.rows[file] += count
-        for code, rows in lists.items():
-            self.found.lists[self._names[code]] += rows
+        for code, rows in enumerate(np.bincount(lists).tolist()):
+            if rows:
+                self.found.lists[self._names[code]] += rows
 
     def _reader(self, columns: Sequence[str], default: str | None) -> tuple[Reader, Quick]:
         key = tuple(columns), default

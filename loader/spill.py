@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
-import msgspec
+import numpy as np
 
+from loader.table import FIXED_BYTES, Packed, Table, fixed_of, sizes_of
 from roster import locks
 from roster.keys import PARTITIONS
 from roster.server_files import private_folder
@@ -18,9 +21,8 @@ from roster.server_files import private_folder
 _ROWS_MAX = 1_024
 _PREFIX = "load-"
 _LOCK = "lock"
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[bytes]).decode
-_SIZE_BYTES = 4
+_CHUNK = struct.Struct(">IQ")
+"""How many rows follow, and the size of their rests; then the columns of `Table`."""
 
 
 @contextmanager
@@ -56,36 +58,50 @@ class Spill:
         """The files are the folder's; `worker` tells them from other processes' ones."""
         self._folder = folder
         self._worker = worker
-        self.buffers: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
-        """Rows that are not written yet; whoever adds to them calls `settle` now and then."""
+        self._waiting: list[list[tuple[bytes, bytes, bytes]]] = [[] for _ in range(PARTITIONS)]
+        self._counts = [0] * PARTITIONS
 
-    def settle(self) -> None:
-        """Nothing; at most `_ROWS_MAX` rows of each partition are still in memory."""
-        for partition, rows in enumerate(self.buffers):
-            if len(rows) > _ROWS_MAX:
-                self._write(partition)
+    def add(self, packed: Packed) -> None:
+        """Nothing; at most `_ROWS_MAX` rows of each partition are in memory still."""
+        order = np.argsort(packed.partitions, kind="stable")
+        fixed = packed.fixed[order]
+        ordered = [packed.rests[index] for index in order.tolist()]
+        sizes = sizes_of(ordered)
+        bounds = np.searchsorted(packed.partitions[order], np.arange(PARTITIONS + 1)).tolist()
+        for partition, (at, end) in enumerate(pairwise(bounds)):
+            if at < end:
+                part = fixed[at:end].tobytes(), sizes[at:end].tobytes(), b"".join(ordered[at:end])
+                self._waiting[partition].append(part)
+                self._counts[partition] += end - at
+                if self._counts[partition] > _ROWS_MAX:
+                    self._write(partition)
 
     def close(self) -> None:
         """Nothing; everything is written."""
-        for partition, rows in enumerate(self.buffers):
-            if rows:
+        for partition, count in enumerate(self._counts):
+            if count:
                 self._write(partition)
 
     def _write(self, partition: int) -> None:
-        data = _encode(self.buffers[partition])
+        fixed, sizes, rests = map(b"".join, zip(*self._waiting[partition], strict=True))
+        head = _CHUNK.pack(self._counts[partition], len(rests))
         with _path(self._folder, self._worker, partition).open("ab", buffering=0) as file:
-            file.write(len(data).to_bytes(_SIZE_BYTES) + data)
-        self.buffers[partition] = []
+            file.write(b"".join((head, fixed, sizes, rests)))
+        self._waiting[partition], self._counts[partition] = [], 0
 
 
-def read_spill(folder: Path, partition: int) -> list[bytes]:
+def read_spill(folder: Path, partition: int) -> Table:
     """The rows of a partition that all processes have put aside."""
-    rows: list[bytes] = []
+    fixed, sizes, rests = [], [], []
     for path in folder.glob(f"*-{partition:02d}.rows"):
         with path.open("rb") as file:
-            while size := file.read(_SIZE_BYTES):
-                rows += _decode(file.read(int.from_bytes(size)))
-    return rows
+            while head := file.read(_CHUNK.size):
+                count, size = _CHUNK.unpack(head)
+                fixed.append(file.read(count * FIXED_BYTES))
+                sizes.append(file.read(count * np.int64().itemsize))
+                rests.append(file.read(size))
+    numbers = np.frombuffer(b"".join(sizes), np.int64)
+    return Table(fixed_of(fixed), numbers, b"".join(rests))
 
 
 def _path(folder: Path, worker: int, partition: int) -> Path:

@@ -20,6 +20,7 @@ from loader.partition import Job, merge, preview
 from loader.quick import Quick
 from loader.rows import Reader, Row
 from loader.spill import Spill
+from loader.table import packed_of
 from roster import keys
 from roster.entry import Op, Provenance, State
 from roster.errors import LoadRefused
@@ -63,18 +64,20 @@ def test_the_quick_way_gives_the_bytes_of_the_long_way(
 ) -> None:
     packer = Packer(CONTEXT)
     reader = Reader(COLUMNS, default, NOW_MS)
-    tokens, packed, odd = Quick(COLUMNS, default, CONTEXT, packer).pack(rows)
+    packed, odd = Quick(COLUMNS, default, CONTEXT, packer).pack(rows)
     for index, cells in enumerate(rows):
         if not odd[index]:
             read = reader.read(1, cells)
             assert isinstance(read, Row)
             assert read.valid
-            assert packer.pack(read) == (tokens[index], packed[index])
+            token_, row_ = packer.pack(read)
+            assert packed.partitions[index] == token_[1]
+            assert packed.fixed[index].tobytes() + packed.rests[index] == row_
 
 
 def test_ordinary_rows_go_the_quick_way() -> None:
     rows = [next(csv.reader([row(n, state=state)])) for n, state in enumerate(["", "removed"])]
-    _, _, odd = Quick(COLUMNS, None, CONTEXT, Packer(CONTEXT)).pack(rows)
+    _, odd = Quick(COLUMNS, None, CONTEXT, Packer(CONTEXT)).pack(rows)
     assert not odd.any()
 
 
@@ -231,7 +234,7 @@ def spilled(roster: Roster, rows: list[str]) -> Path:
         read = reader.read(1, cells)
         assert isinstance(read, Row)
         place, packed = packer.pack(read)
-        spill.buffers[place[1]].append(packed)
+        spill.add(packed_of([(place, packed)]))
     spill.close()
     return folder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -22,6 +23,8 @@ CALL_ENTRIES = 4_096
 """At most in one call: Redis answers nobody else meanwhile, so it must take a few ms."""
 _CALLS_AHEAD = 2
 _FIELD_BYTES = 12
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[bytes, list[Bucket]]).decode
 
 _EMPTY = Tally().json()
 
@@ -45,7 +48,6 @@ class Preview(msgspec.Struct):
     partition: int
     seen: int
     fates: dict[int, Fate]
-    touched: frozenset[int]
     exceptions: dict[bytes, bool]
     digests: dict[int, int]
     people: int
@@ -68,7 +70,6 @@ class _Sum:
 
     def __init__(self) -> None:
         self.fates: dict[int, Fate] = {}
-        self.touched: set[int] = set()
         self.exceptions: dict[bytes, bool] = {}
         self.written = self.size_bytes = 0
         self.first_seen = self.last_seen = -1
@@ -76,7 +77,6 @@ class _Sum:
     def add(self, merged: Merged) -> None:
         for code, fate in merged.fates.items():
             self.fates[code] = self.fates.get(code, Fate()).plus(fate)
-        self.touched |= merged.touched
         self.exceptions |= merged.exceptions
         self.written += merged.written
         self.size_bytes += merged.size_bytes
@@ -93,14 +93,14 @@ def call_buckets(entries: int) -> int:
 
 async def preview(store: Store, job: Job, folder: Path) -> Preview:
     """What the merge would do; nothing is written."""
-    rows = Rows()
+    rows, changing = Rows(), list[Bucket]()
     buckets = _buckets(job, folder, rows)
-    total = await _merge_all(Merging(store, job.snapshot), job, buckets, dry=True)
+    total = await _merge_all(Merging(store, job.snapshot), job, buckets, changing)
+    _kept_path(folder, job).write_bytes(_encode((rows.fields, changing)))
     return Preview(
         partition=job.partition,
         seen=total.first_seen,
         fates=total.fates,
-        touched=frozenset(total.touched),
         exceptions=total.exceptions,
         digests=rows.digests,
         people=rows.people,
@@ -116,10 +116,14 @@ async def merge(
     A full snapshot's partition is finished with a filter that includes `begun` and more.
     """
     merging, rows = Merging(store, job.snapshot), Rows()
-    buckets = list(_buckets(job, folder, rows))
-    total = await _merge_touched(merging, job, buckets, previewed) if previewed else None
+    total = None
+    if previewed:
+        rows.fields, changing = _decode(_kept_path(folder, job).read_bytes())
+        rows.people, rows.duplicates = previewed.people, previewed.duplicates
+        total = await _merge_touched(merging, job, changing, previewed)
     if total is None:
-        total = await _merge_all(merging, job, buckets, dry=False)
+        rows = Rows()
+        total = await _merge_all(merging, job, _buckets(job, folder, rows))
     if job.snapshot.lists:
         await merging.finish(begun, _filter(rows.fields, total.exceptions))
     return Done(
@@ -160,40 +164,53 @@ def calls_of(buckets: Iterable[Bucket], most: int) -> Iterator[list[Bucket]]:
         yield call
 
 
-async def _merge_all(merging: Merging, job: Job, buckets: Iterable[Bucket], *, dry: bool) -> _Sum:
-    """Every bucket; the next call is made ready while Redis answers the last ones."""
+async def _merge_all(
+    merging: Merging, job: Job, buckets: Iterable[Bucket], changing: list[Bucket] | None = None
+) -> _Sum:
+    """Every bucket; the next call is made ready while Redis answers the last ones.
+
+    With `changing` nothing is written; the buckets that would change are added to it.
+    """
     total = _Sum()
-    ahead: list[asyncio.Task[Merged | None]] = []
+    ahead: deque[tuple[list[Bucket], asyncio.Task[Merged | None]]] = deque()
     try:
         for call in calls_of(buckets, job.call_buckets):
+            dry = changing is not None
             how = How(upto=call[-1].number + 1, kept=_near(job.kept, call), dry=dry)
-            ahead.append(asyncio.create_task(merging.merge(job.partition, call, how)))
+            ahead.append((call, asyncio.create_task(merging.merge(job.partition, call, how))))
             await asyncio.sleep(0)
             if len(ahead) == _CALLS_AHEAD:
-                _add(total, await ahead.pop(0))
+                await _settle(total, changing, *ahead.popleft())
         while ahead:
-            _add(total, await ahead.pop(0))
+            await _settle(total, changing, *ahead.popleft())
     finally:
-        for task in ahead:
+        for _, task in ahead:
             task.cancel()
     return total
 
 
-def _add(total: _Sum, merged: Merged | None) -> None:
+async def _settle(
+    total: _Sum,
+    changing: list[Bucket] | None,
+    call: list[Bucket],
+    task: asyncio.Task[Merged | None],
+) -> None:
+    merged = await task
     if merged is not None:
         total.add(merged)
+        if changing is not None:
+            changing += [bucket for bucket in call if bucket.number in merged.touched]
 
 
 async def _merge_touched(
-    merging: Merging, job: Job, buckets: Sequence[Bucket], previewed: Preview
+    merging: Merging, job: Job, changing: Sequence[Bucket], previewed: Preview
 ) -> _Sum | None:
     """Only the buckets that change, or None where the partition has changed since the preview."""
     total = _Sum()
     total.fates = previewed.fates
     total.exceptions = dict(previewed.exceptions)
     seen = previewed.seen
-    touched = (b for b in buckets if b.number in previewed.touched)
-    calls = list(calls_of(touched, job.call_buckets))
+    calls = list(calls_of(changing, job.call_buckets))
     for index, call in enumerate(calls):
         upto = BUCKETS if index == len(calls) - 1 else call[-1].number + 1
         how = How(upto=upto, seen=seen, kept=_near(job.kept, call))
@@ -206,6 +223,11 @@ async def _merge_touched(
     if not calls and job.snapshot.lists and not await _stands_still(merging, job, seen):
         return None
     return total
+
+
+def _kept_path(folder: Path, job: Job) -> Path:
+    """What a preview keeps for the merge: fields of people on a list, buckets that change."""
+    return folder / f"{job.partition:02d}.kept"
 
 
 async def _stands_still(merging: Merging, job: Job, seen: int) -> bool:

@@ -33,6 +33,8 @@ NARROWABLE = frozenset({"list:add", "list:remove"})
 
 ID_BYTES = 6
 SECRET_BYTES = 32
+NAME_BYTES = 150
+"""It stands as `actor` beside every change, in one byte's length with the rest."""
 LEAST_BURST = 1_000
 BURST_PER_RATE = 3
 
@@ -111,7 +113,9 @@ class KeyStore:
         self._wait = wait
 
     async def create(self, terms: Terms, now_ms: int) -> tuple[ApiKey, str]:
-        """A new key, and its text, which nobody can tell again."""
+        """A new key, and its text, which nobody can tell again. Raises InvalidInput."""
+        if len(terms.name.encode(errors="surrogatepass")) > NAME_BYTES:
+            raise InvalidInput("name", f"longer than {NAME_BYTES} bytes")
         identifier = secrets.token_hex(ID_BYTES)
         text = _text(identifier)
         return await self._write(

@@ -30,6 +30,8 @@ FOLLOW_TIMEOUT_S = 2.0
 CHANGE_TIMEOUT_S = 5.0
 """WAITAOF takes up to a second where the server syncs `everysec` (LIBRARIES.md)."""
 BULK_TIMEOUT_S = 60.0
+MAX_CONNECTIONS = 4_096
+"""redis-py's 100 would refuse the 101st change that waits for the disk."""
 
 _REFUSALS = frozenset(
     {
@@ -182,6 +184,7 @@ def _options(target: Target, timeout_s: float) -> dict[str, Any]:
         "socket_connect_timeout": timeout_s,
         "protocol": 2,
         "driver_info": None,
+        "max_connections": MAX_CONNECTIONS,
         **({"ssl": True, **dict(target.tls_options)} if target.tls else {}),
     }
 

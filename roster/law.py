@@ -103,9 +103,8 @@ def merge_row(stored: Stored, row: Row, snapshot: Snapshot) -> Stored:
     """The entry after a row of a file."""
     after = _with_revision(stored, row, snapshot) if row.has_revision else None
     if after is None:
-        if stored.state is State.REMOVED:
-            return stored
-        after = _without_revision(stored, row, snapshot)
+        removed = stored.state is State.REMOVED
+        after = stored if removed else _without_revision(stored, row, snapshot)
     absent_at = after.registers.absent_at
     if snapshot.full and 0 < absent_at <= snapshot.as_of and row.registers.listed_at:
         after = Stored(replace(after.registers, absent_at=0), after.content)

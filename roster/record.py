@@ -30,6 +30,7 @@ _COURT, _COURT_TEXT, _ID_FROM_CASE, _EXTRA = 16, 32, 64, 128
 _U32 = struct.Struct(">I")
 _LOAD = struct.Struct(">cH")
 _MINUTE_MS = 60_000
+_ACTOR_BYTES = 180
 _SOURCES = ("", "api", "load")
 
 
@@ -204,15 +205,9 @@ def provenance_tail(provenance: Provenance, load: int = 0) -> bytes:
 
     `load` stands for the actor where the edit comes from a file.
     """
-    return _encode(
-        (
-            _SOURCES.index(provenance.source),
-            load or provenance.actor,
-            provenance.reason,
-            provenance.decided_at_ms,
-            provenance.received_at_ms,
-        )
-    )
+    actor = provenance.actor.encode()[:_ACTOR_BYTES].decode(errors="ignore")
+    source, times = provenance.source, (provenance.decided_at_ms, provenance.received_at_ms)
+    return _encode((_SOURCES.index(source), load or actor, provenance.reason, *times))
 
 
 def pack_provenance(provenance: Provenance, load: int = 0) -> bytes:

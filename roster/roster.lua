@@ -188,7 +188,7 @@ local function merge_row(e, inc, as_of, snapshot, floor_ms)
     end
     if changed and e.content == '' then e.content, e.prov = inc.content, inc.prov end
   elseif before == REMOVED then
-    return false
+    changed = false  -- it stays removed; below it counts as had by the file
   elseif inc.R > 0 then
     if as_of > e.R then e.R, e.prov, changed = as_of, inc.prov, true end
     if e.content == '' then e.content = inc.content end
@@ -357,7 +357,8 @@ end
 local function note_rewound(meta, log, p, high_water)
   if p.rewound ~= '0' or not p.check or not behind(log, p, high_water) then return end
   local _, now_s = now_ms()
-  p.history, p.seq, p.mark, p.rewound = max(p.history + 1, now_s), 0, NO_MARK, '1'
+  local next_history = max(p.history + 1, now_s, unpack('>I4', high_water) + 1)
+  p.history, p.seq, p.mark, p.rewound = next_history, 0, NO_MARK, '1'
   redis.call('HSET', meta, 'rewound', 1, 'history', p.history, 'seq', 0, 'mark', NO_MARK)
 end
 
@@ -400,6 +401,7 @@ local function apply(keys, args)
   local bucket, meta, log, history = keys[1], keys[2], keys[3], keys[4]
   local check, place = args[1], args[2]
   local list_code, op, field = tonumber(args[3]), tonumber(args[4]), sub(place, 3)
+  if #args[9] > 248 then return redis.error_reply('ERR the provenance is too long') end
   local p, wrong = open(meta, check)
   if wrong then return wrong end
   local at_ms, now_s = now_ms()
@@ -525,8 +527,9 @@ local function merge_rows(job, entries, rows, norev, place)
     local was = state(e)
     if merge_row(e, inc, job.as_of, job.snapshot[e.list], job.floors[e.list] or 0) then
       changed = true
-      count(job, e.list, kind_of_change(was, state(e)), 1)
-      tell(job, e, was, place)
+      local still_gone = was == REMOVED and state(e) == REMOVED
+      count(job, e.list, still_gone and SUPERSEDED_ROW or kind_of_change(was, state(e)), 1)
+      if not still_gone then tell(job, e, was, place) end
     else
       local newer = (state(e) == REMOVED and inc.R == 0)
         or (inc.L < e.L and not inc.norev and inc.content ~= e.content)
@@ -687,7 +690,8 @@ end
 local function merge_bucket(job, meta, bucket, number, counted, blob)
   local stored = redis.call('HGETALL', bucket)
   local writes, gone
-  if #stored == 0 and not job.partial and counted ~= '' then
+  -- The rows of a list that is covered have to be told one by one.
+  if #stored == 0 and not job.partial and not job.tells and counted ~= '' then
     writes = fill(job, counted, blob)
   else
     job.floors = floors(job, meta, number)
@@ -751,6 +755,7 @@ local function merge_buckets(keys, args)
                kept = set_of(args[11]), delta = {digests = {}}, counts = {}, written = 0,
                bytes = 0, touched = {}, exceptions = {}, told = {}, dry = dry,
                first_seq = p.seq}
+  for i = 1, #lists do job.tells = job.tells or job.covered[byte(lists, i)] end
   local arg = 12
   for k = 3, #keys, 2 do
     job.history = keys[k + 1]
@@ -783,8 +788,9 @@ local function finish(keys, args)
     return redis.error_reply('OLDER another load of this list has begun')
   end
   local at_ms, now_s = now_ms()
-  local from = args[6]
+  local from, outdated = args[6], false
   if p.rewound == '1' then
+    outdated = from ~= position(p)  -- the bits lack what came since; the log goes
     p.history, p.seq, p.mark, p.rewound = max(p.history + 1, now_s), 0, NO_MARK, '0'
     redis.call('DEL', log)
     redis.call('HSET', meta, 'history', p.history, 'rewound', 0)
@@ -802,9 +808,14 @@ local function finish(keys, args)
     redis.call('HDEL', meta, 'm:' .. code)
   end
   local covers = pack('>I4', p.history) .. u48(p.seq)
-  redis.call('SET', image, from .. covers .. args[7])
-  redis.call('HSET', meta, 'covered', p.covered, 'seq', p.seq, 'mark', p.mark,
-             'image', from .. covers)
+  redis.call('HSET', meta, 'covered', p.covered, 'seq', p.seq, 'mark', p.mark)
+  if outdated then
+    redis.call('DEL', image)
+    redis.call('HDEL', meta, 'image')
+  else
+    redis.call('SET', image, from .. covers .. args[7])
+    redis.call('HSET', meta, 'image', from .. covers)
+  end
   redis.call('HINCRBY', meta, 'writes', 1)
   return {position(p)}
 end
@@ -823,6 +834,12 @@ local function set_image(keys, args)
   if p.rewound == '1' or reached(log, p, from) ~= 'here' then return {0} end
   local old = p.image
   if old ~= '' and unpack('>I4', old) == p.history and from_u48(old, 5) > from_u48(from, 5) then
+    return {0}
+  end
+  -- A first load has finished since these bits were read: they do not cover its reset.
+  if old ~= '' and unpack('>I4', old, 15) == p.history
+    and from_u48(old, 19) > from_u48(from, 5)
+  then
     return {0}
   end
   local covers = sub(from, 1, 10)
@@ -970,6 +987,31 @@ local function read(keys)
   return out
 end
 
+-- purge: drop what is older from the people's own histories.
+--
+--   KEYS     history hashes of one partition
+--   ARGV[1]  keep what happened from this time on, in ms
+--   returns  how many people's were changed
+local function purge(keys, args)
+  local cutoff_ms, changed = tonumber(args[1]), 0
+  for k = 1, #keys do
+    local stored = redis.call('HGETALL', keys[k])
+    for i = 1, #stored, 2 do
+      local events, from = stored[i + 1], 1
+      while from <= #events and from_u48(events, from + 26) < cutoff_ms do
+        from = from + 2 + unpack('>I2', events, from)
+      end
+      if from > #events then
+        redis.call('HDEL', keys[k], stored[i])
+      elseif from > 1 then
+        redis.call('HSET', keys[k], stored[i], sub(events, from))
+      end
+      if from > 1 then changed = changed + 1 end
+    end
+  end
+  return changed
+end
+
 -- settle: write something, so that WAIT has an offset to wait for.
 --
 --   KEYS[1]  meta
@@ -999,3 +1041,4 @@ register('fields_1', fields, {'allow-oom'})
 register('accept_1', accept, {})
 register('settle_1', settle, {})
 register('read_1', read, {'allow-oom'})
+register('purge_1', purge, {})

@@ -216,17 +216,22 @@ class Store:
         (data,) = await self.nodes.on_partitions([(partition, command)])
         return replies.events(partition, data or b"")
 
+    async def purge_history(self, partition: int, buckets: Sequence[int], cutoff_ms: int) -> None:
+        """Nothing; what happened to these buckets' people before `cutoff_ms` is forgotten."""
+        names = tuple(keys.history(partition, number) for number in buckets)
+        await self.nodes.run([Call(partition, "purge_1", names, (cutoff_ms,))])
+
     async def log(self, position: Position, limit: int) -> Tail:
         """One partition's log behind a position."""
         return (await self.tails({position.partition: position}, {}, limit))[position.partition]
 
-    async def oldest(self, partition: int) -> Position | None:
+    async def oldest(self, partition: int, history: int) -> Position | None:
         """Just before the oldest entry that the partition's log holds, or None if it has none."""
-        command = ("XRANGE", keys.LOG[partition], "-", "+", "COUNT", 1)
+        command = ("XRANGE", keys.LOG[partition], f"{history}-0", "+", "COUNT", 1)
         (entries,) = await self.nodes.on_partitions([(partition, command)])
         if not entries:
             return None
-        history, seq = (int(part) for part in entries[0][0].split(b"-"))
+        seq = int(entries[0][0].split(b"-")[1])
         return Position(partition, history, seq - 1, bytes(MARK_BYTES))
 
     async def older_than(self, partition: int, cutoff_ms: int) -> int:

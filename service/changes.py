@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -59,7 +60,7 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     packer = await _packer(service, edits, request.auth.name)
     changes = [packer.pack(edit, revisions[index], received_at_ms) for index, edit in edits.items()]
     retry_with = [revisions.get(index, 0) for index in range(len(results))]
-    applied = await _apply(service, changes, retry_with)
+    applied = await _apply(service, list(edits.values()), changes, retry_with)
     for (index, edit), outcome in zip(edits.items(), applied, strict=True):
         results[index] = _result(edit, outcome)
         _count(service, edit, outcome, received_at_ms)
@@ -67,12 +68,21 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     answer: dict[str, Any] = {"results": results, "position": to_text(positions)}
     if positions:
         service.screener.acknowledge(positions)
+        await _tell(service, positions)
+    if body.wait == "all":
+        try:
+            answer["processes"] = await _confirmed(service, positions, body.timeout_ms)
+        except Unavailable as exc:
+            raise NotDurable(*map(str, retry_with)) from exc
+    return answered(answer)
+
+
+async def _tell(service: Service, positions: list[Position]) -> None:
+    """Tell every process; the changes are safe already, and polls come without this too."""
+    with suppress(Unavailable):
         await asyncio.gather(
             service.changes_store.acknowledge(positions), service.processes.ring(positions)
         )
-    if body.wait == "all":
-        answer["processes"] = await _confirmed(service, positions, body.timeout_ms)
-    return answered(answer)
 
 
 def _require_scopes(key: ApiKey, changes: Sequence[msgspec.Raw]) -> None:
@@ -115,15 +125,19 @@ async def _revisions(service: Service, edits: dict[int, Edit]) -> dict[int, int]
         (edits[index].own[0], {}) for index in unstated
     ]
     found = await service.changes_store.lookup(tokens, service.screener.high_water)
+    latest: dict[tuple[bytes, int, bytes], int] = {}
     for index, one in zip(unstated, found, strict=True):
         edit = edits[index]
-        name = edit.list, service.tokeniser.entry_hash(edit.list, edit.content[0].entry_id)
+        entry_hash = service.tokeniser.entry_hash(edit.list, edit.content[0].entry_id)
         stored = [
             max(packed.registers)
             for packed in split_record(one.record)
-            if (packed.list, packed.entry_hash) == name
+            if (packed.list, packed.entry_hash) == (edit.list, entry_hash)
         ]
-        revisions[index] = max([one.now_ms, *(revision + 1 for revision in stored)])
+        # Two changes to one entry in one request follow each other.
+        entry = edit.own[0], edit.list, entry_hash
+        known = [latest.get(entry, 0), *stored]
+        revisions[index] = latest[entry] = max(one.now_ms, max(known) + 1)
     return revisions
 
 
@@ -134,24 +148,31 @@ async def _packer(service: Service, edits: dict[int, Edit], actor: str) -> Packe
 
 
 async def _apply(
-    service: Service, changes: list[list[Change]], revisions: list[int]
+    service: Service, edits: list[Edit], changes: list[list[Change]], revisions: list[int]
 ) -> list[list[Applied]]:
     """What became of every edit's changes; raises NotDurable with the revisions to retry with.
 
-    There is one revision for each change of the request, 0 for one that was rejected.
-
-    One pipeline to each server carries them all.
+    There is one revision for each change of the request, 0 for one that was rejected. The
+    documents that an edit replaces are freed only when its own entry is safe: else a put
+    that fails would free the person everywhere.
     """
-    flat = [change for group in changes for change in group]
-    if not flat:
-        return []
+    sizes = [len(edit.own) for edit in edits]
     try:
-        applied = iter(
-            await service.changes_store.apply(flat, service.wait, service.screener.high_water)
-        )
+        own = await _send(service, [g[:n] for g, n in zip(changes, sizes, strict=True)])
+        freed = await _send(service, [g[n:] for g, n in zip(changes, sizes, strict=True)])
     except (NotDurable, Unavailable) as exc:
         raise NotDurable(*map(str, revisions)) from exc
-    return [[next(applied) for _ in group] for group in changes]
+    return [mine + replaced for mine, replaced in zip(own, freed, strict=True)]
+
+
+async def _send(service: Service, groups: list[list[Change]]) -> list[list[Applied]]:
+    """What became of the changes of each group, all in one pipeline to each server."""
+    flat = [change for group in groups for change in group]
+    if not flat:
+        return [[] for _ in groups]
+    store = service.changes_store
+    applied = iter(await store.apply(flat, service.wait, service.screener.high_water))
+    return [[next(applied) for _ in group] for group in groups]
 
 
 def _result(edit: Edit, applied: list[Applied]) -> dict[str, Any]:

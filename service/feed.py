@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Any
 
 from litestar import Request, Response, get
@@ -70,7 +71,9 @@ async def _cursor(service: Service, after: str | None) -> Cursor:
 async def _oldest(service: Service, partitions: list[int]) -> Cursor:
     """Just before the oldest entry that each log holds."""
     now = await _now(service) if partitions else {}
-    found = await asyncio.gather(*(service.changes_store.oldest(each) for each in partitions))
+    found = await asyncio.gather(
+        *(service.changes_store.oldest(each, now[each].history) for each in partitions)
+    )
     return {number: oldest or now[number] for number, oldest in zip(partitions, found, strict=True)}
 
 
@@ -83,7 +86,9 @@ async def _wait(service: Service, cursor: Cursor, limit: int, wait_ms: int) -> l
         left_s = deadline - time.monotonic()
         if entries or left_s <= 0:
             return entries
-        await asyncio.wait({asyncio.ensure_future(news.wait())}, timeout=min(left_s, 1.0))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(left_s, 1.0)):
+                await news.wait()
 
 
 async def _read(service: Service, cursor: Cursor, limit: int) -> list[LogEntry]:

@@ -93,9 +93,9 @@ class Lookups:
                 found = await self._store.lookup(
                     [asked for asked, _ in batch], self._screener.high_water
                 )
-        except (ClearwayError, TimeoutError) as exc:
+        except Exception as exc:  # noqa: BLE001 -- else whoever asked would wait for ever
             self.circuit.failed()
-            error = exc if isinstance(exc, ClearwayError) else Unavailable("no answer in time")
+            error = exc if isinstance(exc, ClearwayError) else Unavailable("no usable answer")
             for _, future in batch:
                 _settle(future, error)
             return

@@ -10,6 +10,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from roster.bearing import MISTAKEN_IDENTITY
 from roster.entry import BIND, State
 from roster.errors import Unavailable
 from roster.record import parse_record
@@ -81,12 +82,18 @@ async def person(
         step = [other for each in members for other in _named(records.get(each, []))]
         step = sorted({other for other in step if other not in records})
         if len(members | set(step)) > DOCUMENTS_MAX:
-            return Person(_entries(records, members), looked, complete=False)
-    return Person(_entries(records, members), looked, complete=True)
+            return Person(_entries(records, members, token), looked, complete=False)
+    return Person(_entries(records, members, token), looked, complete=True)
 
 
-def _entries(records: dict[bytes, list[Entry]], members: set[bytes]) -> list[Entry]:
-    return [entry for each in sorted(members) for entry in records[each]]
+def _entries(records: dict[bytes, list[Entry]], members: set[bytes], asked: bytes) -> list[Entry]:
+    """All documents' entries; a mistaken identity speaks for its own document only."""
+    return [
+        entry
+        for each in sorted(members)
+        for entry in records[each]
+        if each == asked or entry.content.kind != MISTAKEN_IDENTITY
+    ]
 
 
 def _bindings(entries: list[Entry]) -> Iterator[Entry]:

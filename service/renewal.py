@@ -25,6 +25,7 @@ LEAST_CHANGES = 2_000
 SHARE_OF_CAPACITY = 0.1
 RETENTION_CHECK_S = 3_600.0
 DAY_MS = 86_400_000
+BUCKETS_A_CALL = 128
 
 log = structlog.get_logger("clearway.renewal")
 
@@ -46,12 +47,22 @@ class Renewer:
         if not self._screener.ready:
             return
         due = [number for number, each in enumerate(self._screener.partitions) if self._due(each)]
-        if now - self._checked_at > RETENTION_CHECK_S:
+        hourly = now - self._checked_at > RETENTION_CHECK_S
+        if hourly:
             self._checked_at = now
             due = list(range(keys.PARTITIONS))
         if due and await self._leased():
             for number in due:
                 await self._renew(number)
+                if hourly:
+                    await self._purge(number)
+
+    async def _purge(self, number: int) -> None:
+        """Forget what happened to people longer ago than their history is kept."""
+        cutoff_ms = time.time_ns() // 1_000_000 - self._store.keep_ms
+        for first in range(0, keys.BUCKETS, BUCKETS_A_CALL):
+            buckets = range(first, first + BUCKETS_A_CALL)
+            await self._store.purge_history(number, buckets, cutoff_ms)
 
     def _due(self, partition: Partition) -> bool:
         if partition.rewound:

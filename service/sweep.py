@@ -94,7 +94,8 @@ def valid_cards(numbers: Sequence[str], latest_birth: str = END_OF_TIME) -> NDAr
     digits = np.frombuffer(text.encode(), np.uint8).reshape(-1, LENGTH).astype(np.int64) - ord("0")
     last = np.where(digits[:, 17] == _X, 10, digits[:, 17])
     shaped = ((digits[:, :17] >= 0) & (digits[:, :17] <= 9)).all(axis=1)  # noqa: PLR2004 -- digits
-    shaped &= (last >= 0) & (last <= 10)  # noqa: PLR2004 -- and X
+    final = digits[:, 17]
+    shaped &= ((final >= 0) & (final <= 9)) | (final == _X)  # noqa: PLR2004 -- or an X
     right = (digits[:, :17] @ _WEIGHTS + last) % 11 == 1
     born = np.where(shaped, digits[:, 6:14] @ _PLACES, 0)
     valid: NDArray[np.bool_] = shaped & right & _births(born, latest_birth)

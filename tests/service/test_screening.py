@@ -238,7 +238,7 @@ async def test_a_trimmed_log_is_read_from_its_oldest_entry(valkey: Server) -> No
         revisions = range(10, 15)
         positions = [(await parts.change(LISTED, Op.PUT, n)).position for n in revisions]
         assert await parts.store.set_image(positions[2], TokenFilter().to_bytes(), 10**6)
-        oldest = await parts.store.oldest(token[1])
+        oldest = await parts.store.oldest(token[1], positions[0].history)
         assert oldest is not None
         tail = await parts.store.log(oldest, 100)
         assert tail.continues

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from roster.filter import TokenFilter
-from roster.identity import DocumentNumber, Token, Tokeniser
+from roster.identity import Document, DocumentNumber, Token, Tokeniser, normalise
 from roster.tokens import in_filters, token_table
 
 NUMBER = DocumentNumber("R:110105187912310024")
@@ -66,3 +66,9 @@ def test_many_are_found_in_filters_as_one_by_one(tokeniser: Tokeniser) -> None:
     assert in_filters(table, filters) == expected
     assert all(expected[:1_500])
     assert not all(expected)
+
+
+@pytest.mark.parametrize(("birth", "valid"), [("040229", True), ("020229", False)])
+def test_a_short_numbers_leap_day_is_in_a_leap_year(birth: str, valid: bool) -> None:
+    document = Document(type="resident_id", number=f"110105{birth}002")
+    assert normalise(document).valid is valid

@@ -127,6 +127,7 @@ def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> 
         for use in ("check", "change", "follow")
     )
     screener = Screener(required_codes(settings, lists), settings.fresh_ms, settings.serve_stale_s)
+    screener.lists_known = False  # a list that is disabled denies nobody
     follower = Follower(follow, screener, (secrets.token_hex(6), socket.gethostname()))
     dictionary = Dictionary(nodes["change"])
     desk = Desk(screener, follower, Lookups(check, screener, settings.redis_timeout_ms))
@@ -178,10 +179,11 @@ def _more_chores(app: Litestar, upkeep: Upkeep) -> tuple[Chore, ...]:
 
 @asynccontextmanager
 async def _tasks(upkeep: Upkeep) -> AsyncIterator[None]:
-    """Everything that runs beside the requests; the keys are known before the first of them."""
+    """Everything that runs beside the requests; the keys and lists are known before."""
     with suppress(Unavailable):
         await upkeep.service.access.refresh()
         await upkeep.service.dictionary.refresh()
+        await upkeep.read_disabled()
         await upkeep.look_at_servers()
     running = [asyncio.create_task(stay("follower", upkeep.service.follower.run))]
     running += [asyncio.create_task(repeat(chore)) for chore in upkeep.chores()]

@@ -78,6 +78,7 @@ def conditions(upkeep: Upkeep) -> dict[str, Condition]:
         "loaded": _condition(screener.loaded, "the filters are not loaded yet"),
         "key": _condition(not screener.wrong_key, "the roster was loaded with another ID key"),
         "covered": _condition(not lacking, f"not fully loaded: {lacking}"),
+        "lists": _condition(screener.lists_known, "which lists are disabled has not been read yet"),
         "news": _condition(
             not (screener.loaded and screener.expired), "no news from Redis for too long"
         ),

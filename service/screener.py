@@ -68,13 +68,17 @@ class Screener:
     """The filters of all partitions; every method is synchronous and does no I/O."""
 
     def __init__(self, required: frozenset[int], fresh_ms: int, serve_stale_s: int) -> None:
-        """`required` are codes of lists without which nobody is cleared."""
+        """`required` are codes of lists without which nobody is cleared.
+
+        `lists_known` is False until it has been read once which lists are disabled.
+        """
         self.required = required
         self.fresh_ms = fresh_ms
         self.serve_stale_s = serve_stale_s
         self.partitions: list[Partition] = []
         self.high_water: dict[int, Position] = {}
         self.wrong_key = False
+        self.lists_known = True
         self.was_ready = False
         self.fresh_as_of_ms = 0
         self.true_hits = 0
@@ -115,7 +119,8 @@ class Screener:
     @property
     def ready(self) -> bool:
         """Whether checks are decided here at all."""
-        return self.loaded and not (self.wrong_key or self.lacking or self.expired)
+        decided = self.loaded and self.lists_known
+        return decided and not (self.wrong_key or self.lacking or self.expired)
 
     @property
     def rewound(self) -> bool:

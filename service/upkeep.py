@@ -80,6 +80,7 @@ class Upkeep(msgspec.Struct):
         names = await self.disabled.all()
         rules = [self.service.lists.by_id(name) for name in names]
         self.service.desk.disabled = frozenset(rule.code for rule in rules if rule is not None)
+        self.service.screener.lists_known = True
 
     async def look_at_servers(self) -> None:
         """Nothing; what makes a change safe, and what is degraded, follow the servers.
@@ -121,6 +122,8 @@ async def repeat(chore: Chore) -> None:
             await do()
         except ClearwayError as exc:
             log.warning("chore failed", chore=name, error=type(exc).__name__)
+        except Exception as exc:  # noqa: BLE001 -- a chore that ends is missed for ever
+            log.error("chore failed", chore=name, error=type(exc).__name__)  # noqa: TRY400 -- a message may hold what was sent
         await asyncio.sleep(every_s)
 
 

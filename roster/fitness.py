@@ -37,6 +37,7 @@ class ServerFacts(msgspec.Struct, frozen=True):
     min_replicas: int | None
     min_replicas_max_lag_s: int | None
     replicas: int
+    full: bool = False
 
     @property
     def waitaof(self) -> bool:
@@ -61,6 +62,7 @@ def server_facts(info: Mapping[str, object], config: Mapping[object, object]) ->
         min_replicas=_number(settings.get("min-replicas-to-write")),
         min_replicas_max_lag_s=_number(settings.get("min-replicas-max-lag")),
         replicas=_number(info.get("connected_slaves")) or 0,
+        full=0 < (_number(info.get("maxmemory")) or 0) <= (_number(info.get("used_memory")) or 0),
     )
 
 
@@ -81,6 +83,7 @@ def unfit(facts: ServerFacts, *, replicated: bool = False) -> list[str]:
         "version": facts.version < OLDEST,
         "durability": not _durable(facts) or (replicated and not _refuses_when_cut_off(facts)),
         "memory_policy": facts.maxmemory_policy != "noeviction",
+        "memory": facts.full,
         "listpack": _below(facts.listpack_entries, LISTPACK_ENTRIES)
         or _below(facts.listpack_value_bytes, LISTPACK_VALUE_BYTES),
     }

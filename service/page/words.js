@@ -11,6 +11,7 @@ export const CONDITIONS = {
   loaded: "filters loaded",
   key: "ID key fits the roster",
   covered: "required lists fully loaded",
+  lists: "disabled lists known",
   news: "hears from Redis",
 };
 
@@ -21,6 +22,7 @@ export const DEGRADED = {
   durability: "A change that was acknowledged can be lost when a Redis server fails.",
   replicas: "Redis has fewer replicas than every change has to reach.",
   memory_policy: "Redis may evict entries: its maxmemory-policy is not noeviction.",
+  memory: "Redis' memory is full: it refuses additions and full loads.",
   listpack: "Redis needs more memory than it should: its hash-max-listpack settings are too small.",
   version: "The Redis server is older than 7.0.",
   unknown: "The Redis servers have not been looked at yet.",

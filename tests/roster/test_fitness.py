@@ -45,6 +45,7 @@ def with_changes(changes: dict[str, object]) -> ServerFacts:
         ({"min_replicas": 0}, ["durability"]),
         ({"min_replicas_max_lag_s": 0}, ["durability"]),
         ({"maxmemory_policy": "allkeys-lru"}, ["memory_policy"]),
+        ({"full": True}, ["memory"]),
         ({"listpack_entries": 128}, ["listpack"]),
         ({"listpack_value_bytes": 64}, ["listpack"]),
         ({"listpack_entries": None, "listpack_value_bytes": None}, []),

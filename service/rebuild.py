@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
+
+import structlog
 
 from roster import keys
 from roster.errors import Unavailable
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 BUCKETS_A_CALL = 128
 _FIELD_BYTES = 12
+
+log = structlog.get_logger("clearway.rebuild")
 
 
 async def scan(store: Store, partition: int) -> bytes:
@@ -68,16 +73,28 @@ class Rebuilder:
 
     async def _one(self, tail: Tail, image: Image | None) -> Partition:
         here = tail.position
-        if image is not None and await self._goes_on(image):
-            partition = Partition(TokenFilter.from_bytes(image.bits), image.header.position)
-            partition.image = image.header
-        elif here.seq or tail.covered:
-            partition = Partition(await build(self._store, here.partition), here)
+        partition = await self._of_image(image) if image is not None else None
+        if partition is None:
+            made = TokenFilter()
+            if here.seq or tail.covered:
+                made = await build(self._store, here.partition)
+            partition = Partition(made, here)
             partition.image = tail.image
-        else:
-            partition = Partition(TokenFilter(), here)
         partition.witnessed = not tail.rewound
         partition.note(tail)
+        return partition
+
+    async def _of_image(self, image: Image) -> Partition | None:
+        """The image's partition; None where it is damaged, or the log begins behind it."""
+        if not await self._goes_on(image):
+            return None
+        try:
+            token_filter = TokenFilter.from_bytes(image.bits)
+        except (ValueError, struct.error):
+            log.warning("image damaged", partition=image.header.position.partition)
+            return None
+        partition = Partition(token_filter, image.header.position)
+        partition.image = image.header
         return partition
 
     async def _goes_on(self, image: Image) -> bool:

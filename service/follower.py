@@ -47,6 +47,7 @@ class Follower:
         self._bell = asyncio.Event()
         self._shared: asyncio.Task[bool] | None = None
         self._lag_ms = 0.0
+        self._listed_at = float("-inf")
         self._news = asyncio.Event()
         self.hooks: list[Hook] = []
 
@@ -67,6 +68,9 @@ class Follower:
             return False
         except ClearwayError as exc:
             log.warning("poll failed", error=type(exc).__name__)
+            return False
+        except Exception as exc:  # noqa: BLE001 -- whoever shares the poll has checks to answer
+            log.error("poll failed", error=type(exc).__name__)  # noqa: TRY400 -- a message may hold what was sent
             return False
         return True
 
@@ -102,21 +106,33 @@ class Follower:
                 log.warning("hook failed", error=type(exc).__name__)
 
     async def _poll(self, partitions: Iterable[int]) -> None:
-        """Read tails and apply them; a complete poll makes the process fresh."""
+        """Read tails, apply them and tell; a complete poll makes the process fresh."""
         screener = self._screener
         if not screener.loaded:
             screener.partitions = await self._rebuilder.made(list(EVERY))
         if not screener.fresh:
-            await self._register()
-        sent_at = time.monotonic()
+            await self._announce()
+        tails, as_of = await self._follow(partitions)
+        if (time.monotonic() - as_of) * 1000 > screener.fresh_ms:
+            tails, as_of = await self._follow(partitions)
+        if len(tails) == keys.PARTITIONS:
+            screener.wrong_key = False
+            screener.polled(as_of, tails.values())
+
+    async def _follow(self, partitions: Iterable[int]) -> tuple[dict[int, Tail], float]:
+        """Tails that are applied and told, and since when the process may count as fresh.
+
+        Whoever changes something after the tails were read has to find it listed from then
+        on. Where it may have dropped off the list meanwhile, it is not fresh by these tails.
+        """
+        screener = self._screener
+        listed_at, sent_at = self._listed_at, time.monotonic()
         asked = {number: screener.partitions[number].position for number in partitions}
         tails = await self._store.tails(asked, screener.high_water)
-        complete = len(tails) == keys.PARTITIONS
         await self._apply(tails)
-        if complete:
-            screener.wrong_key = False
-            screener.polled(sent_at, tails.values())
         await self._announce()
+        listed = (time.monotonic() - listed_at) * 1000 <= screener.fresh_ms
+        return tails, sent_at if listed else listed_at
 
     async def _apply(self, tails: dict[int, Tail]) -> None:
         """Bring every partition up to its tail, reading on where the log was longer."""
@@ -158,6 +174,7 @@ class Follower:
         """
         partition = self._screener.partitions[number]
         partition.rewound = True
+        partition.image = tail.image  # another one than before is no reason to replace the filter
         partition.filter.add_fields(await scan(self._store, number))
         partition.move(tail.position)
         partition.note(tail)
@@ -167,27 +184,21 @@ class Follower:
         self._news.set()
         self._news = asyncio.Event()
 
-    async def _register(self) -> None:
-        """Be waited for before the tails are read that will make this process fresh."""
-        await self._announce_as(self._screener.applied, await self._processes.now_ms())
-
     async def _announce(self) -> None:
-        await self._announce_as(self._screener.applied, self._screener.fresh_as_of_ms)
-
-    async def _announce_as(self, applied: bytes, seen_ms: int) -> None:
-        screener = self._screener
+        """Be listed, and so waited for, with what has been applied here."""
+        screener, sent_at = self._screener, time.monotonic()
         await self._processes.announce(
             Process(
                 id=self.id,
                 host=self._host,
                 fresh_ms=screener.fresh_ms,
-                seen_ms=seen_ms,
-                applied=applied,
+                applied=screener.applied,
                 fresh_as_of_ms=screener.fresh_as_of_ms,
                 lag_ms=self._lag_ms,
                 false_hit_rate=screener.false_hit_rate,
             )
         )
+        self._listed_at = sent_at
 
     async def _listen(self) -> None:
         """Hear the doorbell; without it the poll of every second still comes."""

@@ -6,7 +6,6 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 
 from roster import keys
@@ -14,7 +13,7 @@ from roster.entry import Op
 from roster.filter import TokenFilter
 from roster.merging import Merging, Snapshot
 from roster.nodes import Wait
-from roster.processes import Process, Processes
+from roster.processes import Process
 from roster.store import Change, Store
 from service.follower import Follower
 from service.screener import Screener
@@ -111,7 +110,7 @@ async def test_a_change_after_a_rewind_does_not_pass_for_a_lost_one(valkey: Serv
         lost = lost._replace(seq=lost.seq + 5)
         applied = bytearray(screener.applied)
         applied[7 * 14 : 8 * 14] = lost.wire
-        ahead = Process("other", "there", 3_000, 0, bytes(applied))
+        ahead = Process("other", "there", 3_000, bytes(applied))
         change = Change(token(7, 2), LIST, Op.PUT, 20, bytes(6), b"content")
         (new,) = await store.apply([change], WAIT, {7: lost})
         assert not ahead.has([new.position])
@@ -131,6 +130,52 @@ async def test_a_process_that_missed_the_doorbell_knows_a_restored_backup_all_th
         assert screener.rewound
 
 
+async def test_the_witness_of_what_a_backup_lacks_outlives_its_other_image(valkey: Server) -> None:
+    async with following(valkey) as (store, screener, follower):
+        await put(store, 7, 10, n=1)
+        image = keys.IMAGE[7]
+        with valkey.client() as client:
+            backup = {image: client.dump(image), keys.META[7]: client.dump(keys.META[7])}
+        lost = await put(store, 7, 20, n=2)
+        bits = TokenFilter()
+        bits.add_tokens([token(7, 1), token(7, 2)])
+        assert await store.set_image(lost, bits.to_bytes())
+        assert await follower.poll()
+        screener.acknowledge([lost])
+        with valkey.client() as client:
+            for key, data in backup.items():
+                client.restore(key, 0, data, replace=True)
+        for _ in range(3):
+            await throughout(follower, lambda: screener.may_be_listed(token(7, 2)))
+        assert screener.rewound
+        assert screener.partitions[7].witnessed
+
+
+async def test_a_damaged_image_is_scanned_around(valkey: Server) -> None:
+    async with following(valkey) as (store, _, _):
+        await put(store, 7, 10)
+        with valkey.client() as client:
+            client.setrange(keys.IMAGE[7], 24, bytes(40))
+            client.append(keys.IMAGE[8], b"more than fits")
+        starting = Screener(frozenset({LIST}), 3_000, 900)
+        follower = Follower(store, starting, ("starting", "here"))
+        for _ in range(2):
+            assert await follower.poll()
+        assert starting.may_be_listed(token(7))
+        assert not starting.may_be_listed(token(7, 2))
+
+
+async def test_a_poll_lets_no_error_out(valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with following(valkey) as (store, _, follower):
+
+        async def fails(*_: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(store, "tails", fails)
+        assert not await follower.poll()
+        assert not await follower.shared_poll(1)
+
+
 def flat(fields: dict[str, int | bytes]) -> list[int | bytes | str]:
     return [part for item in fields.items() for part in item]
 
@@ -145,31 +190,6 @@ async def test_many_may_share_polls_while_the_server_is_silent(
         await asyncio.sleep(0.03)
         server.resume()
         assert len(await asyncio.gather(*asked)) == 40
-
-
-async def test_a_process_that_the_list_has_lost_is_still_waited_for(valkey: Server) -> None:
-    async with opened(valkey) as store:
-        mine, others = Processes(store.nodes), Processes(store.nodes)
-        now_ms = await mine.now_ms()
-        other = Process("other", "there", 3_000, now_ms, b"")
-        await others.announce(other)
-        assert [process.id for process in await mine.live()] == ["other"]
-        await store.nodes.keyed(keys.PROCESSES, [("DEL", keys.PROCESSES)])
-        assert await mine.live() == [other]
-        await others.announce(msgspec.structs.replace(other, seen_ms=now_ms - 60_000))
-        assert await mine.live() == [other]
-
-
-async def test_a_process_that_leaves_or_dies_is_waited_for_no_longer(valkey: Server) -> None:
-    async with opened(valkey) as store:
-        processes = Processes(store.nodes)
-        now_ms = await processes.now_ms()
-        await processes.announce(Process("leaving", "there", 3_000, now_ms, b""))
-        await processes.announce(Process("dead", "there", 500, now_ms - 1_500, b""))
-        assert [process.id for process in await processes.live()] == ["leaving"]
-        await processes.leave("leaving")
-        assert await processes.live() == []
-        assert await processes.live() == []
 
 
 @pytest.mark.parametrize("courts", [{"甲"}, {"甲", "乙"}])

@@ -1,0 +1,259 @@
+"""The list of live processes: nobody is fresh whom a change does not wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from roster import keys
+from roster.disabled import DisabledLists
+from roster.errors import Unavailable
+from roster.position import Position
+from roster.processes import SLACK_MS, Process, Processes
+from service.follower import Follower
+from service.screener import Screener
+from service.upkeep import repeat
+from tests.faults.test_following import LIST, following, put, token
+from tests.rosters import opened
+from tests.service.rosters import LISTED, OTHER, desk, edit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import pytest
+
+    from roster.replies import Tail
+    from tests.servers import Server
+
+AT_7 = Position(7, 1, 5, b"mark")
+
+
+def at(position: Position) -> bytes:
+    """Applied positions: this one, and none elsewhere."""
+    before, behind = bytes(14 * position.partition), bytes(14 * (63 - position.partition))
+    return before + position.wire + behind
+
+
+def other() -> Process:
+    return Process("other", "there", 3_000, at(AT_7))
+
+
+def listed(server: Server) -> dict[Any, Any]:
+    with server.client() as client:
+        found: Any = client.hgetall(keys.PROCESSES)
+        return dict(found)
+
+
+def set_list(server: Server, names: dict[Any, Any]) -> None:
+    with server.client() as client:
+        client.delete(keys.PROCESSES)
+        if names:
+            client.hset(keys.PROCESSES, mapping=names)
+
+
+def aged(names: dict[Any, Any], by_ms: int) -> dict[Any, Any]:
+    """The list as if everybody had been listed that much earlier."""
+    parts = {name: value.partition(b" ") for name, value in names.items()}
+    return {name: b"%d %s" % (int(at) - by_ms, rest) for name, (at, _, rest) in parts.items()}
+
+
+async def ids(processes: Processes) -> list[str]:
+    return [process.id for process in await processes.live()]
+
+
+async def test_a_process_that_the_list_has_lost_is_waited_for_until_it_is_back(
+    valkey: Server,
+) -> None:
+    async with opened(valkey) as store:
+        mine, others = Processes(store.nodes), Processes(store.nodes)
+        await others.announce(other())
+        names = listed(valkey)
+        (known,) = await mine.live()
+        assert known.has([AT_7])
+        for lost in ({}, aged(names, 60_000)):
+            set_list(valkey, lost)
+            (vanished,) = await mine.live()
+            assert vanished.id == "other"
+            assert not vanished.has([AT_7._replace(seq=1)])
+        await others.announce(other())
+        (back,) = await mine.live()
+        assert back.has([AT_7])
+
+
+async def test_a_process_that_leaves_or_dies_is_waited_for_no_longer(valkey: Server) -> None:
+    async with opened(valkey) as store:
+        processes = Processes(store.nodes)
+        await processes.announce(other())
+        await processes.announce(Process("dead", "there", -SLACK_MS - 1, b""))
+        assert await ids(processes) == ["other"]
+        assert set(listed(valkey)) == {b"other"}
+        await processes.leave("other")
+        assert await processes.live() == []
+        assert listed(valkey) == {}
+        assert await processes.live() == []
+
+
+def test_a_lost_change_with_the_same_number_does_not_vouch_for_another() -> None:
+    assert other().has([AT_7, AT_7._replace(seq=4, mark=b"else")])
+    assert not other().has([AT_7._replace(mark=b"else")])
+    assert not other().has([AT_7._replace(seq=6)])
+
+
+async def test_who_is_listed_again_just_then_is_not_forgotten(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(valkey) as store:
+        mine, others = Processes(store.nodes), Processes(store.nodes)
+        await others.announce(other())
+        set_list(valkey, aged(listed(valkey), 60_000))
+        keyed = store.nodes.keyed
+
+        async def meanwhile(key: str, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+            got = await keyed(key, commands)
+            monkeypatch.undo()
+            await others.announce(other())
+            return got
+
+        monkeypatch.setattr(store.nodes, "keyed", meanwhile)
+        assert await mine.live() == []
+        assert await ids(mine) == ["other"]
+
+
+async def test_a_full_server_still_lists_and_forgets(make_server: Callable[[], Server]) -> None:
+    server = make_server()
+    async with opened(server) as store:
+        processes = Processes(store.nodes)
+        with server.client() as client:
+            client.config_set("maxmemory", "1")
+        await processes.announce(other())
+        assert await ids(processes) == ["other"]
+        await processes.leave("other")
+        assert await ids(processes) == []
+        assert listed(server) == {}
+
+
+async def test_listing_works_on_the_oldest_redis(redis7: Server) -> None:
+    async with opened(redis7) as store:
+        processes = Processes(store.nodes)
+        await processes.announce(other())
+        assert await ids(processes) == ["other"]
+        await processes.leave("other")
+        assert await ids(processes) == []
+
+
+async def test_who_dropped_off_the_list_during_a_poll_reads_again(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with following(valkey) as (store, screener, follower):
+        tails, monotonic, passed_s = store.tails, time.monotonic, 2.4
+        meanwhile: list[str] = []
+        monkeypatch.setattr(time, "monotonic", lambda: monotonic() + passed_s)
+        assert screener.fresh
+
+        async def late(*args: Any) -> dict[int, Tail]:  # noqa: ANN401 -- as the store's
+            nonlocal passed_s
+            got = await tails(*args)
+            if not meanwhile:
+                set_list(valkey, aged(listed(valkey), 3_700))
+                await put(store, 7, 10)
+                meanwhile.extend(["put", *await ids(Processes(store.nodes))])
+                passed_s = 4.0
+            return got
+
+        monkeypatch.setattr(store, "tails", late)
+        assert await follower.poll()
+        assert meanwhile == ["put"]
+        assert screener.may_be_listed(token(7))
+        assert screener.fresh
+
+
+async def test_a_poll_that_is_always_late_is_news_but_makes_nobody_fresh(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with following(valkey) as (store, screener, follower):
+        tails, monotonic, passed_s = store.tails, time.monotonic, 0.0
+        monkeypatch.setattr(time, "monotonic", lambda: monotonic() + passed_s)
+
+        async def late(*args: Any) -> dict[int, Tail]:  # noqa: ANN401 -- as the store's
+            nonlocal passed_s
+            passed_s += 4.0
+            return await tails(*args)
+
+        monkeypatch.setattr(store, "tails", late)
+        for _ in range(3):
+            assert await follower.poll()
+            assert not screener.fresh
+            assert screener.age_ms < 5_000
+
+
+async def test_who_cannot_be_listed_does_not_stay_fresh(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with following(valkey) as (_, screener, follower):
+        polled_at = screener._polled_at
+
+        async def fails(_: Process) -> None:
+            raise Unavailable("full")
+
+        monkeypatch.setattr(follower._processes, "announce", fails)
+        assert not await follower.poll()
+        assert screener._polled_at == polled_at
+
+
+async def test_a_full_server_keeps_a_fresh_process_listed(
+    make_server: Callable[[], Server],
+) -> None:
+    server = make_server()
+    async with following(server) as (store, screener, follower):
+        with server.client() as client:
+            client.config_set("maxmemory", "1")
+        set_list(server, {})
+        assert await follower.poll()
+        assert screener.fresh
+        assert await ids(Processes(store.nodes)) == ["me"]
+        starting = Screener(frozenset({LIST}), 3_000, 900)
+        assert await Follower(store, starting, ("two", "here")).poll()
+        assert sorted(await ids(Processes(store.nodes))) == ["me", "two"]
+
+
+async def test_nothing_is_decided_before_the_disabled_lists_are_known(
+    valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        screener = api.service.screener
+        await api.outcomes(edit("put"))
+
+        async def fails(_: DisabledLists) -> None:
+            raise Unavailable("silent")
+
+        monkeypatch.setattr(DisabledLists, "all", fails)
+        screener.lists_known = False
+        for document in (LISTED, OTHER):
+            assert (await api.check(document))["decision"] == "refer"
+        answer = await api.client.get("/readyz")
+        assert answer.status_code == 503
+        assert not answer.json()["conditions"]["lists"]["ok"]
+        monkeypatch.undo()
+        async with asyncio.timeout(5):
+            while not screener.ready:  # noqa: ASYNC110 -- the chore makes it so
+                await asyncio.sleep(0.005)
+        assert (await api.check(LISTED))["decision"] == "deny"
+
+
+async def test_a_chore_goes_on_after_any_error() -> None:
+    done = asyncio.Event()
+    times = []
+
+    async def chore() -> None:
+        times.append(1)
+        if len(times) == 1:
+            raise ZeroDivisionError
+        done.set()
+
+    task = asyncio.create_task(repeat(("chore", 0.001, chore)))
+    async with asyncio.timeout(5):
+        await done.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

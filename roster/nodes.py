@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from roster.connection import AsyncClient
 
+    _Command = tuple[Any, ...]
+    _Groups = dict[redis.asyncio.Redis, list[int]]
+
 LIBRARY = "clearway_1"
 SLOTS = tuple(key_slot(key.encode()) for key in keys.META)
 _ELSEWHERE = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"})
@@ -89,17 +92,18 @@ class Nodes:
         replies: list[Any] = [None] * len(calls)
         safe: list[bool] = []
         pending = list(range(len(calls)))
+        commands = [call.command() for call in calls]
+        waits = wait.commands() if wait else []
         for attempt in range(TRIES):
             failed: list[int] = []
-            for node, indexes in (await self._split(calls, pending)).items():
-                group = [calls[index].command() for index in indexes]
-                got = await self._pipeline(node, [*group, *(wait.commands() if wait else ())])
+            groups = await self._split(calls, pending)
+            for indexes, got in await self._ask(groups, commands, waits):
                 for index, reply in zip(indexes, got, strict=False):
                     replies[index] = reply
                 again = [i for i in indexes if self._again(replies[i], attempt)]
                 failed += again
                 if wait and len(again) < len(indexes):
-                    safe.append(_holds(wait, got[len(group) :]))
+                    safe.append(_holds(wait, got[len(indexes) :]))
             if not failed:
                 break
             await self._mend([replies[index] for index in failed])
@@ -132,8 +136,8 @@ class Nodes:
         """The replies to plain commands, each on a key of the partition named beside it."""
         calls = [Call(partition, "", (), ()) for partition, _ in commands]
         replies: list[Any] = [None] * len(commands)
-        for node, indexes in (await self._split(calls, range(len(calls)))).items():
-            got = await self._pipeline(node, [commands[index][1] for index in indexes])
+        groups = await self._split(calls, range(len(calls)))
+        for indexes, got in await self._ask(groups, [each for _, each in commands]):
             for index, reply in zip(indexes, got, strict=True):
                 _raise_failure(reply)
                 replies[index] = reply
@@ -171,14 +175,12 @@ class Nodes:
             await node.aclose()
         await close(self.client)
 
-    async def _split(
-        self, calls: Sequence[Call], indexes: Sequence[int]
-    ) -> dict[redis.asyncio.Redis, list[int]]:
+    async def _split(self, calls: Sequence[Call], indexes: Sequence[int]) -> _Groups:
         if not isinstance(self.client, RedisCluster):
             return {self.client: list(indexes)}
         with translated():
             await self.client.initialize()
-        groups: dict[redis.asyncio.Redis, list[int]] = {}
+        groups: _Groups = {}
         for index in indexes:
             groups.setdefault(self._owner(SLOTS[calls[index].partition]), []).append(index)
         return groups
@@ -196,9 +198,22 @@ class Nodes:
             self._clients[address] = self._node_client(*address)
         return self._clients[address]
 
-    async def _pipeline(
-        self, node: redis.asyncio.Redis, commands: Sequence[tuple[Any, ...]]
-    ) -> list[Any]:
+    async def _ask(
+        self, groups: _Groups, commands: Sequence[_Command], waits: Sequence[_Command] = ()
+    ) -> list[tuple[list[int], list[Any]]]:
+        """What each server was asked, and its replies; raises a failure once all have ended."""
+        asked = [
+            self._pipeline(node, [*(commands[index] for index in indexes), *waits])
+            for node, indexes in groups.items()
+        ]
+        if len(asked) == 1:  # a task would cost a check more than it saves
+            return list(zip(groups.values(), [await asked[0]], strict=True))
+        got = await asyncio.gather(*asked, return_exceptions=True)
+        if failed := [each for each in got if isinstance(each, BaseException)]:
+            raise failed[0]
+        return list(zip(groups.values(), cast("list[list[Any]]", got), strict=True))
+
+    async def _pipeline(self, node: redis.asyncio.Redis, commands: Sequence[_Command]) -> list[Any]:
         try:
             with translated():
                 got = await _exchange(node, commands)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -11,6 +11,7 @@ from roster.entry import Op, Outcome, Registers
 from roster.errors import NotDurable, Unavailable
 from roster.keys import PARTITIONS
 from roster.nodes import SLOTS, Wait
+from roster.processes import SLACK_MS, Process, Processes
 from roster.record import split_record
 from roster.store import Change, Store
 from tests.faults.clusters import HOST, Cluster, Member, cluster, nodes_of
@@ -74,6 +75,34 @@ async def test_changes_reach_every_partition_of_a_cluster(cluster: Cluster) -> N
         assert all(one.record for one in found)
         tails = await store.tails(dict.fromkeys(range(PARTITIONS)), {})
         assert {tail.position.seq for tail in tails.values()} == {1}
+
+
+async def test_the_servers_are_asked_at_the_same_time(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(cluster.url) as store:
+        servers = await store.nodes.masters()
+        all_asked = asyncio.Barrier(len(servers))
+        pipeline = store.nodes._pipeline
+
+        async def together(*asked: Any) -> list[Any]:  # noqa: ANN401 -- as the nodes'
+            await all_asked.wait()
+            return await pipeline(*asked)
+
+        monkeypatch.setattr(store.nodes, "_pipeline", together)
+        async with asyncio.timeout(5):
+            assert len(await store.tails(dict.fromkeys(range(PARTITIONS)), {})) == PARTITIONS
+            assert len(await store.images(range(PARTITIONS))) == PARTITIONS
+
+
+async def test_processes_are_listed_in_a_cluster(cluster: Cluster) -> None:
+    async with opened(cluster.url) as store:
+        processes = Processes(store.nodes)
+        await processes.announce(Process("one", "here", 3_000, b""))
+        await processes.announce(Process("dead", "here", -SLACK_MS - 1, b""))
+        assert [process.id for process in await processes.live()] == ["one"]
+        await processes.leave("one")
+        assert await processes.live() == []
 
 
 async def test_wait_counts_replicas_of_the_node_that_owns_the_partition(cluster: Cluster) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from loader import guard, report
+from loader import guard, lags, report
 from loader.crew import Crew
 from loader.guard import Standing
 from loader.intake import Intake
@@ -167,6 +167,8 @@ class Loading:
         tasks = ((job, begun[job.partition].position, previews.get(job.partition)) for job in jobs)
         done = list(self._counted("merging", crew.map("merge", tasks)))
         session.close_load(self._options.files.paths, reading.load, self._now_ms)
+        positions = [each.position for each in begun]
+        session.run(lags.count(session.store, positions, self._now_ms))
         return done
 
     def _begin(self, reading: Reading) -> list[Begun]:

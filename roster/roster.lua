@@ -186,7 +186,8 @@ local function merge_row(e, inc, as_of, snapshot, floor_ms)
         changed = true
       end
     end
-    if changed and e.content == '' then e.content, e.prov = inc.content, inc.prov end
+    if changed and e.content == '' then e.content = inc.content end
+    if changed and state(e) ~= before then e.prov = inc.prov end
   elseif before == REMOVED then
     changed = false  -- it stays removed; below it counts as had by the file
   elseif inc.R > 0 then

@@ -30,8 +30,9 @@ from roster.merging import Merging, Snapshot
 from roster.nodes import Wait
 from roster.record import provenance_tail
 from roster.store import Change
+from roster.tallies import Tallies
 from roster.times import parse_time
-from tests.loader.loads import HEADER, ID_KEY, TOKENISER, Roster, number, row, token, write
+from tests.loader.loads import DAY, HEADER, ID_KEY, TOKENISER, Roster, number, row, token, write
 
 COLUMNS = HEADER.split(",")
 NOW_MS = parse_time("2026-11-24")
@@ -311,3 +312,17 @@ def test_spills_are_gone_afterwards(roster: Roster) -> None:
     left.mkdir(parents=True)
     roster.load([row(1)])
     assert list(roster.settings.data_dir.glob("load-*")) == []
+
+
+def test_removals_that_a_load_brings_are_in_the_removal_lag(roster: Roster) -> None:
+    gone = row(2, 2, 1_600_000_000_000, state="removed")
+    roster.load([row(1), row(2, 2), row(3, 3)])
+    path = roster.folder / "decided.csv"
+    lines_ = [f"{HEADER},decided_at", f"{row(1)},", f"{gone},2020-09-13"]
+    path.write_text("\n".join(lines_) + "\n", encoding="utf-8")
+    roster.load_files(Files((str(path),), as_of=parse_time(DAY.format(2))))
+    with roster.opened() as session:
+        now_ms = time.time_ns() // 1_000_000
+        found = session.run(Tallies(session.store.nodes).lags(("service", "source"), now_ms))
+    assert (found["service"].count, found["source"].count) == (2, 1)
+    assert found["source"].p50 > found["service"].p50

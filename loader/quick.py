@@ -55,6 +55,7 @@ _RAISED = {"": LISTED, "active": LISTED | RESUMED, "suspended": LISTED | SUSPEND
            "removed": REMOVED}  # fmt: skip
 _TWO = frozenset({LISTED | RESUMED, LISTED | SUSPENDED, LISTED | SUSPENDED | WITHOUT_REVISION})
 """What raises two registers."""
+_DATE_LENGTH = len("2018-03-01")
 _HAN_NAME = re.compile("[\u4e00-\u9fa5]{1,17}")
 """One token, says roster/names.py, and too short to hold an ID number."""
 
@@ -181,6 +182,8 @@ class Quick:
         ids = self._ids.of(named["entry_id"], named["case"], odd)
         starts = self._starts.of(named["from"], odd)
         ends = self._ends.of(named["until"], odd)
+        terms = zip(named["from"], named["until"], strict=True)
+        odd |= np.fromiter((_unusual_term(*term) for term in terms), np.bool_, len(ids))
         courts = self._courts.of(named["court"], odd)
         names = self._names.of(named["name"], odd)
         flags = np.zeros(len(ids), np.uint8)
@@ -231,6 +234,13 @@ def _ms(parse: Callable[[str], int], text: str) -> int:
 
 def _time(content: Content) -> bytes:
     return pack_content(content, {})[3:-1]
+
+
+def _unusual_term(start: str, end: str) -> bool:
+    """Whether it takes more than comparing two bare dates to see that the term lasts."""
+    if not start or not end:
+        return False
+    return len(start) != _DATE_LENGTH or len(end) != _DATE_LENGTH or end < start
 
 
 def _filled(column: Sequence[str] | Sequence[bytes]) -> Bools:

@@ -116,6 +116,8 @@ class Reader:
             case.strip(),
             court.strip(),
         )
+        if None not in (plain.from_ms, plain.until_ms) and not _lasts(plain):
+            cells.refuse("until", "bad_date")
         if self._plain and list_ != "lift":
             return plain
         return _with_extras(plain, row[_FIRST_EXTRA:])
@@ -148,6 +150,11 @@ def _with_extras(plain: Row, row: tuple[str, ...]) -> Row:
     if extras.list == "lift" and extras.state != "removed":
         _check_lift(extras)
     return extras
+
+
+def _lasts(row: Row) -> bool:
+    """Whether its term ends after it begins."""
+    return (row.until_ms or 0) > (row.from_ms or 0)
 
 
 def _check_lift(lift: Row) -> None:

@@ -18,6 +18,7 @@ from loader.rows import Reader, Reject, Row, Skip
 from loader.sources import parse_block
 from loader.spill import Spill
 from loader.table import Octets
+from roster.entry import RESTRICTING_BELOW
 from roster.errors import LoadRefused
 from roster.identity import Tokeniser
 
@@ -76,6 +77,7 @@ class Scatter:
         self._write_reject = csv.writer(self._rejects).writerow
         self._readers: dict[tuple[tuple[str, ...], str | None], tuple[Reader, Quick]] = {}
         self._names = {code: name for name, code in context.codes.items()}
+        self._liftable = {n for n, code in context.codes.items() if code < RESTRICTING_BELOW}
         self.found = Scattered()
 
     def read(self, piece: Piece) -> int:
@@ -139,6 +141,9 @@ class Scatter:
             self._reject(piece, read)
         elif read.list not in self._context.codes:
             self._unknown(read.list)
+        elif not self._liftable.issuperset(read.lifts):
+            given = read.list, read.entry_id, read.number
+            self._reject(piece, Reject(read.line, "lifts", "malformed", *given))
         else:
             if not read.valid:
                 self.found.warned[BAD_CHECK_DIGIT] += 1

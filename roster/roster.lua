@@ -429,7 +429,7 @@ local function apply(keys, args)
   tally(delta, entries, 1)
   flush(meta, delta)
   if outcome == APPLIED or outcome == UNSEEN
-    or (outcome == DUPLICATE and (op == PUT or op == RESUME))
+    or (outcome == DUPLICATE and (op == PUT or op == RESUME) and live(state(e)))
   then
     local entry = log_entry(op, e, was, place, at_ms, inc.revision, inc.content, inc.prov)
     append(log, p, args[10], entry)

@@ -47,6 +47,8 @@ from service.screening import Desk
 from service.standing import standing
 from service.upkeep import Chore, Upkeep, repeat, stay
 
+END_TRIES = 6
+
 API = (
     *(check_route, batch_route, standing),
     *(post_changes, get_changes, find, history),
@@ -191,9 +193,17 @@ async def _tasks(upkeep: Upkeep) -> AsyncIterator[None]:
         yield
     finally:
         upkeep.draining = True
-        for task in running:
+        await _end(running)
+
+
+async def _end(running: list[asyncio.Task[None]]) -> None:
+    """Cancel the tasks, again where one swallowed it, but not for ever."""
+    pending = set(running)
+    for _ in range(END_TRIES):
+        for task in pending:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=0.5)
 
 
 async def _leave(upkeep: Upkeep) -> None:

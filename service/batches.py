@@ -13,7 +13,7 @@ from roster.times import format_ms
 from service.answers import decision_ids, item_json, pseudonym, record
 from service.http import INVALID, Service
 from service.problems import problem_of
-from service.questions import query_of, read_journey
+from service.questions import query_of, read_at_least, read_journey
 from service.shapes import ITEMS_MAX, AtLeast, BatchShape, Item, JourneyShape, Shape
 from service.sweep import plain_allow, sweep
 
@@ -43,6 +43,7 @@ Results = list[dict[str, Any] | msgspec.Raw]
 async def answer_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
     """The answers to a batch, in its order; raises what says that the whole is malformed."""
     batch = _decode(body)
+    read_at_least(batch.at_least)  # a malformed one is nobody's item's fault
     service.access.spend(key, len(batch.items))
     await service.desk.freshen()
     results: Results = [{}] * len(batch.items)

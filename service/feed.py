@@ -39,12 +39,10 @@ async def get_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     if query.get("after") == "now":
         return answered({"changes": [], "position": to_text((await _now(service)).values())})
     cursor = await _cursor(service, query.get("after"))
-    entries = await _wait(service, cursor, limit, wait_ms)
     full = request.auth.allows("list:read")
+    entries = await _wait(service, cursor, (limit, full), wait_ms)
     changes = [await _shown(service, request.auth, entry, full=full) for entry in entries]
-    return answered(
-        {"changes": [one for one in changes if one], "position": to_text(cursor.values())}
-    )
+    return answered({"changes": changes, "position": to_text(cursor.values())})
 
 
 def _number(query: dict[str, Any], name: str, least: int, most: int, default: int) -> int:
@@ -77,15 +75,24 @@ async def _oldest(service: Service, partitions: list[int]) -> Cursor:
     return {number: oldest or now[number] for number, oldest in zip(partitions, found, strict=True)}
 
 
-async def _wait(service: Service, cursor: Cursor, limit: int, wait_ms: int) -> list[LogEntry]:
-    """The next entries, at most `limit`; waits for one if there is none. Moves `cursor`."""
+async def _wait(
+    service: Service, cursor: Cursor, wanted: tuple[int, bool], wait_ms: int
+) -> list[LogEntry]:
+    """The next entries that may be shown; waits for one if there is none. Moves `cursor`.
+
+    `wanted` is how many at most, and whether resets are shown.
+    """
+    limit, full = wanted
     deadline = time.monotonic() + wait_ms / 1000
     while True:
         news = service.follower.news()
-        entries = await _read(service, cursor, limit)
+        read = await _read(service, cursor, limit)
+        entries = [entry for entry in read if _may_show(entry, full=full)]
         left_s = deadline - time.monotonic()
-        if entries or left_s <= 0:
+        if entries or (left_s <= 0 and not read):
             return entries
+        if read:  # nothing of it is anybody's business: read on at once
+            continue
         with suppress(TimeoutError):
             async with asyncio.timeout(min(left_s, 1.0)):
                 await news.wait()
@@ -104,15 +111,13 @@ async def _read(service: Service, cursor: Cursor, limit: int) -> list[LogEntry]:
     return sorted(taken, key=lambda entry: entry.applied_at_ms)
 
 
-async def _shown(
-    service: Service, key: ApiKey, entry: LogEntry, *, full: bool
-) -> dict[str, Any] | None:
-    if entry.list == CANARY:
-        return None
+def _may_show(entry: LogEntry, *, full: bool) -> bool:
+    return entry.list != CANARY and (full or entry.op is not Op.RESET)
+
+
+async def _shown(service: Service, key: ApiKey, entry: LogEntry, *, full: bool) -> dict[str, Any]:
     position = to_text([entry.position])
     if not full:
-        if entry.op is Op.RESET:
-            return None
         token = Token(entry.token)
         return {"position": position, "subject": service.tokeniser.subject(key.id, token)}
     shown: dict[str, Any] = {

@@ -159,7 +159,7 @@ def _own(exc: errors.ClearwayError) -> Problem:
 def _detail(exc: errors.ClearwayError) -> str:
     if isinstance(exc, errors.LogTrimmed):
         return "start again from `oldest`, after reading everything anew"
-    return "" if _revisions(exc) else str(exc)
+    return "send the same changes again, with `revisions`" if _revisions(exc) else str(exc)
 
 
 def _retry_after_ms(exc: errors.ClearwayError, status: int) -> int | None:
@@ -198,7 +198,9 @@ def _of_status(status: int) -> Problem:
 
 
 def _invalid(found: Iterable[FieldError]) -> Problem:
-    return Problem(INVALID.type, INVALID.title, INVALID.status, errors=tuple(found))
+    errors = tuple(found)
+    detail = "; ".join(": ".join(filter(None, (each.field, each.message))) for each in errors)
+    return Problem(INVALID.type, INVALID.title, INVALID.status, detail=detail, errors=errors)
 
 
 def _field_error(exc: BaseException) -> FieldError:

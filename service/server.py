@@ -3,6 +3,7 @@
 import ipaddress
 import logging
 import os
+import socket
 import ssl
 from typing import Any, cast
 
@@ -77,16 +78,24 @@ def run(listen: Listen, settings: Settings) -> bool:
     """Whether the service started; returns when it has ended."""
     set_up_logging(settings)
     config = _config(listen, settings)
-    if listen.workers == 1:
-        server = uvicorn.Server(config)
-        server.run()
-        return server.started
-    socket = config.bind_socket()
+    listening = _bound(config)  # before anything is started
     try:
-        Multiprocess(config, sockets=[socket]).run()
+        if listen.workers > 1:
+            Multiprocess(config, sockets=[listening]).run()
+            return True
+        server = uvicorn.Server(config)
+        server.run(sockets=[listening])
+        return server.started
     finally:
-        socket.close()
-    return True
+        listening.close()
+
+
+def _bound(config: uvicorn.Config) -> socket.socket:
+    try:
+        return config.bind_socket()
+    except SystemExit as exc:  # uvicorn has logged why
+        where = f"{config.host}:{config.port}"
+        raise SettingsError(f"cannot listen on {where}: is it in use already?") from exc
 
 
 def app() -> Litestar:

@@ -8,6 +8,7 @@ from litestar import Request, Response, post
 from roster import standing as rules
 from roster.access import ApiKey
 from roster.errors import Unavailable, WrongKey
+from roster.identity import Token
 from roster.position import to_text
 from roster.verdict import Asked, Journey, Reason
 from service.answers import product_json, reason_json, remaining_json
@@ -38,11 +39,11 @@ async def _standing(
     try:
         known = await person(desk.lookups, desk.dictionary, subject.token, {})
     except (Unavailable, WrongKey):
-        return _refer("registry_unavailable", "")
+        return _refer(service, "registry_unavailable", subject.token)
     position = to_text(known.positions)
     doubt = desk.doubt(known) or ("stale" if desk.screener.expired else None)
     if doubt:
-        return _refer(doubt, position)
+        return _refer(service, doubt, subject.token)
     names = None if shape.name is None else frozenset(desk.tokeniser.names(shape.name))
     asked = Asked(known.now_ms, departs_at_ms, names, subject.valid, desk.disabled)
     found = rules.standing(known.entries, asked, desk.lists)
@@ -56,12 +57,13 @@ async def _standing(
     }
 
 
-def _refer(code: str, position: str) -> dict[str, Any]:
+def _refer(service: Service, code: str, token: Token) -> dict[str, Any]:
+    screening = service.desk.refer(code, token)
     return {
         "standing": "refer",
         "forbidden": [],
         "permitted": [],
-        "reasons": [reason_json(Reason(code))],
+        "reasons": [reason_json(Reason(code), screening)],
         "remaining": [],
-        "position": position,
+        "position": screening.position,
     }

@@ -251,21 +251,27 @@ class _Person:
                 if last < 0 or spans[last][1] <= least:
                     yield Violation(self.person, event, f"blocked since {least}")
 
-    def _additions(self) -> list[tuple[int, bool]]:
-        """When each addition was acknowledged, and whether every process had it then."""
+    def _additions(self) -> list[tuple[int, int]]:
+        """When each addition was acknowledged, and whose document every process knew then.
+
+        The other document of the person is in another partition, of which that says
+        nothing; -1 where nothing is said of any.
+        """
         return sorted(
-            (event.ended, isinstance(event, Changed) and event.everywhere)
+            (
+                event.ended,
+                event.name[0] if isinstance(event, Changed) and event.everywhere else -1,
+            )
             for event in self.events
             if isinstance(event, (Changed, Loaded, Accepted))
             and event.ended is not None
             and _adds(event)
         )
 
-    def _must_know(self, answer: Answered, additions: list[tuple[int, bool]]) -> int:
+    def _must_know(self, answer: Answered, additions: list[tuple[int, int]]) -> int:
         """When the newest addition that this answer had to know was acknowledged."""
-        for ended, everywhere in reversed(
-            additions[: bisect_left(additions, (answer.began, False))]
-        ):
+        for ended, known in reversed(additions[: bisect_left(additions, (answer.began, -1))]):
+            everywhere = known == answer.document
             if wall_ms(ended) < answer.fresh_as_of_ms:
                 return ended
             if not answer.stale and (everywhere or ended + self.fresh_ns < answer.began):

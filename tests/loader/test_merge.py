@@ -326,3 +326,23 @@ def test_removals_that_a_load_brings_are_in_the_removal_lag(roster: Roster) -> N
         found = session.run(Tallies(session.store.nodes).lags(("service", "source"), now_ms))
     assert (found["service"].count, found["source"].count) == (2, 1)
     assert found["source"].p50 > found["service"].p50
+
+
+def test_a_term_that_ends_before_it_begins_is_a_bad_date(roster: Roster) -> None:
+    wrong = row(1, **{"from": "2021-01-01"}, until="2020-01-01")
+    one_day = row(2, 2, **{"from": "2021-01-01"}, until="2021-01-01")
+    summary = roster.load([wrong, one_day])
+    assert (summary.added, summary.rejected) == (1, {"bad_date": 1})
+
+
+def test_a_lift_of_a_list_that_there_is_not_is_malformed(roster: Roster) -> None:
+    path = roster.folder / "lifts.csv"
+    columns = "list,entry_id,document_type,document_number,until,lifts"
+    lines_ = [
+        f"lift,l{n},resident_id,{number(n)},2099-01-01,{lifts}"
+        for n, lifts in enumerate(['"sx,xgl"', "nolist", "sx|xgl", ""])
+    ]
+    path.write_text("\n".join([columns, *lines_]) + "\n", encoding="utf-8")
+    as_of = parse_time(DAY.format(1))
+    summary = roster.load_files(Files((str(path),), as_of=as_of))
+    assert (summary.added, summary.rejected) == (2, {"malformed": 2})

@@ -120,3 +120,39 @@ async def test_reads_of_a_silent_redis_are_a_503_soon(valkey: Server, tmp_path: 
                 await api.post("/v1/entries/find", {"document": LISTED}, status=503)
         finally:
             valkey.resume()
+
+
+async def test_pages_are_full_until_the_end_whoever_reads(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        assert api.service.canary is not None
+        for revision in range(10, 15):
+            await api.service.canary.sing()
+            await api.change(edit("put", revision, entry={"case": str(revision)}))
+        api.client.headers.update(bearer(await make_key(api.service.settings, ["feed"])))
+        position, pages = None, []
+        while True:
+            told = await read(api, limit=2, **({"after": position} if position else {}))
+            if not told["changes"]:
+                break
+            pages.append(len(told["changes"]))
+            position = told["position"]
+        assert sum(pages) == 5
+
+
+async def test_a_duplicate_of_what_was_removed_tells_nobody(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        await api.change(edit("put"), edit("remove", 11))
+        start = (await read(api, after="now"))["position"]
+        assert await api.outcomes(edit("put"), edit("put")) == ["duplicate"] * 2
+        assert [c for c in (await read(api, after=start))["changes"] if c["list"] == "sx"] == []
+        (entry,) = (await api.post("/v1/entries/find", {"document": LISTED}))["entries"]
+        assert entry["state"] == "removed"
+
+
+async def test_a_tombstone_keeps_what_was_published(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        published = {"case": "(2018)京0105执1号", "court": "C", "from": "2018-03-01"}
+        await api.change(edit("put", entry=published))
+        await api.change(edit("remove", 11))
+        (entry,) = (await api.post("/v1/entries/find", {"document": LISTED}))["entries"]
+        assert (entry["case"], entry["court"]) == ("(2018)京0105执1号", "C")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -167,3 +168,26 @@ def test_pem_and_der_have_one_fingerprint(tmp_path: Path) -> None:
     assert fingerprint_of_file(cert) == fingerprint_of_file(der)
     with pytest.raises(ValueError, match=r"certificate|PEM"):
         fingerprint_of_file(key)
+
+
+def test_a_port_in_use_ends_with_status_1_and_a_reason(valkey: Server, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        own = {
+            "CLEARWAY_REDIS_URL": valkey.url,
+            "CLEARWAY_DATA_DIR": str(tmp_path),
+            "CLEARWAY_ID_KEY": ID_KEY,
+        }
+        ended = subprocess.run(
+            [sys.executable, "-m", "clearway", "serve", "--port", port],
+            cwd=ROOT,
+            env=os.environ | own,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr

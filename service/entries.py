@@ -56,9 +56,7 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         (found,) = await service.changes_store.lookup([(token, {})], service.screener.high_water)
         events = await service.changes_store.history(token)
     since_ms = found.now_ms - service.settings.audit_days * DAY_MS
-    told = [
-        await event_json(service, event) for event in events if event.applied_at_ms >= since_ms
-    ]
+    told = [await event_json(service, event) for event in events if event.applied_at_ms >= since_ms]
     shown = [
         event
         for event in told

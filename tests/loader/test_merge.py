@@ -329,10 +329,16 @@ def test_removals_that_a_load_brings_are_in_the_removal_lag(roster: Roster) -> N
 
 
 def test_a_term_that_ends_before_it_begins_is_a_bad_date(roster: Roster) -> None:
-    wrong = row(1, **{"from": "2021-01-01"}, until="2020-01-01")
-    one_day = row(2, 2, **{"from": "2021-01-01"}, until="2021-01-01")
-    summary = roster.load([wrong, one_day])
-    assert (summary.added, summary.rejected) == (1, {"bad_date": 1})
+    path = roster.folder / "terms.csv"
+    columns = "list,entry_id,document_type,document_number,from,until"
+    lines_ = [
+        f"sx,e{n},resident_id,{number(n)},2021-01-01,{until}"
+        for n, until in enumerate(["2020-01-01", "2021-01-01", "2020-12-31T23:00:00+08:00"])
+    ]
+    path.write_text("\n".join([columns, *lines_]) + "\n", encoding="utf-8")
+    as_of = parse_time(DAY.format(1))
+    summary = roster.load_files(Files((str(path),), as_of=as_of))
+    assert (summary.added, summary.rejected) == (1, {"bad_date": 2})
 
 
 def test_a_lift_of_a_list_that_there_is_not_is_malformed(roster: Roster) -> None:

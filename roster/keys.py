@@ -7,18 +7,17 @@
 | clearway:{NN}:meta      | hash   | a partition's coverage, counts, digest   | roster.lua    |
 | clearway:{NN}:log       | stream | every change of a partition, in order    | roster.lua    |
 | clearway:{NN}:image     | string | a partition's filter, and its position   | roster.lua    |
-| clearway:courts         | hash   | court names, by their four bytes         | registry.py   |
-| clearway:loads          | hash   | files that were loaded, by number        | registry.py   |
-| clearway:load           | string | the one load that is under way           | registry.py   |
+| clearway:courts         | hash   | court names, by their four bytes         | dictionary.py |
+| clearway:loads          | hash   | files that were loaded, by number        | dictionary.py |
+| clearway:load           | string | the one load that is under way           | lease.py      |
 | clearway:lists          | hash   | lists that are disabled, and why         | disabled.py   |
-| clearway:processes      | hash   | live service processes, what they applied| registry.py   |
+| clearway:processes      | hash   | live service processes, what they applied| processes.py  |
 | clearway:keys           | hash   | API keys, hashed, by id                  | access.py     |
 | clearway:decisions      | hash   | checks so far, by mode and decision      | tallies.py    |
 | clearway:lag            | hash   | removal lags of the last day, in buckets | tallies.py    |
-| clearway:audit          | stream | who did what; kept CLEARWAY_AUDIT_DAYS   | registry.py   |
 | clearway:renewal        | string | the lease for renewing images            | renewal.py    |
 | clearway:canary         | string | the lease of the canary                  | lease.py      |
-| clearway:doorbell       | channel| positions that are safe now              | registry.py   |
+| clearway:doorbell       | channel| positions that are safe now              | processes.py  |
 
 NN is a partition, 00 to 63; BBBB a bucket in hexadecimal, 0000 to 03ff. The braces make
 all keys of a partition share one cluster slot.
@@ -37,7 +36,6 @@ PROCESSES = "clearway:processes"
 KEYS = "clearway:keys"
 DECISIONS = "clearway:decisions"
 LAG = "clearway:lag"
-AUDIT = "clearway:audit"
 RENEWAL = "clearway:renewal"
 CANARY = "clearway:canary"
 DOORBELL = "clearway:doorbell"

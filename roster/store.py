@@ -1,7 +1,7 @@
 """The roster in Redis: changes, look-ups, the log, images; one round trip each.
 
 The only modules that send commands are this one, `merging.py` (whole files) and
-`registry.py` (everything that is not about a person); all go through `nodes.py`.
+those that `keys.py` names beside each key; all go through `nodes.py`.
 """
 
 from __future__ import annotations

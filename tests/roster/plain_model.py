@@ -88,10 +88,9 @@ class Model:
         for name, row in rows.items():
             floor = 0 if name.list in lists else self.floors.get(name.list, 0)
             after = with_row(self.get(name), row, as_of, floor)
-            if name.list in lists and after is not None and row.state != "removed":
-                after = replace(after, absent=0 if after.absent <= as_of else after.absent)
-            if after is not None:
-                self.known[name] = after
+            if name.list in lists and row.state != "removed" and after.absent <= as_of:
+                after = replace(after, absent=0)
+            self.known[name] = after
         for name in [name for name in self.known if name.list in lists and name not in rows]:
             self._lack(name, as_of)
         self.floors |= dict.fromkeys(lists, as_of)
@@ -138,12 +137,12 @@ def listed(old: Known, at: int, content: bytes, floor: int) -> Known:
     return replace(old, put=at, content=content, absent=absent)
 
 
-def with_row(old: Known, row: FileRow, as_of: int, floor: int) -> Known | None:
-    """After a row; None where a row without a revision finds the entry removed."""
+def with_row(old: Known, row: FileRow, as_of: int, floor: int) -> Known:
+    """After a row; one without a revision changes nothing of what it finds removed."""
     if row.revision is not None:
         return _dated(old, row, row.revision, floor)
     if old.state == "removed":
-        return None
+        return old
     if row.state == "removed":
         content = old.content or row.content
         return replace(old, remove=max(old.remove, as_of), content=content)

@@ -1,17 +1,18 @@
 """Any changes and files, in any order, on a live server that restarts: it equals a plain dict.
 
-`STORE_MODEL_EXAMPLES` and `STORE_MODEL_STEPS` make it long.
+A step is one edit or one row of a file; `make soak` takes them by the hundred thousand.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import os
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import pytest
 import redis.asyncio
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -55,20 +56,20 @@ from tests.roster.plain_model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Collection, Coroutine
 
     from tests.servers import Server
 
-EXAMPLES = int(os.environ.get("STORE_MODEL_EXAMPLES", "20"))
-STEPS = int(os.environ.get("STORE_MODEL_STEPS", "30"))
+MILLION = 1_000_000
 CHECK = b"checkval"
 WAIT = Wait(aof=False, replicas=0, timeout_ms=1_000)
 LISTS = load_lists()
 PROVENANCE = provenance_tail(Provenance("api", "a test"))
+PARTITIONS = (3, 40)
 BUCKETS = (0, 5)
 TOKENS = [
     bytes((0, partition, 0, bucket)) + bytes((bucket + 1,)) * 12
-    for partition in (3, 40)
+    for partition in PARTITIONS
     for bucket in BUCKETS
 ]
 TWINS = dict(zip(TOKENS, [TOKENS[3], TOKENS[2], TOKENS[1], TOKENS[0]], strict=True))
@@ -76,9 +77,15 @@ FAR_MS = 7_000_000_000_000
 OPS = {"put": Op.PUT, "remove": Op.REMOVE, "suspend": Op.SUSPEND, "resume": Op.RESUME}
 NAMES = [Name(token, code, entry) for token in TOKENS for code in (SX, XGL) for entry in ("1", "2")]
 
-times = st.integers(1, 16)
+TIMES = range(1, 17)
+CASES = ("", "a", "b", "ä")
+EDITS = [*itertools.product(NAMES, OPS, TIMES, CASES)]
+
+times = st.sampled_from(TIMES)
 ops = st.sampled_from([*OPS])
-cases = st.sampled_from(["", "a", "b", "ä"])
+cases = st.sampled_from(CASES)
+edits = st.integers(0, len(EDITS) - 1)
+"""One draw instead of four: it halves the time of a step."""
 rows = st.dictionaries(
     st.sampled_from(NAMES),
     st.tuples(st.sampled_from(["", "active", "suspended", "removed"]), st.none() | times, cases),
@@ -100,6 +107,7 @@ def content(name: Name, case: str = "") -> bytes:
 
 class Machine(RuleBasedStateMachine):
     server: ClassVar[Server]
+    taken: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +115,7 @@ class Machine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.model = Model()
         self.last: tuple[Name, str, int, bytes] | None = None
-        self.steps = 0
+        self.restarts = 0
         self._connect()
 
     def teardown(self) -> None:
@@ -117,6 +125,12 @@ class Machine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES), op=ops, revision=times, case=cases)
     def edit(self, name: Name, op: str, revision: int, case: str) -> None:
         self._edit(name, op, revision, content(name, case))
+
+    @rule(drawn=st.lists(edits, min_size=40, max_size=120))
+    def edit_many(self, drawn: list[int]) -> None:
+        """All in one request, as a maintainer's program sends them."""
+        chosen = [EDITS[number] for number in drawn]
+        self._edit_all([(name, op, at, content(name, case)) for name, op, at, case in chosen])
 
     @rule(token=st.sampled_from(TOKENS), op=ops, revision=times)
     def lift(self, token: bytes, op: str, revision: int) -> None:
@@ -161,12 +175,14 @@ class Machine(RuleBasedStateMachine):
         if self.model.refuses(lists, as_of):
             assert self._run(self._refused(lists, as_of))
             return
+        Machine.taken += len(told)
         self.model.file(lists, as_of, told)
         self._run(self._load(lists, as_of, told))
 
-    @precondition(lambda self: self.steps % 8 == 7)
+    @precondition(lambda self: self.restarts < 2)
     @rule(kill=st.booleans())
     def restart(self, kill: bool) -> None:
+        self.restarts += 1
         self._run(self.store.nodes.close())
         (self.server.kill if kill else self.server.stop)()
         self.server.start()
@@ -174,7 +190,6 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def everything_is_equal(self) -> None:
-        self.steps += 1
         self._run(self._compare())
 
     async def _compare(self) -> None:
@@ -194,11 +209,11 @@ class Machine(RuleBasedStateMachine):
         }
         assert stored == expected
         metas = await self.store.metas()
-        for partition, code in itertools.product((3, 40), (SX, XGL, LIFT, BIND)):
+        for partition, code in itertools.product(PARTITIONS, (SX, XGL, LIFT, BIND)):
             digest = metas[partition].get(b"d:%d" % code, bytes(8))
             assert digest == self.model.digest(partition, code)
-        for token in TOKENS:
-            assert await self._decides(token) == self.model.blocked(token, TWINS[token])
+        decided = await asyncio.gather(*map(self._decides, TOKENS))
+        assert decided == [self.model.blocked(token, TWINS[token]) for token in TOKENS]
 
     async def _decides(self, token: bytes) -> bool:
         """Whether a check of this document would be denied."""
@@ -208,26 +223,21 @@ class Machine(RuleBasedStateMachine):
         return rules.decide(known.entries, question, LISTS).decision == "deny"
 
     def _edit(self, name: Name, op: str, revision: int, packed: bytes) -> None:
-        self.last = name, op, revision, packed
-        change = Change(
-            name.token,
-            name.list,
-            OPS[op],
-            revision,
-            hash_of(name),
-            packed,
-            word(name, packed),
-            PROVENANCE,
-            lenient=op in ("remove", "suspend"),
-        )
-        was = self.model.get(name).state
-        self.model.edit(name, op, revision, packed)
-        (applied,) = self._run(self.store.apply([change], WAIT))
-        assert applied.was.name.lower() == was
-        assert applied.state.name.lower() == self.model.get(name).state
+        self._edit_all([(name, op, revision, packed)])
+
+    def _edit_all(self, edits: list[tuple[Name, str, int, bytes]]) -> None:
+        self.last = edits[-1]
+        states = []
+        for name, op, revision, packed in edits:
+            was = self.model.get(name).state
+            self.model.edit(name, op, revision, packed)
+            states.append((was, self.model.get(name).state))
+        applied = self._run(self.store.apply([change(*each) for each in edits], WAIT))
+        assert [(a.was.name.lower(), a.state.name.lower()) for a in applied] == states
+        Machine.taken += len(edits)
 
     async def _load(self, lists: set[int], as_of: int, told: dict[Name, FileRow]) -> None:
-        for partition in (3, 40):
+        for partition in PARTITIONS:
             merging = Merging(self.store, Snapshot(bytes(sorted(lists)), as_of, "n", TOMBSTONE_MS))
             (begun,) = await merging.begin([partition])
             buckets = [Bucket(n, b"", blob(told, partition, n, as_of)) for n in BUCKETS]
@@ -250,6 +260,20 @@ class Machine(RuleBasedStateMachine):
 
     def _run(self, doing: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 -- what it gives
         return self.loop.run_until_complete(doing)
+
+
+def change(name: Name, op: str, revision: int, packed: bytes) -> Change:
+    return Change(
+        name.token,
+        name.list,
+        OPS[op],
+        revision,
+        hash_of(name),
+        packed,
+        word(name, packed),
+        PROVENANCE,
+        lenient=op in ("remove", "suspend"),
+    )
 
 
 def blob(told: dict[Name, FileRow], partition: int, bucket: int, as_of: int) -> bytes:
@@ -278,16 +302,35 @@ def pack_row(name: Name, row: FileRow, as_of: int) -> Packed:
     return Packed(name.list, hash_of(name), digest, registers, row.content, b"", flags)
 
 
-def test_the_roster_equals_a_plain_dict_whatever_happens(
-    make_server: Callable[[], Server],
-) -> None:
-    Machine.server = make_server()
+def run_machines(examples: int, steps: int, phases: Collection[Phase] = tuple(Phase)) -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
+            max_examples=examples,
+            stateful_step_count=steps,
+            phases=phases,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_the_roster_equals_a_plain_dict_whatever_happens(
+    make_server: Callable[[], Server],
+) -> None:
+    Machine.server = make_server()
+    run_machines(examples=20, steps=30)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_the_roster_equals_a_plain_dict_for_a_million_steps(
+    make_server: Callable[[], Server], soak_s: float
+) -> None:
+    Machine.server = make_server()
+    Machine.taken = 0
+    until = time.monotonic() + soak_s
+    while time.monotonic() < until and Machine.taken < MILLION:
+        # Nothing is replayed: each round has to be of new examples.
+        run_machines(20, 100, set(Phase) - {Phase.reuse, Phase.explain})
+    print(f"\n{Machine.taken:,} steps")  # noqa: T201 -- the figure is half of what a soak is for

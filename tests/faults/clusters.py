@@ -9,6 +9,7 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shutil import rmtree
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -23,7 +24,7 @@ from roster.target import parse_target
 from tests.servers import DEADLINE_S, Server, eventually, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 HOST = "127.0.0.1"
 NODE_TIMEOUT_MS = 1_000
@@ -35,6 +36,8 @@ QUICK = {
     "repl-diskless-sync-delay": "0",
     "repl-ping-replica-period": "1",
 }
+SAFE = {"min-replicas-to-write": "1", "min-replicas-max-lag": "2"}
+"""A primary that is cut off from its replicas refuses everything, also to be asked."""
 
 
 def plain(port: int) -> redis.Redis:
@@ -134,6 +137,29 @@ class Cluster:
             and sum(role["connected_slaves"] for role in masters) == len(replicas)
         )
 
+    @staticmethod
+    def begin_to_move(slot: int, source: Member, target: Member) -> None:
+        """The slot's keys may be in either from now on."""
+        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)
+
+    @staticmethod
+    def move_keys(slot: int, source: Member, target: Member, limit: int = SLOTS) -> int:
+        """How many of the slot's keys were left to move, `limit` of which have."""
+        found = source.ask("CLUSTER", "GETKEYSINSLOT", slot, limit)
+        for key in found:
+            source.ask("MIGRATE", HOST, target.port, key, 0, 5_000)
+        return len(found)
+
+    def move(self, slot: int, source: Member, target: Member) -> None:
+        """The slot, with all it holds, is the target's; clients go on meanwhile."""
+        self.begin_to_move(slot, source, target)
+        while self.move_keys(slot, source, target, limit=10):
+            pass
+        for member in (target, source, *self.members):
+            if member.replication["role"] == "master":
+                member.ask("CLUSTER", "SETSLOT", slot, "NODE", target.id)
+
 
 @contextmanager
 def folder() -> Iterator[Path]:
@@ -168,7 +194,9 @@ def _join(members: list[Member], ports: list[int]) -> None:
 
 
 @contextmanager
-def running_cluster(binary: str) -> Iterator[Cluster]:
+def running_cluster(
+    binary: str, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Cluster]:
     """A cluster of six that is complete."""
     with ExitStack() as stack:
         ports = [free_port() for _ in range(2 * MASTERS)]
@@ -181,6 +209,7 @@ def running_cluster(binary: str) -> Iterator[Cluster]:
                     "cluster-port": str(port),
                     "cluster-node-timeout": str(NODE_TIMEOUT_MS),
                     "cluster-replica-validity-factor": "0",
+                    **settings,
                 },
             )
             for port in ports
@@ -275,10 +304,9 @@ def _answers(port: int) -> bool:
 def running_sentinels(binary: str) -> Iterator[Sentinels]:
     """Three servers and three sentinels, all of which know each other."""
     with ExitStack() as stack:
-        safe = {"min-replicas-to-write": "1", "min-replicas-max-lag": "2"}
-        primary = _start(stack, binary, safe)
+        primary = _start(stack, binary, SAFE)
         replicas = [
-            _start(stack, binary, {**safe, "replicaof": f"{HOST} {primary.port}"}) for _ in range(2)
+            _start(stack, binary, {**SAFE, "replicaof": f"{HOST} {primary.port}"}) for _ in range(2)
         ]
         ports = [_sentinel(stack, binary, primary) for _ in range(3)]
         sentinels = Sentinels([primary, *replicas], ports)

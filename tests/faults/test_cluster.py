@@ -14,7 +14,7 @@ from roster.nodes import SLOTS, Wait
 from roster.processes import SLACK_MS, Process, Processes
 from roster.record import split_record
 from roster.store import Change, Store
-from tests.faults.clusters import HOST, Cluster, Member, cluster, nodes_of
+from tests.faults.clusters import Cluster, Member, cluster, nodes_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -150,14 +150,8 @@ async def test_after_a_masters_death_nothing_acknowledged_is_lost_and_changes_go
 def migrating(cluster: Cluster, slot: int) -> tuple[Member, Member]:
     source = cluster.owner(slot)
     target = next(m for m in cluster.members[:3] if m is not source)
-    target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
-    source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)
+    cluster.begin_to_move(slot, source, target)
     return source, target
-
-
-def move_keys(source: Member, target: Member, slot: int, limit: int = 10_000) -> None:
-    for key in source.ask("CLUSTER", "GETKEYSINSLOT", slot, limit):
-        source.ask("MIGRATE", HOST, target.port, key, 0, 5_000)
 
 
 async def test_a_slot_that_moves_is_followed_and_answers_nothing_wrong_on_the_way(
@@ -167,7 +161,7 @@ async def test_a_slot_that_moves_is_followed_and_answers_nothing_wrong_on_the_wa
         people = [put(7, 10, n) for n in range(1, 30)]
         await store.apply(people, SAFE)
         source, target = migrating(cluster, SLOTS[7])
-        move_keys(source, target, SLOTS[7], limit=15)
+        cluster.move_keys(SLOTS[7], source, target, limit=15)
         seen = 0
         for change in people:
             try:
@@ -176,7 +170,7 @@ async def test_a_slot_that_moves_is_followed_and_answers_nothing_wrong_on_the_wa
                 continue
             seen += 1
             assert found.record, "a half moved partition must refuse, not forget"
-        move_keys(source, target, SLOTS[7])
+        cluster.move_keys(SLOTS[7], source, target)
         for member in (target, source):
             member.ask("CLUSTER", "SETSLOT", SLOTS[7], "NODE", target.id)
         (applied,) = await in_time(lambda: store.apply([remove(7, 20)], SAFE))
@@ -190,7 +184,7 @@ async def test_changes_and_look_ups_go_on_beside_a_moving_slot(cluster: Cluster)
     async with opened(cluster.url) as store:
         await store.apply([put(p, 10) for p in range(PARTITIONS)], SAFE)
         source, target = migrating(cluster, SLOTS[7])
-        move_keys(source, target, SLOTS[7])
+        cluster.move_keys(SLOTS[7], source, target)
         others = [p for p in range(PARTITIONS) if p != 7]
         found = await store.lookup([(token(p), {}) for p in others], {})
         assert all(one.record for one in found)

@@ -16,8 +16,9 @@ import pytest
 
 from tests.faults.checker import violations
 from tests.faults.clients import Clients
-from tests.faults.clusters import HOST, folder, running_sentinels
+from tests.faults.clusters import HOST, SAFE, folder, running_cluster, running_sentinels
 from tests.faults.mischief import FailOvers, Mischief
+from tests.faults.resharding import Resharding
 from tests.faults.world import World
 from tests.servers import Server, eventually, free_port
 
@@ -141,6 +142,14 @@ async def on_sentinels(binary: str, duration_s: float, tmp_path: Path) -> None:
         await run(clients, FailOvers(clients, sentinels), duration_s, tmp_path)
 
 
+async def on_cluster(binary: str, duration_s: float, tmp_path: Path) -> None:
+    with running_cluster(binary, SAFE) as cluster, ExitStack() as stack:
+        server = cluster.members[0].server
+        world = prepared(World(stack, server, stack.enter_context(folder()), cluster.url), 2)
+        clients = Clients(world, PEOPLE, a_seed())
+        await run(clients, Resharding(clients, cluster), duration_s, tmp_path)
+
+
 @pytest.mark.timeout(180)
 async def test_every_promise_holds_while_everything_breaks(
     valkey_binary: str, foreign_env: Mapping[str, str], tmp_path: Path
@@ -151,6 +160,13 @@ async def test_every_promise_holds_while_everything_breaks(
 @pytest.mark.timeout(180)
 async def test_every_promise_holds_while_primaries_fail(valkey_binary: str, tmp_path: Path) -> None:
     await on_sentinels(valkey_binary, BRIEF_S / 3, tmp_path)
+
+
+@pytest.mark.timeout(180)
+async def test_every_promise_holds_while_a_cluster_changes(
+    valkey_binary: str, tmp_path: Path
+) -> None:
+    await on_cluster(valkey_binary, BRIEF_S / 3, tmp_path)
 
 
 @pytest.mark.soak
@@ -167,3 +183,11 @@ async def test_every_promise_holds_for_as_long_as_primaries_fail(
     valkey_binary: str, tmp_path: Path, soak_s: float
 ) -> None:
     await on_sentinels(valkey_binary, soak_s, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+async def test_every_promise_holds_for_as_long_as_a_cluster_changes(
+    valkey_binary: str, tmp_path: Path, soak_s: float
+) -> None:
+    await on_cluster(valkey_binary, soak_s, tmp_path)

@@ -54,8 +54,8 @@ async def _one(service: Service, key: ApiKey, body: bytes) -> bytes:
     query = query_of(_check_decoder.decode(body))
     service.access.spend(key, 1)
     desk = service.desk
-    await desk.freshen()
     subject = desk.subject(query)
+    await desk.freshen(subject.token)
     screening = desk.clear(query, subject) or await desk.ask(query, subject)
     record(service, query, screening)
     answer = answer_json(screening, query, pseudonym(service, key, screening))

@@ -46,6 +46,7 @@ class Follower:
         self._rung: set[int] = set()
         self._bell = asyncio.Event()
         self._shared: asyncio.Task[bool] | None = None
+        self._ill = False
         self._lag_ms = 0.0
         self._listed_at = float("-inf")
         self._news = asyncio.Event()
@@ -72,15 +73,24 @@ class Follower:
         except Exception as exc:  # noqa: BLE001 -- whoever shares the poll has checks to answer
             log.error("poll failed", error=type(exc).__name__)  # noqa: TRY400 -- a message may hold what was sent
             return False
+        self._ill = False
         return True
 
     async def shared_poll(self, timeout_s: float) -> bool:
-        """Whether a poll that all callers of this moment share came back in time."""
+        """Whether a poll that all callers of this moment share came back in time.
+
+        Once one has not, nobody waits for another until a poll has been made: else every
+        check of somebody whom the filter clears would cost `timeout_s` while Redis is away.
+        """
+        if self._ill:
+            return False
         shared = self._shared
         if shared is None or shared.done():
             shared = self._shared = asyncio.create_task(self.poll())
         done, _ = await asyncio.wait({shared}, timeout=timeout_s)
-        return bool(done) and shared.result()
+        followed = bool(done) and shared.result()
+        self._ill = not followed
+        return followed
 
     def news(self) -> asyncio.Event:
         """An event that is set when the next change has been applied here."""

@@ -85,15 +85,20 @@ class Desk:
         self.lists = lists
         self.dictionary = dictionary
 
-    async def freshen(self) -> None:
+    async def freshen(self, token: Token | None = None) -> None:
         """Try once, together with whoever else asks, to become fresh; then the checks begin.
 
-        Raises Unavailable while the filters have never been loaded.
+        Not for a `token` that may be listed: it is looked up however fresh the filters are,
+        and whoever waits for Redis waits once. Raises Unavailable while the filters have
+        never been loaded.
         """
-        if not self.screener.fresh:
+        if not self.screener.fresh and not (token and self._is_asked_about(token)):
             await self.follower.shared_poll(self.poll_timeout_s)
         if not self.screener.loaded:
             raise Unavailable("the service is starting: its filters are not loaded yet")
+
+    def _is_asked_about(self, token: Token) -> bool:
+        return self.screener.ready and self.screener.may_be_listed(token)
 
     def subject(self, query: Query) -> Subject:
         """The document's token; raises InvalidInput."""

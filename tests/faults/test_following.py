@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -190,6 +191,22 @@ async def test_many_may_share_polls_while_the_server_is_silent(
         await asyncio.sleep(0.03)
         server.resume()
         assert len(await asyncio.gather(*asked)) == 40
+
+
+async def test_only_one_poll_is_waited_for_while_the_server_is_silent(
+    make_server: Callable[[], Server],
+) -> None:
+    server = make_server()
+    async with following(server) as (_, _, follower):
+        server.pause()
+        assert not await follower.shared_poll(0.05)
+        started = time.monotonic()
+        for _ in range(100):
+            assert not await follower.shared_poll(0.05)
+        assert time.monotonic() < started + 0.05
+        server.resume()
+        assert await follower.poll()
+        assert await follower.shared_poll(1)
 
 
 @pytest.mark.parametrize("courts", [{"甲"}, {"甲", "乙"}])

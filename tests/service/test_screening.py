@@ -26,8 +26,8 @@ async def check(parts: Parts, number: str, mode: str = "air", **more: object) ->
         Journey(mode),  # type: ignore[arg-type]
         **more,  # type: ignore[arg-type]
     )
-    await parts.desk.freshen()
     subject = parts.desk.subject(query)
+    await parts.desk.freshen(subject.token)
     return parts.desk.clear(query, subject) or await parts.desk.ask(query, subject)
 
 
@@ -150,6 +150,23 @@ async def test_with_redis_gone_cleared_people_ride_and_listed_ones_are_referred(
             assert screening.verdict.reasons[0].code == "registry_unavailable"
             assert screening.last_known == "possible"
             assert await decide(parts, OTHER) == "allow"
+        finally:
+            valkey.resume()
+
+
+async def test_who_may_be_listed_waits_for_a_silent_redis_once(valkey: Server) -> None:
+    async with process(valkey, fresh_ms=500) as parts:
+        await parts.cover()
+        await parts.change(LISTED, Op.PUT, 10)
+        await parts.follower.poll()
+        parts.desk.poll_timeout_s = 10
+        valkey.pause()
+        try:
+            while parts.screener.fresh:  # noqa: ASYNC110 -- it becomes old by itself
+                await asyncio.sleep(0.01)
+            started = time.monotonic()
+            assert (await check(parts, LISTED)).stale
+            assert time.monotonic() - started < 0.25
         finally:
             valkey.resume()
 

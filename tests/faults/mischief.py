@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import shutil
 import time
 from contextlib import suppress
@@ -10,12 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from roster import keys
-from tests.faults.clients import rows
+from tests.faults.clients import LISTS, rows
 from tests.faults.history import Accepted, Copied, Loaded, Lost
 from tests.servers import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from tests.faults.clients import Clients
     from tests.faults.clusters import Member, Sentinels
@@ -24,9 +25,11 @@ T = TypeVar("T")
 SHORT_S = 0.3
 LONG_S = 2.5
 DATA = "appendonlydir"
+OTHERS = 10_000
 
 
 Act: TypeAlias = "Callable[[Member], None]"
+Rows: TypeAlias = "Sequence[Mapping[str, object]]"
 Fault: TypeAlias = "Callable[[], Coroutine[None, None, None]]"
 
 
@@ -45,8 +48,8 @@ class Mischief:
     def faults(self) -> list[Fault]:
         every: list[Fault] = [
             self.server_killed, self.server_stopped, self.flushed, self.rewound, self.loaded,
-            self.process_killed, self.process_stopped, self.cut_off, self.all_cut_off,
-            self.old_file,
+            self.crowd_loaded, self.old_file, self.process_killed, self.process_stopped,
+            self.cut_off, self.all_cut_off,
         ]  # fmt: skip
         return [*every, self.another_locale] if self._foreign_env else every
 
@@ -105,12 +108,19 @@ class Mischief:
 
     async def loaded(self) -> None:
         """A whole file of now, again and again until it is loaded."""
+        await self._loaded(())
+
+    async def crowd_loaded(self) -> None:
+        """The same beside thousands of others, as a national file has; the next ends them."""
+        await self._loaded(await self._off(self._others))
+
+    async def _loaded(self, others: Rows) -> None:
         listed = self.clients.source.listed()
         as_of = self.clients.source.now_ms()
         await self._quiet((as_of + 1) / 1000 - time.time())
         began = time.monotonic_ns()
         for _ in range(5):
-            if await self._load(listed, as_of) == 0:
+            if await self._load([*rows(listed), *others], as_of) == 0:
                 break
         else:
             raise AssertionError(self.world.told)
@@ -120,7 +130,7 @@ class Mischief:
     async def old_file(self) -> None:
         """An older file is refused, and changes nothing."""
         if self._begun_ms:
-            assert await self._load((), self._begun_ms - 1000) == 1
+            assert await self._load([], self._begun_ms - 1000) == 1
 
     async def process_killed(self) -> None:
         process = self.random.choice(self.world.processes)
@@ -155,10 +165,24 @@ class Mischief:
         self.server._env = {"LC_ALL": "C"} if "LANG" in self.server._env else abroad
         await self._off(self.server.start)
 
-    async def _load(self, listed: tuple[tuple[tuple[int, str, str], int], ...], at_ms: int) -> int:
+    async def _load(self, given: Rows, at_ms: int) -> int:
         moment = datetime.fromtimestamp(at_ms / 1000, UTC)
         as_of = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return await self._off(lambda: self.world.load(rows(listed), as_of))
+        return await self._off(lambda: self.world.load(given, as_of))
+
+    def _others(self) -> Rows:
+        """A generated list of both lists' people, none of whom the clients ask about."""
+        path = self.world.folder / "others.csv"
+        if not path.exists():
+            size = ("--people", str(OTHERS), "--entries", str(2 * OTHERS))
+            done = self.world.run("generate", *size, "--out", str(path))
+            assert done.returncode == 0, done.stderr
+        with path.open(encoding="utf-8", newline="") as file:
+            return [
+                row
+                for row in csv.DictReader(file)
+                if row["list"] in LISTS and row["document_type"] == "resident_id"
+            ]
 
     def _api_keys(self) -> dict[bytes, bytes]:
         with self.server.client() as client:
@@ -192,7 +216,13 @@ class FailOvers(Mischief):
         self.sentinels = sentinels
 
     def faults(self) -> list[Fault]:
-        return [self.primary_killed, self.primary_stopped, self.process_killed, self.loaded]
+        return [
+            self.primary_killed,
+            self.primary_stopped,
+            self.process_killed,
+            self.loaded,
+            self.crowd_loaded,
+        ]
 
     async def primary_killed(self) -> None:
         await self._left(lambda old: old.server.kill(), lambda old: old.server.start())

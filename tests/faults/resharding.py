@@ -28,7 +28,8 @@ class Resharding(Mischief):
     def faults(self) -> list[Fault]:
         return [
             self.master_killed, self.master_stopped, self.replica_stopped, self.slot_moved,
-            self.process_killed, self.process_stopped, self.loaded, self.old_file,
+            self.process_killed, self.process_stopped, self.loaded, self.crowd_loaded,
+            self.old_file,
         ]  # fmt: skip
 
     async def master_killed(self) -> None:

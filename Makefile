@@ -23,8 +23,8 @@ bench: .venv/.installed ## the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
 
 soak: export CLEARWAY_SOAK_S ?= 600
-soak: .venv/.installed ## the fault tests, CLEARWAY_SOAK_S seconds each
-	$(BIN)/python -m pytest tests/faults --soak --timeout=0 $(ARGS)
+soak: .venv/.installed ## the tests that go on for CLEARWAY_SOAK_S seconds each
+	$(BIN)/python -m pytest -m soak --soak --timeout=0 -s $(ARGS)
 
 # The lock is complete, so nothing is resolved; hatchling is in it, so nothing is isolated.
 .venv/.installed: requirements.lock pyproject.toml

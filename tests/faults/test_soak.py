@@ -171,10 +171,15 @@ async def test_every_promise_holds_while_a_cluster_changes(
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
+@pytest.mark.parametrize("binary", ["valkey_binary", "redis7_binary"])
 async def test_every_promise_holds_for_as_long_as_everything_breaks(
-    valkey_binary: str, foreign_env: Mapping[str, str], tmp_path: Path, soak_s: float
+    request: pytest.FixtureRequest,
+    binary: str,
+    foreign_env: Mapping[str, str],
+    tmp_path: Path,
+    soak_s: float,
 ) -> None:
-    await on_one_server(valkey_binary, foreign_env, soak_s, tmp_path)
+    await on_one_server(request.getfixturevalue(binary), foreign_env, soak_s, tmp_path)
 
 
 @pytest.mark.soak

@@ -18,7 +18,7 @@ def parquet_blocks(file: IO[bytes]) -> tuple[tuple[str, ...], Iterator[Block]]:
     except ImportError as exc:
         raise LoadRefused("Parquet needs pyarrow: pip install 'clearway[parquet]'") from exc
     try:
-        table = parquet.ParquetFile(file)
+        table = parquet.ParquetFile(file, page_checksum_verification=True)
     except (ArrowException, OSError) as exc:
         raise LoadRefused("the file is not Parquet, truncated or damaged") from exc
 

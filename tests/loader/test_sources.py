@@ -183,6 +183,19 @@ def test_parquet_is_read_in_batches(tmp_path: Path) -> None:
     assert "Parquet" in refused(path)
 
 
+def test_a_flipped_bit_in_a_page_with_a_checksum_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "list.parquet"
+    values = ["".join(map(str, range(start, start + 90))) for start in range(50)]
+    table = pa.table(dict.fromkeys(HEADER, values))
+    parquet.write_table(
+        table, path, write_page_checksum=True, compression="none", use_dictionary=False
+    )
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    path.write_bytes(bytes(data))
+    assert "Parquet file is truncated or damaged" in refused(path)
+
+
 def test_cells_with_types_become_the_text_that_a_csv_would_have(tmp_path: Path) -> None:
     cells = {
         "list": ["a\0b", "sx"],

@@ -196,6 +196,17 @@ def test_a_flipped_bit_in_a_page_with_a_checksum_is_seen(tmp_path: Path) -> None
     assert "Parquet file is truncated or damaged" in refused(path)
 
 
+def test_damage_that_pyarrow_does_not_name_is_refused_too(tmp_path: Path) -> None:
+    path = tmp_path / "list.parquet"
+    parquet.write_table(pa.table({key: ["x"] for key in HEADER}), path, store_schema=False)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"entry_id", b"\xe3ntry_id"))
+    assert "not Parquet" in refused(path)
+    columns = {key: [10**15] for key in HEADER}
+    parquet.write_table(pa.table(columns, pa.schema((n, pa.timestamp("s")) for n in HEADER)), path)
+    assert "Parquet file is truncated or damaged" in refused(path)
+
+
 def test_cells_with_types_become_the_text_that_a_csv_would_have(tmp_path: Path) -> None:
     cells = {
         "list": ["a\0b", "sx"],

@@ -8,15 +8,14 @@ from msgspec.structs import replace
 
 from roster.connection import bulk_client, translated
 from roster.nodes import Nodes
+from roster.server_files import REWRITE, REWRITE_USUALLY
 
 if TYPE_CHECKING:
     import redis.asyncio
 
     from roster.target import Target
 
-_DURING = {"auto-aof-rewrite-percentage": "0"}
-_AFTER = {"auto-aof-rewrite-percentage": "100"}
-"""Valkey's default: rewriting at every doubling costs a third of a first load."""
+_NEVER = "0"
 
 
 def bulk_nodes(target: Target) -> Nodes:
@@ -31,19 +30,18 @@ def bulk_nodes(target: Target) -> Nodes:
 
 async def ease(nodes: Nodes) -> None:
     """Nothing; the embedded server lets its log grow until `rewrite`."""
-    await _configure(nodes, _DURING)
+    await _rewrite_at(nodes, _NEVER)
 
 
 async def rewrite(nodes: Nodes) -> None:
     """Nothing; the embedded server is as before, and rewrites its log: it starts faster then."""
-    await _configure(nodes, _AFTER)
+    await _rewrite_at(nodes, REWRITE_USUALLY)
     for node in await nodes.masters():
         with translated():
             await node.bgrewriteaof()
 
 
-async def _configure(nodes: Nodes, settings: dict[str, str]) -> None:
+async def _rewrite_at(nodes: Nodes, percentage: str) -> None:
     for node in await nodes.masters():
         with translated():
-            for name, value in settings.items():
-                await node.config_set(name, value)
+            await node.config_set(REWRITE, percentage)

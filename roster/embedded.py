@@ -16,7 +16,7 @@ import os
 import subprocess
 import time
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 from urllib.parse import quote
 
 import msgspec
@@ -24,10 +24,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from roster import locks
+from roster import keys, locks
 from roster.binary import find_binary
 from roster.errors import EmbeddedError
+from roster.lease import held
 from roster.server_files import (
+    REWRITE,
+    REWRITE_USUALLY,
     log_tail,
     open_log,
     prepare_socket,
@@ -82,7 +85,7 @@ class Embedded:
         self._options = options
         self._started: subprocess.Popen[bytes] | None = None
         self._joined_by = os.getpid()
-        self._syncs = False
+        self._right = False
         with self._turn():
             self._users: int | None = locks.open_lock(self._folder / "users.lock")
             locks.share(self._users)
@@ -125,6 +128,17 @@ class Embedded:
                 raise EmbeddedError(self._report("the embedded server is silent"))
             time.sleep(locks.POLL_S)
 
+    def put_right(self) -> None:
+        """Nothing; the server is set as a load found it, if that was killed. Blocks briefly.
+
+        Raises EmbeddedError where the server does not answer.
+        """
+        with closing(self._client(_ANSWER_TIMEOUT_S)) as client:
+            try:
+                _put_right(client)
+            except (redis.RedisError, OSError) as exc:
+                raise EmbeddedError(self._report("the embedded server is silent")) from exc
+
     def close(self) -> None:
         """Nothing; this share is given up, and the last one ends the server.
 
@@ -163,16 +177,13 @@ class Embedded:
         return locks.exclusive(self._folder / "start.lock", self._options.timeout_s)
 
     def _answers(self) -> bool:
-        """Whether it is there and has read its data.
-
-        The first time it is told to sync always: a load that was killed may have left less.
-        """
+        """Whether it is there and has read its data; the first time it is put right, too."""
         with closing(self._client(_ANSWER_TIMEOUT_S)) as client:
             try:
                 client.ping()
-                if not self._syncs:
-                    client.config_set("appendfsync", "always")
-                    self._syncs = True
+                if not self._right:
+                    _put_right(client)
+                    self._right = True
             except (redis.RedisError, OSError):
                 return False
         return True
@@ -244,3 +255,10 @@ class Embedded:
     def _report(self, what: str) -> str:
         tail = log_tail(self._folder)
         return f"{what} ({self._folder}); its log ends: {tail}" if tail else what
+
+
+def _put_right(client: redis.Redis) -> None:
+    """What older loads have changed is as it was; what one under way has, when that is over."""
+    client.config_set("appendfsync", "always")
+    if not held(cast("bytes | None", client.get(keys.LOAD))):
+        client.config_set(REWRITE, REWRITE_USUALLY)

@@ -79,6 +79,11 @@ class Lease:
         return bool(done)
 
 
+def held(value: bytes | None) -> bool:
+    """Whether who wrote this into a lease's key may be alive still."""
+    return value is not None and not _parse(value).dead
+
+
 def _parse(value: bytes) -> Holder:
     try:
         return msgspec.json.decode(value, type=Holder)

@@ -14,6 +14,10 @@ from roster.fitness import LISTPACK_ENTRIES, LISTPACK_VALUE_BYTES
 SOCKET_MAX_BYTES = 107
 """Of `sun_path`'s 108 the last is a zero (unix(7))."""
 
+REWRITE, REWRITE_USUALLY = "auto-aof-rewrite-percentage", "100"
+"""When the server rewrites its log by itself: at every doubling, Valkey's default. A load
+suspends that, for it would cost a third of a first load."""
+
 _LOG_MAX_BYTES = 1 << 20
 _TAIL_MAX_BYTES = 1 << 16
 _TAIL_LINES = 6
@@ -96,6 +100,7 @@ def write_configuration(folder: Path, socket: Path) -> Path:
         "save": "",
         "appendonly": "yes",
         "appendfsync": "always",
+        REWRITE: REWRITE_USUALLY,
         "maxmemory-policy": "noeviction",
         "hash-max-listpack-entries": str(LISTPACK_ENTRIES),
         "hash-max-listpack-value": str(LISTPACK_VALUE_BYTES),

@@ -32,6 +32,7 @@ PROCESSES_EVERY_S = 0.4
 """More than once in the shortest time for which a process may be fresh."""
 FACTS_EVERY_S = 5.0
 EMBEDDED_EVERY_S = 0.5
+SETTINGS_EVERY_S = 5.0
 SILENT_MS = 1_500
 
 Chore = tuple[str, float, "Callable[[], Awaitable[None]]"]
@@ -60,6 +61,7 @@ class Upkeep(msgspec.Struct):
             ("processes", PROCESSES_EVERY_S, self.service.processes.watch),
             ("facts", FACTS_EVERY_S, self.look_at_servers),
             ("embedded", EMBEDDED_EVERY_S, self.revive),
+            ("settings", SETTINGS_EVERY_S, self.put_right),
             *self.more,
         ]
 
@@ -97,6 +99,14 @@ class Upkeep(msgspec.Struct):
         embedded = self.opening.embedded
         if embedded is not None and self.service.screener.age_ms > SILENT_MS:
             await asyncio.to_thread(embedded.ensure)
+
+    async def put_right(self) -> None:
+        """Nothing; an embedded server is set as before a load that was killed.
+
+        Raises EmbeddedError.
+        """
+        if self.opening.embedded is not None:
+            await asyncio.to_thread(self.opening.embedded.put_right)
 
     def _lag(self, leg: str, lag_ms: float, now_ms: int) -> None:
         self.tallies.lagged(leg, lag_ms, now_ms)

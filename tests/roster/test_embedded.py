@@ -32,6 +32,14 @@ with acquire(EmbeddedOptions(data_dir=Path(sys.argv[1]))) as embedded:
     sys.stdin.read()
 """
 
+HOLDER = """
+import sys
+from tests.loader.lease_holder import hold
+hold(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
 
 class User:
     """Another command with the same data folder, in a process of its own."""
@@ -239,6 +247,32 @@ def test_what_a_killed_load_left_is_put_right_by_the_next_user(short_folder: Pat
         connection.config_set("appendfsync", "everysec")
         with acquire(options(short_folder)):
             assert connection.config_get("appendfsync") == {"appendfsync": "always"}
+
+
+@pytest.mark.parametrize(("alive", "percentage"), [(True, "0"), (False, "100")])
+def test_the_log_is_rewritten_again_once_the_load_is_dead(
+    short_folder: Path, alive: bool, percentage: str
+) -> None:
+    name = "auto-aof-rewrite-percentage"
+    with acquire(options(short_folder)) as server, client(server) as connection:
+        assert connection.config_get(name) == {name: "100"}
+        loading = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, server.url], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert loading.stdout is not None
+        assert loading.stdout.readline() == "held\n"
+        connection.config_set(name, "0")
+        if not alive:
+            loading.kill()
+            loading.wait()
+        with acquire(options(short_folder)):
+            assert connection.config_get(name) == {name: percentage}
+        connection.config_set(name, "0")
+        server.put_right()
+        assert connection.config_get(name) == {name: percentage}
+        loading.kill()
+        loading.communicate()
 
 
 def test_one_killed_while_it_starts_is_started_again(

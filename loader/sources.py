@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Literal, Self
 
 import msgspec
@@ -43,6 +44,7 @@ _ENCODINGS: dict[str, Encoding] = {
     "gbk": "gb18030",
     "gb2312": "gb18030",
 }
+_NAME_MAX, _NEAR = 32, 0.75
 _BOM = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _FORMS: dict[str, Form] = {
@@ -244,7 +246,7 @@ def _check_header(columns: tuple[str, ...], *, listed: bool) -> None:
     wrong = {
         "lacks": [name for name in required if name not in columns],
         "has unknown": [_printable(name) for name in columns if name not in COLUMNS],
-        "repeats": sorted({name for name in columns if columns.count(name) > 1}),
+        "repeats": sorted({_printable(name) for name in columns if columns.count(name) > 1}),
     }
     said = [f"{what} {', '.join(names)}" for what, names in wrong.items() if names]
     if said:
@@ -252,5 +254,9 @@ def _check_header(columns: tuple[str, ...], *, listed: bool) -> None:
 
 
 def _printable(name: str) -> str:
-    """A header may be a data row: what could be a number or a name is not repeated."""
-    return name if name.isascii() and name.replace("_", "").isalpha() else "(unprintable)"
+    """A header may be a row of data: only what is nearly a column's name is repeated."""
+    return (
+        name
+        if len(name) <= _NAME_MAX and get_close_matches(name, COLUMNS, 1, _NEAR)
+        else "(unprintable)"
+    )

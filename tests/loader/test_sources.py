@@ -251,9 +251,12 @@ def test_a_wrong_header_is_refused_by_name(header: str, said: str, tmp_path: Pat
 
 
 def test_a_header_that_is_a_row_of_data_is_not_repeated(tmp_path: Path) -> None:
-    said = refused(written(tmp_path, ",".join(ROWS[0]).encode()))
-    assert ROWS[0][3] not in said
-    assert "张" not in said
+    latin = [*ROWS[0][:4], "PETROV", "Petrova", ROWS[0][3]]
+    for row in (ROWS[0], ROWS[0] * 2, latin, latin * 2):
+        said = refused(written(tmp_path, ",".join(row).encode()))
+        assert ROWS[0][3] not in said
+        assert "张" not in said
+        assert "petrov" not in said.lower()
 
 
 def test_a_list_need_not_be_named_twice(tmp_path: Path) -> None:

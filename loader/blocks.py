@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from loader.columns import Columns, columns_of
 from loader.layout import LINE_MAX_BYTES, Block, Layout, Torn
 
 BLOCK_BYTES = 4 << 20
@@ -58,16 +59,18 @@ def csv_rows(block: Block, layout: Layout) -> Iterator[tuple[int, list[str]]]:
             yield line, row.split(",")
 
 
-def csv_columns(block: Block, layout: Layout) -> list[list[str]] | None:
+def csv_columns(block: Block, layout: Layout) -> Columns | None:
     """The cells of a block by column; None where its rows are not all plain and of one width."""
-    data, width = block.data, len(layout.header)
-    if layout.form != "csv" or layout.dialect or width == 1 or b"\r" in data:
+    width = len(layout.header)
+    if layout.form != "csv" or layout.dialect or width == 1:
         return None
-    text = _plain(data, layout.encoding)
+    text = _plain(block.data, layout.encoding)
     if not text:
         return None
+    same = layout.encoding == "utf-8" and b"\r" not in block.data
+    data = block.data if same else text.encode()
     if not data.endswith(b"\n"):
-        data, text = data + b"\n", text + "\n"
+        data += b"\n"
     octets = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero((octets == ord(",")) | (octets == ord("\n")))
     lines = octets[ends] == ord("\n")
@@ -75,8 +78,7 @@ def csv_columns(block: Block, layout: Layout) -> list[list[str]] | None:
         return None
     if np.diff(ends[width - 1 :: width], prepend=-1).max() > LINE_MAX_BYTES:
         return None
-    cells = text[:-1].replace("\n", ",").split(",")
-    return [cells[column::width] for column in range(width)]
+    return columns_of(data, ends.reshape(-1, width))
 
 
 def _is_regular(lines: NDArray[np.bool_]) -> bool:

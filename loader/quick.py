@@ -1,23 +1,23 @@
 """Rows of the commonest shape, packed a block at a time, column by column.
 
 Nine rows in ten are a court's about a resident's ID card, without anything unusual in them.
-They are packed here straight from their cells; everything else, and everything doubtful,
+They are packed here straight from the block's bytes; everything else, and everything doubtful,
 goes the long way through `rows` and `packing`. Both give the same bytes: a test says so.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from operator import add
-from typing import TypeVar
 
 import numpy as np
 
 from loader import cells
 from loader.cells import Skipped, Unusable
-from loader.layout import COLUMNS
-from loader.numbers import card_numbers, cut, han_names, octets_of, revisions, tokens
+from loader.columns import Column, Columns, columns_of_rows
+from loader.entry_ids import EntryIds
+from loader.hashing import HanNames, card_tokens, digests, entry_hashes
+from loader.layout import COLUMNS, Torn, whole
+from loader.numbers import are_cards, revisions
 from loader.packing import (
     CONTENT_SIZE,
     DIGEST,
@@ -35,15 +35,15 @@ from loader.packing import (
     Context,
     Packer,
 )
-from loader.parts import CACHE_MAX, CASE, COURT, FROM, ID_FROM_CASE, UNTIL, Cache, EntryIds
-from loader.table import FIXED_BYTES, Bools, Octets, Packed, sizes_of
+from loader.parts import Cache, looked_up
+from loader.segments import Pieces, rows_of, woven
+from loader.table import FIXED_BYTES, Bools, Octets, Packed
 from roster.check_digits import beijing_day
 from roster.entry import Content
 from roster.record import WITHOUT_REVISION, pack_content
 from roster.times import FUTURE_MAX_MS, parse_from, parse_until
 
-T = TypeVar("T")
-Named = dict[str, Sequence[str]]
+Named = dict[str, Column]
 
 _PICKED = (
     "list", "entry_id", "document_type", "document_number", "document_issuer",
@@ -51,13 +51,17 @@ _PICKED = (
 )  # fmt: skip
 _DOCUMENT = _PICKED[2:6]
 _EMPTY = [name for name in COLUMNS if name not in _PICKED]
+_CARD = {"resident_id": 1}
 _RAISED = {"": LISTED, "active": LISTED | RESUMED, "suspended": LISTED | SUSPENDED,
            "removed": REMOVED}  # fmt: skip
-_TWO = frozenset({LISTED | RESUMED, LISTED | SUSPENDED, LISTED | SUSPENDED | WITHOUT_REVISION})
+_TWO = (LISTED | RESUMED, LISTED | SUSPENDED, LISTED | SUSPENDED | WITHOUT_REVISION)
 """What raises two registers."""
-_DATE_LENGTH = len("2018-03-01")
-_HAN_NAME = re.compile("[\u4e00-\u9fa5]{1,17}")
-"""One token, says roster/names.py, and too short to hold an ID number."""
+_NOT_RESUMED = 0xFF ^ RESUMED
+_DATE_BYTES = len("2018-03-01")
+_FROM, _UNTIL, _CASE, _COURT, _ID_FROM_CASE = 1, 2, 4, 16, 64
+"""What roster/record.py says of a content."""
+_KEY_BYTES = 18
+"""A token and a list's code: they are in a digest before the content."""
 
 
 class Quick:
@@ -79,6 +83,7 @@ class Quick:
         self._ends = Cache(lambda text: _time(Content("", until_ms=_ms(parse_until, text))))
         self._courts = Cache(self._court)
         self._names = Cache(self._name)
+        self._han_names = HanNames(packer.tokeniser)
         self._ids = EntryIds()
         for cache in (self._starts, self._ends, self._courts):
             cache[""] = b""
@@ -86,127 +91,120 @@ class Quick:
     def pack(self, rows: Sequence[list[str]]) -> tuple[Packed, Bools]:
         """The packed rows, and which rows have to go the long way instead."""
         odd = np.zeros(len(rows), np.bool_)
-        columns = list(zip(*self._regular(rows, odd), strict=True))
+        try:
+            columns = columns_of_rows(rows, self._width)
+        except ValueError:
+            columns = columns_of_rows(self._regular(rows, odd), self._width)
         return self.pack_columns(columns, odd)
 
-    def pack_columns(
-        self, columns: Sequence[Sequence[str]], odd: Bools | None = None
-    ) -> tuple[Packed, Bools]:
+    def pack_columns(self, columns: Columns, odd: Bools | None = None) -> tuple[Packed, Bools]:
         """As `pack`, of rows that are columns already; some may be known to be `odd`."""
-        count = len(columns[0])
-        odd = np.zeros(count, np.bool_) if odd is None else odd
+        odd = np.zeros(len(columns), np.bool_) if odd is None else odd
         for name in _EMPTY:
-            if name in self._place and any(column := columns[self._place[name]]):
-                odd |= _filled(column)
-        named = {
-            name: columns[self._place[name]] if name in self._place else ("",) * count
-            for name in _PICKED
-        }
-        codes = _settled(list(map(self._codes.get, named["list"])), 1, odd)
-        numbers = self._numbers(named, odd)
-        return self._packed(named, codes, numbers, odd), odd
-
-    def _numbers(self, named: Named, odd: Bools) -> list[str]:
-        """The documents' canonical numbers."""
-        cards, doubtful = card_numbers(named["document_number"], self._latest_birth)
-        types = named["document_type"]
-        if set(types) != {"resident_id"}:
-            doubtful |= np.fromiter((text != "resident_id" for text in types), np.bool_, len(types))
-        numbers = ["R:" + card for card in cards]
-        documents = [named[name] for name in _DOCUMENT]
-        for index in np.flatnonzero(doubtful & ~odd).tolist():
-            row = "", "", *(column[index] for column in documents)
-            try:
-                document = cells.document(row, self._latest_birth)
-            except (Unusable, Skipped):
-                odd[index] = True
-                continue
-            numbers[index] = document.number
-            odd[index] = not document.valid
-        return numbers
+            if name in self._place:
+                odd |= columns.column(self._place[name]).sizes > 0
+        named = {name: columns.column(self._place.get(name)) for name in _PICKED}
+        return self._packed(named, odd), odd
 
     def _regular(self, rows: Sequence[list[str]], odd: Bools) -> Sequence[list[str]]:
-        """The rows, with empty ones instead of those that have not as many cells as columns."""
-        if set(map(type, rows)) == {list} and set(map(len, rows)) == {self._width}:
-            return rows
+        """The rows, with empty ones instead of those that are torn or of another width."""
         regular = []
         for index, row in enumerate(rows):
-            odd[index] = row.__class__ is not list or len(row) != self._width
+            odd[index] = whole(row).__class__ is Torn or len(row) != self._width
             regular.append([""] * self._width if odd[index] else row)
         return regular
 
-    def _packed(self, named: Named, codes: list[int], numbers: list[str], odd: Bools) -> Packed:
+    def _packed(self, named: Named, odd: Bools) -> Packed:
         tokeniser = self._packer.tokeniser
-        contents = self._contents(named, odd)
-        table = tokens(numbers, tokeniser)
-        wide = np.array(codes, ">u2").view(np.uint8).reshape(-1, 2)
-        ids = [entry_id.encode(errors="surrogatepass") for entry_id in named["entry_id"]]
-        hashes = tokeniser.many("entry", map(add, cut(wide), ids))
-        texts = map(add, cut(np.concatenate([table, wide], axis=1)), contents)
-        digests = tokeniser.many("digest", texts)
-        presents, first, rests = self._registers(named, contents, odd)
+        codes = looked_up(named["list"], self._codes, odd)
+        keys = np.zeros((len(odd), _KEY_BYTES), np.uint8)
+        keys[:, :16] = tokens = self._tokens(named, odd)
+        keys[:, 17] = codes
+        texts = woven([rows_of(keys), *self._content(named, odd)])
+        presents, times, rests = self._registers(named, texts, odd)
         fixed = np.empty((len(codes), FIXED_BYTES), np.uint8)
-        fixed[:, :PLACE_BYTES] = table[:, -PLACE_BYTES:]
+        fixed[:, :PLACE_BYTES] = tokens[:, -PLACE_BYTES:]
         fixed[:, LIST_AT] = codes
         fixed[:, PRESENT_AT] = presents
-        fixed[:, HASH] = octets_of(hashes)
-        fixed[:, DIGEST] = octets_of(digests)
-        fixed[:, CONTENT_SIZE] = sizes_of(contents).astype(">u2").view(np.uint8).reshape(-1, 2)
+        fixed[:, HASH] = entry_hashes(named["entry_id"], codes, tokeniser)
+        fixed[:, DIGEST] = digests(texts, tokeniser)
+        content_sizes = (texts.sizes - _KEY_BYTES).astype(">u2")
+        fixed[:, CONTENT_SIZE] = content_sizes.view(np.uint8).reshape(-1, 2)
         fixed[:, PROVENANCE_SIZE_AT] = PLAIN_PROVENANCE_BYTES
-        fixed[:, HEAD_BYTES:] = first
-        return Packed(table[:, 1], fixed, rests)
+        fixed[:, HEAD_BYTES:] = times
+        return Packed(tokens[:, 1], fixed, rests.source, rests.starts, rests.sizes)
 
-    def _registers(
-        self, named: Named, contents: list[bytes], odd: Bools
-    ) -> tuple[list[int], Octets, list[bytes]]:
+    def _tokens(self, named: Named, odd: Bools) -> Octets:
+        """The documents' tokens."""
+        numbers = named["document_number"]
+        cards = are_cards(numbers, self._latest_birth)
+        cards &= looked_up(named["document_type"], _CARD, np.zeros_like(odd)) > 0
+        if cards.all():
+            return card_tokens(numbers, self._packer.tokeniser)
+        table = np.zeros((len(odd), 16), np.uint8)
+        if cards.any():
+            table[cards] = card_tokens(numbers.chosen(cards), self._packer.tokeniser)
+        for index in np.flatnonzero(~cards & ~odd).tolist():
+            row = "", "", *(named[name].at(index) for name in _DOCUMENT)
+            try:
+                number, valid = cells.document(row, self._latest_birth)
+            except (Unusable, Skipped):
+                odd[index] = True
+                continue
+            table[index] = np.frombuffer(self._packer.tokeniser.token(number), np.uint8)
+            odd[index] = not valid
+        return table
+
+    def _registers(self, named: Named, texts: Pieces, odd: Bools) -> tuple[Octets, Octets, Pieces]:
         """The header's bits, the first register, and the rest of each row."""
         times, none, doubtful = revisions(named["revision"], self._as_of, self._latest_ms)
         if "updated_at" in self._place:  # a row may state its revision there
             doubtful |= none
         odd |= doubtful
-        presents = _settled(list(map(_RAISED.get, named["state"])), LISTED, odd)
-        if none.any():
-            presents = [
-                present & ~RESUMED | WITHOUT_REVISION if stateless else present
-                for present, stateless in zip(presents, none.tolist(), strict=True)
-            ]
-        if any(named["state"]):
-            contents = contents.copy()
-            for index, present in enumerate(presents):
-                if present in _TWO:
-                    contents[index] = times[index].tobytes() + contents[index]
-        return presents, times, contents
+        presents = looked_up(named["state"], _RAISED, odd)
+        presents = np.where(none, presents & _NOT_RESUMED | WITHOUT_REVISION, presents)
+        rests = Pieces(texts.source, texts.starts + _KEY_BYTES, texts.sizes - _KEY_BYTES)
+        two = np.isin(presents, _TWO)
+        if two.any():
+            seconds = rows_of(times)
+            rests = woven([Pieces(seconds.source, seconds.starts, seconds.sizes * two), rests])
+        return presents, times, rests
 
-    def _contents(self, named: Named, odd: Bools) -> list[bytes]:
-        self._learn_names(set(named["name"]))
+    def _content(self, named: Named, odd: Bools) -> list[Pieces]:
+        """The parts of each row's content."""
+        start, end = named["from"], named["until"]
         ids = self._ids.of(named["entry_id"], named["case"], odd)
-        starts = self._starts.of(named["from"], odd)
-        ends = self._ends.of(named["until"], odd)
-        terms = zip(named["from"], named["until"], strict=True)
-        odd |= np.fromiter((_unusual_term(*term) for term in terms), np.bool_, len(ids))
+        starts, ends = self._starts.of(start, odd), self._ends.of(end, odd)
+        odd |= _unusual_terms(start, end)
         courts = self._courts.of(named["court"], odd)
-        names = self._names.of(named["name"], odd)
-        flags = np.zeros(len(ids), np.uint8)
-        for flag, column in ((FROM, starts), (UNTIL, ends), (COURT, courts)):
-            flags |= _filled(column) * np.uint8(flag)
-        flags |= _filled(named["case"]) * np.uint8(CASE | ID_FROM_CASE)
-        parts = zip(cut(flags[:, None]), ids, starts, ends, courts, names, strict=True)
-        return list(map(b"".join, parts))
+        flags = (named["case"].sizes > 0) * np.uint8(_CASE | _ID_FROM_CASE)
+        for flag, pieces in ((_FROM, starts), (_UNTIL, ends), (_COURT, courts)):
+            flags |= (pieces.sizes > 0) * np.uint8(flag)
+        return [
+            rows_of(flags[:, None]),
+            ids,
+            starts,
+            ends,
+            courts,
+            self._name_parts(named["name"], odd),
+        ]
+
+    def _name_parts(self, names: Column, odd: Bools) -> Pieces:
+        parts, han = self._han_names.of(names)
+        pieces = rows_of(parts)
+        if han.all():
+            return pieces
+        others, unusual = np.flatnonzero(~han), np.zeros(len(han) - int(han.sum()), np.bool_)
+        replaced = pieces.replaced(others, self._names.of(names.chosen(others), unusual))
+        odd[others] |= unusual
+        return replaced
 
     def _court(self, text: str) -> bytes:
         cells.check_texts("-", "", text, "")
         packed = pack_content(Content("", court=text.strip()), self._packer.courts)
-        if packed[0] != COURT:
+        if packed[0] != _COURT:
             raise ValueError
         return packed[3:-1]  # without entry id and names, which are empty
-
-    def _learn_names(self, texts: set[str]) -> None:
-        """Nothing; most names are in the cache now: hashing many at once is much faster."""
-        new = list(filter(_HAN_NAME.fullmatch, texts - self._names.keys()))
-        if len(self._names) + len(new) > CACHE_MAX:
-            self._names.clear()
-            new = list(filter(_HAN_NAME.fullmatch, texts))
-        self._names.update(zip(new, han_names(new, self._packer.tokeniser), strict=True))
 
     def _name(self, text: str) -> bytes:
         if "|" in text:
@@ -216,13 +214,6 @@ class Quick:
             token for name in cells.names(text) for token in self._packer.tokeniser.names(name)
         }
         return pack_content(Content("", names=tuple(sorted(names))), {})[3:]
-
-
-def _settled(column: list[T | None], instead: T, odd: Bools) -> list[T]:
-    """The column with something harmless where it has None; those rows are odd."""
-    if None in column:
-        odd |= np.fromiter((value is None for value in column), np.bool_, len(column))
-    return [instead if value is None else value for value in column]
 
 
 def _ms(parse: Callable[[str], int], text: str) -> int:
@@ -236,12 +227,15 @@ def _time(content: Content) -> bytes:
     return pack_content(content, {})[3:-1]
 
 
-def _unusual_term(start: str, end: str) -> bool:
-    """Whether it takes more than comparing two bare dates to see that the term lasts."""
-    if not start or not end:
-        return False
-    return len(start) != _DATE_LENGTH or len(end) != _DATE_LENGTH or end < start
-
-
-def _filled(column: Sequence[str] | Sequence[bytes]) -> Bools:
-    return np.fromiter(map(bool, column), np.bool_, len(column))
+def _unusual_terms(starts: Column, ends: Column) -> Bools:
+    """Where it takes more than comparing two bare dates to see that the term lasts."""
+    both: Bools = (starts.sizes > 0) & (ends.sizes > 0)
+    dates = both & (starts.sizes == _DATE_BYTES) & (ends.sizes == _DATE_BYTES)
+    if dates.any():
+        first, last = (
+            each.chosen(dates).windows(0, _DATE_BYTES).view(f"S{_DATE_BYTES}").reshape(-1)
+            for each in (starts, ends)
+        )
+        dates[dates] = first <= last
+    both &= ~dates
+    return both

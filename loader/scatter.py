@@ -17,7 +17,7 @@ from loader.quick import Quick
 from loader.rows import Reader, Reject, Row, Skip
 from loader.sources import parse_block
 from loader.spill import Spill
-from loader.table import Octets
+from loader.table import Packed, packed_of
 from roster.entry import RESTRICTING_BELOW
 from roster.errors import LoadRefused
 from roster.identity import Tokeniser
@@ -84,6 +84,7 @@ class Scatter:
         """How many rows the piece has; they are put aside."""
         reader, quick = self._reader(piece.layout.columns, piece.default_list)
         columns = csv_columns(piece.block, piece.layout)
+        numbered: list[tuple[int, list[str]]] = []
         if columns is None:
             numbered = list(parse_block(piece.block, piece.layout))
             if not numbered:
@@ -91,21 +92,26 @@ class Scatter:
             packed, odd = quick.pack([cells for _, cells in numbered])
         else:
             packed, odd = quick.pack_columns(columns)
-        loaded = ~odd
+        slow = []
         for index in np.flatnonzero(odd).tolist():
             if columns is None:
                 line, cells = numbered[index]
             else:
-                line, cells = piece.block.first_line + index, [each[index] for each in columns]
+                line, cells = piece.block.first_line + index, columns.row(index)
             token, row = self._slow(piece, reader.read(line, cells))
             if row:
-                packed.put(index, token, row)
-                loaded[index] = True
-        if not loaded.all():
-            packed = packed.chosen(loaded)
-        self._spill.add(packed)
-        self._count(piece.file, len(odd), packed.fixed[:, LIST_AT])
+                slow.append((token, row))
+        self._put_aside(packed.chosen(~odd) if odd.any() else packed)
+        if slow:
+            self._put_aside(packed_of(slow))
+        self.found.rows[piece.file] += len(odd)
         return len(odd)
+
+    def _put_aside(self, packed: Packed) -> None:
+        self._spill.add(packed)
+        for code, rows in enumerate(np.bincount(packed.fixed[:, LIST_AT]).tolist()):
+            if rows:
+                self.found.lists[self._names[code]] += rows
 
     def close(self) -> Scattered:
         """What was found; everything is on disk."""
@@ -117,12 +123,6 @@ class Scatter:
     def abandon(self) -> None:
         """Nothing; the rejects' file is closed, whether or not all was read."""
         self._rejects.close()
-
-    def _count(self, file: int, count: int, lists: Octets) -> None:
-        self.found.rows[file] += count
-        for code, rows in enumerate(np.bincount(lists).tolist()):
-            if rows:
-                self.found.lists[self._names[code]] += rows
 
     def _reader(self, columns: Sequence[str], default: str | None) -> tuple[Reader, Quick]:
         key = tuple(columns), default

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from loader.table import FIXED_BYTES, Packed, Table, fixed_of, sizes_of
+from loader.table import FIXED_BYTES, Packed, Table, fixed_of
 from roster import locks
 from roster.keys import PARTITIONS
 from roster.server_files import private_folder
@@ -64,13 +64,13 @@ class Spill:
     def add(self, packed: Packed) -> None:
         """Nothing; at most `_ROWS_MAX` rows of each partition are in memory still."""
         order = np.argsort(packed.partitions, kind="stable")
-        fixed = packed.fixed[order]
-        ordered = [packed.rests[index] for index in order.tolist()]
-        sizes = sizes_of(ordered)
+        table = packed.chosen(order).table()
         bounds = np.searchsorted(packed.partitions[order], np.arange(PARTITIONS + 1)).tolist()
+        ends = [0, *np.cumsum(table.sizes).tolist()]
         for partition, (at, end) in enumerate(pairwise(bounds)):
             if at < end:
-                part = fixed[at:end].tobytes(), sizes[at:end].tobytes(), b"".join(ordered[at:end])
+                rests = table.rests[ends[at] : ends[end]]
+                part = table.fixed[at:end].tobytes(), table.sizes[at:end].tobytes(), rests
                 self._waiting[partition].append(part)
                 self._counts[partition] += end - at
                 if self._counts[partition] > _ROWS_MAX:

@@ -19,6 +19,14 @@ FIXED_BYTES = HEAD_BYTES + REGISTER_BYTES
 """A row's place, header and first register: no row has less."""
 
 
+def gathered(source: Octets, starts: Numbers, sizes: Numbers) -> Octets:
+    """The pieces at these places, one after the other."""
+    ends = np.cumsum(sizes)
+    places = np.repeat(starts - ends + sizes, sizes)
+    places += np.arange(len(places))
+    return source.take(places)
+
+
 class Table(msgspec.Struct, frozen=True):
     """Some rows: `fixed` in shape (n, `FIXED_BYTES`), `rests` one after the other by `sizes`."""
 
@@ -38,26 +46,35 @@ def sizes_of(parts: Sequence[bytes] | Sequence[str]) -> Numbers:
 
 
 class Packed(msgspec.Struct, frozen=True):
-    """A block's rows: the partition of each, and the row in its two parts."""
+    """Rows with the partition of each; their rests are at `starts` in some bytes."""
 
     partitions: Octets
     fixed: Octets
-    rests: list[bytes]
+    rests: bytes
+    starts: Numbers
+    sizes: Numbers
 
-    def put(self, index: int, token: bytes, row: bytes) -> None:
-        """Nothing; the row at this place is another one."""
-        self.partitions[index] = token[1]
-        self.fixed[index] = np.frombuffer(row, np.uint8, FIXED_BYTES)
-        self.rests[index] = row[FIXED_BYTES:]
+    def chosen(self, which: Bools | Numbers) -> Packed:
+        """Some of them only, or in another order."""
+        return Packed(
+            self.partitions[which],
+            self.fixed[which],
+            self.rests,
+            self.starts[which],
+            self.sizes[which],
+        )
 
-    def chosen(self, which: Bools) -> Packed:
-        """Some of them only."""
-        rests = [self.rests[index] for index in np.flatnonzero(which).tolist()]
-        return Packed(self.partitions[which], self.fixed[which], rests)
+    def table(self) -> Table:
+        """The rows alone."""
+        octets = np.frombuffer(self.rests, np.uint8)
+        rests = gathered(octets, self.starts, self.sizes).tobytes()
+        return Table(self.fixed, self.sizes, rests)
 
 
 def packed_of(rows: Sequence[tuple[bytes, bytes]]) -> Packed:
     """Rows that were packed one by one: the token and the bytes of each."""
     partitions = np.array([token[1] for token, _ in rows], np.uint8)
     fixed = fixed_of(row[:FIXED_BYTES] for _, row in rows)
-    return Packed(partitions, fixed, [row[FIXED_BYTES:] for _, row in rows])
+    rests = [row[FIXED_BYTES:] for _, row in rows]
+    sizes = sizes_of(rests)
+    return Packed(partitions, fixed, b"".join(rests), np.cumsum(sizes) - sizes, sizes)

@@ -260,14 +260,15 @@ class Tokeniser:
         hashing.update(token + list_code.to_bytes(2, "big") + content)
         return hashing.digest()
 
-    def many(self, of: Hashed, inputs: Iterable[bytes]) -> list[bytes]:
-        """The bare hashes of many inputs, put together as for each alone.
+    def many(self, of: Hashed, inputs: Iterable[bytes], prefix: bytes = b"") -> list[bytes]:
+        """The bare hashes of many inputs, put together as for each alone but the common `prefix`.
 
         Those of tokens and names keep the bits that stand for a place or a form.
         """
         states = {"token": self._token, "entry": self._entry, "digest": self._digest}
-        copy = states.get(of, self._name).copy
-        hashes = []
+        state = states.get(of, self._name).copy()
+        state.update(prefix)
+        copy, hashes = state.copy, []
         for data in inputs:
             hashing = copy()
             hashing.update(data)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from loader.buckets import Rows, buckets_of
 from loader.packing import LISTED, REMOVED, RESUMED, SUSPENDED
-from loader.table import Table, packed_of, sizes_of
+from loader.table import packed_of
 from loader.verifying import records
 from roster.record import HEADER, WITHOUT_REVISION, pack_load, split_record
 
@@ -58,7 +58,7 @@ def expected(rows: Sequence[bytes]) -> dict[bytes, dict[bytes, tuple[bytes, byte
 @settings(deadline=None)
 def test_every_record_holds_each_entry_of_its_person_once(rows: list[bytes]) -> None:
     packed = packed_of([(bytes(16), row) for row in rows])
-    table = Table(packed.fixed, sizes_of(packed.rests), b"".join(packed.rests))
+    table = packed.table()
     found, wanted = Rows(), expected(rows)
     held, counted = {}, 0
     for bucket in buckets_of(table, LOAD, found):

@@ -11,13 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from loader.intake import Files
 from loader.packing import Context, Packer
 from loader.partition import Job, merge, preview
-from loader.quick import Quick
 from loader.rows import Reader, Row
 from loader.spill import Spill
 from loader.table import packed_of
@@ -40,46 +37,6 @@ CONTEXT = Context(bytes.fromhex(ID_KEY), {"sx": 1, "lift": 200}, 1_577_808_000_0
 ID = "(2018)京0105执1号/1"
 TAIL = provenance_tail(Provenance("api", "test"))
 WAIT = Wait(aof=False, replicas=0, timeout_ms=1000)
-
-texts = st.sampled_from(
-    ["", " ", "sx", "lift", "resident_id", "active", "removed", "suspended", "张某某", "Li, Si",
-     "张|李", "2018-03-01", "2018-02-30", "2018-03-01T00:00:00.5Z", "1500000000000", "-1", "١",
-     "9" * 17, ID, "(2018)京0105执1号", "(2018)京0105执01号/1", "x" * 129, "朝阳法院", "\ud800",
-     number(1), number(2).lower(), "91010519491231002X", "11010518490230002X", number(1) + " "]
-)  # fmt: skip
-
-
-@st.composite
-def lines(draw: st.DrawFn) -> list[str]:
-    """An ordinary row, mostly; any cell may be something else."""
-    cells = next(csv.reader([row(draw(st.integers(0, 999)), draw(st.integers(1, 40_000)))]))
-    for _ in range(draw(st.integers(0, 3))):
-        cells[draw(st.integers(0, len(cells) - 1))] = draw(st.one_of(texts, st.text(max_size=20)))
-    return cells[: draw(st.sampled_from([len(cells)] * 9 + [3]))]
-
-
-@given(st.lists(lines(), min_size=1, max_size=8), st.sampled_from([None, "sx"]))
-@settings(max_examples=300, deadline=None)
-def test_the_quick_way_gives_the_bytes_of_the_long_way(
-    rows: list[list[str]], default: str | None
-) -> None:
-    packer = Packer(CONTEXT)
-    reader = Reader(COLUMNS, default, NOW_MS)
-    packed, odd = Quick(COLUMNS, default, CONTEXT, packer).pack(rows)
-    for index, cells in enumerate(rows):
-        if not odd[index]:
-            read = reader.read(1, cells)
-            assert isinstance(read, Row)
-            assert read.valid
-            token_, row_ = packer.pack(read)
-            assert packed.partitions[index] == token_[1]
-            assert packed.fixed[index].tobytes() + packed.rests[index] == row_
-
-
-def test_ordinary_rows_go_the_quick_way() -> None:
-    rows = [next(csv.reader([row(n, state=state)])) for n, state in enumerate(["", "removed"])]
-    _, odd = Quick(COLUMNS, None, CONTEXT, Packer(CONTEXT)).pack(rows)
-    assert not odd.any()
 
 
 def test_what_is_loaded_is_what_the_file_says(roster: Roster) -> None:

@@ -1,0 +1,180 @@
+"""A block's cells as places in its bytes, so that whole columns are judged at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from loader.table import Bools, Numbers, Octets
+
+Words = NDArray[np.uint64]
+
+SHORT_BYTES = 64
+"""Longer cells are seldom: they are looked at one by one."""
+AHEAD_BYTES = 16
+"""What may be read before a cell, and belongs to others."""
+
+_WORD = np.dtype("<u8")
+_MASKS = np.frombuffer(
+    b"".join(bytes([255]) * size + bytes(SHORT_BYTES - size) for size in range(SHORT_BYTES + 1)),
+    _WORD,
+).reshape(SHORT_BYTES + 1, -1)
+"""By size: the bits of so many bytes."""
+_FACTORS = np.random.default_rng(0).integers(0, 1 << 63, SHORT_BYTES // 8, np.uint64) * 2 + 1
+_SLOT_BITS, _ROUNDS = 16, 16
+
+
+class Column(msgspec.Struct, frozen=True):
+    """Cells of UTF-8 without NUL; `text` goes on before the first and behind the last."""
+
+    text: bytes
+    starts: Numbers
+    sizes: Numbers
+
+    def __len__(self) -> int:
+        """How many cells it has."""
+        return len(self.starts)
+
+    def at(self, index: int) -> str:
+        """One cell's text."""
+        start = int(self.starts[index])
+        return self.text[start : start + int(self.sizes[index])].decode()
+
+    def chosen(self, which: Numbers | Bools) -> Column:
+        """Some of the cells."""
+        return Column(self.text, self.starts[which], self.sizes[which])
+
+    def cut(self) -> list[bytes]:
+        """The cells."""
+        most = int(self.sizes.max())
+        if not 0 < most <= SHORT_BYTES:
+            places = zip(self.starts.tolist(), self.sizes.tolist(), strict=True)
+            return [self.text[start : start + size] for start, size in places]
+        # numpy leaves out NULs at the end: here they are no text's.
+        words = self.words(most)
+        cells: list[bytes] = words.view(f"S{words.shape[1] * 8}").reshape(-1).tolist()
+        return cells
+
+    def words(self, most: int) -> Words:
+        """The first bytes of each cell, at least `most` of them, with NULs behind the cell."""
+        count = -(-most // 8)
+        words = self.windows(0, count * 8).view(_WORD)
+        words &= _MASKS[:, :count][np.minimum(self.sizes, SHORT_BYTES)]
+        return words
+
+    def windows(self, offset: int | Numbers, size: int) -> Octets:
+        """So many bytes of the text from `offset` in each cell on, in shape (n, size)."""
+        shape = (len(self.text) - size + 1,)
+        windows: NDArray[np.void] = np.ndarray(shape, f"V{size}", self.text, strides=(1,))
+        found: Octets = windows[self.starts + offset].view(np.uint8).reshape(-1, size)
+        return found
+
+    def distinct(self) -> tuple[Column, Numbers]:
+        """Cells among which every text is, mostly once, and which of them each cell is."""
+        most = int(self.sizes.max())
+        if most == 0:
+            return self.chosen(np.zeros(1, np.int64)), np.zeros(len(self), np.int64)
+        words = self.words(min(most, SHORT_BYTES))
+        if most > SHORT_BYTES:
+            self._number_long(words)
+        models = _models(words)
+        own = models == np.arange(len(self))
+        ranks = np.cumsum(own) - 1
+        return self.chosen(own), ranks[models]
+
+    def _number_long(self, words: Words) -> None:
+        """Nothing; long cells have as words what no text has, the same if they are the same."""
+        first: dict[str, int] = {}
+        for index in np.flatnonzero(self.sizes > SHORT_BYTES).tolist():
+            words[index] = 0
+            words[index, -1] = first.setdefault(self.at(index), index) + 1
+
+    def texts(self) -> list[str]:
+        """The cells' texts."""
+        return [cell.decode() for cell in self.cut()]
+
+
+class Columns(msgspec.Struct, frozen=True):
+    """The cells of some rows, `starts` and `sizes` in shape (columns, rows)."""
+
+    text: bytes
+    starts: Numbers
+    sizes: Numbers
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self.starts[0])
+
+    def column(self, index: int | None) -> Column:
+        """One of the columns; empty cells where there is none."""
+        if index is None:
+            nothing = np.zeros(len(self), np.int64)
+            return Column(self.text, nothing + AHEAD_BYTES, nothing)
+        return Column(self.text, self.starts[index], self.sizes[index])
+
+    def row(self, index: int) -> list[str]:
+        """The cells of one row."""
+        return Column(self.text, self.starts[:, index], self.sizes[:, index]).texts()
+
+
+def columns_of(data: bytes, ends: Numbers) -> Columns:
+    """The columns of UTF-8 whose cells end at `ends`, in shape (rows, columns).
+
+    Behind each cell is one byte that is no cell's.
+    """
+    text = b"".join((bytes(AHEAD_BYTES), data, bytes(SHORT_BYTES)))
+    behind = np.ascontiguousarray(ends.T) + AHEAD_BYTES
+    starts = np.empty_like(behind)
+    starts[1:] = behind[:-1] + 1
+    starts[0, 1:] = behind[-1, :-1] + 1
+    starts[0, 0] = AHEAD_BYTES
+    return Columns(text, starts, behind - starts)
+
+
+def columns_of_rows(rows: Sequence[list[str]], width: int) -> Columns:
+    """The columns of whole rows.
+
+    Raises ValueError: one is torn or has another width, or a cell holds NUL or half of a pair.
+    """
+    if set(map(type, rows)) != {list} or set(map(len, rows)) != {width}:
+        raise ValueError("not all rows are whole")
+    data = ("\0".join(chain.from_iterable(rows)) + "\0").encode()
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 0)
+    return columns_of(data, ends.reshape(len(rows), width))
+
+
+def _models(words: Words) -> Numbers:
+    """For each row one that is the same and stands for it, and for itself.
+
+    Rows meet in slots, by a hash. Those that meet another row than their like there look again;
+    those that still do (somebody may have chosen them) stand for themselves.
+    """
+    if are_same(words, words[:1]).all():
+        return np.zeros(len(words), np.int64)
+    models = np.arange(len(words))
+    left = models.copy()
+    hashes = words @ _FACTORS[: words.shape[1]]
+    slots = np.empty(1 << _SLOT_BITS, np.int64)
+    for _ in range(_ROUNDS):
+        places = hashes >> np.uint64(64 - _SLOT_BITS)
+        slots[places] = left
+        met = slots[places]
+        same = are_same(words[left], words[met])
+        models[left[same]] = met[same]
+        left, hashes = left[~same], hashes[~same] * _FACTORS[0]
+        if not len(left):
+            break
+    return models
+
+
+def are_same(words: Words, others: Words) -> Bools:
+    """Which rows of words are the same."""
+    differs = words[:, 0] ^ others[:, 0]
+    for column in range(1, words.shape[1]):
+        differs |= words[:, column] ^ others[:, column]
+    same: Bools = differs == 0
+    return same

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from loader.columns import Columns, columns_of
 from loader.layout import LINE_MAX_BYTES, Block, Layout, Torn
+from loader.utf8 import is_utf8
 
 BLOCK_BYTES = 4 << 20
 
@@ -64,11 +65,9 @@ def csv_columns(block: Block, layout: Layout) -> Columns | None:
     width = len(layout.header)
     if layout.form != "csv" or layout.dialect or width == 1:
         return None
-    text = _plain(block.data, layout.encoding)
-    if not text:
+    data = _plain_utf8(block.data, layout.encoding)
+    if not data:
         return None
-    same = layout.encoding == "utf-8" and b"\r" not in block.data
-    data = block.data if same else text.encode()
     if not data.endswith(b"\n"):
         data += b"\n"
     octets = np.frombuffer(data, np.uint8)
@@ -108,6 +107,14 @@ def _plain(data: bytes, encoding: str) -> str | None:
     if "\r" in text:
         text = text.replace("\r\n", "\n").removesuffix("\r")
     return None if "\r" in text else text
+
+
+def _plain_utf8(data: bytes, encoding: str) -> bytes | None:
+    """As `_plain`, in UTF-8."""
+    if encoding == "utf-8" and not any(each in data for each in (b'"', b"\0", b"\r")):
+        return data if is_utf8(data) else None
+    text = _plain(data, encoding)
+    return None if text is None else text.encode()
 
 
 def _careful_rows(block: Block, layout: Layout) -> Iterator[tuple[int, list[str]]]:

@@ -7,6 +7,7 @@ partition at once: a table says which bytes come from where, in the order of the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -23,8 +24,8 @@ from loader.packing import (
     PRESENT_AT,
     PROVENANCE_SIZE_AT,
 )
-from loader.segments import Segments
-from loader.table import FIXED_BYTES, Bools, Numbers, Octets, Table, sizes_of
+from loader.pieces import Bools, Numbers, Octets, Pieces, pieces_of, put, rows_of
+from loader.table import FIXED_BYTES, Table
 from loader.unusual import Tally, count, distinct, record_of
 from roster.entry import RESTRICTING_BELOW, State
 from roster.keys import BUCKETS
@@ -33,7 +34,7 @@ from roster.record import COUNT, HEADER, REGISTER_BYTES, WITHOUT_REVISION, pack_
 
 _PLAIN_PRESENT = {LISTED: PLAIN, LISTED | WITHOUT_REVISION: PLAIN_WITHOUT_REVISION}
 _NUMBER_BYTES = 2
-_AT_ONCE = 64
+_HEAD, _REGISTER = slice(PLACE_BYTES, HEAD_BYTES), slice(HEAD_BYTES, FIXED_BYTES)
 _BEGIN = np.dtype([("field", "u1", 12), ("kind", "u1"), ("size", ">u4"), ("count", ">u2")])
 """What stands before a record's headers."""
 _ENTRY_BYTES = FIXED_BYTES - PLACE_BYTES + PLAIN_PROVENANCE_BYTES
@@ -146,39 +147,43 @@ class _People:
 
     def buckets(self) -> Iterator[tuple[int, bytes]]:
         """Number and records of each bucket that has rows."""
-        plain, counts = self._kinds > 0, self._counts
-        pieces = np.where(plain, 1 + 4 * counts, 1)
-        places = np.cumsum(pieces) - pieces
-        segments = Segments(int(pieces.sum()))
-        self._put_plain(segments, places, plain)
-        sizes = sizes_of(self._unusual)
-        at = segments.add(b"".join(self._unusual))
-        segments.put(places[~plain], at + np.cumsum(sizes) - sizes, sizes)
+        plain, unusual = self._kinds > 0, pieces_of(self._unusual)
+        sizes = np.add.reduceat(self._sizes + _ENTRY_BYTES, self._first) + _BEGIN.itemsize
+        sizes[~plain] = unusual.sizes
+        ends = np.cumsum(sizes)
+        places = ends - sizes
+        records = np.empty(ends[-1], np.uint8)
+        put(records, places[~plain], unusual)
+        self._put_plain(records, places, plain)
         numbers = self._numbers[self._first]
         starts = np.flatnonzero(np.diff(numbers, prepend=-1))
-        bounds = [*places[starts].tolist(), int(pieces.sum())]
-        found = numbers[starts].tolist()
-        for index in range(0, len(found), _AT_ONCE):
-            joined = segments.join(bounds[index : index + _AT_ONCE + 1])
-            yield from zip(found[index : index + _AT_ONCE], joined, strict=True)
+        bounds = pairwise([*places[starts].tolist(), len(records)])
+        for number, (at, end) in zip(numbers[starts].tolist(), bounds, strict=True):
+            yield number, records[at:end].tobytes()
 
-    def _put_plain(self, segments: Segments, places: Numbers, plain: Bools) -> None:
-        """Nothing; the pieces of plain people's records are said."""
-        mine = np.repeat(plain, self._counts)
-        rows = np.flatnonzero(mine)
+    def _put_plain(self, records: Octets, places: Numbers, plain: Bools) -> None:
+        """Nothing; the plain people's records are at these places."""
+        put(records, places[plain], rows_of(self._begins(plain)))
+        rows = np.flatnonzero(np.repeat(plain, self._counts))
         self._fixed[rows, PRESENT_AT] = LISTED
-        rests = segments.add(self._rests)
-        fixed = segments.add(self._fixed) + FIXED_BYTES * rows
-        provenance = segments.add(self._provenance)
-        at = segments.add(self._begins(plain))
-        many = int(plain.sum())
-        segments.put(places[plain], at + np.arange(many) * _BEGIN.itemsize, _BEGIN.itemsize)
-        step = np.repeat(self._counts, self._counts)[rows]
-        piece = np.repeat(places + 1 - self._first, self._counts)[rows] + rows
-        segments.put(piece, fixed + PLACE_BYTES, HEADER.size)
-        segments.put(piece + step, fixed + HEAD_BYTES, REGISTER_BYTES)
-        segments.put(piece + 2 * step, rests + self._starts[rows], self._sizes[rows])
-        segments.put(piece + 3 * step, provenance, PLAIN_PROVENANCE_BYTES)
+        first, count, place = (
+            np.repeat(each, self._counts)[rows] for each in (self._first, self._counts, places)
+        )
+        nth, before = rows - first, np.cumsum(self._sizes) - self._sizes
+        content, contents = (
+            before[rows] - before[first],
+            (before + self._sizes)[first + count - 1] - before[first],
+        )
+        heads = place + _BEGIN.itemsize
+        put(records, heads + nth * HEADER.size, rows_of(self._fixed, _HEAD).chosen(rows))
+        registers = heads + count * HEADER.size
+        put(records, registers + nth * REGISTER_BYTES, rows_of(self._fixed, _REGISTER).chosen(rows))
+        rests = registers + count * REGISTER_BYTES
+        put(records, rests + content, Pieces(self._rests, self._starts, self._sizes).chosen(rows))
+        provenance = Pieces(
+            self._provenance, np.zeros_like(rows), np.full_like(rows, len(self._provenance))
+        )
+        put(records, rests + contents + nth * len(self._provenance), provenance)
 
     def _begins(self, plain: Bools) -> Octets:
         """What stands before the headers of each plain person's record."""
@@ -188,7 +193,7 @@ class _People:
         begins["kind"] = self._kinds[plain]
         begins["size"] = sizes[plain] + COUNT.size
         begins["count"] = self._counts[plain]
-        return begins.view(np.uint8)
+        return begins.view(np.uint8).reshape(-1, _BEGIN.itemsize)
 
 
 def _words(table: Octets, at: int) -> NDArray[np.uint64]:

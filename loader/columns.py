@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from loader.table import Bools, Numbers, Octets
+from loader.pieces import Bools, Numbers, Octets, windows
 
 Words = NDArray[np.uint64]
 
@@ -68,10 +68,8 @@ class Column(msgspec.Struct, frozen=True):
 
     def windows(self, offset: int | Numbers, size: int) -> Octets:
         """So many bytes of the text from `offset` in each cell on, in shape (n, size)."""
-        shape = (len(self.text) - size + 1,)
-        windows: NDArray[np.void] = np.ndarray(shape, f"V{size}", self.text, strides=(1,))
-        found: Octets = windows[self.starts + offset].view(np.uint8).reshape(-1, size)
-        return found
+        found: Octets = windows(self.text, size)[self.starts + offset].view(np.uint8)
+        return found.reshape(-1, size)
 
     def distinct(self) -> tuple[Column, Numbers]:
         """Cells among which every text is, mostly once, and which of them each cell is."""
@@ -155,19 +153,20 @@ def _models(words: Words) -> Numbers:
     """
     if are_same(words, words[:1]).all():
         return np.zeros(len(words), np.int64)
-    models = np.arange(len(words))
-    left = models.copy()
-    hashes = words @ _FACTORS[: words.shape[1]]
-    slots = np.empty(1 << _SLOT_BITS, np.int64)
-    for _ in range(_ROUNDS):
-        places = hashes >> np.uint64(64 - _SLOT_BITS)
-        slots[places] = left
-        met = slots[places]
-        same = are_same(words[left], words[met])
-        models[left[same]] = met[same]
-        left, hashes = left[~same], hashes[~same] * _FACTORS[0]
-        if not len(left):
-            break
+    return _met(words, words @ _FACTORS[: words.shape[1]], _ROUNDS)
+
+
+def _met(words: Words, hashes: Words, rounds: int) -> Numbers:
+    slots, own = np.empty(1 << _SLOT_BITS, np.int64), np.arange(len(words))
+    if not rounds:
+        return own
+    places = (hashes >> np.uint64(64 - _SLOT_BITS)).astype(np.int64)
+    slots[places] = own
+    models = slots[places]
+    apart = np.flatnonzero(~are_same(words, words.take(models, 0)))
+    if len(apart):
+        met = _met(words[apart], hashes[apart] * _FACTORS[0], rounds - 1)
+        models[apart] = apart[met]
     return models
 
 

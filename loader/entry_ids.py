@@ -8,8 +8,7 @@ from loader import cells
 from loader.columns import SHORT_BYTES, Column, are_same
 from loader.numbers import number_of
 from loader.parts import Cache
-from loader.segments import Pieces, pieces_of, rows_of
-from loader.table import Bools, Numbers, Octets
+from loader.pieces import Bools, Numbers, Octets, Pieces, pieces_of, rows_of
 from roster import casenumber
 from roster.texts import holds_id_number
 

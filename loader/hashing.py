@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from loader.columns import Column
-from loader.segments import Pieces
-from loader.table import Bools, Numbers, Octets
+from loader.pieces import Bools, Numbers, Octets, Pieces, windows
 from roster.identity import Tokeniser
 
 _HAN_BYTES = 15
@@ -22,7 +21,16 @@ _FACTORS = np.array((0x9E37_79B9_7F4A_7C15, 0xC2B2_AE3D_27D4_EB4F), np.uint64)
 
 def card_tokens(cards: Column, tokeniser: Tokeniser) -> Octets:
     """The tokens of these ID cards' numbers, in shape (n, 16)."""
-    table = octets_of(tokeniser.many("token", cards.cut(), b"R:"))
+    return _tokens_of(tokeniser.many("token", cards.cut(), b"R:"))
+
+
+def tokens(numbers: Sequence[str], tokeniser: Tokeniser) -> Octets:
+    """The tokens of these documents."""
+    return _tokens_of(tokeniser.many("token", map(str.encode, numbers)))
+
+
+def _tokens_of(hashes: Sequence[bytes]) -> Octets:
+    table = octets_of(hashes)
     table[:, 0] = 0
     table[:, 1] &= 63
     table[:, 2] &= 3
@@ -41,9 +49,12 @@ def entry_hashes(ids: Column, codes: Octets, tokeniser: Tokeniser) -> Octets:
 
 def digests(texts: Pieces, tokeniser: Tokeniser) -> Octets:
     """The digests of these texts, in shape (n, 8)."""
-    source, ends = texts.source, texts.starts + texts.sizes
-    places = zip(texts.starts.tolist(), ends.tolist(), strict=True)
-    return octets_of(tokeniser.many("digest", (source[at:end] for at, end in places)))
+    found = np.empty((len(texts.sizes), 8), np.uint8)
+    for size in np.flatnonzero(np.bincount(texts.sizes)).tolist():
+        same = np.flatnonzero(texts.sizes == size)
+        inputs = windows(texts.source, size)[texts.starts[same]].tolist()
+        found[same] = octets_of(tokeniser.many("digest", inputs))
+    return found
 
 
 class HanNames:

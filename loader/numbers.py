@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loader.columns import Column
-from loader.table import Bools, Octets
+from loader.pieces import Bools, Octets
 from roster.check_digits import FIRST_BIRTH
 
 CARD_DIGITS = 18

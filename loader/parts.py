@@ -8,8 +8,7 @@ import numpy as np
 
 from loader.cells import Unusable
 from loader.columns import Column
-from loader.segments import Pieces, pieces_of
-from loader.table import Bools, Octets
+from loader.pieces import Bools, Octets, Pieces, pieces_of
 
 CACHE_MAX = 200_000
 

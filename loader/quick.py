@@ -15,7 +15,7 @@ from loader import cells
 from loader.cells import Skipped, Unusable
 from loader.columns import Column, Columns, columns_of_rows
 from loader.entry_ids import EntryIds
-from loader.hashing import HanNames, card_tokens, digests, entry_hashes
+from loader.hashing import HanNames, card_tokens, digests, entry_hashes, tokens
 from loader.layout import COLUMNS, Torn, whole
 from loader.numbers import are_cards, revisions
 from loader.packing import (
@@ -36,8 +36,8 @@ from loader.packing import (
     Packer,
 )
 from loader.parts import Cache, looked_up
-from loader.segments import Pieces, rows_of, woven
-from loader.table import FIXED_BYTES, Bools, Octets, Packed
+from loader.pieces import Bools, Octets, Pieces, rows_of, woven
+from loader.table import FIXED_BYTES, Packed
 from roster.check_digits import beijing_day
 from roster.entry import Content
 from roster.record import WITHOUT_REVISION, pack_content
@@ -118,12 +118,12 @@ class Quick:
         tokeniser = self._packer.tokeniser
         codes = looked_up(named["list"], self._codes, odd)
         keys = np.zeros((len(odd), _KEY_BYTES), np.uint8)
-        keys[:, :16] = tokens = self._tokens(named, odd)
+        keys[:, :16] = table = self._tokens(named, odd)
         keys[:, 17] = codes
         texts = woven([rows_of(keys), *self._content(named, odd)])
         presents, times, rests = self._registers(named, texts, odd)
         fixed = np.empty((len(codes), FIXED_BYTES), np.uint8)
-        fixed[:, :PLACE_BYTES] = tokens[:, -PLACE_BYTES:]
+        fixed[:, :PLACE_BYTES] = table[:, -PLACE_BYTES:]
         fixed[:, LIST_AT] = codes
         fixed[:, PRESENT_AT] = presents
         fixed[:, HASH] = entry_hashes(named["entry_id"], codes, tokeniser)
@@ -132,7 +132,7 @@ class Quick:
         fixed[:, CONTENT_SIZE] = content_sizes.view(np.uint8).reshape(-1, 2)
         fixed[:, PROVENANCE_SIZE_AT] = PLAIN_PROVENANCE_BYTES
         fixed[:, HEAD_BYTES:] = times
-        return Packed(tokens[:, 1], fixed, rests.source, rests.starts, rests.sizes)
+        return Packed(table[:, 1], fixed, rests)
 
     def _tokens(self, named: Named, odd: Bools) -> Octets:
         """The documents' tokens."""
@@ -144,16 +144,23 @@ class Quick:
         table = np.zeros((len(odd), 16), np.uint8)
         if cards.any():
             table[cards] = card_tokens(numbers.chosen(cards), self._packer.tokeniser)
-        for index in np.flatnonzero(~cards & ~odd).tolist():
-            row = "", "", *(named[name].at(index) for name in _DOCUMENT)
-            try:
-                number, valid = cells.document(row, self._latest_birth)
-            except (Unusable, Skipped):
-                odd[index] = True
-                continue
-            table[index] = np.frombuffer(self._packer.tokeniser.token(number), np.uint8)
-            odd[index] = not valid
+        others = np.flatnonzero(~cards & ~odd)
+        if len(others):
+            numbers_ = self._numbers([named[name].chosen(others).texts() for name in _DOCUMENT])
+            odd[others] = [number is None for number in numbers_]
+            table[others] = tokens([number or "" for number in numbers_], self._packer.tokeniser)
         return table
+
+    def _numbers(self, documents: Sequence[list[str]]) -> list[str | None]:
+        """The canonical numbers of documents of any type; None for those that are doubtful."""
+        found: list[str | None] = []
+        for document in zip(*documents, strict=True):
+            try:
+                number, valid = cells.document(("", "", *document), self._latest_birth)
+            except (Unusable, Skipped):
+                valid = False
+            found.append(number if valid else None)
+        return found
 
     def _registers(self, named: Named, texts: Pieces, odd: Bools) -> tuple[Octets, Octets, Pieces]:
         """The header's bits, the first register, and the rest of each row."""
@@ -164,10 +171,9 @@ class Quick:
         presents = looked_up(named["state"], _RAISED, odd)
         presents = np.where(none, presents & _NOT_RESUMED | WITHOUT_REVISION, presents)
         rests = Pieces(texts.source, texts.starts + _KEY_BYTES, texts.sizes - _KEY_BYTES)
-        two = np.isin(presents, _TWO)
-        if two.any():
-            seconds = rows_of(times)
-            rests = woven([Pieces(seconds.source, seconds.starts, seconds.sizes * two), rests])
+        two = np.flatnonzero(np.isin(presents, _TWO))
+        if len(two):
+            rests = rests.replaced(two, woven([rows_of(times[two]), rests.chosen(two)]))
         return presents, times, rests
 
     def _content(self, named: Named, odd: Bools) -> list[Pieces]:

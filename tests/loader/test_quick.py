@@ -20,7 +20,8 @@ from tests.loader.loads import HEADER, ID_KEY, number, row
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loader.table import Bools, Packed
+    from loader.pieces import Bools
+    from loader.table import Packed
 
 HEAD = HEADER.split(",")
 NOW_MS = parse_time("2026-11-24")

@@ -8,17 +8,18 @@ from loader import cells
 from loader.columns import SHORT_BYTES, Column, are_same
 from loader.numbers import number_of
 from loader.parts import Cache
-from loader.pieces import Bools, Numbers, Octets, Pieces, pieces_of, rows_of
+from loader.pieces import Bools, Numbers, Octets, Pieces, octets_of, pieces_of, rows_of
 from roster import casenumber
 from roster.texts import holds_id_number
 
+_SERIAL = slice(6, casenumber.SIZE)
+_NO_HEAD = bytes(_SERIAL.start)
 _END = "号"
 _END_BYTES = len(_END.encode())
 _ZERO, _NINE = ord("0"), 9
 _SERIAL_DIGITS = 7
 _LEAST_SERIAL = np.array((1, *(10**digits for digits in range(_SERIAL_DIGITS)), 1 << 62))
 """Of so many digits, without zeros before it; of none and of too many there is none."""
-_PARTIES = {f"/{party}": bytes((party,)) for party in range(1, 100)}
 _PARTY_BYTES = 2  # at least: the slash and a digit
 
 
@@ -39,16 +40,15 @@ class EntryIds:
         packed = [self._heads[text] for text in heads.texts()]
         usual &= np.array([bool(head) for head in packed])[which]
         table = np.empty((len(ids), casenumber.SIZE + 1), np.uint8)
-        table[:, :6] = np.frombuffer(
-            b"".join(head or bytes(6) for head in packed), np.uint8
-        ).reshape(-1, 6)[which]
-        table[:, 6:9] = serials.astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:]
-        table[:, 9] = parties
+        table[:, : _SERIAL.start] = octets_of([head or _NO_HEAD for head in packed])[which]
+        table[:, _SERIAL] = serials.astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:]
+        table[:, _SERIAL.stop] = parties
         pieces = rows_of(table)
         unusual = np.flatnonzero(~usual)
         if not len(unusual):
             return pieces
-        others = [_bare_id(ids.at(i)) if not cases.sizes[i] else b"" for i in unusual.tolist()]
+        texts = zip(ids.chosen(unusual).texts(), cases.sizes[unusual].tolist(), strict=True)
+        others = [b"" if has_case else _bare_id(text) for text, has_case in texts]
         odd[unusual] |= [not other for other in others]
         return pieces.replaced(unusual, pieces_of(others))
 
@@ -88,7 +88,7 @@ def _bare_id(entry_id: str) -> bytes:
         return b""
     if holds_id_number(entry_id):
         return b""
-    data = entry_id.encode(errors="replace")
+    data = entry_id.encode()
     return len(data).to_bytes(2) + data
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from loader.columns import Column
-from loader.pieces import Bools, Numbers, Octets, Pieces, windows
+from loader.pieces import Bools, Numbers, Octets, Pieces, octets_of, windows
 from roster.identity import Tokeniser
 
 _HAN_BYTES = 15
@@ -93,8 +93,3 @@ def _are_han(octets: Octets, sizes: Numbers) -> Bools:
         is_han = (lead & 0xF0 == _OF_THREE) & (code >= _FIRST_HAN) & (code <= _LAST_HAN)
         good &= is_han | (sizes <= at)
     return good
-
-
-def octets_of(parts: Sequence[bytes]) -> Octets:
-    """Some bytes of one length as a table, in shape (n, length)."""
-    return np.frombuffer(bytearray().join(parts), np.uint8).reshape(len(parts), -1)

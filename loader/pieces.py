@@ -75,6 +75,11 @@ def windows(octets: bytes | Octets, size: int) -> NDArray[np.void]:
     return np.ndarray((len(octets) - size + 1,), f"V{size}", octets, strides=(1,))
 
 
+def octets_of(parts: Sequence[bytes]) -> Octets:
+    """Some bytes of one length as a table, in shape (n, length)."""
+    return np.frombuffer(bytearray().join(parts), np.uint8).reshape(len(parts), -1)
+
+
 def _octets(source: bytes | Octets) -> Octets:
     return np.frombuffer(source, np.uint8) if isinstance(source, bytes) else source
 

@@ -7,7 +7,9 @@ partition at once: a table says which bytes come from where, in the order of the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from copy import copy
+from itertools import compress, pairwise
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -55,16 +57,31 @@ class Rows(msgspec.Struct):
 def buckets_of(table: Table, load: int, found: Rows) -> Iterator[Bucket]:
     """The buckets that have rows, in ascending order; `found` is whole with the first of them."""
     if len(table.fixed):
-        people = _People(table, pack_load(load))
+        people = People(table, pack_load(load))
         tallies = people.count(found)
         for number, rows in people.buckets():
             yield Bucket(number, tallies[number].json(), rows)
 
 
-class _People:
+class Parts(NamedTuple):
+    """The people of a partition as tables.
+
+    `fixed` are the sorted rows; each person has `counts` of them from `first` on. `kinds` are
+    those of plain people's records, 0 for the others, whose whole records are `unusual`.
+    """
+
+    fixed: Octets
+    first: Numbers
+    counts: Numbers
+    kinds: NDArray[np.uint8]
+    unusual: list[bytes]
+
+
+class People:
     """The people of a partition: their rows, sorted, and which of them are plain and alike."""
 
     def __init__(self, table: Table, provenance: bytes) -> None:
+        """The rows of a spill; plain ones have this provenance."""
         self._provenance = provenance
         self._rests = table.rests
         keys = [_words(table.fixed, at) for at in (0, 8, 16)]
@@ -145,8 +162,29 @@ class _People:
             tally.count(f"p:{code}", int(people[number]))
             tally.count("ever", size)
 
+    def parts(self) -> Parts:
+        """Everybody, once they are counted."""
+        return Parts(self._fixed, self._first, self._counts, self._kinds, self._unusual)
+
+    def chosen(self, which: Bools) -> People:
+        """Some of them only, once they are counted."""
+        some = copy(self)
+        some.keep(which)
+        return some
+
+    def keep(self, which: Bools) -> None:
+        """Nothing; only these are left, once they are counted."""
+        mine = np.repeat(which, self._counts)
+        self._unusual = list(compress(self._unusual, which[self._kinds == 0]))
+        self._fixed, self._sizes = self._fixed[mine], self._sizes[mine]
+        self._starts, self._numbers = self._starts[mine], self._numbers[mine]
+        self._counts, self._kinds = self._counts[which], self._kinds[which]
+        self._first = np.cumsum(self._counts) - self._counts
+
     def buckets(self) -> Iterator[tuple[int, bytes]]:
         """Number and records of each bucket that has rows."""
+        if not len(self._first):
+            return
         plain, unusual = self._kinds > 0, pieces_of(self._unusual)
         sizes = np.add.reduceat(self._sizes + _ENTRY_BYTES, self._first) + _BEGIN.itemsize
         sizes[~plain] = unusual.sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,18 @@ import msgspec
 from msgspec.structs import replace
 
 from loader import guard, lags, report
+from loader.comparing import Preview
 from loader.crew import Crew
 from loader.guard import Standing
 from loader.intake import Intake
 from loader.packing import Context
-from loader.partition import Done, Job, Preview, call_buckets
+from loader.partition import Done, Job, call_buckets
 from loader.reading import Options, Told, crew_for, read_files, write_rejects
 from loader.report import Summary
 from loader.scatter import Scattered, kept_in
 from loader.session import Session
 from loader.spill import spill_folder
-from roster.errors import LoadRefused
+from roster.errors import ClearwayError, LoadRefused
 from roster.keys import PARTITIONS
 from roster.merging import Begun, Fate, Merging, Snapshot
 from roster.record import court_id
@@ -110,21 +111,32 @@ class Loading:
         metas = self._session.run(self._session.store.metas())
         standing = self._standing(reading, metas)
         size = call_buckets(sum(int(meta.get(b"ever", 0)) for meta in metas))
-        jobs = [
-            Job(p, reading.snapshot, reading.load, kept_in(p, reading.found.kept), size)
-            for p in range(PARTITIONS)
-        ]
+        snapshot, load, kept = reading.snapshot, reading.load, reading.found.kept
+        dry_run = self._options.dry_run
+        jobs = [Job(p, snapshot, load, kept_in(p, kept), size, dry_run) for p in range(PARTITIONS)]
         previews: dict[int, Preview] = {}
         if self._needs_preview(intake, standing):
-            with self._phase("compare"):
+            with self._phase("compare"), self._watched(snapshot):
                 answers = self._counted("comparing", crew.map("preview", jobs))
                 previews = {preview.partition: preview for preview in answers}
-            self._guard_changes(intake, previews.values(), standing)
+                self._guard_changes(intake, previews.values(), standing)
         if self._options.dry_run:
             return self._summary(reading, previews.values(), crew)
         with self._phase("merge"):
             done = self._write(reading, jobs, previews, crew)
         return self._summary(reading, done, crew)
+
+    @contextmanager
+    def _watched(self, snapshot: Snapshot) -> Iterator[None]:
+        """Where the comparison ends the load, the partitions note no changes for it any more."""
+        session = self._session
+        try:
+            yield
+        except BaseException:
+            if not self._options.dry_run:
+                with suppress(ClearwayError):
+                    session.run(Merging(session.store, snapshot).unwatch(range(PARTITIONS)))
+            raise
 
     def _standing(self, reading: Reading, metas: list[dict[bytes, bytes]]) -> dict[str, Standing]:
         rules = self._session.lists.ids

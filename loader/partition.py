@@ -1,10 +1,10 @@
-"""One partition of a snapshot: what it would change, the merge itself, and its new filter."""
+"""One partition of a snapshot, merged bucket by bucket, and its new filter."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from loader.buckets import Rows, buckets_of
 from loader.spill import read_spill
 from loader.unusual import Tally
+from roster.errors import LoadRefused
 from roster.filter import TokenFilter, capacity_for
 from roster.keys import BUCKETS, PARTITIONS
 from roster.merging import Bucket, Fate, How, Merged, Merging, Snapshot
@@ -23,9 +24,6 @@ CALL_ENTRIES = 4_096
 """At most in one call: Redis answers nobody else meanwhile, so it must take a few ms."""
 _CALLS_AHEAD = 2
 _FIELD_BYTES = 12
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[bytes, list[Bucket]]).decode
-
 _EMPTY = Tally().json()
 
 
@@ -33,6 +31,7 @@ class Job(msgspec.Struct, frozen=True):
     """A partition to merge; `kept` are entries of rejected rows (`How`).
 
     `call_buckets` is how many buckets go into one call at most, for what Redis holds in them.
+    With `dry_run` nothing at all may be written.
     """
 
     partition: int
@@ -40,18 +39,7 @@ class Job(msgspec.Struct, frozen=True):
     load: int
     kept: bytes = b""
     call_buckets: int = 64
-
-
-class Preview(msgspec.Struct):
-    """What a partition's merge would do, as of `seen` writes to it."""
-
-    partition: int
-    seen: int
-    fates: dict[int, Fate]
-    exceptions: dict[bytes, bool]
-    digests: dict[int, int]
-    people: int
-    duplicates: int
+    dry_run: bool = False
 
 
 class Done(msgspec.Struct):
@@ -65,24 +53,39 @@ class Done(msgspec.Struct):
     duplicates: int
 
 
-class _Sum:
+class Sum:
     """The replies of a partition's calls together."""
 
-    def __init__(self) -> None:
-        self.fates: dict[int, Fate] = {}
-        self.exceptions: dict[bytes, bool] = {}
+    def __init__(
+        self, fates: dict[int, Fate] | None = None, exceptions: dict[bytes, bool] | None = None
+    ) -> None:
+        """To begin with, what is known without a call."""
+        self.fates = dict(fates or {})
+        self.exceptions = dict(exceptions or {})
         self.written = self.size_bytes = 0
-        self.first_seen = self.last_seen = -1
 
     def add(self, merged: Merged) -> None:
-        for code, fate in merged.fates.items():
-            self.fates[code] = self.fates.get(code, Fate()).plus(fate)
+        """Nothing; one more reply."""
+        self.add_fates(merged.fates)
         self.exceptions |= merged.exceptions
         self.written += merged.written
         self.size_bytes += merged.size_bytes
-        self.last_seen = merged.seen
-        if self.first_seen < 0:
-            self.first_seen = merged.seen
+
+    def add_fates(self, fates: Mapping[int, Fate]) -> None:
+        """Nothing; these fates too."""
+        for code, fate in fates.items():
+            self.fates[code] = self.fates.get(code, Fate()).plus(fate)
+
+    def done(self, job: Job, people: int, duplicates: int) -> Done:
+        """All of it."""
+        return Done(
+            partition=job.partition,
+            fates=self.fates,
+            written=self.written,
+            size_bytes=self.size_bytes,
+            people=people,
+            duplicates=duplicates,
+        )
 
 
 def call_buckets(entries: int) -> int:
@@ -91,49 +94,26 @@ def call_buckets(entries: int) -> int:
     return max(1, min(BUCKETS, CALL_ENTRIES // in_bucket))
 
 
-async def preview(store: Store, job: Job, folder: Path) -> Preview:
-    """What the merge would do; nothing is written."""
-    rows, changing = Rows(), list[Bucket]()
-    buckets = _buckets(job, folder, rows)
-    total = await _merge_all(Merging(store, job.snapshot), job, buckets, changing)
-    _kept_path(folder, job).write_bytes(_encode((rows.fields, changing)))
-    return Preview(
-        partition=job.partition,
-        seen=total.first_seen,
-        fates=total.fates,
-        exceptions=total.exceptions,
-        digests=rows.digests,
-        people=rows.people,
-        duplicates=rows.duplicates,
-    )
-
-
-async def merge(
-    store: Store, job: Job, folder: Path, begun: Position, previewed: Preview | None
-) -> Done:
-    """What the merge did. With a preview, only what that says will change is sent at first.
+async def merge(store: Store, job: Job, folder: Path, begun: Position) -> Done:
+    """What the merge did.
 
     A full snapshot's partition is finished with a filter that includes `begun` and more.
     """
-    merging, rows = Merging(store, job.snapshot), Rows()
-    total = None
-    if previewed:
-        rows.fields, changing = _decode(_kept_path(folder, job).read_bytes())
-        rows.people, rows.duplicates = previewed.people, previewed.duplicates
-        total = await _merge_touched(merging, job, changing, previewed)
-    if total is None:
-        rows = Rows()
-        total = await _merge_all(merging, job, _buckets(job, folder, rows))
+    merging, total = Merging(store, job.snapshot), Sum()
+    rows = await merge_whole(merging, job, folder, total)
     if job.snapshot.lists:
-        await merging.finish(begun, _filter(rows.fields, total.exceptions))
-    return Done(
-        partition=job.partition,
-        fates=total.fates,
-        written=total.written,
-        size_bytes=total.size_bytes,
-        people=rows.people,
-        duplicates=rows.duplicates,
-    )
+        await merging.finish(begun, filter_of(rows.fields, total.exceptions))
+    return total.done(job, rows.people, rows.duplicates)
+
+
+async def merge_whole(merging: Merging, job: Job, folder: Path, total: Sum) -> Rows:
+    """What the file says of the partition; every bucket is merged, and counted in `total`."""
+    rows = Rows()
+    calls = calls_of(_buckets(job, folder, rows), job.call_buckets)
+    hows = ((call, How(call[-1].number + 1, kept=near(job.kept, call))) for call in calls)
+    async for _, merged in in_turn(merging, job.partition, hows):
+        total.add(merged)
+    return rows
 
 
 def _buckets(job: Job, folder: Path, rows: Rows) -> Iterator[Bucket]:
@@ -164,79 +144,34 @@ def calls_of(buckets: Iterable[Bucket], most: int) -> Iterator[list[Bucket]]:
         yield call
 
 
-async def _merge_all(
-    merging: Merging, job: Job, buckets: Iterable[Bucket], changing: list[Bucket] | None = None
-) -> _Sum:
-    """Every bucket; the next call is made ready while Redis answers the last ones.
-
-    With `changing` nothing is written; the buckets that would change are added to it.
-    """
-    total = _Sum()
-    ahead: deque[tuple[list[Bucket], asyncio.Task[Merged | None]]] = deque()
+async def in_turn(
+    merging: Merging, partition: int, calls: Iterable[tuple[Sequence[Bucket], How]]
+) -> AsyncIterator[tuple[Sequence[Bucket], Merged]]:
+    """Each call and its reply; the next is made ready while Redis answers the last ones."""
+    ahead: deque[tuple[Sequence[Bucket], asyncio.Task[Merged | None]]] = deque()
     try:
-        for call in calls_of(buckets, job.call_buckets):
-            dry = changing is not None
-            how = How(upto=call[-1].number + 1, kept=_near(job.kept, call), dry=dry)
-            ahead.append((call, asyncio.create_task(merging.merge(job.partition, call, how))))
+        for call, how in calls:
+            ahead.append((call, asyncio.create_task(merging.merge(partition, call, how))))
             await asyncio.sleep(0)
             if len(ahead) == _CALLS_AHEAD:
-                await _settle(total, changing, *ahead.popleft())
+                yield await _answered(*ahead.popleft())
         while ahead:
-            await _settle(total, changing, *ahead.popleft())
+            yield await _answered(*ahead.popleft())
     finally:
         for _, task in ahead:
             task.cancel()
-    return total
 
 
-async def _settle(
-    total: _Sum,
-    changing: list[Bucket] | None,
-    call: list[Bucket],
-    task: asyncio.Task[Merged | None],
-) -> None:
+async def _answered(
+    call: Sequence[Bucket], task: asyncio.Task[Merged | None]
+) -> tuple[Sequence[Bucket], Merged]:
     merged = await task
-    if merged is not None:
-        total.add(merged)
-        if changing is not None:
-            changing += [bucket for bucket in call if bucket.number in merged.touched]
+    if merged is None:  # only where `How.seen` is given
+        raise LoadRefused("the partition has changed meanwhile")
+    return call, merged
 
 
-async def _merge_touched(
-    merging: Merging, job: Job, changing: Sequence[Bucket], previewed: Preview
-) -> _Sum | None:
-    """Only the buckets that change, or None where the partition has changed since the preview."""
-    total = _Sum()
-    total.fates = previewed.fates
-    total.exceptions = dict(previewed.exceptions)
-    seen = previewed.seen
-    calls = list(calls_of(changing, job.call_buckets))
-    for index, call in enumerate(calls):
-        upto = BUCKETS if index == len(calls) - 1 else call[-1].number + 1
-        how = How(upto=upto, seen=seen, kept=_near(job.kept, call))
-        merged = await merging.merge(job.partition, call, how)
-        if merged is None:
-            return None
-        seen = merged.seen
-        total.written += merged.written
-        total.size_bytes += merged.size_bytes
-    if not calls and job.snapshot.lists and not await _stands_still(merging, job, seen):
-        return None
-    return total
-
-
-def _kept_path(folder: Path, job: Job) -> Path:
-    """What a preview keeps for the merge: fields of people on a list, buckets that change."""
-    return folder / f"{job.partition:02d}.kept"
-
-
-async def _stands_still(merging: Merging, job: Job, seen: int) -> bool:
-    """Whether nothing has happened since the preview; the whole partition counts as merged."""
-    empty: list[Bucket] = []
-    return await merging.merge(job.partition, empty, How(upto=BUCKETS, seen=seen)) is not None
-
-
-def _near(kept: bytes, call: Sequence[Bucket]) -> bytes:
+def near(kept: bytes, call: Sequence[Bucket]) -> bytes:
     """The kept entries that may be in these buckets."""
     if not kept:
         return b""
@@ -245,7 +180,7 @@ def _near(kept: bytes, call: Sequence[Bucket]) -> bytes:
     return b"".join(item for item in items if item[:14] == bytes(14) or item[:2] in numbers)
 
 
-def _filter(fields: bytes, exceptions: dict[bytes, bool]) -> bytes:
+def filter_of(fields: bytes, exceptions: dict[bytes, bool]) -> bytes:
     """The filter of everybody who is on a list now."""
     if exceptions:
         each = [fields[at : at + _FIELD_BYTES] for at in range(0, len(fields), _FIELD_BYTES)]

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from loader import partition, verifying
+from loader import comparing, partition, reload, verifying
+from loader.comparing import Partition, Preview
 from loader.packing import Context
-from loader.partition import Done, Job, Preview
+from loader.partition import Done, Job
 from loader.scatter import Piece, Scatter, Scattered
 from loader.verifying import Compared
 from roster.bulk import bulk_nodes
@@ -54,12 +55,15 @@ class Worker:
 
     def preview(self, job: Job) -> Preview:
         """What a partition's merge would do."""
-        return self._run(partition.preview(self._opened(), job, self._setup.folder))
+        return self._run(comparing.preview(Partition(self._opened(), job, self._setup.folder)))
 
     def merge(self, task: tuple[Job, Position, Preview | None]) -> Done:
         """What a partition's merge did."""
         job, begun, previewed = task
-        return self._run(partition.merge(self._opened(), job, self._setup.folder, begun, previewed))
+        store, folder = self._opened(), self._setup.folder
+        if previewed is None:
+            return self._run(partition.merge(store, job, folder, begun))
+        return self._run(reload.merge(Partition(store, job, folder), begun, previewed))
 
     def compare(self, job: Job) -> Compared:
         """How a partition differs from the file."""

@@ -25,6 +25,9 @@ PLAIN_WITHOUT_REVISION, PLAIN, MIXED = 255, 254, 0
 """What a record's rows have in common: none states a revision, or all do, and all are plainly
 listed; anything else is mixed, and `record.WITHOUT_REVISION` marks the rows."""
 
+SOME = b"some"
+NOTHING = bytes(2)
+
 
 class Snapshot(msgspec.Struct, frozen=True):
     """A file that is being merged; `lists` are codes, none for a partial file."""
@@ -43,11 +46,25 @@ class Begun(NamedTuple):
     ever: int
 
 
+class Stand(NamedTuple):
+    """How a partition stands: how many writes it has seen, and the end of its log.
+
+    `unlogged` says what changed since the watch before this without a log entry: how many
+    changes u48, and a bit for each bucket; `b""` where nobody watched.
+    """
+
+    writes: int
+    position: Position
+    unlogged: bytes
+
+
 class Bucket(NamedTuple):
     """One bucket's rows.
 
     `rows` are, for each record, field 12 bytes, kind u8, size u32, record. `tally` is the
     JSON of what the records count, for a bucket that is empty in Redis; `b""` if unknown.
+    With `SOME` the rows speak only for the people whom they name; where the file has nothing
+    of one, the record is `NOTHING`.
     """
 
     number: int
@@ -68,15 +85,21 @@ class Fate(NamedTuple):
         """Both together."""
         return Fate(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
+    def once_more(self) -> Fate:
+        """What it adds to the fate of the same rows, which counted as unchanged before."""
+        return self._replace(unchanged=-self.added - self.changed - self.superseded)
+
 
 class Merged(NamedTuple):
     """What a merge did: `written` records of `size_bytes` together, in the buckets `touched`.
 
-    `seen` is how many writes the partition has seen. `exceptions` are fields and whether
-    their people are on a list, where the rows say otherwise. `fates` are by list code.
+    `seen` is how many writes the partition has seen; `told` are the seqs of the log entries
+    that it wrote. `exceptions` are fields and whether their people are on a list, where the
+    rows say otherwise. `fates` are by list code.
     """
 
     seen: int
+    told: range
     written: int
     size_bytes: int
     touched: frozenset[int]
@@ -117,6 +140,19 @@ class Merging:
             for p, (position, covered, ever) in zip(partitions, await self._run(calls), strict=True)
         ]
 
+    async def watch(self, partition: int) -> Stand:
+        """How the partition stands; until `finish` or `unwatch` it notes what its log does not."""
+        (reply,) = await self._run([self._watch_call(partition, "1")])
+        writes, position, unlogged = reply
+        return Stand(writes, from_wire(partition, position), unlogged)
+
+    async def unwatch(self, partitions: Sequence[int]) -> None:
+        """Nothing; these partitions note nothing more."""
+        await self._run([self._watch_call(partition, "") for partition in partitions])
+
+    def _watch_call(self, partition: int, wanted: str) -> Call:
+        return Call(partition, "watch_1", (keys.META[partition],), (self.store.check_value, wanted))
+
     async def merge(self, partition: int, buckets: Sequence[Bucket], how: How) -> Merged | None:
         """What the rows of these buckets, in ascending order, did or (dry) would do.
 
@@ -145,7 +181,7 @@ class Merging:
             names.append(keys.bucket(partition, bucket.number))
             names.append(keys.history(partition, bucket.number))
             args += bucket
-        return Call(partition, "merge_buckets_1", names, args)
+        return Call(partition, "merge_buckets_2", names, args)
 
     async def finish(self, included: Position, bits: bytes) -> Position:
         """The partition's position; its lists are covered, its image is `bits`.
@@ -177,9 +213,10 @@ class Merging:
 
 
 def _merged(reply: Sequence[Any]) -> Merged:
-    seen, written, size, touched, exceptions, *flat = reply
+    seen, before, after, written, size, touched, exceptions, *flat = reply
     return Merged(
         seen,
+        range(before + 1, after + 1),
         written,
         size,
         frozenset(number for (number,) in _NUMBER.iter_unpack(touched)),

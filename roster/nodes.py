@@ -36,7 +36,7 @@ TRIES = 4
 
 
 class Call(NamedTuple):
-    """One function call on one partition."""
+    """One function call on one partition; without a function, all of one hash."""
 
     partition: int
     function: str
@@ -45,7 +45,8 @@ class Call(NamedTuple):
 
     def command(self) -> tuple[Any, ...]:
         """The call as Redis takes it."""
-        return ("FCALL", self.function, len(self.keys), *self.keys, *self.args)
+        head = ("FCALL", self.function, len(self.keys)) if self.function else ("HGETALL",)
+        return (*head, *self.keys, *self.args)
 
 
 class Wait(NamedTuple):

@@ -385,6 +385,20 @@ local function floor_of(meta, list_code, bucket_number)
   return lowest
 end
 
+
+-- While a load watches: count a change that the log does not tell, and mark its bucket where
+-- its record may have changed. 6 bytes of count, then a bit for each bucket.
+local function note_unlogged(meta, place, changed)
+  local noted = redis.call('HGET', meta, 'unlogged')
+  if not noted then return end
+  local number = unpack('>I2', place)
+  local at, bit_of = 7 + floor(number / 8), 2 ^ (number % 8)
+  local bits = byte(noted, at)
+  if changed and floor(bits / bit_of) % 2 == 0 then bits = bits + bit_of end
+  redis.call('HSET', meta, 'unlogged', u48(from_u48(noted, 1) + 1) .. sub(noted, 7, at - 1)
+             .. char(bits) .. sub(noted, at + 1))
+end
+
 -- apply: merge one change into its record, and tell every process.
 --
 --   KEYS[1]  bucket   hash    records, by field
@@ -437,10 +451,31 @@ local function apply(keys, args)
     if outcome ~= DUPLICATE then
       remember(history, field, entry, at_ms, tonumber(args[12]))
     end
+  else
+    note_unlogged(meta, place, outcome ~= DUPLICATE)
   end
   acknowledge(meta, args[11])
   redis.call('HINCRBY', meta, 'writes', 1)
   return {outcome, was, state(e), revision(e), position(p), at_ms, inc.revision}
+end
+
+-- watch: how the partition stands; from here on `apply` notes what the log does not tell.
+--
+--   KEYS[1]  meta
+--   ARGV[1]  check;  ARGV[2] '' to end the watch
+--   returns  {writes seen so far, position 14, what was noted since the last watch: how many
+--            changes u48 and a bit for each bucket, or ''}
+local function watch(keys, args)
+  local meta = keys[1]
+  local p, wrong = open(meta, args[1])
+  if wrong then return wrong end
+  local m = redis.call('HMGET', meta, 'writes', 'unlogged')
+  if args[2] == '' then
+    redis.call('HDEL', meta, 'unlogged')
+  else
+    redis.call('HSET', meta, 'unlogged', string.rep('\0', 6 + 128))
+  end
+  return {tonumber(m[1] or 0), position(p), m[2] or ''}
 end
 
 -- begin: announce a snapshot; older ones are refused from here on.
@@ -596,6 +631,7 @@ local function merge_record(job, old, rows, norev, place)
 end
 
 local PLAIN_NO_REVISION, PLAIN, MIXED = 255, 254, 0
+local SOME = 'some'
 
 -- Whether the stored record says what the rows say: one comparison of bytes.
 local function same(old, rec, kind)
@@ -639,10 +675,31 @@ local function fill(job, counted, blob)
   return writes
 end
 
--- A bucket that Redis holds: its records that change.
-local function blend(job, bucket, number, stored, blob)
-  local writes, gone, at, olds = {}, {}, 1, {}
+-- A bucket's records by field.
+local function by_field(stored)
+  local olds = {}
   for i = 1, #stored, 2 do olds[stored[i]] = stored[i + 1] end
+  return olds
+end
+
+-- The records of the people whom the rows name, by field.
+local function named(bucket, blob)
+  local fields, olds, at = {}, {}, 1
+  while at <= #blob do
+    fields[#fields + 1] = sub(blob, at, at + 11)
+    at = at + 17 + unpack('>I4', blob, at + 13)
+  end
+  for i = 1, #fields, 200 do
+    local last = min(i + 199, #fields)
+    local got = redis.call('HMGET', bucket, spread(fields, i, last))
+    for k = i, last do olds[fields[k]] = got[k - i + 1] or nil end
+  end
+  return olds
+end
+
+-- A bucket that Redis holds: its records that change, of those in `olds`.
+local function blend(job, bucket, number, olds, blob)
+  local writes, gone, at = {}, {}, 1
   local prefix = pack('>I2', number)
   local function write(field, record)
     if record == nil then return end
@@ -689,14 +746,18 @@ local function floors(job, meta, number)
 end
 
 local function merge_bucket(job, meta, bucket, number, counted, blob)
-  local stored = redis.call('HGETALL', bucket)
+  job.floors = floors(job, meta, number)
   local writes, gone
-  -- The rows of a list that is covered have to be told one by one.
-  if #stored == 0 and not job.partial and not job.tells and counted ~= '' then
-    writes = fill(job, counted, blob)
+  if counted == SOME then
+    writes, gone = blend(job, bucket, number, named(bucket, blob), blob)
   else
-    job.floors = floors(job, meta, number)
-    writes, gone = blend(job, bucket, number, stored, blob)
+    local stored = redis.call('HGETALL', bucket)
+    -- The rows of a list that is covered have to be told one by one.
+    if #stored == 0 and not job.partial and not job.tells and counted ~= '' then
+      writes = fill(job, counted, blob)
+    else
+      writes, gone = blend(job, bucket, number, by_field(stored), blob)
+    end
   end
   if #writes > 0 or gone then job.touched[#job.touched + 1] = pack('>I2', number) end
   if job.dry then return end
@@ -730,13 +791,16 @@ end
 --   ARGV[9]  'dry': write nothing, only say what would become of the rows; or ''
 --   ARGV[10] how many writes the partition must have seen, or '' where that does not matter
 --   ARGV[11] entries that count as present, 21 bytes each: place 14 (zeros: any), list, hash 6
---   then for each bucket: number, tally (JSON of counts and digests), rows: per record
+--   then for each bucket: number, tally (JSON of counts and digests, or '' for none, or
+--            'some': the rows speak only for the people whom they name, by an empty record
+--            where the file has nothing of them), rows: per record
 --            field 12, kind u8 (255: no row has a revision and all are plainly listed,
 --            254: all have one and are plainly listed, 0: any; there a row without a revision
 --            has 32 added to its header's registers), size u32, record
---   returns  {writes seen so far, records written, their bytes, numbers u16 of the buckets
---            that change, who is (1) or is not (0) on a list other than the rows say: field 12
---            and that byte, then per list: code, added, changed, ended, unchanged, superseded};
+--   returns  {writes seen so far, the log's seq before and after, records written, their
+--            bytes, numbers u16 of the buckets that change, who is (1) or is not (0) on a list
+--            other than the rows say: field 12 and that byte, then per list: code, added,
+--            changed, ended, unchanged, superseded};
 --            {-1} where the partition has seen other writes
 local function merge_buckets(keys, args)
   local meta, log = keys[1], keys[2]
@@ -764,8 +828,8 @@ local function merge_buckets(keys, args)
     arg = arg + 3
   end
   if not dry then seen = close_merge(job, meta, lists, args[8]) end
-  local out = {tonumber(seen), job.written, job.bytes, table.concat(job.touched),
-               table.concat(job.exceptions)}
+  local out = {tonumber(seen), job.first_seq, job.p.seq, job.written, job.bytes,
+               table.concat(job.touched), table.concat(job.exceptions)}
   for code, counts in pairs(job.counts) do
     out[#out + 1] = code
     for i = 1, 5 do out[#out + 1] = counts[i] end
@@ -817,6 +881,7 @@ local function finish(keys, args)
     redis.call('SET', image, from .. covers .. args[7])
     redis.call('HSET', meta, 'image', from .. covers)
   end
+  redis.call('HDEL', meta, 'unlogged')
   redis.call('HINCRBY', meta, 'writes', 1)
   return {position(p)}
 end
@@ -1031,8 +1096,9 @@ end
 
 register('apply_1', apply, {})
 register('apply_oom_1', apply, {'allow-oom'})
+register('watch_1', watch, {})
 register('begin_1', begin, {})
-register('merge_buckets_1', merge_buckets, {})
+register('merge_buckets_2', merge_buckets, {})
 register('finish_1', finish, {})
 register('set_image_1', set_image, {})
 register('lookup_1', lookup, {'allow-oom'})

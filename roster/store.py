@@ -202,6 +202,14 @@ class Store:
         held = dict(zip(reply[::2], reply[1::2], strict=True))
         return [_pairs(held.get(place, [])) for place in range(1, len(names) + 1)]
 
+    async def records(self, partition: int, numbers: Sequence[int]) -> list[list[bytes]]:
+        """All records of these buckets: field, record, field, record, ... of each.
+
+        A server that is cut off may answer with what has been the roster once.
+        """
+        names = (keys.bucket(partition, number) for number in numbers)
+        return await self.nodes.run([Call(partition, "", (name,), ()) for name in names])
+
     async def settle(self, wait: Wait) -> None:
         """Nothing; whatever was written so far is safe. Raises NotDurable."""
         calls = [Call(p, "settle_1", (keys.META[p],), ()) for p in range(keys.PARTITIONS)]

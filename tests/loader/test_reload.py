@@ -1,0 +1,463 @@
+"""The merge of those who may differ gives the roster that the merge of everybody gives.
+
+`RELOAD_EXAMPLES` makes it long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+import redis.asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from loader import partition, reload
+from loader.comparing import Partition, Preview, preview
+from loader.packing import LISTED, REMOVED, RESUMED, SUSPENDED
+from loader.partition import Done, Job
+from loader.settled import match
+from loader.spill import Spill
+from loader.table import packed_of
+from roster import keys
+from roster.entry import Op, Provenance
+from roster.filter import TokenFilter
+from roster.keys import BUCKETS
+from roster.merging import Fate, Merging, Snapshot
+from roster.nodes import Call, Nodes, Wait
+from roster.record import HEADER, WITHOUT_REVISION, provenance_tail, split_record
+from roster.store import Change, Store
+from tests.loader.loads import Roster, row
+
+if TYPE_CHECKING:
+    from tests.servers import Server
+
+EXAMPLES = int(os.environ.get("RELOAD_EXAMPLES", "60"))
+CHECK = b"checkval"
+PARTITION = 5
+WAIT = Wait(aof=False, replicas=0, timeout_ms=1_000)
+TAIL = provenance_tail(Provenance("api", "a test"))
+STATED = b"P" + bytes(6) + provenance_tail(Provenance("load", reason="performed"), 3)
+PLACES = [
+    bucket.to_bytes(2) + bytes(10) + bytes((bucket & 255, n))
+    for bucket in (0, 9, 1023)
+    for n in (1, 2)
+]
+TOMBSTONE_MS = 6
+KEEP_MS = 90 * 86_400_000
+
+times = st.integers(1, 12)
+
+
+class Edit(NamedTuple):
+    """A change as the service makes it; the same entry and case are the same content."""
+
+    place: bytes
+    list: int
+    entry: int
+    op: Op
+    revision: int
+    case: int
+
+
+class File(NamedTuple):
+    """A file's rows: place, list, entry, what it raises, revision, case, whether told why."""
+
+    rows: tuple[tuple[bytes, int, int, int, int, int, bool], ...]
+    lists: bytes
+    kept: bytes
+
+
+places = st.sampled_from(PLACES)
+lists = st.sampled_from([1, 1, 1, 2, 200])
+edits = st.builds(
+    Edit, places, lists, st.integers(0, 2), st.sampled_from([Op.PUT, Op.PUT, *list(Op)[:4]]),
+    times, st.integers(0, 1),
+)  # fmt: skip
+stated = st.sampled_from([LISTED] * 6 + [LISTED | RESUMED, LISTED | SUSPENDED, REMOVED])
+presents = stated | st.sampled_from([LISTED, LISTED | SUSPENDED, REMOVED]).map(
+    lambda present: present | WITHOUT_REVISION
+)
+
+
+def files(raised: st.SearchStrategy[int]) -> st.SearchStrategy[File]:
+    """Whole files of some lists, or partial ones."""
+    one = st.tuples(places, lists, st.integers(0, 2), raised, times, st.integers(0, 1),
+                    st.integers(0, 9).map(lambda n: n == 0))  # fmt: skip
+    kept = st.builds(
+        lambda place, code, entry: place + bytes((code,)) + hash_of(entry),
+        st.sampled_from([*PLACES, bytes(14)]), lists, st.integers(0, 2),
+    )  # fmt: skip
+    return st.builds(
+        lambda rows, codes, kept: File(
+            tuple(row for row in rows if not codes or row[1] in codes), bytes(sorted(codes)), kept
+        ),
+        st.lists(one, max_size=14),
+        st.sets(st.sampled_from([1, 2, 200])),
+        st.just(b"") | kept,
+    )
+
+
+def hash_of(entry: int) -> bytes:
+    return bytes(5) + bytes((entry,))
+
+
+def content(entry: int, case: int) -> bytes:
+    return b"\0\0\1" + bytes((97 + entry, 97 + case)) + bytes(2)
+
+
+def digest(place: bytes, code: int, packed: bytes) -> bytes:
+    return hashlib.sha256(place + bytes((code,)) + packed).digest()[:8]
+
+
+def change(edit: Edit) -> Change:
+    packed = content(edit.entry, edit.case)
+    return Change(
+        bytes((0, PARTITION)) + edit.place, edit.list, edit.op, edit.revision,
+        hash_of(edit.entry), packed, digest(edit.place, edit.list, packed), TAIL,
+    )  # fmt: skip
+
+
+def spilled(file: File, as_of: int, folder: Path) -> None:
+    """The rows, as the first phase of a load puts them aside."""
+    packed = []
+    for place, code, entry, present, revision, case, told in file.rows:
+        body, why = content(entry, case), STATED if told else b""
+        at = as_of if present & WITHOUT_REVISION else revision
+        registers = at.to_bytes(6) * (present % WITHOUT_REVISION).bit_count()
+        word = digest(place, code, body)
+        head = HEADER.pack(code, present, hash_of(entry), word, len(body), len(why) or 3)
+        packed.append((bytes((0, PARTITION)) + place, place + head + registers + body + why))
+    spill = Spill(folder, 0)
+    if packed:
+        spill.add(packed_of(packed))
+    spill.close()
+
+
+class Meddling(Nodes):
+    """Servers to which something is done before each of some calls."""
+
+    meddle: Callable[[], Awaitable[None]] | None = None
+
+    async def run(self, calls: Sequence[Call], wait: Wait | None = None) -> list[Any]:
+        if self.meddle is not None:
+            await self.meddle()
+        return await super().run(calls, wait)
+
+
+class Bench:
+    """A store on a test's server, and the roster in it as plain values."""
+
+    def __init__(self, server: Server) -> None:
+        self.client: Any = redis.asyncio.Redis(unix_socket_path=str(server.socket), protocol=2)
+        self.nodes = Meddling(self.client, lambda _host, _port: self.client)
+        self.store = Store(self.nodes, CHECK, keep_ms=KEEP_MS)
+        self.own = Store(Nodes(self.client, lambda _host, _port: self.client), CHECK)
+
+    async def apply(self, edit: Edit) -> None:
+        await self.own.apply([change(edit)], WAIT)
+
+    async def load(self, file: File, as_of: int, how: Way) -> tuple[Done, Preview | None]:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            spilled(file, as_of, folder)
+            job = Job(PARTITION, Snapshot(file.lists, as_of, "n", TOMBSTONE_MS), 3, file.kept)
+            return await how(self, Partition(self.store, job, folder))
+
+    async def dumped(self) -> dict[bytes, bytes]:
+        return {key: await self.client.dump(key) for key in await self.client.keys()}
+
+    async def restore(self, dumped: dict[bytes, bytes]) -> None:
+        await self.client.flushdb()
+        for key, data in dumped.items():
+            await self.client.restore(key, 0, data)
+
+    async def records(self) -> dict[bytes, bytes]:
+        held = await self.own.buckets(PARTITION, range(BUCKETS))
+        return {
+            number.to_bytes(2) + field: record
+            for number, bucket in enumerate(held)
+            for field, record in bucket.items()
+        }
+
+    async def registers(self) -> dict[bytes, list[Any]]:
+        """What each person's entries are, but when a change was applied."""
+        return {
+            place: [packed[:5] for packed in split_record(record)]
+            for place, record in (await self.records()).items()
+        }
+
+    async def state(self) -> dict[str, Any]:
+        """All but what tells one run from another: times, marks, whose turn it was in the log."""
+        meta = await self.client.hgetall(keys.META[PARTITION])
+        log = await self.client.xrange(keys.LOG[PARTITION])
+        image = await self.client.get(keys.IMAGE[PARTITION])
+        own = (b"t:", b"mark", b"writes", b"image", b"history", b"b:")
+        return {
+            "records": await self.records(),
+            "meta": {name: value for name, value in told(meta).items() if not name.startswith(own)},
+            "log": sorted(
+                ((entry[b"e"][4:28], entry[b"e"][34:]) for _, entry in log),
+                key=lambda one: one[0][4:18],
+            ),
+            "filter": image and image[24:],
+        }
+
+
+def told(meta: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """What is not nothing."""
+    return {name: value for name, value in meta.items() if value.strip(b"\0") not in (b"", b"0")}
+
+
+Way = Callable[[Bench, Partition], Awaitable[tuple[Done, Preview | None]]]
+
+
+async def everybody(bench: Bench, here: Partition) -> tuple[Done, Preview | None]:
+    """As a first load does it."""
+    (begun,) = await Merging(bench.store, here.job.snapshot).begin([PARTITION])
+    return await partition.merge(here.store, here.job, here.folder, begun.position), None
+
+
+async def those_who_differ(bench: Bench, here: Partition) -> tuple[Done, Preview | None]:
+    seen = await preview(here)
+    (begun,) = await Merging(bench.store, here.job.snapshot).begin([PARTITION])
+    return await reload.merge(here, begun.position, seen), seen
+
+
+def with_changes_between(edits: Sequence[Edit]) -> Way:
+    """Changes come after the preview."""
+
+    async def load(bench: Bench, here: Partition) -> tuple[Done, Preview | None]:
+        seen = await preview(here)
+        for edit in edits:
+            await bench.apply(edit)
+        (begun,) = await Merging(bench.store, here.job.snapshot).begin([PARTITION])
+        return await reload.merge(here, begun.position, seen), seen
+
+    return load
+
+
+def fates(counted: dict[int, Fate]) -> dict[int, Fate]:
+    return {code: fate for code, fate in counted.items() if any(fate)}
+
+
+run_settings = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+def on_a_bench(server: Server, work: Callable[[Bench], Awaitable[None]]) -> None:
+    async def run() -> None:
+        bench = Bench(server)
+        await bench.client.flushall()
+        try:
+            await work(bench)
+        finally:
+            await bench.nodes.close()
+
+    asyncio.run(run())
+
+
+@given(
+    st.lists(edits | files(presents), max_size=12), files(presents), st.integers(12, 20)
+)  # fmt: skip
+@run_settings
+def test_merging_those_who_differ_is_merging_everybody(
+    valkey: Server, before: list[Edit | File], last: File, as_of: int
+) -> None:
+    async def work(bench: Bench) -> None:
+        for number, each in enumerate(before):
+            if isinstance(each, Edit):
+                await bench.apply(each)
+            else:
+                await bench.load(each, min(number + 1, 12), everybody)
+        start = await bench.dumped()
+        whole, _ = await bench.load(last, as_of, everybody)
+        expected = await bench.state()
+        await bench.restore(start)
+        done, seen = await bench.load(last, as_of, those_who_differ)
+        assert await bench.state() == expected
+        assert seen is not None
+        assert fates(seen.fates) == fates(done.fates) == fates(whole.fates)
+        assert done.written == whole.written
+        assert (done.people, done.duplicates) == (whole.people, whole.duplicates)
+
+    on_a_bench(valkey, work)
+
+
+@given(
+    st.lists(edits | files(presents), max_size=8), st.lists(edits, max_size=8), files(presents)
+)  # fmt: skip
+@run_settings
+def test_changes_between_preview_and_merge_count_as_before_the_merge(
+    valkey: Server, before: list[Edit | File], between: list[Edit], last: File
+) -> None:
+    async def work(bench: Bench) -> None:
+        for number, each in enumerate(before):
+            if isinstance(each, Edit):
+                await bench.apply(each)
+            else:
+                await bench.load(each, number + 1, everybody)
+        start = await bench.dumped()
+        for edit in between:
+            await bench.apply(edit)
+        whole, _ = await bench.load(last, 13, everybody)
+        expected = await bench.registers()
+        await bench.restore(start)
+        done, _ = await bench.load(last, 13, with_changes_between(between))
+        assert await bench.registers() == expected
+        for code in {*whole.fates, *done.fates}:
+            ours, theirs = done.fates.get(code, Fate()), whole.fates.get(code, Fate())
+            assert sum(ours) - ours.ended == sum(theirs) - theirs.ended
+            assert ours[:3] == theirs[:3]
+
+    # A partial file has no floor, so that changes may count as after it as well.
+    if last.lists:
+        on_a_bench(valkey, work)
+
+
+@given(
+    st.lists(edits | files(stated), max_size=6),
+    st.lists(st.tuples(st.integers(0, 30), edits), max_size=10),
+    files(stated),
+)
+@run_settings
+def test_changes_at_any_moment_of_a_load_give_the_same_roster(
+    valkey: Server, before: list[Edit | File], during: list[tuple[int, Edit]], last: File
+) -> None:
+    """Removals hold, too: who is on a list is what the law says of the same edits in any order."""
+
+    async def work(bench: Bench) -> None:
+        for number, each in enumerate(before):
+            if isinstance(each, Edit):
+                await bench.apply(each)
+            else:
+                await bench.load(each, number + 1, everybody)
+        start = await bench.dumped()
+        for _, edit in during:
+            await bench.apply(edit)
+        await bench.load(last, 13, everybody)
+        expected = await live(bench)
+        await bench.restore(start)
+        await bench.load(last, 13, meddled(during))
+        assert await live(bench) == expected
+
+    on_a_bench(valkey, work)
+
+
+def meddled(during: Sequence[tuple[int, Edit]]) -> Way:
+    """Changes come before the nth call of the load, wherever that is."""
+
+    async def load(bench: Bench, here: Partition) -> tuple[Done, Preview | None]:
+        calls = 0
+
+        async def meddle() -> None:
+            nonlocal calls
+            now = [edit for at, edit in during if at == calls]
+            calls += 1
+            for edit in now:
+                await bench.apply(edit)
+
+        bench.nodes.meddle = meddle
+        loaded = await those_who_differ(bench, here)
+        bench.nodes.meddle = None
+        for _, edit in [each for each in during if each[0] >= calls]:
+            await bench.apply(edit)
+        return loaded
+
+    return load
+
+
+async def live(bench: Bench) -> dict[str, Any]:
+    """Who is on which list with what, as records and counts say; and that the filter knows them."""
+    meta = await bench.client.hgetall(keys.META[PARTITION])
+    on_list = {
+        place + bytes((packed.list,)) + packed.entry_hash: (packed.content, packed.registers[0])
+        for place, record in (await bench.records()).items()
+        for packed in split_record(record)
+        if is_live(packed.registers)
+    }
+    image = await bench.client.get(keys.IMAGE[PARTITION])
+    if image:
+        known = TokenFilter.from_bytes(image[24:])
+        seq = int.from_bytes(image[4:10])
+        log = await bench.client.xrange(keys.LOG[PARTITION])
+        after = {entry[b"e"][8:22] for at, entry in log if int(at.split(b"-")[1]) > seq}
+        people = {place[:14] for place in on_list}
+        assert {one for one in people if bytes((0, PARTITION)) + one not in known} <= after
+    counts = {name: value for name, value in told(meta).items() if name[:2] in (b"d:", b"p:")}
+    return {"live": on_list, "counts": counts}
+
+
+def is_live(registers: Sequence[int]) -> bool:
+    listed, removed, _, _, absent = registers
+    return listed > max(removed, absent)
+
+
+def test_something_unaccounted_for_is_merged_whole(valkey: Server) -> None:
+    async def settle(bench: Bench, here: Partition) -> tuple[Done, Preview | None]:
+        seen = await preview(here)
+        await bench.client.hincrby(keys.META[PARTITION], "writes", 1)
+        await bench.client.hdel(keys.bucket(PARTITION, 0), PLACES[0][2:])
+        (begun,) = await Merging(bench.store, here.job.snapshot).begin([PARTITION])
+        return await reload.merge(here, begun.position, seen), seen
+
+    async def work(bench: Bench) -> None:
+        file = File(tuple((place, 1, 0, LISTED, 3, 0, False) for place in PLACES), b"\1", b"")
+        await bench.load(file, 4, everybody)
+        expected = await bench.registers()
+        done, _ = await bench.load(file, 5, settle)
+        assert await bench.registers() == expected
+        assert done.fates == {1: Fate(added=1, unchanged=len(PLACES) - 1)}
+
+    on_a_bench(valkey, work)
+
+
+def test_a_claim_that_never_finds_a_quiet_moment_is_made_at_last(valkey: Server) -> None:
+    async def restless(bench: Bench, here: Partition) -> tuple[Done, Preview | None]:
+        revision = 20
+
+        async def meddle() -> None:
+            nonlocal revision
+            revision += 1
+            op = Op.SUSPEND if revision % 2 else Op.RESUME
+            await bench.apply(Edit(PLACES[0], 1, 0, op, revision, 0))
+
+        bench.nodes.meddle = meddle
+        loaded = await those_who_differ(bench, here)
+        bench.nodes.meddle = None
+        return loaded
+
+    async def work(bench: Bench) -> None:
+        rows = tuple((place, 1, 0, LISTED, 3, 0, False) for place in PLACES)
+        await bench.load(File(rows, b"\1", b""), 4, everybody)
+        done, _ = await bench.load(File(rows[:-1], b"\1", b""), 5, restless)
+        assert done.fates[1].ended == 1
+        assert sum(is_live(e[0][3]) for e in (await bench.registers()).values()) == len(PLACES) - 1
+
+    on_a_bench(valkey, work)
+
+
+@pytest.mark.parametrize("twins", [False, True])
+def test_places_are_matched_also_where_their_first_bytes_are_alike(twins: bool) -> None:
+    known = [bytes(8 if twins else 0) + hashlib.sha256(bytes((n,))).digest() for n in range(40)]
+    places = np.array([list(one[:14]) for one in known], np.uint8)
+    wanted = np.concatenate([places[7:20][::-1], 255 - places[:3]])
+    assert match(wanted, places).tolist() == [*range(19, 6, -1), -1, -1, -1]
+
+
+def test_a_reload_writes_the_people_who_changed_and_no_others(roster: Roster) -> None:
+    rows = [row(n, n + 1) for n in range(3_000)]
+    roster.load(rows)
+    edited = [row(n, n + 1, 1_500_000_000_001, until="2099-01-01") for n in range(30)]
+    new = [row(n, n + 1) for n in range(3_000, 3_015)]
+    summary = roster.load([*edited, *rows[30:-15], *new], day=2)
+    assert (summary.changed, summary.ended, summary.added) == (30, 15, 15)
+    assert (summary.unchanged, summary.records_written) == (2_955, 60)

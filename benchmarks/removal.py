@@ -117,10 +117,37 @@ def removal(row: Row) -> dict[str, Any]:
     }
 
 
-async def decision(connection: Connection, paper: Paper) -> str:
-    """What a process says of somebody who wants to fly; of a refer also why."""
+def addition(chance: random.Random, paper: Paper) -> dict[str, Any]:
+    """The change that puts somebody on a list now.
+
+    Its entry id has too few digits to hold an ID number: a time in ns may, and is refused.
+    """
+    return {
+        "op": "put",
+        "list": "sx",
+        "entry_id": f"bench-{chance.getrandbits(64):016x}",
+        "revision": time.time_ns() // 1_000_000,
+        "document": paper.json(),
+        "entry": {"case": "(2018)京0105执1号"},
+    }
+
+
+def require_applied(result: dict[str, Any]) -> None:
+    """Nothing; raises BenchmarkError where a change was not applied: nobody can see it then."""
+    if result["outcome"] != "applied":
+        raise BenchmarkError(f"an addition was not applied: {result}")
+
+
+async def said(connection: Connection, paper: Paper) -> dict[str, Any]:
+    """What a process answers of somebody who wants to fly."""
     question = {"document": paper.json(), "journey": AIR}
-    answer = (await connection.post("/v1/check", question)).json()
+    answer: dict[str, Any] = (await connection.post("/v1/check", question)).json()
+    return answer
+
+
+async def decision(connection: Connection, paper: Paper) -> str:
+    """What a process decides of somebody who wants to fly; of a refer also why."""
+    answer = await said(connection, paper)
     decided: str = answer["decision"]
     return f"refer: {answer['reasons'][0]['code']}" if decided == "refer" else decided
 
@@ -208,27 +235,30 @@ class Additions:
         """Nothing measured yet."""
         self.times = Times()
 
-    async def run(self, change: Connection, ask: Sequence[Connection], count: int) -> None:
+    async def run(self, change: Connection, asked: Sequence[Connection], count: int) -> None:
         """So many people put on the list, one after the other."""
         chance = random.Random(time.time_ns())
-        for index in range(count):
+        for _ in range(count):
             paper = unlisted(chance)
-            put = {
-                "op": "put",
-                "list": "sx",
-                "entry_id": f"bench-{time.time_ns()}-{index}",
-                "revision": time.time_ns() // 1_000_000,
-                "document": paper.json(),
-                "entry": {"case": "(2018)京0105执1号"},
-            }
-            (await change.post("/v1/changes", {"changes": [put]})).json()
+            request = {"changes": [addition(chance, paper)]}
+            added = (await change.post("/v1/changes", request)).json()
             acknowledged = time.perf_counter()
-            await asyncio.gather(*(self._denied(each, paper, acknowledged) for each in ask))
+            require_applied(added["results"][0])
+            late = await asyncio.gather(
+                *(self._denied(each, paper, acknowledged) for each in asked)
+            )
+            if any(late):
+                raise BenchmarkError(f"an addition at {added['position']} is not seen: {late}")
 
-    async def _denied(self, ask: Connection, paper: Paper, acknowledged: float) -> None:
-        while await decision(ask, paper) != "deny":
-            assert time.perf_counter() < acknowledged + _DEADLINE_S, "an addition is not seen"
+    async def _denied(
+        self, connection: Connection, paper: Paper, acknowledged: float
+    ) -> dict[str, Any] | None:
+        """Nothing once it is denied; the answer of a process that never denies it."""
+        while (answer := await said(connection, paper))["decision"] != "deny":
+            if time.perf_counter() > acknowledged + _DEADLINE_S:
+                return answer
         self.times.add(acknowledged)
+        return None
 
 
 async def figures(

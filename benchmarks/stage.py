@@ -66,20 +66,22 @@ def free_port() -> int:
 def program(
     command: Sequence[str], env: Mapping[str, str], probe: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
-    """A server that runs meanwhile, ready when GET `probe` is 200; and the seconds it took."""
+    """A server that runs meanwhile, ready when GET `probe` is 200; and the seconds it took.
+
+    An error that ends it early is told what the server has logged.
+    """
     with tempfile.TemporaryFile() as log:
         started = time.monotonic()
         process = subprocess.Popen(
             command, cwd=_ROOT, env=dict(env), stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         try:
-            while not answers(probe):
-                if process.poll() is not None or time.monotonic() > started + START_TIMEOUT_S:
-                    log.seek(0)
-                    tail = log.read().decode(errors="replace")[-2000:]
-                    raise BenchmarkError(f"{' '.join(command)} is not ready: {tail}")
-                time.sleep(_POLL_S)
+            _wait_until_ready(process, probe, started)
             yield process, time.monotonic() - started
+        except Exception as exc:
+            log.seek(0)
+            exc.add_note(f"{probe} logged: {log.read().decode(errors='replace')[-2000:]}")
+            raise
         finally:
             process.terminate()
             try:
@@ -87,6 +89,13 @@ def program(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], probe: str, started: float) -> None:
+    while not answers(probe):
+        if process.poll() is not None or time.monotonic() > started + START_TIMEOUT_S:
+            raise BenchmarkError("it is not ready")
+        time.sleep(_POLL_S)
 
 
 def answers(url: str) -> bool:

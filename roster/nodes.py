@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import redis.asyncio
 import redis.exceptions
-from hiredis import pack_command
 from redis.asyncio.cluster import RedisCluster
 from redis.crc import key_slot
 
 from roster import keys
 from roster.connection import close, error_code, translate, translated
 from roster.errors import ClearwayError, NotDurable, Unavailable
+from roster.exchange import BITE_BYTES, exchange
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -203,8 +203,9 @@ class Nodes:
         self, groups: _Groups, commands: Sequence[_Command], waits: Sequence[_Command] = ()
     ) -> list[tuple[list[int], list[Any]]]:
         """What each server was asked, and its replies; raises a failure once all have ended."""
+        bite = BITE_BYTES if waits else math.inf
         asked = [
-            self._pipeline(node, [*(commands[index] for index in indexes), *waits])
+            self._pipeline(node, [*(commands[index] for index in indexes), *waits], bite)
             for node, indexes in groups.items()
         ]
         if len(asked) == 1:  # a task would cost a check more than it saves
@@ -214,10 +215,12 @@ class Nodes:
             raise failed[0]
         return list(zip(groups.values(), cast("list[list[Any]]", got), strict=True))
 
-    async def _pipeline(self, node: redis.asyncio.Redis, commands: Sequence[_Command]) -> list[Any]:
+    async def _pipeline(
+        self, node: redis.asyncio.Redis, commands: Sequence[_Command], bite_bytes: float = math.inf
+    ) -> list[Any]:
         try:
             with translated():
-                got = await _exchange(node, commands)
+                got = await exchange(node, commands, bite_bytes)
         except (Unavailable, asyncio.CancelledError):
             # Its replica may have taken over. A check that gave up does not wait for the map.
             self._remap()
@@ -260,32 +263,6 @@ class Nodes:
 
 def _elsewhere(reply: object) -> bool:
     return isinstance(reply, Exception) and error_code(reply) in _ELSEWHERE
-
-
-async def _exchange(node: redis.asyncio.Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """The raw replies to commands in one write, errors among them.
-
-    redis-py's pipeline packs a command in 6 us and converts what few callers want converted;
-    hiredis packs it in 0.8.
-    """
-    pool: Any = node.connection_pool  # whose methods have no types
-    connection = await pool.get_connection()
-    try:
-        await connection.send_packed_command([pack_command(command) for command in commands])
-        async with asyncio.timeout(connection.socket_timeout):  # one for all: it costs 3 us
-            return [await _reply(connection) for _ in commands]
-    except BaseException:
-        await connection.disconnect(nowait=True)  # replies may still be under way
-        raise
-    finally:
-        await pool.release(connection)
-
-
-async def _reply(connection: Any) -> Any:  # noqa: ANN401 -- whatever Redis says
-    try:
-        return await connection.read_response(timeout=math.inf)
-    except redis.exceptions.ResponseError as exc:
-        return exc
 
 
 def _holds(wait: Wait, replies: Sequence[Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any, NamedTuple
 
 from roster.entry import Op, Outcome, State
@@ -9,6 +10,9 @@ from roster.position import Position, from_wire
 
 MARK_BYTES = 4
 HEADER_BYTES = 24
+_APPLIED = struct.Struct(">BBBHIIHI4sHI")
+_OUTCOMES = {int(outcome): outcome for outcome in Outcome}
+_STATES = tuple(State)
 
 
 class Applied(NamedTuple):
@@ -118,17 +122,22 @@ def applied_at_ms(data: bytes) -> int:
     return int.from_bytes(data[28:34])
 
 
-def applied(partition: int, reply: list[Any]) -> Applied:
-    """What a change amounted to, of `apply`."""
-    outcome, was, state, revision, position, applied_at_ms, change_revision = reply
+def applied(partition: int, reply: list[Any]) -> list[Applied]:
+    """What each change of a call amounted to, of `apply`."""
+    applied_at_ms, joined = reply
+    return [_applied(partition, applied_at_ms, each) for each in _APPLIED.iter_unpack(joined)]
+
+
+def _applied(partition: int, applied_at_ms: int, fields: tuple[Any, ...]) -> Applied:
+    outcome, was, state, high, low, history, seq_high, seq_low, mark, own_high, own_low = fields
     return Applied(
-        Outcome(outcome),
-        State(was),
-        State(state),
-        revision,
-        from_wire(partition, position),
+        _OUTCOMES[outcome],
+        _STATES[was],
+        _STATES[state],
+        high << 32 | low,
+        Position(partition, history, seq_high << 32 | seq_low, mark),
         applied_at_ms,
-        change_revision,
+        own_high << 32 | own_low,
     )
 
 

@@ -260,17 +260,56 @@ local function tally(delta, entries, sign)
   if restricted then add(delta, 'people', sign) end
 end
 
-local function flush(meta, delta)
+-- Count what changing `e`, one of `entries`, amounts to; `before` is how it was.
+local function recount(delta, entries, e, before)
+  local was, now = before.state, state(e)
+  local name = 'n:' .. e.list .. ':'
+  if was ~= now then
+    if was ~= UNKNOWN then add(delta, name .. was, -1) end
+    if now ~= UNKNOWN then add(delta, name .. now, 1) end
+  end
+  if before.L == 0 and e.L > 0 then add(delta, 'ever', 1) end
+  local digest = delta.digests[e.list] or NO_DIGEST
+  if live(was) then digest = xor(digest, before.digest) end
+  if live(now) then digest = xor(digest, e.digest) end
+  delta.digests[e.list] = digest
+  if live(was) == live(now) then return end
+  local on_list, restricted = false, e.list >= RESTRICTING_BELOW
+  for i = 1, #entries do
+    local other = entries[i]
+    if other ~= e and live(state(other)) then
+      on_list = on_list or other.list == e.list
+      restricted = restricted or other.list < RESTRICTING_BELOW
+    end
+  end
+  local by = live(now) and 1 or -1
+  if not on_list then add(delta, 'p:' .. e.list, by) end
+  if not restricted then add(delta, 'people', by) end
+end
+
+-- Bring counts and digests to where `delta` says, and set the pairs of `more` with them.
+local function flush(meta, delta, more)
+  local names, values, sets = {}, {}, more or {}
   for code, digest in pairs(delta.digests) do
     if digest ~= NO_DIGEST then
-      local name = 'd:' .. code
-      redis.call('HSET', meta, name, xor(redis.call('HGET', meta, name) or NO_DIGEST, digest))
+      names[#names + 1], values[#values + 1] = 'd:' .. code, digest
     end
   end
   delta.digests = nil
+  local digests = #names
   for name, by in pairs(delta) do
-    if by ~= 0 then redis.call('HINCRBY', meta, name, by) end
+    if by ~= 0 then names[#names + 1], values[#values + 1] = name, by end
   end
+  local known = #names > 0 and redis.call('HMGET', meta, spread(names)) or {}
+  for i = 1, #names do
+    sets[#sets + 1] = names[i]
+    if i <= digests then
+      sets[#sets + 1] = xor(known[i] or NO_DIGEST, values[i])
+    else
+      sets[#sets + 1] = tonumber(known[i] or 0) + values[i]
+    end
+  end
+  if #sets > 0 then redis.call('HSET', meta, spread(sets)) end
 end
 
 -- The partition's state and its log ---------------------------------------------------
@@ -282,10 +321,10 @@ end
 
 local function open(meta, check)
   local m = redis.call('HMGET', meta, 'check', 'history', 'seq', 'mark', 'covered', 'rewound',
-                       'image')
+                       'image', 'ack')
   local p = {check = m[1], history = tonumber(m[2] or 0), seq = tonumber(m[3] or 0),
              mark = m[4] or NO_MARK, covered = m[5] or '', rewound = m[6] or '0',
-             image = m[7] or ''}
+             image = m[7] or '', ack = m[8] or ''}
   if p.check and p.check ~= check then
     return nil, redis.error_reply('WRONGKEY the roster was loaded with another ID key')
   end
@@ -306,10 +345,16 @@ local function next_mark(p, seed)
   return pack('>I4', bxor(a, (p.seq * 2654435761) % 4294967296) % 4294967296)
 end
 
-local function append(log, p, seed, entry)
+-- The next entry of the log: its id and its bytes.
+local function numbered(p, seed, entry)
   p.seq = p.seq + 1
   p.mark = next_mark(p, seed)
-  redis.call('XADD', log, id(p, p.seq), 'e', p.mark .. entry)
+  return id(p, p.seq), p.mark .. entry
+end
+
+local function append(log, p, seed, entry)
+  local number, bytes = numbered(p, seed, entry)
+  redis.call('XADD', log, number, 'e', bytes)
 end
 
 local function log_entry(op, e, was, bucket_field, at_ms, rev, content, prov)
@@ -317,16 +362,21 @@ local function log_entry(op, e, was, bucket_field, at_ms, rev, content, prov)
     .. pack('>I2', #content) .. content .. prov
 end
 
--- Append an event to a person's own history, dropping what is older than `keep_ms`.
-local function remember(key, field, event, at_ms, keep_ms)
-  local old = redis.call('HGET', key, field) or ''
+-- A person's own history with one more event, without what is older than `keep_ms`.
+local function with_event(old, event, at_ms, keep_ms)
   local from = 1
   while from <= #old do
     local size = unpack('>I2', old, from)
     if from_u48(old, from + 2 + 24) >= at_ms - keep_ms and #old - from < 60000 then break end
     from = from + 2 + size
   end
-  redis.call('HSET', key, field, sub(old, from) .. pack('>I2', #event) .. event)
+  return sub(old, from) .. pack('>I2', #event) .. event
+end
+
+local function past(history, field) return redis.call('HGET', history, field) or '' end
+
+local function remember(key, field, event, at_ms, keep_ms)
+  redis.call('HSET', key, field, with_event(past(key, field), event, at_ms, keep_ms))
 end
 
 local function mark_at(log, p, seq)
@@ -365,26 +415,29 @@ end
 
 local function position(p) return pack('>I4', p.history) .. u48(p.seq) .. p.mark end
 
-local function acknowledge(meta, ack)
-  if ack == '' then return end
-  local known = redis.call('HGET', meta, 'ack') or ''
-  if known == '' or unpack('>I4', ack) > unpack('>I4', known)
-    or (unpack('>I4', ack) == unpack('>I4', known) and from_u48(ack, 5) > from_u48(known, 5))
-  then
-    redis.call('HSET', meta, 'ack', ack)
-  end
+-- Whether this acknowledged position is news.
+local function is_news(p, ack)
+  if ack == '' or p.ack == '' then return ack ~= '' end
+  local history, known = unpack('>I4', ack), unpack('>I4', p.ack)
+  return history > known or (history == known and from_u48(ack, 5) > from_u48(p.ack, 5))
 end
 
 -- How far back full files speak in this bucket: the floor, or a merge that has passed it.
-local function floor_of(meta, list_code, bucket_number)
+-- `told` is what `told_of` reads.
+local function told_of(meta, list_code)
   local m = redis.call('HMGET', meta, 'f:' .. list_code, 'b:' .. list_code, 'm:' .. list_code)
-  local lowest = tonumber(m[1] or 0)
-  if m[2] and tonumber(m[3] or 0) > bucket_number then
-    lowest = max(lowest, tonumber(string.match(m[2], '^%d+')))
-  end
-  return lowest
+  return {floor = tonumber(m[1] or 0), begun = m[2] and tonumber(string.match(m[2], '^%d+')),
+          merged = tonumber(m[3] or 0)}
 end
 
+local function floor_in(told, bucket_number)
+  if told.begun and told.merged > bucket_number then return max(told.floor, told.begun) end
+  return told.floor
+end
+
+local function floor_of(meta, list_code, bucket_number)
+  return floor_in(told_of(meta, list_code), bucket_number)
+end
 
 -- While a load watches: count a change that the log does not tell, and mark its bucket where
 -- its record may have changed. 6 bytes of count, then a bit for each bucket.
@@ -399,64 +452,108 @@ local function note_unlogged(meta, place, changed)
              .. char(bits) .. sub(noted, at + 1))
 end
 
--- apply: merge one change into its record, and tell every process.
---
---   KEYS[1]  bucket   hash    records, by field
---   KEYS[2]  meta     hash    the partition's state
---   KEYS[3]  log      stream  changes
---   KEYS[4]  history  hash    what happened to each person of the bucket
---   ARGV[1]  check    8       of the ID key
---   ARGV[2]  bucket number u16 and field 12
---   ARGV[3]  list and ARGV[4] op: numbers;  ARGV[5] revision in ms, 0: now or stored + 1
---   ARGV[6]  entry hash 6;  ARGV[7] digest 8;  ARGV[8] content;  ARGV[9] provenance's tail
---   ARGV[10] mark seed 4;   ARGV[11] an acknowledged position or '';  ARGV[12] keep_ms
---   returns  {outcome, was, state, revision, position 14, applied_ms, change's revision}
---            every outcome writes something, so that WAIT has an offset to wait for
-local function apply(keys, args)
-  local bucket, meta, log, history = keys[1], keys[2], keys[3], keys[4]
-  local check, place = args[1], args[2]
-  local list_code, op, field = tonumber(args[3]), tonumber(args[4]), sub(place, 3)
-  if #args[9] > 248 then return redis.error_reply('ERR the provenance is too long') end
-  local p, wrong = open(meta, check)
-  if wrong then return wrong end
-  local at_ms, now_s = now_ms()
-  found(meta, p, check, now_s)
-  note_rewound(meta, log, p, args[11])
-  local entries = parse(redis.call('HGET', bucket, field))
-  local e = find(entries, list_code, args[6])
-  local delta = {digests = {}}
-  tally(delta, entries, -1)
+-- What is read once for all changes of a call, by what names it.
+local function once(cache, name, read, ...)
+  local value = cache[name]
+  if value == nil then
+    value = read(...)
+    cache[name] = value
+  end
+  return value
+end
+
+local function stored(bucket, field) return parse(redis.call('HGET', bucket, field)) end
+
+-- One change of `apply`: `job` has what is to be written once all are merged.
+local function change(job, bucket, history, arg)
+  local place, field, prov = sub(arg, 1, 14), sub(arg, 3, 14), 37 + byte(arg, 37)
+  local list_code, op, high, low = unpack('>BBI2I4', arg, 15)
+  local inc = {revision = high * 4294967296 + low, digest = sub(arg, 29, 36),
+               content = sub(arg, prov + 1), prov = job.stamp .. sub(arg, 38, prov)}
+  local key = bucket .. field
+  local entries = once(job.records, key, stored, bucket, field)
+  local hash = sub(arg, 23, 28)
+  local e = find(entries, list_code, hash)
   if not e then
-    e = blank(list_code, args[6])
+    e = blank(list_code, hash)
     insert(entries, e)
   end
-  local inc = {revision = tonumber(args[5]), digest = args[7], content = args[8],
-               prov = 'P' .. u48(at_ms) .. args[9]}
-  if inc.revision == 0 then inc.revision = max(at_ms, revision(e) + 1) end
-  local was, outcome = state(e), nil
+  if inc.revision == 0 then inc.revision = max(job.at_ms, revision(e) + 1) end
+  local before, outcome = {state = state(e), L = e.L, digest = e.digest}, nil
   if op == PUT then
-    outcome = put(e, inc, floor_of(meta, list_code, unpack('>I2', place)))
+    local told = once(job.told, list_code, told_of, job.meta, list_code)
+    outcome = put(e, inc, floor_in(told, unpack('>I2', place)))
   else
     outcome = raise(e, inc, RAISES[op])
   end
-  if outcome ~= DUPLICATE then redis.call('HSET', bucket, field, serialize(entries)) end
-  tally(delta, entries, 1)
-  flush(meta, delta)
+  local now = state(e)
+  if outcome ~= DUPLICATE then
+    job.changed[key] = {bucket, field, entries}
+    recount(job.delta, entries, e, before)
+  end
   if outcome == APPLIED or outcome == UNSEEN
-    or (outcome == DUPLICATE and (op == PUT or op == RESUME) and live(state(e)))
+    or (outcome == DUPLICATE and (op == PUT or op == RESUME) and live(now))
   then
-    local entry = log_entry(op, e, was, place, at_ms, inc.revision, inc.content, inc.prov)
-    append(log, p, args[10], entry)
-    redis.call('HSET', meta, 'seq', p.seq, 'mark', p.mark, 't:' .. list_code .. ':' .. op, at_ms)
+    local entry = log_entry(op, e, before.state, place, job.at_ms, inc.revision, inc.content,
+                            inc.prov)
+    job.log[#job.log + 1], job.log[#job.log + 2] = numbered(job.p, job.seed, entry)
+    job.times['t:' .. list_code .. ':' .. op] = true
     if outcome ~= DUPLICATE then
-      remember(history, field, entry, at_ms, tonumber(args[12]))
+      local known = once(job.pasts, key, past, history, field)
+      job.pasts[key] = with_event(known, entry, job.at_ms, job.keep_ms)
+      job.remembered[key] = {history, field}
     end
   else
-    note_unlogged(meta, place, outcome ~= DUPLICATE)
+    note_unlogged(job.meta, place, outcome ~= DUPLICATE)
   end
-  acknowledge(meta, args[11])
-  redis.call('HINCRBY', meta, 'writes', 1)
-  return {outcome, was, state(e), revision(e), position(p), at_ms, inc.revision}
+  return pack('>BBB', outcome, before.state, now) .. u48(revision(e)) .. position(job.p)
+    .. u48(inc.revision)
+end
+
+-- apply: merge changes of one partition into their records, in order, and tell every process.
+--
+--   KEYS[1]  meta   hash    the partition's state
+--   KEYS[2]  log    stream  changes
+--   then for each change: bucket, a hash of records by field; history, a hash of what
+--            happened to each person of the bucket
+--   ARGV[1]  check  8       of the ID key
+--   ARGV[2]  mark seed 4;   ARGV[3] an acknowledged position or '';  ARGV[4] keep_ms
+--   then for each change: bucket number u16 and field 12, list u8, op u8, revision in ms u48
+--            (0: now or stored + 1), entry hash 6, digest 8, size u8 and bytes of the
+--            provenance's tail, content
+--   returns  {applied_ms, joined for each change: outcome u8, was u8, state u8, revision u48,
+--            position 14, the change's own revision u48}
+--            everything is merged before anything is written, and every outcome writes
+--            something, so that WAIT has an offset to wait for
+local function apply(keys, args)
+  local meta, check = keys[1], args[1]
+  local p, wrong = open(meta, check)
+  if wrong then return wrong end
+  for i = 5, #args do
+    if byte(args[i], 37) > 248 then return redis.error_reply('ERR the provenance is too long') end
+  end
+  local at_ms, now_s = now_ms()
+  found(meta, p, check, now_s)
+  note_rewound(meta, keys[2], p, args[3])
+  local job = {meta = meta, p = p, log = {}, seed = args[2], at_ms = at_ms,
+               keep_ms = tonumber(args[4]), stamp = 'P' .. u48(at_ms), records = {}, told = {},
+               changed = {}, pasts = {}, remembered = {}, times = {}, delta = {digests = {}}}
+  local out = {}
+  for i = 5, #args do out[#out + 1] = change(job, keys[2 * i - 7], keys[2 * i - 6], args[i]) end
+  for _, c in pairs(job.changed) do redis.call('HSET', c[1], c[2], serialize(c[3])) end
+  for i = 1, #job.log, 2 do redis.call('XADD', keys[2], job.log[i], 'e', job.log[i + 1]) end
+  for key, h in pairs(job.remembered) do redis.call('HSET', h[1], h[2], job.pasts[key]) end
+  local sets = {}
+  local function set(name, value) sets[#sets + 1], sets[#sets + 2] = name, value end
+  if #job.log > 0 then
+    set('seq', p.seq)
+    set('mark', p.mark)
+  end
+  for name in pairs(job.times) do set(name, at_ms) end
+  if is_news(p, args[3]) then set('ack', args[3]) end
+  add(job.delta, 'writes', #args - 4)  -- one for each: a load that watches counts them
+  flush(meta, job.delta, sets)
+  return {at_ms, table.concat(out)}
 end
 
 -- watch: how the partition stands; from here on `apply` notes what the log does not tell.
@@ -949,8 +1046,7 @@ local function tail(keys, args)
   local p, wrong = open(meta, args[1])
   if wrong then return wrong end
   note_rewound(meta, log, p, args[3])
-  local ack = redis.call('HGET', meta, 'ack') or ''
-  local out = {position(p), p.covered, p.rewound, ack, p.image, (now_ms()), 0}
+  local out = {position(p), p.covered, p.rewound, p.ack, p.image, (now_ms()), 0}
   if args[2] == '' then return out end
   local where = reached(log, p, args[2])
   local seq = from_u48(args[2], 5)
@@ -979,10 +1075,10 @@ end
 --   KEYS[1]  meta
 --   ARGV[1]  check;  ARGV[2] position 14
 --   returns  1
-local function acknowledge_one(keys, args)
+local function acknowledge(keys, args)
   local p, wrong = open(keys[1], args[1])
   if wrong then return wrong end
-  if p.check then acknowledge(keys[1], args[2]) end
+  if p.check and is_news(p, args[2]) then redis.call('HSET', keys[1], 'ack', args[2]) end
   return 1
 end
 
@@ -1094,8 +1190,8 @@ local function register(name, callback, flags)
   end}
 end
 
-register('apply_1', apply, {})
-register('apply_oom_1', apply, {'allow-oom'})
+register('apply_2', apply, {})
+register('apply_oom_2', apply, {'allow-oom'})
 register('watch_1', watch, {})
 register('begin_1', begin, {})
 register('merge_buckets_2', merge_buckets, {})
@@ -1103,7 +1199,7 @@ register('finish_1', finish, {})
 register('set_image_1', set_image, {})
 register('lookup_1', lookup, {'allow-oom'})
 register('tail_1', tail, {'allow-oom'})
-register('acknowledge_1', acknowledge_one, {'allow-oom'})
+register('acknowledge_1', acknowledge, {'allow-oom'})
 register('fields_1', fields, {'allow-oom'})
 register('accept_1', accept, {})
 register('settle_1', settle, {})

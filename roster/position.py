@@ -48,16 +48,21 @@ def from_wire(partition: int, data: bytes) -> Position:
     return Position(partition, history, high << 32 | low, mark)
 
 
+def newest(positions: Iterable[Position]) -> list[Position]:
+    """The newest of these positions in each partition, by partition."""
+    found: dict[int, Position] = {}
+    for position in positions:
+        known = found.get(position.partition)
+        if known is None or not known.includes(position):
+            found[position.partition] = position
+    return sorted(found.values())
+
+
 def to_text(positions: Iterable[Position]) -> str:
     """The opaque text that stands for these positions, one a partition."""
-    newest: dict[int, Position] = {}
-    for position in positions:
-        known = newest.get(position.partition)
-        if known is None or not known.includes(position):
-            newest[position.partition] = position
     packed = (
         _ONE.pack(p.partition, p.history, p.seq >> 32, p.seq & 0xFFFFFFFF, p.mark)
-        for _, p in sorted(newest.items())
+        for p in newest(positions)
     )
     return base64.urlsafe_b64encode(_VERSION + b"".join(packed)).rstrip(b"=").decode()
 

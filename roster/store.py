@@ -16,7 +16,7 @@ from roster import keys, replies
 from roster.entry import Op
 from roster.errors import NotDurable
 from roster.nodes import Call, Nodes, Wait
-from roster.position import Position
+from roster.position import Position, newest
 from roster.replies import MARK_BYTES, Applied, Found, Image, LogEntry, Tail
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ def together(changes: Sequence[Change]) -> list[dict[int, Change]]:
     Where memory is short only what is lenient goes through, so it does not share a call.
     """
     groups: list[dict[int, Change]] = []
-    newest: dict[int, dict[int, Change]] = {}
+    latest: dict[int, dict[int, Change]] = {}
     for index, change in enumerate(changes):
         partition = change.token[1]
-        group = newest.get(partition)
+        group = latest.get(partition)
         if group is None or len(group) == LARGEST_CALL or _lenient(group) != change.lenient:
-            group = newest[partition] = {}
+            group = latest[partition] = {}
             groups.append(group)
         group[index] = change
     return groups
@@ -122,17 +122,14 @@ class Store:
 
         The doorbell tells it at once, but not to a process that is just connecting again.
         """
-        newest: dict[int, Position] = {}
-        for position in positions:
-            known = newest.get(position.partition)
-            if known is None or position.includes(known):
-                newest[position.partition] = position
-        await self.nodes.run(
-            [
-                Call(p, "acknowledge_1", (keys.META[p],), (self.check_value, position.wire))
-                for p, position in newest.items()
-            ]
-        )
+        calls = [
+            Call(
+                p.partition, "acknowledge_1", (keys.META[p.partition],), (self.check_value, p.wire)
+            )
+            for p in newest(positions)
+        ]
+        if calls:
+            await self.nodes.run(calls)
 
     def _apply_call(
         self, group: Mapping[int, Change], acknowledged: Mapping[int, Position]

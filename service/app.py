@@ -45,6 +45,7 @@ from service.schema import schema_routes
 from service.screener import EVERY, Screener
 from service.screening import Desk
 from service.standing import standing
+from service.telling import NOTE_EVERY_S, Teller
 from service.upkeep import Chore, Upkeep, repeat, stay
 
 END_TRIES = 6
@@ -137,6 +138,7 @@ def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> 
     desk.equip(tokeniser, lists, dictionary)
     # Until the servers are known, a change counts as safe only by the strictest measure.
     wait = Wait(aof=True, replicas=settings.replicas, timeout_ms=SAFE_TIMEOUT_MS)
+    processes = Processes(nodes["change"])
     service = Service(
         settings=settings,
         store=check,
@@ -149,7 +151,8 @@ def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> 
         desk=desk,
         access=Access(KeyStore(nodes["change"], wait), settings.serve_stale_s),
         counters=Counters(),
-        processes=Processes(nodes["change"]),
+        processes=processes,
+        teller=Teller(change, processes),
         wait=wait,
     )
     tallies = Tallies(nodes["change"])
@@ -174,6 +177,7 @@ def _more_chores(app: Litestar, upkeep: Upkeep) -> tuple[Chore, ...]:
     canary.on_lag = partial(upkeep.lags.add, "processes")
     return (
         ("memory", MEMORY_EVERY_S, memory.save),
+        ("note", NOTE_EVERY_S, service.teller.note),
         ("renewal", RENEWAL_EVERY_S, renewer.tick),
         ("canary", CANARY_EVERY_S, canary.sing),
     )
@@ -209,5 +213,6 @@ async def _end(running: list[asyncio.Task[None]]) -> None:
 async def _leave(upkeep: Upkeep) -> None:
     """What other processes should know when this one ends in order."""
     with suppress(Unavailable):
+        await upkeep.service.teller.close()
         await upkeep.write_counts()
         await upkeep.service.follower.leave()

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -68,21 +67,13 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     answer: dict[str, Any] = {"results": results, "position": to_text(positions)}
     if positions:
         service.screener.acknowledge(positions)
-        await _tell(service, positions)
+        service.teller.tell(positions)
     if body.wait == "all":
         try:
             answer["processes"] = await _confirmed(service, positions, body.timeout_ms)
         except Unavailable as exc:
             raise NotDurable(*map(str, retry_with)) from exc
     return answered(answer)
-
-
-async def _tell(service: Service, positions: list[Position]) -> None:
-    """Tell every process; the changes are safe already, and polls come without this too."""
-    with suppress(Unavailable):
-        await asyncio.gather(
-            service.changes_store.acknowledge(positions), service.processes.ring(positions)
-        )
 
 
 def _require_scopes(key: ApiKey, changes: Sequence[msgspec.Raw]) -> None:

@@ -23,6 +23,7 @@ from service.counters import Counters
 from service.follower import Follower
 from service.screener import Screener
 from service.screening import Desk
+from service.telling import Teller
 
 READ_TIMEOUT_S = 2.0
 BODY_MAX_BYTES = 4 * 1024 * 1024
@@ -51,6 +52,7 @@ class Service(msgspec.Struct):
     access: Access
     counters: Counters
     processes: Processes
+    teller: Teller
     wait: Wait
     degraded: list[str] = []
     canary: Canary | None = None

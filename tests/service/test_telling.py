@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import redis.asyncio
+
+from roster import keys
+from roster.entry import Op
+from roster.errors import Unavailable
+from roster.nodes import Nodes, Wait
+from roster.position import newest
+from roster.processes import Processes, parse_ring
+from roster.store import Change, Store
+from service.telling import Teller
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from roster.position import Position
+    from tests.servers import Server
+
+WAIT = Wait(aof=False, replicas=0, timeout_ms=1_000)
+
+
+@asynccontextmanager
+async def telling(valkey: Server) -> AsyncIterator[tuple[Store, Teller]]:
+    client = redis.asyncio.Redis(unix_socket_path=str(valkey.socket), protocol=2)
+    nodes = Nodes(client, lambda _host, _port: client)
+    store = Store(nodes, b"checkval")
+    yield store, Teller(store, Processes(nodes))
+    await nodes.close()
+
+
+async def changed(store: Store, count: int) -> list[Position]:
+    changes = [
+        Change(bytes((0, 7, 0, 0)) + bytes((n,)) * 12, 1, Op.PUT, 10, b"entry1", b"content")
+        for n in range(count)
+    ]
+    return [one.position for one in await store.apply(changes, WAIT)]
+
+
+async def test_what_comes_while_the_bell_rings_is_told_in_one_ring(valkey: Server) -> None:
+    async with telling(valkey) as (store, teller):
+        positions = await changed(store, 5)
+        with valkey.client() as client, client.pubsub() as bell:
+            bell.subscribe(keys.DOORBELL)
+            assert bell.get_message(timeout=5) is not None  # it listens
+            for position in positions:
+                teller.tell([position])
+            await teller.close()
+            rung = bell.get_message(timeout=5)
+            assert rung is not None
+            assert parse_ring(rung["data"]) == newest(positions)
+            assert bell.get_message() is None
+
+
+async def test_what_was_told_is_noted_for_who_missed_the_bell(valkey: Server) -> None:
+    async with telling(valkey) as (store, teller):
+        positions = await changed(store, 2)
+        teller.tell(positions)
+        await teller.close()
+        assert (await store.tails({7: None}, {}))[7].acknowledged == positions[-1]
+
+
+async def test_what_could_not_be_noted_is_noted_later(valkey: Server) -> None:
+    async with telling(valkey) as (store, teller):
+        positions = await changed(store, 2)
+        valkey.stop()
+        teller.tell(positions)
+        with pytest.raises(Unavailable):
+            await teller.close()
+        valkey.start()
+        await teller.note()
+        assert (await store.tails({7: None}, {}))[7].acknowledged == positions[-1]

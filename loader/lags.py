@@ -48,8 +48,8 @@ async def _behind(store: Store, position: Position) -> list[LogEntry]:
         while True:
             tail = await store.log(position, _LIMIT)
             found += tail.entries
-            if not tail.continues or not tail.entries:
+            if not tail.continues or not tail.logged:
                 return found
-            position = tail.entries[-1].position
+            position = tail.last
     except ClearwayError:  # the load is done; a figure less harms nobody
         return found

@@ -13,6 +13,9 @@ HEADER_BYTES = 24
 _APPLIED = struct.Struct(">BBBHIIHI4sHI")
 _OUTCOMES = {int(outcome): outcome for outcome in Outcome}
 _STATES = tuple(State)
+_OP, _STATE, _PLACE = 10, 13, slice(14, 28)
+_ON_LIST = (int(State.ACTIVE), int(State.SUSPENDED))
+_RESET = int(Op.RESET)
 
 
 class Applied(NamedTuple):
@@ -65,7 +68,8 @@ class Tail(NamedTuple):
     """A partition as a poll sees it; `continues` is False where the follower must start again.
 
     `image` is the position that the image includes and the seq of the newest reset that it
-    covers, or None where there is no image.
+    covers, or None where there is no image. `logged` are the log's entries in their bytes:
+    every process reads every one of them, and most only for whom it adds to the filter.
     """
 
     position: Position
@@ -75,7 +79,38 @@ class Tail(NamedTuple):
     image: ImageHeader | None
     now_ms: int
     continues: bool
-    entries: list[LogEntry]
+    logged: list[bytes]
+
+    @property
+    def entries(self) -> list[LogEntry]:
+        """The log's entries."""
+        here = self.position
+        return [_log_entry(here.partition, here.history, data) for data in self.logged]
+
+    @property
+    def last(self) -> Position:
+        """Of the last entry."""
+        return _position(self.position.partition, self.position.history, self.logged[-1])
+
+    @property
+    def joining(self) -> list[bytes]:
+        """The tokens of the people whom an entry left on a list."""
+        start = bytes((0, self.position.partition))
+        return [
+            start + data[_PLACE]
+            for data in self.logged
+            if data[_STATE] in _ON_LIST and data[_OP] != _RESET
+        ]
+
+    @property
+    def resets(self) -> list[Position]:
+        """Where a first load ended."""
+        here = self.position
+        return [
+            _position(here.partition, here.history, data)
+            for data in self.logged
+            if data[_OP] == _RESET
+        ]
 
 
 class ImageHeader(NamedTuple):
@@ -166,13 +201,16 @@ def tail(partition: int, reply: list[Any]) -> Tail:
         header(partition, image),
         now_ms,
         status == 0,
-        [_log_entry(partition, here.history, data) for data in entries],
+        entries,
     )
 
 
 def _log_entry(partition: int, history: int, data: bytes) -> LogEntry:
-    position = Position(partition, history, int.from_bytes(data[:6]), data[6:10])
-    return parse_log_entry(position, data[10:])
+    return parse_log_entry(_position(partition, history, data), data[10:])
+
+
+def _position(partition: int, history: int, data: bytes) -> Position:
+    return Position(partition, history, int.from_bytes(data[:6]), data[6:10])
 
 
 def image(partition: int, data: bytes | None) -> Image | None:

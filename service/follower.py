@@ -162,7 +162,7 @@ class Follower:
                 else:
                     lost.append(number)
             await self._replace(lost)
-            if any(tail.entries for tail in tails.values()):
+            if any(tail.logged for tail in tails.values()):
                 self._tell()
             tails = await self._store.tails(again, self._screener.high_water) if again else {}
 

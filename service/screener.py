@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 from roster import keys
-from roster.entry import Op, State
 from roster.filter import TokenFilter
 from roster.position import Position, to_text
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
     from roster.replies import ImageHeader, Tail
 
-_IN_FILTER = frozenset({State.ACTIVE, State.SUSPENDED})
 EVERY = range(keys.PARTITIONS)
 
 
@@ -42,17 +40,14 @@ class Partition:
     def outdated_by(self, tail: Tail) -> bool:
         """Whether it has to be made anew: the tail tells of a newer image, or of a reset."""
         newer = tail.image is not None and tail.image != self.image
-        return newer or any(
-            entry.op is Op.RESET and not self._covers(entry.position) for entry in tail.entries
-        )
+        return newer or not all(self._covers(reset) for reset in tail.resets)
 
     def take(self, tail: Tail) -> None:
         """Take in a tail that goes on from here."""
-        for entry in tail.entries:
-            if entry.state in _IN_FILTER and entry.op is not Op.RESET:
-                self.filter.add(entry.token)
-        if tail.entries:
-            self.move(tail.entries[-1].position)
+        for token in tail.joining:
+            self.filter.add(token)
+        if tail.logged:
+            self.move(tail.last)
         self.note(tail)
 
     def note(self, tail: Tail) -> None:

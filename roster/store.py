@@ -277,13 +277,14 @@ class Store:
 
     async def older_than(self, partition: int, cutoff_ms: int) -> int:
         """The seq of the first log entry from `cutoff_ms` on, as far as one read shows."""
-        command = ("XRANGE", keys.LOG[partition], "-", "+", "COUNT", 5_000)
-        (entries,) = await self.nodes.on_partitions([(partition, command)])
         seq = 0
-        for identifier, (_, data) in entries:
-            seq = int(identifier.split(b"-")[1])
-            if replies.applied_at_ms(data) >= cutoff_ms:
-                break
+        for count in (1, 5_000):  # mostly the oldest is young enough to stay
+            command = ("XRANGE", keys.LOG[partition], "-", "+", "COUNT", count)
+            (entries,) = await self.nodes.on_partitions([(partition, command)])
+            for identifier, (_, data) in entries:
+                seq = int(identifier.split(b"-")[1])
+                if replies.applied_at_ms(data) >= cutoff_ms:
+                    return seq
         return seq
 
     async def accept(self) -> int:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from roster.store import Store
     from service.screener import Screener
 
-BUCKETS_A_CALL = 128
+BUCKETS_A_CALL = 32
+"""A call reads some 2,000 people of a national roster; look-ups wait meanwhile."""
 _FIELD_BYTES = 12
 
 log = structlog.get_logger("clearway.rebuild")

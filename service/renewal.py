@@ -6,6 +6,7 @@ past the image, so it cannot grow without renewals either.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from service.screener import Partition, Screener
 
 EVERY_S = 5.0
+PAUSE_S = 0.2
+"""Between two images: a burst makes all of them due at once, and every process takes each."""
 LEASE_MS = 60_000
 LEAST_CHANGES = 2_000
 SHARE_OF_CAPACITY = 0.1
 RETENTION_CHECK_S = 3_600.0
 DAY_MS = 86_400_000
-BUCKETS_A_CALL = 128
+BUCKETS_A_CALL = 32
 
 log = structlog.get_logger("clearway.renewal")
 
@@ -56,6 +59,7 @@ class Renewer:
                 await self._renew(number)
                 if hourly:
                     await self._purge(number)
+                await asyncio.sleep(PAUSE_S)
 
     async def _purge(self, number: int) -> None:
         """Forget what happened to people longer ago than their history is kept."""

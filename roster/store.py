@@ -7,13 +7,10 @@ those that `keys.py` names beside each key; all go through `nodes.py`.
 from __future__ import annotations
 
 import secrets
-import struct
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from roster import keys, replies
-from roster.entry import Op
+from roster.change import together
 from roster.errors import NotDurable
 from roster.nodes import Call, Nodes, Wait
 from roster.position import Position, newest
@@ -22,64 +19,9 @@ from roster.replies import MARK_BYTES, Applied, Found, Image, LogEntry, Tail
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from roster.change import Change
+
 DAY_MS = 86_400_000
-LARGEST_CALL = 64
-"""How many changes one call applies: others wait meanwhile, for about 2 ms."""
-_HEAD = struct.Struct(">14sBBHI6s8sB")
-
-
-class Change(msgspec.Struct, frozen=True):
-    """One change to one entry, packed; `revision` 0 lets the roster choose.
-
-    `provenance` is `record.provenance_tail`; `lenient` is for what must not wait for memory
-    (removals, suspensions, lifts, unbindings).
-    """
-
-    token: bytes
-    list: int
-    op: Op
-    revision: int
-    entry_hash: bytes
-    content: bytes
-    digest: bytes = bytes(8)
-    provenance: bytes = b""
-    lenient: bool = False
-
-    @property
-    def wire(self) -> bytes:
-        """The bytes that `roster.lua` reads."""
-        head = _HEAD.pack(
-            self.token[2:],
-            self.list,
-            self.op,
-            self.revision >> 32,
-            self.revision & 0xFFFFFFFF,
-            self.entry_hash,
-            self.digest,
-            len(self.provenance),
-        )
-        return head + self.provenance + self.content
-
-
-def together(changes: Sequence[Change]) -> list[dict[int, Change]]:
-    """The changes that one call may apply, by their index; those of a partition keep their order.
-
-    Where memory is short only what is lenient goes through, so it does not share a call.
-    """
-    groups: list[dict[int, Change]] = []
-    latest: dict[int, dict[int, Change]] = {}
-    for index, change in enumerate(changes):
-        partition = change.token[1]
-        group = latest.get(partition)
-        if group is None or len(group) == LARGEST_CALL or _lenient(group) != change.lenient:
-            group = latest[partition] = {}
-            groups.append(group)
-        group[index] = change
-    return groups
-
-
-def _lenient(group: Mapping[int, Change]) -> bool:
-    return next(iter(group.values())).lenient
 
 
 def place(token: bytes) -> tuple[int, int, bytes]:

@@ -9,12 +9,12 @@ import msgspec
 from litestar import Request, Response, post
 
 from roster.access import ApiKey
+from roster.change import Change
 from roster.entry import BIND, LIFT, Op, Outcome, State
 from roster.errors import NotDurable, Unavailable
 from roster.position import Position, to_text
 from roster.record import split_record
 from roster.replies import Applied
-from roster.store import Change
 from roster.times import format_ms
 from service.auth import CANARY_KEY, known_caller, require
 from service.counters import Lag

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from roster.change import Change
 from roster.check_digits import beijing_day
 from roster.entry import BIND, CANARY, LIFT, Content, Op, Provenance
 from roster.errors import InvalidInput
 from roster.identity import Token, is_masked, normalise
 from roster.record import pack_content, provenance_tail
-from roster.store import Change
 from roster.texts import holds_id_number
 from roster.times import FUTURE_MAX_MS, parse_time, parse_until
 

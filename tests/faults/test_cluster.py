@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from roster.change import Change
 from roster.entry import Op, Outcome, Registers
 from roster.errors import NotDurable, Unavailable
 from roster.keys import PARTITIONS
 from roster.nodes import SLOTS, Wait
 from roster.processes import SLACK_MS, Process, Processes
 from roster.record import split_record
-from roster.store import Change, Store
+from roster.store import Store
 from tests.faults.clusters import Cluster, Member, cluster, nodes_of
 
 if TYPE_CHECKING:

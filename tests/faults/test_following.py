@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from roster import keys
+from roster.change import Change
 from roster.entry import Op
 from roster.filter import TokenFilter
 from roster.merging import Merging, Snapshot
 from roster.nodes import Wait
 from roster.processes import Process
-from roster.store import Change, Store
+from roster.store import Store
 from service.follower import Follower
 from service.screener import Screener
 from tests.rosters import opened

@@ -21,6 +21,7 @@ from loader.rows import Reader, Row
 from loader.spill import Spill
 from loader.table import packed_of
 from roster import keys
+from roster.change import Change
 from roster.entry import Op, Provenance, State
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
@@ -28,7 +29,6 @@ from roster.lease import Lease
 from roster.merging import Merging, Snapshot
 from roster.nodes import Wait
 from roster.record import provenance_tail
-from roster.store import Change
 from roster.tallies import Tallies
 from roster.times import parse_time
 from tests.loader.loads import DAY, HEADER, ID_KEY, TOKENISER, Roster, number, row, token, write

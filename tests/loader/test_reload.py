@@ -27,13 +27,14 @@ from loader.settled import match
 from loader.spill import Spill
 from loader.table import packed_of
 from roster import keys
+from roster.change import Change
 from roster.entry import Op, Provenance
 from roster.filter import TokenFilter
 from roster.keys import BUCKETS
 from roster.merging import Fate, Merging, Snapshot
 from roster.nodes import Call, Nodes, Wait
 from roster.record import HEADER, WITHOUT_REVISION, provenance_tail, split_record
-from roster.store import Change, Store
+from roster.store import Store
 from tests.loader.loads import Roster, row
 
 if TYPE_CHECKING:

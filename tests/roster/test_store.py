@@ -6,9 +6,10 @@ import pytest
 import redis.asyncio
 import redis.exceptions
 
+from roster.change import LARGEST_CALL, Change, together
 from roster.entry import Op, Outcome, State
 from roster.nodes import Nodes, Wait
-from roster.store import LARGEST_CALL, Change, Store, together
+from roster.store import Store
 
 if TYPE_CHECKING:
     from tests.servers import Server

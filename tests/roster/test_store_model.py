@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 )
 
 from roster import rules
+from roster.change import Change
 from roster.dictionary import Dictionary
 from roster.entry import Content, Op, Provenance
 from roster.errors import LoadRefused
@@ -37,7 +38,7 @@ from roster.record import (
     provenance_tail,
     split_record,
 )
-from roster.store import Change, Store
+from roster.store import Store
 from roster.verdict import Journey, Question
 from service.lookups import Lookups
 from service.person import person

@@ -11,6 +11,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from roster.change import Change
 from roster.dictionary import Dictionary
 from roster.entry import BIND, Content, Op, Provenance
 from roster.identity import Document, Token, Tokeniser, normalise
@@ -19,7 +20,7 @@ from roster.merging import Merging, Snapshot
 from roster.nodes import Nodes, Wait
 from roster.processes import Processes
 from roster.record import pack_content, provenance_tail
-from roster.store import Change, Store
+from roster.store import Store
 from service.follower import Follower
 from service.lookups import Lookups
 from service.screener import Screener

@@ -7,12 +7,13 @@ import pytest
 import redis.asyncio
 
 from roster import keys
+from roster.change import Change
 from roster.entry import Op
 from roster.errors import Unavailable
 from roster.nodes import Nodes, Wait
 from roster.position import newest
 from roster.processes import Processes, parse_ring
-from roster.store import Change, Store
+from roster.store import Store
 from service.telling import Teller
 
 if TYPE_CHECKING:

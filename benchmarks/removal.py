@@ -159,7 +159,7 @@ class OneByOne:
     def __init__(self) -> None:
         """Nothing measured yet."""
         self.times = Times()
-        self.wrong = 0
+        self.wrong: Counter[str] = Counter()
 
     async def run(self, change: Connection, ask: Connection, people: Sequence[Row]) -> None:
         """Take all of these off."""
@@ -168,8 +168,9 @@ class OneByOne:
             started = time.perf_counter()
             answer = await change.send(request)
             self.times.add(started)
-            self.wrong += answer.json()["results"][0].get("outcome") != "applied"
-            self.wrong += await decision(ask, paper_of(row)) != "allow"
+            self.wrong[answer.json()["results"][0]["outcome"]] += 1
+            self.wrong[await decision(ask, paper_of(row))] += 1
+        del self.wrong["applied"], self.wrong["allow"]
 
 
 class Flood:
@@ -288,7 +289,9 @@ def _single(one: OneByOne, limits: Limits) -> Iterator[Figure]:
     name = f"removal, sent to acknowledged, of {one.times.count:,}"
     yield Figure(f"{name}: p50", one.times.ms(50), "ms", at_most=limits.p50_ms)
     yield Figure(f"{name}: p99", one.times.ms(99), "ms", at_most=limits.p99_ms)
-    yield Figure("wrong in the other process", one.wrong, at_most=0)
+    for what, count in one.wrong.items():
+        yield Figure(f"not applied, or not allowed by the other process: {what}", count, at_most=0)
+    yield Figure("wrong among them", one.wrong.total(), at_most=0)
 
 
 def _flood(flood: Flood, plan: Plan, limits: Limits) -> Iterator[Figure]:

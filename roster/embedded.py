@@ -48,6 +48,9 @@ STOP_TIMEOUT_S = 30.0
 _STARTS_MAX = 3
 _ANSWER_TIMEOUT_S = 1.0
 _SHUTDOWN_TIMEOUT_S = 5.0
+_REWRITE_QUIET_BYTES = 64 << 20
+_QUIET_BYTES = 1 << 20
+"""What the log grows by between two looks while little is written."""
 
 
 class EmbeddedOptions(msgspec.Struct, frozen=True):
@@ -86,6 +89,7 @@ class Embedded:
         self._started: subprocess.Popen[bytes] | None = None
         self._joined_by = os.getpid()
         self._right = False
+        self._log_bytes = 0
         with self._turn():
             self._users: int | None = locks.open_lock(self._folder / "users.lock")
             locks.share(self._users)
@@ -136,6 +140,23 @@ class Embedded:
         with closing(self._client(_ANSWER_TIMEOUT_S)) as client:
             try:
                 _put_right(client)
+            except (redis.RedisError, OSError) as exc:
+                raise EmbeddedError(self._report("the embedded server is silent")) from exc
+
+    def rewrite_if_quiet(self) -> None:
+        """Nothing; a log that has doubled is being rewritten, if little is written just now.
+
+        To be called every few seconds. Raises EmbeddedError where the server does not answer.
+        """
+        with closing(self._client(_ANSWER_TIMEOUT_S)) as client:
+            try:
+                told = client.info("persistence")
+                size = int(told["aof_current_size"])
+                grown, self._log_bytes = size - self._log_bytes, size
+                due = size > max(_REWRITE_QUIET_BYTES, 2 * int(told["aof_base_size"]))
+                calm = 0 <= grown < _QUIET_BYTES and not told["aof_rewrite_in_progress"]
+                if due and calm and not held(cast("bytes | None", client.get(keys.LOAD))):
+                    client.bgrewriteaof()
             except (redis.RedisError, OSError) as exc:
                 raise EmbeddedError(self._report("the embedded server is silent")) from exc
 

@@ -101,12 +101,13 @@ class Upkeep(msgspec.Struct):
             await asyncio.to_thread(embedded.ensure)
 
     async def put_right(self) -> None:
-        """Nothing; an embedded server is set as before a load that was killed.
+        """Nothing; an embedded server is set as before a load that was killed, its log is short.
 
         Raises EmbeddedError.
         """
         if self.opening.embedded is not None:
             await asyncio.to_thread(self.opening.embedded.put_right)
+            await asyncio.to_thread(self.opening.embedded.rewrite_if_quiet)
 
     def _lag(self, leg: str, lag_ms: float, now_ms: int) -> None:
         self.tallies.lagged(leg, lag_ms, now_ms)

@@ -275,6 +275,18 @@ def test_the_log_is_rewritten_again_once_the_load_is_dead(
         loading.communicate()
 
 
+def test_a_log_that_has_doubled_is_rewritten_in_a_quiet_moment(short_folder: Path) -> None:
+    with acquire(options(short_folder)) as server, client(server) as connection:
+        for _ in range(9):
+            connection.set("big", bytes(8 << 20))
+        server.rewrite_if_quiet()  # as much was written since the last look as there is
+        persistence = connection.info("persistence")
+        assert not persistence["aof_rewrite_in_progress"]
+        assert persistence["aof_current_size"] > 64 << 20
+        server.rewrite_if_quiet()
+        eventually(lambda: connection.info("persistence")["aof_current_size"] < 16 << 20)
+
+
 def test_one_killed_while_it_starts_is_started_again(
     short_folder: Path, tmp_path: Path, valkey_binary: str
 ) -> None:

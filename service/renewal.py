@@ -26,6 +26,9 @@ PAUSE_S = 0.2
 LEASE_MS = 60_000
 LEAST_CHANGES = 2_000
 SHARE_OF_CAPACITY = 0.1
+BUSY_PER_S = 500.0
+PATIENCE = 4
+"""While more changes than that come in, images wait until so many times more are due."""
 RETENTION_CHECK_S = 3_600.0
 DAY_MS = 86_400_000
 BUCKETS_A_CALL = 32
@@ -42,14 +45,17 @@ class Renewer:
         self._screener = screener
         self._process_id = process_id
         self._keep_ms = log_days * DAY_MS
-        self._checked_at = time.monotonic()
+        self._checked_at = self._looked_at = time.monotonic()
+        self._seen = 0
 
     async def tick(self) -> None:
         """Renew what is due, now and then; raises Unavailable."""
         now = time.monotonic()
         if not self._screener.ready:
             return
-        due = [number for number, each in enumerate(self._screener.partitions) if self._due(each)]
+        share = PATIENCE if self._changes_per_s(now) > BUSY_PER_S else 1
+        partitions = enumerate(self._screener.partitions)
+        due = [number for number, each in partitions if self._due(each, share)]
         hourly = now - self._checked_at > RETENTION_CHECK_S
         if hourly:
             self._checked_at = now
@@ -68,13 +74,20 @@ class Renewer:
             buckets = range(first, first + BUCKETS_A_CALL)
             await self._store.purge_history(number, buckets, cutoff_ms)
 
-    def _due(self, partition: Partition) -> bool:
+    def _changes_per_s(self, now: float) -> float:
+        """How many changes a second have been followed since the last look."""
+        seen = sum(partition.position.seq for partition in self._screener.partitions)
+        rate = (seen - self._seen) / max(1e-9, now - self._looked_at)
+        self._seen, self._looked_at = seen, now
+        return rate
+
+    def _due(self, partition: Partition, times: int) -> bool:
         if partition.rewound:
             return False
         if partition.image is None or partition.filter.overfull:
             return bool(partition.position.seq)
         since = partition.position.seq - partition.image.position.seq
-        return since >= max(LEAST_CHANGES, partition.filter.capacity * SHARE_OF_CAPACITY)
+        return since >= times * max(LEAST_CHANGES, partition.filter.capacity * SHARE_OF_CAPACITY)
 
     async def _leased(self) -> bool:
         command = ("SET", keys.RENEWAL, self._process_id, "NX", "PX", LEASE_MS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import shutil
 import sys
 import tempfile
@@ -33,6 +34,12 @@ _GZIP_WINDOW = 31  # zlib.decompressobj: 15 bits, with a gzip header
 
 _MAGIC = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zst", b"PK\x03\x04": "zip", b"PAR1": "parquet"}
 _SUFFIXES = {".gz": "gz", ".zst": "zst", ".zip": "zip", ".parquet": "parquet"}
+
+
+_DAMAGE = (
+    zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError, EOFError, ValueError,
+)  # fmt: skip
+"""What the libraries make of damage; ValueError is a zip's file name that is not UTF-8."""
 
 
 class _Decompressor(Protocol):
@@ -110,7 +117,7 @@ class Stream:
         read = {"gz": self._gzip, "zst": self._zstd, "zip": self._zip}.get(self.kind, self._plain)
         try:
             yield from self._bounded(read())
-        except (zlib.error, zipfile.BadZipFile, zstandard.ZstdError, EOFError) as exc:
+        except _DAMAGE as exc:
             raise LoadRefused("the file is truncated or damaged: it does not decompress") from exc
         except OSError as exc:
             raise LoadRefused(f"the file cannot be read: {exc.strerror}") from exc
@@ -155,17 +162,17 @@ class Stream:
         return _members(self._raw, context.decompressobj, _READ_ZSTD_BYTES)
 
     def _zip(self) -> Iterator[bytes]:
-        with zipfile.ZipFile(self.seekable()) as archive:
-            files = [info for info in archive.infolist() if _is_file(info)]
-            if len(files) != 1:
-                raise LoadRefused(f"the zip holds {len(files)} files: one is wanted")
-            self.inner_name = files[0].filename.lower()
-            try:
+        try:
+            with zipfile.ZipFile(self.seekable()) as archive:
+                files = [info for info in archive.infolist() if _is_file(info)]
+                if len(files) != 1:
+                    raise LoadRefused(f"the zip holds {len(files)} files: one is wanted")
+                self.inner_name = files[0].filename.lower()
                 with archive.open(files[0]) as member:
                     while chunk := member.read(_READ_BYTES):
                         yield chunk
-            except (RuntimeError, NotImplementedError) as exc:
-                raise LoadRefused("the zip is encrypted, or compressed in a rare way") from exc
+        except (RuntimeError, NotImplementedError) as exc:
+            raise LoadRefused("the zip is encrypted, or compressed in a rare way") from exc
 
 
 def _open(path: str) -> IO[bytes]:

@@ -293,6 +293,19 @@ def test_files_that_are_no_lists_are_refused(tmp_path: Path) -> None:
     assert "JSON array" in refused(written(tmp_path, b'[{"entry_id": ', "a.json"))
 
 
+def test_a_flipped_bit_in_a_zip_is_never_an_error_of_ours(tmp_path: Path) -> None:
+    whole = zipped(CSV, "清单.csv")
+    for position in range(len(whole)):
+        for bit in (1, 2, 64, 128):
+            data = bytearray(whole)
+            data[position] ^= bit
+            try:
+                found = rows(written(tmp_path, bytes(data), "list.zip"))
+            except LoadRefused:
+                continue
+            assert found == list(enumerate(ROWS, 2))
+
+
 def test_a_bomb_is_refused(tmp_path: Path) -> None:
     bomb = gzip.compress(CSV + bytes(100 << 20))
     assert "grows" in refused(written(tmp_path, bomb, "bomb.csv.gz"))

@@ -192,16 +192,14 @@ def right(decisions: list[str], *allowed: list[str]) -> list[int]:
     return [at for at, made in enumerate(decisions) if made not in {each[at] for each in allowed}]
 
 
-def kill_once(place: Place, took: Took, share: float, before: list[str] | None) -> bool:
+def kill_once(place: Place, took: Took, share: float, *, covered: bool) -> bool:
     """One load killed and run again; whether the kill found it alive.
 
-    `before` None: the list was never loaded, so everybody is referred before.
+    Before a list that is required is `covered`, everybody is referred.
     """
     source = place.source
     people = source.sample()
-    old = before or ["refer"] * len(people)
-    if before is not None:
-        old = [DECISIONS[source.before[n]] for n in people]
+    old = [DECISIONS[source.before[n]] if covered else "refer" for n in people]
     new = [DECISIONS[source.now[n]] for n in people]
     source.write(place.path)
     hit = place.killed(took, share)
@@ -234,7 +232,7 @@ def first_loads(people: int, kills: int, seed: int) -> int:
             if took is None:
                 took = Place(stack, Source(people, seed)).load()
             place = Place(stack, Source(people, chance.randrange(1 << 30)))
-            hits += kill_once(place, took, share, None)
+            hits += kill_once(place, took, share, covered=False)
     return hits
 
 
@@ -248,7 +246,7 @@ def reloads(people: int, kills: int, seed: int) -> int:
         took, hits = place.load(), 0
         for share in moments(kills, chance):
             place.source.edit()
-            hits += kill_once(place, took, share, [])
+            hits += kill_once(place, took, share, covered=True)
     return hits
 
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, get_args
 
+from roster.bounds import (
+    CASE_MAX,
+    COURT_MAX,
+    ENTRY_ID_MAX,
+    NAME_MAX,
+    NAMES_MAX,
+    DisputeReason,
+    RemovalReason,
+)
 from roster.errors import InvalidInput
 from roster.identity import (
     LONGEST_NUMBER,
@@ -28,25 +37,10 @@ TYPES: dict[str, DocumentType] = {
 }
 SKIPPED = frozenset({"organisation", "unpublished"})
 """Document types that say why a row is no person's: counted, neither loaded nor rejected."""
-REMOVAL_REASONS = frozenset(
-    {
-        "performed",
-        "settled",
-        "creditor_request",
-        "no_assets",
-        "bankruptcy",
-        "not_enforceable",
-        "terminated",
-        "error",
-        "expired",
-        "revoked",
-        "other",
-    }
-)
-SUSPENSION_REASONS = frozenset({"dispute", "review", "court_order"})
+REMOVAL_REASONS = frozenset(get_args(RemovalReason))
+SUSPENSION_REASONS = frozenset(get_args(DisputeReason))
 MODES = frozenset({"air", "rail", "ship"})
 STATES = {"": None, "active": "active", "suspended": "suspended", "removed": "removed"}
-ENTRY_ID_MAX, CASE_MAX, COURT_MAX, NAME_MAX, NAMES_MAX = 128, 128, 64, 100, 4
 
 _ISSUED = frozenset({"passport", "other"})
 _REVISION_DIGITS = 16

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from loader import cells
 from loader.columns import SHORT_BYTES, Column, are_same
 from loader.numbers import number_of
 from loader.parts import Cache
 from loader.pieces import Bools, Numbers, Octets, Pieces, octets_of, pieces_of, rows_of
 from roster import casenumber
+from roster.bounds import ENTRY_ID_MAX
 from roster.texts import holds_id_number
 
 _SERIAL = slice(6, casenumber.SIZE)
@@ -84,7 +84,7 @@ def _parties(ids: Column, cases: Column) -> Octets:
 
 
 def _bare_id(entry_id: str) -> bytes:
-    if not 0 < len(entry_id) <= cells.ENTRY_ID_MAX or entry_id != entry_id.strip():
+    if not 0 < len(entry_id) <= ENTRY_ID_MAX or entry_id != entry_id.strip():
         return b""
     if holds_id_number(entry_id):
         return b""

@@ -14,6 +14,7 @@ import msgspec
 from loader import cells
 from loader.cells import Skipped, Unusable
 from loader.layout import COLUMNS, Torn
+from roster.bounds import ENTRY_ID_MAX
 from roster.check_digits import beijing_day
 from roster.identity import DocumentNumber
 from roster.times import FUTURE_MAX_MS, parse_from, parse_time, parse_until
@@ -124,7 +125,7 @@ class Reader:
 
     def _reject(self, line: int, row: tuple[str, ...], bad: Unusable) -> Reject:
         list_, entry_id = row[0].strip() or self._default_list, row[1].strip()
-        if not 0 < len(entry_id) <= cells.ENTRY_ID_MAX or "\0" in entry_id or "\ufffd" in entry_id:
+        if not 0 < len(entry_id) <= ENTRY_ID_MAX or "\0" in entry_id or "\ufffd" in entry_id:
             return Reject(line, bad.field, bad.reason)
         try:
             number = cells.document(row, self._latest_birth).number

@@ -11,10 +11,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from roster.bounds import DisputeReason, RemovalReason
 from roster.identity import KINDS, DocumentType
 from roster.restrictions import MODES
 from service.caller import Caller, open_caller, over_http
-from service.shapes import Cabin, DisputeReason, RemovalReason
+from service.shapes import Cabin
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

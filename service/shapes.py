@@ -10,17 +10,21 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from roster.bounds import (
+    CASE_MAX,
+    COURT_MAX,
+    ENTRY_ID_MAX,
+    NAME_MAX,
+    NAMES_MAX,
+    DisputeReason,
+    RemovalReason,
+)
 from roster.identity import Document
 from roster.position import TEXT_LIMIT
 from roster.restrictions import Mode
 
 ITEMS_MAX = 1_000
 """Checks in a batch, and changes in a request."""
-
-NAME_MAX = 100
-ENTRY_ID_MAX = 128
-CASE_MAX = 128
-COURT_MAX = 64
 
 Time = Annotated[str, Meta(max_length=64, description="RFC 3339 with an offset, or a bare date")]
 Position = Annotated[str, Meta(min_length=1, max_length=TEXT_LIMIT, description="Handed back")]
@@ -32,20 +36,6 @@ Name = Annotated[str, Meta(max_length=NAME_MAX)]
 AskedName = Annotated[str, Meta(max_length=1_000)]
 Case = Annotated[str, Meta(max_length=CASE_MAX)]
 Cabin = Literal["special", "first", "second", "third", "fourth", "fifth", "seat"]
-RemovalReason = Literal[
-    "performed",
-    "settled",
-    "creditor_request",
-    "no_assets",
-    "bankruptcy",
-    "not_enforceable",
-    "terminated",
-    "error",
-    "expired",
-    "revoked",
-    "other",
-]
-DisputeReason = Literal["dispute", "review", "court_order"]
 Bound = Annotated[list[Document], Meta(min_length=2, max_length=8)]
 Replaced = Annotated[list[Document], Meta(max_length=8)]
 ChangeOp = Literal["put", "remove", "suspend", "resume", "bind", "unbind"]
@@ -105,7 +95,7 @@ class EntryShape(Shape, frozen=True):
     """What a source publishes about one document; the second half is for list `lift` only."""
 
     name: Name | None = None
-    names: Annotated[list[Name], Meta(max_length=4)] | None = None
+    names: Annotated[list[Name], Meta(max_length=NAMES_MAX)] | None = None
     from_: Time | None = msgspec.field(name="from", default=None)
     until: Time | None = None
     case: Case | None = None

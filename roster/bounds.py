@@ -1,0 +1,25 @@
+"""What an entry and a change may say: the greatest lengths of their texts, and the reasons."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ENTRY_ID_MAX, CASE_MAX, COURT_MAX = 128, 128, 64
+NAME_MAX, NAMES_MAX = 100, 4
+"""Characters of a name, and names of an entry."""
+
+RemovalReason = Literal[
+    "performed",
+    "settled",
+    "creditor_request",
+    "no_assets",
+    "bankruptcy",
+    "not_enforceable",
+    "terminated",
+    "error",
+    "expired",
+    "revoked",
+    "other",
+]
+DisputeReason = Literal["dispute", "review", "court_order"]
+"""Why an entry is suspended."""

@@ -8,8 +8,11 @@ from typing import NoReturn, get_args
 
 from roster.bounds import (
     CASE_MAX,
+    CASES_MAX,
     COURT_MAX,
     ENTRY_ID_MAX,
+    LIFTS_MAX,
+    MODES_MAX,
     NAME_MAX,
     NAMES_MAX,
     DisputeReason,
@@ -173,12 +176,24 @@ def modes(text: str) -> tuple[str, ...]:
     parts = split(text.lower())
     if not MODES.issuperset(parts):
         refuse("modes", "malformed")
+    if len(parts) > MODES_MAX:
+        refuse("modes", "too_long")
+    return parts
+
+
+def lifts(text: str) -> tuple[str, ...]:
+    """The lists that a lift is of; whether there are such lists is for the caller to see."""
+    parts = split(text)
+    if len(parts) > LIFTS_MAX:
+        refuse("lifts", "too_long")
     return parts
 
 
 def cases(text: str) -> tuple[str, ...]:
     """The case numbers that a lift is for."""
     parts = split(text)
+    if len(parts) > CASES_MAX:
+        refuse("cases", "too_long")
     for part in parts:
         if len(part) > CASE_MAX:
             refuse("cases", "too_long")

@@ -142,7 +142,7 @@ def _with_extras(plain: Row, row: tuple[str, ...]) -> Row:
     extras = msgspec.structs.replace(
         plain,
         modes=cells.modes(modes),
-        lifts=cells.split(lifts),
+        lifts=cells.lifts(lifts),
         cases=cells.cases(cases),
         kind=cells.kind(kind),
         decided_at_ms=cells.moment(parse_time, "decided_at", decided_at),

@@ -7,6 +7,8 @@ from typing import Literal
 ENTRY_ID_MAX, CASE_MAX, COURT_MAX = 128, 128, 64
 NAME_MAX, NAMES_MAX = 100, 4
 """Characters of a name, and names of an entry."""
+LIFTS_MAX, CASES_MAX, MODES_MAX = 16, 32, 3
+"""Lists, case numbers and modes that one lift may name."""
 
 RemovalReason = Literal[
     "performed",

@@ -12,8 +12,11 @@ from msgspec import Meta
 
 from roster.bounds import (
     CASE_MAX,
+    CASES_MAX,
     COURT_MAX,
     ENTRY_ID_MAX,
+    LIFTS_MAX,
+    MODES_MAX,
     NAME_MAX,
     NAMES_MAX,
     DisputeReason,
@@ -100,9 +103,9 @@ class EntryShape(Shape, frozen=True):
     until: Time | None = None
     case: Case | None = None
     court: Annotated[str, Meta(max_length=COURT_MAX)] | None = None
-    lifts: Annotated[list[ListName], Meta(max_length=16)] | None = None
-    cases: Annotated[list[Case], Meta(max_length=32)] | None = None
-    modes: Annotated[list[Mode], Meta(max_length=3)] | None = None
+    lifts: Annotated[list[ListName], Meta(max_length=LIFTS_MAX)] | None = None
+    cases: Annotated[list[Case], Meta(max_length=CASES_MAX)] | None = None
+    modes: Annotated[list[Mode], Meta(max_length=MODES_MAX)] | None = None
     kind: Literal["mistaken_identity"] | None = None
 
 

@@ -15,13 +15,15 @@ import msgspec
 
 from loader.guard import Limit, Limits, parse_limit
 from loader.intake import Files
-from loader.merge import Loading
+from loader.manifest import read_manifest
+from loader.merge import NO_AS_OF, Loading
 from loader.progress import progress
 from loader.reading import Options
 from loader.report import summary_text
 from loader.session import Session
 from loader.sign import Signing, sign
 from loader.sources import Format
+from loader.streams import STDIN
 from loader.synthetic import generate
 from loader.verify import Verifying, verdict_text
 from loader.world import Recipe
@@ -84,6 +86,14 @@ def _files(given: dict[str, Any]) -> Files:
     return Files(given["files"], given["lists"], given["as_of"], given["form"], given["encoding"])
 
 
+def _require_as_of(files: Files) -> None:
+    """Nothing; raises UsageError where nobody says what time a whole snapshot speaks for."""
+    manifests = [read_manifest(path, None) for path in files.paths if path != STDIN]
+    stated = [manifest for manifest in manifests if manifest is not None and manifest.as_of]
+    if files.as_of is None and not stated:
+        raise click.UsageError(NO_AS_OF)
+
+
 @contextmanager
 def _interruptible() -> Iterator[None]:
     try:
@@ -114,6 +124,8 @@ def load_command(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- cli
         rejects=given["rejects"],
         jobs=given["jobs"],
     )
+    if not options.partial:
+        _require_as_of(options.files)
     with _interruptible(), Session(read_settings(os.environ)) as session, progress() as told:
         summary = Loading(session, options, told).run()
     click.echo(_json(summary) if as_json else summary_text(summary))

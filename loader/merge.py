@@ -31,6 +31,8 @@ from roster.record import court_id
 from roster.store import DAY_MS
 from roster.times import format_ms
 
+NO_AS_OF = "a full snapshot needs --as-of, or a manifest that states as_of"
+
 
 class Reading(msgspec.Struct, frozen=True):
     """What was read of the files, and for what: `lists` are names; codes are the snapshot's."""
@@ -81,7 +83,7 @@ class Loading:
         if as_of is None and self._options.partial:
             return self._now_ms
         if as_of is None:
-            raise LoadRefused("a full snapshot needs --as-of, or a manifest that states as_of")
+            raise LoadRefused(NO_AS_OF)
         guard.check_as_of(as_of, self._now_ms, {})
         return as_of
 

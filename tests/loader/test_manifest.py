@@ -168,8 +168,16 @@ def test_the_commands_speak_json_and_status(valkey: Server, tmp_path: Path) -> N
         done = CliRunner().invoke(main, arguments, env=env)
         return done.exit_code, done.output
 
-    assert clearway("load", path)[0] == 1
     assert clearway("load")[0] == 2
+    status, text = clearway("load", path)
+    assert status == 2
+    assert "needs --as-of" in text
+    stated = Path(path + ".manifest.json")
+    stated.write_text('{"rows": 2}')
+    assert clearway("load", path)[0] == 2
+    stated.write_text('{"as_of": "2199-01-01"}')
+    assert clearway("load", path)[0] == 1
+    stated.unlink()
     assert clearway("load", path, "--max-removals", "x")[0] == 2
     status, text = clearway("load", path, "--as-of", "2020-01-01", "--json")
     assert (status, json.loads(text)["added"]) == (0, 2)

@@ -25,7 +25,7 @@ from roster.errors import LoadRefused
 STDIN = "-"
 RATIO_MAX = 200
 """No list of distinct entries compresses better: what does is made to fill a memory."""
-_RATIO_FREE_BYTES = 64 << 20
+RATIO_FREE_BYTES = 64 << 20
 _READ_BYTES = 64 << 10
 # 4 bytes of zstd may stand for 128 KiB, so it is fed in small pieces: at most 64 MiB come out.
 _READ_ZSTD_BYTES = 2 << 10
@@ -145,7 +145,7 @@ class Stream:
         total = 0
         for chunk in chunks:
             total += len(chunk)
-            if total > _RATIO_FREE_BYTES and total > RATIO_MAX * self._hashing.count:
+            if total > RATIO_FREE_BYTES and total > RATIO_MAX * self._hashing.count:
                 raise LoadRefused(f"the file grows more than {RATIO_MAX} times: not a list")
             if chunk:  # a decompressor may swallow some bytes before it gives any
                 yield chunk

@@ -207,6 +207,24 @@ def test_damage_that_pyarrow_does_not_name_is_refused_too(tmp_path: Path) -> Non
     assert "Parquet file is truncated or damaged" in refused(path)
 
 
+def test_a_text_that_a_parquet_file_says_often_is_in_memory_once(tmp_path: Path) -> None:
+    texts = pa.DictionaryArray.from_arrays(pa.array([0, 1] * 8_000, pa.int32()), ["x" * 2**20, "y"])
+    path = tmp_path / "list.parquet"
+    columns = {**dict.fromkeys(HEADER[1:], pa.array(["z"] * 16_000)), "list": texts}
+    parquet.write_table(pa.table(columns), path, store_schema=False)
+    assert path.stat().st_size < 1 << 20
+    before = pa.default_memory_pool().max_memory()
+    found = rows(path)
+    assert pa.default_memory_pool().max_memory() < before + (200 << 20)
+    assert len(found) == 16_000
+    assert torn(found) == []
+    parquet.write_table(pa.table(dict.fromkeys(HEADER, pa.array(["x" * 2**20 + "x", None]))), path)
+    assert torn(rows(path)) == [1]
+    nothing = pa.table(dict.fromkeys(HEADER, pa.array(["\n" * (20 << 20)])))
+    parquet.write_table(nothing, path, use_dictionary=False, compression="zstd")
+    assert "grows" in refused(path)
+
+
 def test_cells_with_types_become_the_text_that_a_csv_would_have(tmp_path: Path) -> None:
     cells = {
         "list": ["a\0b", "sx"],

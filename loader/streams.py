@@ -189,7 +189,7 @@ def _size(path: str) -> int | None:
 
 
 def _is_file(info: zipfile.ZipInfo) -> bool:
-    return not info.is_dir() and not info.filename.startswith("__MACOSX/")
+    return not info.filename.endswith("/") and not info.filename.startswith("__MACOSX/")
 
 
 def _members(

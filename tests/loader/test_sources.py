@@ -307,6 +307,9 @@ def test_files_that_are_no_lists_are_refused(tmp_path: Path) -> None:
     assert "directory" in refused(tmp_path)
     assert "2 files" in refused(written(tmp_path, zipped(CSV, "a.csv", "b.csv"), "a.zip"))
     assert "0 files" in refused(written(tmp_path, zipped(CSV), "a.zip"))
+    # The length of the name in the directory becomes that of a comment.
+    nameless = zipped(CSV, "a.csv").replace(b"\5\0\0\0\0\0", b"\0\0\0\0\5\0")
+    assert "truncated or damaged" in refused(written(tmp_path, nameless, "a.zip"))
     assert "not Parquet" in refused(written(tmp_path, CSV, "a.parquet"))
     assert "JSON array" in refused(written(tmp_path, b'[{"entry_id": ', "a.json"))
 

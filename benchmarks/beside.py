@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from benchmarks import removal
+from benchmarks import edits
 from benchmarks.client import Connection
+from benchmarks.edits import AIR, Times, grounded
 from benchmarks.people import Paper, paper_of, unlisted
-from benchmarks.removal import AIR, Times, grounded
 from benchmarks.report import Figure, finish
 from benchmarks.stage import BenchmarkError, stage
 
@@ -165,10 +165,10 @@ async def _lost(connection: Connection, person: Person) -> bool:
     found = (await connection.post("/v1/entries/find", question)).json()
     states = {(each["list"], each["entry_id"]): each["state"] for each in found["entries"]}
     state = states.get((person.list, person.entry_id))
-    decided = await removal.decision(connection, person.paper)
+    decided = await edits.decision(connection, person.paper)
     deadline = time.monotonic() + _DEADLINE_S
     while decided.startswith("refer") and time.monotonic() < deadline:
-        decided = await removal.decision(connection, person.paper)
+        decided = await edits.decision(connection, person.paper)
     return state != ("active" if person.listed else "removed") or decided != person.expected
 
 

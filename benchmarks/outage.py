@@ -22,8 +22,9 @@ import click
 import msgspec
 
 from benchmarks.client import Connection
+from benchmarks.edits import AIR, grounded
 from benchmarks.people import Paper, paper_of, sample
-from benchmarks.removal import AIR, ENTRIES_A_PERSON, grounded
+from benchmarks.removal import ENTRIES_A_PERSON
 from benchmarks.report import Figure, finish
 from benchmarks.stage import BenchmarkError, stage
 

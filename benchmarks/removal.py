@@ -21,25 +21,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from hdrh.histogram import HdrHistogram
 
-from benchmarks import oracle
 from benchmarks.client import Connection
-from benchmarks.oracle import Asked
-from benchmarks.people import Paper, Row, paper_of, rows, unlisted
+from benchmarks.edits import (
+    Times,
+    addition,
+    decision,
+    grounded,
+    removal,
+    require_applied,
+    said,
+)
+from benchmarks.people import Paper, Row, paper_of, unlisted
 from benchmarks.report import Figure, finish
 from benchmarks.stage import BenchmarkError, stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from benchmarks.stage import Running
 
-AIR = {"mode": "air"}
 CHANGERS = 4
 ENTRIES_A_PERSON = 1.784
-_LONGEST_US = 60_000_000
 _DEADLINE_S = 5.0
 
 
@@ -71,86 +74,6 @@ class Limits(msgspec.Struct, frozen=True):
     p99_ms: float
     lag_p99_ms: float
     addition_p99_ms: float
-
-
-class Times:
-    """Durations, to the microsecond."""
-
-    def __init__(self) -> None:
-        """None yet."""
-        self._histogram = HdrHistogram(1, _LONGEST_US, 3)
-
-    def add(self, since: float) -> None:
-        """The time from `since`, a `perf_counter`, until now."""
-        self._histogram.record_value(max(1, round((time.perf_counter() - since) * 1e6)))
-
-    def ms(self, percentile: float) -> float:
-        """A percentile, in milliseconds."""
-        return float(self._histogram.get_value_at_percentile(percentile)) / 1000
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return int(self._histogram.get_total_count())
-
-
-def grounded(path: Path) -> list[Row]:
-    """The rows of people whose only entry keeps them from flying, in the file's order."""
-    found: dict[Paper, Row | None] = {}
-    for row in rows(path):
-        paper = paper_of(row)
-        found[paper] = None if paper in found else row
-    asked = Asked(AIR)
-    now = oracle.now()
-    only = (row for row in found.values() if row is not None)
-    return [row for row in only if oracle.answer([row], asked, now).decision == "deny"]
-
-
-def removal(row: Row) -> dict[str, Any]:
-    """The change that takes an entry off now."""
-    return {
-        "op": "remove",
-        "list": row["list"],
-        "entry_id": row["entry_id"],
-        "revision": time.time_ns() // 1_000_000,
-        "document": paper_of(row).json(),
-        "reason": "performed",
-    }
-
-
-def addition(chance: random.Random, paper: Paper) -> dict[str, Any]:
-    """The change that puts somebody on a list now.
-
-    Its entry id has too few digits to hold an ID number: a time in ns may, and is refused.
-    """
-    return {
-        "op": "put",
-        "list": "sx",
-        "entry_id": f"bench-{chance.getrandbits(64):016x}",
-        "revision": time.time_ns() // 1_000_000,
-        "document": paper.json(),
-        "entry": {"case": "(2018)京0105执1号"},
-    }
-
-
-def require_applied(result: dict[str, Any]) -> None:
-    """Nothing; raises BenchmarkError where a change was not applied: nobody can see it then."""
-    if result["outcome"] != "applied":
-        raise BenchmarkError(f"an addition was not applied: {result}")
-
-
-async def said(connection: Connection, paper: Paper) -> dict[str, Any]:
-    """What a process answers of somebody who wants to fly."""
-    question = {"document": paper.json(), "journey": AIR}
-    answer: dict[str, Any] = (await connection.post("/v1/check", question)).json()
-    return answer
-
-
-async def decision(connection: Connection, paper: Paper) -> str:
-    """What a process decides of somebody who wants to fly; of a refer also why."""
-    answer = await said(connection, paper)
-    decided: str = answer["decision"]
-    return f"refer: {answer['reasons'][0]['code']}" if decided == "refer" else decided
 
 
 class OneByOne:

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
+from benchmarks.edits import addition, require_applied
 from benchmarks.people import unlisted
-from benchmarks.removal import addition, require_applied
 from benchmarks.stage import BenchmarkError
 from roster.texts import holds_id_number
 

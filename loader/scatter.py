@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ ANYBODY = bytes(14)
 _ANYBODY_BYTES = 21
 _KEPT_MAX = 1_000_000
 _LISTS_MAX = 256
+_LIST_NAME = re.compile("[a-z][a-z-]{0,31}")
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -151,7 +153,7 @@ class Scatter:
         return b"", b""
 
     def _unknown(self, name: str) -> None:
-        printable = name.isascii() and name.replace("-", "").isalpha()
+        printable = _LIST_NAME.fullmatch(name)  # anything else may be somebody's name
         if len(self.found.unknown) < _LISTS_MAX:
             self.found.unknown[name if printable else "(unprintable)"] += 1
 

@@ -642,6 +642,7 @@ end
 
 -- What became of an entry that changed.
 local function kind_of_change(was, now)
+  if was == UNKNOWN and now == ABSENT then return SUPERSEDED_ROW end
   if was == UNKNOWN or (live(now) and not live(was)) then return ADDED end
   return live(was) and not live(now) and ENDED or CHANGED
 end

@@ -90,6 +90,20 @@ def test_a_snapshot_ends_what_it_lacks_and_a_partial_file_ends_nothing(roster: R
     assert sorted(roster.states().values()) == ["ABSENT", "ACTIVE", "ACTIVE"]
 
 
+def test_a_late_row_of_a_partial_file_is_superseded_by_the_full_one(roster: Roster) -> None:
+    roster.load([row(1)])
+    summary = roster.load([row(3, 3, 1_400_000_000_000)], partial=True)
+    assert (summary.superseded, summary.added) == (1, 0)
+    assert sorted(roster.states().values()) == ["ABSENT", "ACTIVE"]
+
+
+def test_a_name_in_the_lists_column_is_not_repeated(roster: Roster) -> None:
+    with pytest.raises(LoadRefused) as refused:
+        roster.load([row(1), row(2, list="Sanfeng")])
+    assert "Sanfeng" not in str(refused.value)
+    assert "(unprintable)" in str(refused.value)
+
+
 def test_a_file_of_one_list_leaves_the_others_alone(roster: Roster) -> None:
     roster.load([row(1), row(1, 2, list="xgl")])
     assert roster.load([row(2, 3)], day=2, lists=("sx",)).ended == 1

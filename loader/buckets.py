@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from loader.dumps import payloads
 from loader.packing import (
     DIGEST,
     HASH,
@@ -28,7 +29,7 @@ from loader.packing import (
 )
 from loader.pieces import Bools, Numbers, Octets, Pieces, pieces_of, put, rows_of
 from loader.table import FIXED_BYTES, Table
-from loader.unusual import Tally, count, distinct, record_of
+from loader.unusual import Tally, count, distinct, record_of, stored_of
 from roster.entry import RESTRICTING_BELOW, State
 from roster.keys import BUCKETS
 from roster.merging import PLAIN, PLAIN_WITHOUT_REVISION, Bucket
@@ -37,8 +38,8 @@ from roster.record import COUNT, HEADER, REGISTER_BYTES, WITHOUT_REVISION, pack_
 _PLAIN_PRESENT = {LISTED: PLAIN, LISTED | WITHOUT_REVISION: PLAIN_WITHOUT_REVISION}
 _NUMBER_BYTES = 2
 _HEAD, _REGISTER = slice(PLACE_BYTES, HEAD_BYTES), slice(HEAD_BYTES, FIXED_BYTES)
-_BEGIN = np.dtype([("field", "u1", 12), ("kind", "u1"), ("size", ">u4"), ("count", ">u2")])
-"""What stands before a record's headers."""
+_BEGIN = np.dtype([("field", "u1", 12), ("kind", "u1"), ("size", ">u4")])
+"""What stands before a record."""
 _ENTRY_BYTES = FIXED_BYTES - PLACE_BYTES + PLAIN_PROVENANCE_BYTES
 
 
@@ -61,6 +62,19 @@ def buckets_of(table: Table, load: int, found: Rows) -> Iterator[Bucket]:
         tallies = people.count(found)
         for number, rows in people.buckets():
             yield Bucket(number, tallies[number].json(), rows)
+
+
+class Hashes(NamedTuple):
+    """A partition's buckets that have rows, as RESTORE takes them.
+
+    Each has so many `records` of `sizes` bytes together, and of `largest` at most.
+    """
+
+    numbers: Numbers
+    payloads: list[bytes]
+    records: Numbers
+    sizes: Numbers
+    largest: Numbers
 
 
 class Parts(NamedTuple):
@@ -186,22 +200,53 @@ class People:
         if not len(self._first):
             return
         plain, unusual = self._kinds > 0, pieces_of(self._unusual)
-        sizes = np.add.reduceat(self._sizes + _ENTRY_BYTES, self._first) + _BEGIN.itemsize
+        sizes = self._record_sizes() + _BEGIN.itemsize
         sizes[~plain] = unusual.sizes
         ends = np.cumsum(sizes)
         places = ends - sizes
         records = np.empty(ends[-1], np.uint8)
         put(records, places[~plain], unusual)
-        self._put_plain(records, places, plain)
+        put(records, places[plain], rows_of(self._begins(plain)))
+        self._put_plain(records, places + _BEGIN.itemsize, plain)
+        numbers, starts = self._bucket_starts()
+        bounds = pairwise([*places[starts].tolist(), len(records)])
+        for number, (at, end) in zip(numbers.tolist(), bounds, strict=True):
+            yield number, records[at:end].tobytes()
+
+    def hashes(self) -> Hashes:
+        """The same, as they are to be stored where Redis has nothing of them."""
+        plain, unusual = self._kinds > 0, pieces_of([stored_of(each) for each in self._unusual])
+        sizes = self._record_sizes()
+        sizes[~plain] = unusual.sizes
+        numbers, starts = self._bucket_starts()
+        counts = np.diff(starts, append=len(sizes))
+
+        def write(into: Octets, places: Numbers) -> None:
+            put(into, places[~plain], unusual)
+            self._put_plain(into, places, plain)
+
+        return Hashes(
+            numbers,
+            payloads(counts, self._fixed[self._first, _NUMBER_BYTES:PLACE_BYTES], sizes, write),
+            counts,
+            np.add.reduceat(sizes, starts),
+            np.maximum.reduceat(sizes, starts),
+        )
+
+    def _record_sizes(self) -> Numbers:
+        """Of plain people."""
+        return COUNT.size + np.add.reduceat(self._sizes + _ENTRY_BYTES, self._first)
+
+    def _bucket_starts(self) -> tuple[Numbers, Numbers]:
+        """The buckets that have rows, and their first people."""
         numbers = self._numbers[self._first]
         starts = np.flatnonzero(np.diff(numbers, prepend=-1))
-        bounds = pairwise([*places[starts].tolist(), len(records)])
-        for number, (at, end) in zip(numbers[starts].tolist(), bounds, strict=True):
-            yield number, records[at:end].tobytes()
+        return numbers[starts], starts
 
     def _put_plain(self, records: Octets, places: Numbers, plain: Bools) -> None:
         """Nothing; the plain people's records are at these places."""
-        put(records, places[plain], rows_of(self._begins(plain)))
+        counts = self._counts[plain].astype(">u2").view(np.uint8)
+        put(records, places[plain], rows_of(counts.reshape(-1, COUNT.size)))
         rows = np.flatnonzero(np.repeat(plain, self._counts))
         self._fixed[rows, PRESENT_AT] = LISTED
         first, count, place = (
@@ -212,7 +257,7 @@ class People:
             before[rows] - before[first],
             (before + self._sizes)[first + count - 1] - before[first],
         )
-        heads = place + _BEGIN.itemsize
+        heads = place + COUNT.size
         put(records, heads + nth * HEADER.size, rows_of(self._fixed, _HEAD).chosen(rows))
         registers = heads + count * HEADER.size
         put(records, registers + nth * REGISTER_BYTES, rows_of(self._fixed, _REGISTER).chosen(rows))
@@ -224,13 +269,11 @@ class People:
         put(records, rests + contents + nth * len(self._provenance), provenance)
 
     def _begins(self, plain: Bools) -> Octets:
-        """What stands before the headers of each plain person's record."""
+        """What stands before each plain person's record."""
         begins = np.zeros(int(plain.sum()), _BEGIN)
-        sizes = np.add.reduceat(self._sizes + _ENTRY_BYTES, self._first)
         begins["field"] = self._fixed[self._first[plain], _NUMBER_BYTES:PLACE_BYTES]
         begins["kind"] = self._kinds[plain]
-        begins["size"] = sizes[plain] + COUNT.size
-        begins["count"] = self._counts[plain]
+        begins["size"] = self._record_sizes()[plain]
         return begins.view(np.uint8).reshape(-1, _BEGIN.itemsize)
 
 

@@ -112,10 +112,14 @@ class Loading:
     def _merge(self, intake: Intake, reading: Reading, crew: Crew) -> Summary:
         metas = self._session.run(self._session.store.metas())
         standing = self._standing(reading, metas)
-        size = call_buckets(sum(int(meta.get(b"ever", 0)) for meta in metas))
+        held = [int(meta.get(b"ever", 0)) for meta in metas]
+        size = call_buckets(sum(held))
         snapshot, load, kept = reading.snapshot, reading.load, reading.found.kept
         dry_run = self._options.dry_run
-        jobs = [Job(p, snapshot, load, kept_in(p, kept), size, dry_run) for p in range(PARTITIONS)]
+        jobs = [
+            Job(p, snapshot, load, kept_in(p, kept), size, dry_run, held[p])
+            for p in range(PARTITIONS)
+        ]
         previews: dict[int, Preview] = {}
         if self._needs_preview(intake, standing):
             with self._phase("compare"), self._watched(snapshot):

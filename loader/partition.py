@@ -31,7 +31,8 @@ class Job(msgspec.Struct, frozen=True):
     """A partition to merge; `kept` are entries of rejected rows (`How`).
 
     `call_buckets` is how many buckets go into one call at most, for what Redis holds in them.
-    With `dry_run` nothing at all may be written.
+    With `dry_run` nothing at all may be written. `held` entries of the partition were ever
+    listed in the roster.
     """
 
     partition: int
@@ -40,6 +41,7 @@ class Job(msgspec.Struct, frozen=True):
     kept: bytes = b""
     call_buckets: int = 64
     dry_run: bool = False
+    held: int = 0
 
 
 class Done(msgspec.Struct):

@@ -21,10 +21,18 @@ from loader.packing import (
 )
 from roster.entry import RESTRICTING_BELOW, State
 from roster.merging import MIXED, PLAIN, PLAIN_WITHOUT_REVISION
-from roster.record import COUNT, REGISTER_BYTES, WITHOUT_REVISION
+from roster.record import (
+    COUNT,
+    HEADER,
+    REGISTER_BYTES,
+    WITHOUT_REVISION,
+    pack_record,
+    split_record,
+)
 
 _RECORD = struct.Struct(">12sBI")
 _U64 = struct.Struct(">Q")
+_UNRAISED = bytes(REGISTER_BYTES)
 
 
 class Tally(msgspec.Struct):
@@ -35,13 +43,20 @@ class Tally(msgspec.Struct):
     added: dict[int, int] = msgspec.field(default_factory=dict)
 
     def json(self) -> bytes:
-        """For `merge_buckets`."""
+        """For `merge_buckets` and `fill_buckets`."""
         digests = {code: f"{value:016x}" for code, value in self.digests.items()}
         return msgspec.json.encode({"counts": self.counts, "digests": digests, "added": self.added})
 
     def count(self, name: str, by: int = 1) -> None:
         """Nothing; so many more of that name."""
         self.counts[name] = self.counts.get(name, 0) + by
+
+    def join(self, other: Tally) -> None:
+        """Nothing; what another bucket's records count is in it, too."""
+        for name, by in other.counts.items():
+            self.count(name, by)
+        for code, entries in other.added.items():
+            self.add(code, entries, other.digests.get(code, 0))
 
     def add(self, code: int, entries: int, digest: int) -> None:
         """Nothing; so many more entries of a list, of that digest together (0: none's)."""
@@ -61,6 +76,22 @@ def record_of(rows: list[bytes], provenance: bytes) -> bytes:
         rows = [row[:PRESENT_AT] + bytes((LISTED,)) + row[PRESENT_AT + 1 :] for row in rows]
     record = _record(rows, provenance)
     return _RECORD.pack(rows[0][2:PLACE_BYTES], kind, len(record)) + record
+
+
+def stored_of(merged: bytes) -> bytes:
+    """The record alone, as it is stored where Redis has nothing of its person.
+
+    There no row is marked as without a revision, and no register is 0.
+    """
+    _, kind, _ = _RECORD.unpack_from(merged)
+    record = merged[_RECORD.size :]
+    (count,) = COUNT.unpack_from(record)
+    end = COUNT.size + count * HEADER.size
+    presents = record[COUNT.size + 1 : end : HEADER.size]
+    registers = record[end : end + REGISTER_BYTES * sum(p.bit_count() for p in presents)]
+    if kind != MIXED or (max(presents) < WITHOUT_REVISION and _UNRAISED not in registers):
+        return record
+    return pack_record(split_record(record))
 
 
 def distinct(rows: list[bytes]) -> list[bytes]:

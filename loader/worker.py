@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from loader import comparing, partition, reload, verifying
+from loader import comparing, filling, partition, reload, verifying
 from loader.comparing import Partition, Preview
 from loader.packing import Context
 from loader.partition import Done, Job
@@ -61,9 +61,10 @@ class Worker:
         """What a partition's merge did."""
         job, begun, previewed = task
         store, folder = self._opened(), self._setup.folder
-        if previewed is None:
-            return self._run(partition.merge(store, job, folder, begun))
-        return self._run(reload.merge(Partition(store, job, folder), begun, previewed))
+        if previewed is not None:
+            return self._run(reload.merge(Partition(store, job, folder), begun, previewed))
+        merge = filling.fill if filling.suits(job) else partition.merge
+        return self._run(merge(store, job, folder, begun))
 
     def compare(self, job: Job) -> Compared:
         """How a partition differs from the file."""

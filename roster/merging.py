@@ -72,6 +72,19 @@ class Bucket(NamedTuple):
     rows: bytes
 
 
+class Filled(NamedTuple):
+    """Buckets that follow one another, as RESTORE takes them; `b""` where the file has nothing.
+
+    They have so many `records` of `size_bytes` together; `tally` is as for `Bucket`, of all.
+    """
+
+    numbers: range
+    payloads: Sequence[bytes]
+    records: int
+    size_bytes: int
+    tally: bytes
+
+
 class Fate(NamedTuple):
     """What became of the entries of a list, and of the rows about it."""
 
@@ -182,6 +195,29 @@ class Merging:
             names.append(keys.history(partition, bucket.number))
             args += bucket
         return Call(partition, "merge_buckets_2", names, args)
+
+    async def fill(self, partition: int, filled: Filled) -> Merged | None:
+        """What these buckets, which are new, did; only for a full snapshot.
+
+        None, and nothing is written, where one of them is there already, where one of the
+        lists is covered, or where the server does not take such payloads.
+        """
+        snapshot = self.snapshot
+        names = [keys.bucket(partition, number) for number in filled.numbers]
+        args: tuple[bytes | str | int, ...] = (
+            self.store.check_value,
+            snapshot.lists,
+            snapshot.as_of,
+            snapshot.nonce,
+            filled.numbers.stop,
+            filled.records,
+            filled.size_bytes,
+            filled.tally,
+            *filled.payloads,
+        )
+        call = Call(partition, "fill_buckets_1", (keys.META[partition], *names), args)
+        (reply,) = await self._run([call])
+        return _merged(reply) if reply[0] >= 0 else None
 
     async def finish(self, included: Position, bits: bytes) -> Position:
         """The partition's position; its lists are covered, its image is `bits`.

@@ -750,6 +750,18 @@ local function same(old, rec, kind)
   return sub(old, 1, size) == sub(rec, 1, size), n
 end
 
+-- What the records of new buckets count, as the loader has counted it.
+local function count_filled(job, counted)
+  local known = cjson.decode(counted)
+  for code, by in pairs(known.added) do count(job, tonumber(code), ADDED, by) end
+  for name, by in pairs(known.counts) do add(job.delta, name, by) end
+  for code, hex in pairs(known.digests) do
+    code = tonumber(code)
+    local digest = pack('>I4I4', tonumber(sub(hex, 1, 8), 16), tonumber(sub(hex, 9, 16), 16))
+    job.delta.digests[code] = xor(job.delta.digests[code] or NO_DIGEST, digest)
+  end
+end
+
 -- A bucket that Redis does not hold yet: the rows are its records.
 local function fill(job, counted, blob)
   local writes, at = {}, 1
@@ -762,14 +774,7 @@ local function fill(job, counted, blob)
     job.bytes = job.bytes + size
     at = at + 17 + size
   end
-  local known = cjson.decode(counted)
-  for code, by in pairs(known.added) do count(job, tonumber(code), ADDED, by) end
-  for name, by in pairs(known.counts) do add(job.delta, name, by) end
-  for code, hex in pairs(known.digests) do
-    code = tonumber(code)
-    local digest = pack('>I4I4', tonumber(sub(hex, 1, 8), 16), tonumber(sub(hex, 9, 16), 16))
-    job.delta.digests[code] = xor(job.delta.digests[code] or NO_DIGEST, digest)
-  end
+  count_filled(job, counted)
   return writes
 end
 
@@ -880,6 +885,17 @@ local function close_merge(job, meta, lists, upto)
   return redis.call('HINCRBY', meta, 'writes', 1)
 end
 
+-- The reply of a merge.
+local function told(seen, job)
+  local out = {tonumber(seen), job.first_seq, job.p.seq, job.written, job.bytes,
+               table.concat(job.touched), table.concat(job.exceptions)}
+  for code, counts in pairs(job.counts) do
+    out[#out + 1] = code
+    for i = 1, 5 do out[#out + 1] = counts[i] end
+  end
+  return out
+end
+
 -- merge_buckets: bring a file's rows into some buckets of one partition.
 --
 --   KEYS[1]  meta;  KEYS[2] log;  then bucket and history of each bucket
@@ -926,13 +942,44 @@ local function merge_buckets(keys, args)
     arg = arg + 3
   end
   if not dry then seen = close_merge(job, meta, lists, args[8]) end
-  local out = {tonumber(seen), job.first_seq, job.p.seq, job.written, job.bytes,
-               table.concat(job.touched), table.concat(job.exceptions)}
-  for code, counts in pairs(job.counts) do
-    out[#out + 1] = code
-    for i = 1, 5 do out[#out + 1] = counts[i] end
+  return told(seen, job)
+end
+
+-- fill_buckets: bring a full file's rows into some buckets that are not there yet.
+--
+--   KEYS[1]  meta;  then the buckets
+--   ARGV[1]  check;  ARGV[2] lists of the snapshot, one byte each
+--   ARGV[3]  as_of ms;  ARGV[4] nonce;  ARGV[5] number of the bucket after the last
+--   ARGV[6]  records;  ARGV[7] their bytes
+--   ARGV[8]  tally of all of them (JSON of counts and digests)
+--   then for each bucket: what RESTORE takes for it, '' where the file has nothing
+--   returns  as merge_buckets does; {-1}, and nothing is written, where a bucket is there,
+--            where a list is covered already (its rows have to be told one by one), or
+--            where the server does not take what it is to restore
+local function fill_buckets(keys, args)
+  local meta, lists = keys[1], args[2]
+  local p, wrong = open(meta, args[1])
+  if wrong then return wrong end
+  if not still_mine(meta, lists, args[3] .. ':' .. args[4]) then
+    return redis.error_reply('OLDER another load of this list has begun')
   end
-  return out
+  local covered = codes(p.covered)
+  for i = 1, #lists do
+    if covered[byte(lists, i)] then return {-1} end
+  end
+  if redis.call('EXISTS', spread(keys, 2)) > 0 then return {-1} end
+  for k = 2, #keys do
+    local payload = args[k + 7]
+    if payload ~= '' and redis.pcall('RESTORE', keys[k], 0, payload).err then
+      redis.call('DEL', spread(keys, 2))
+      return {-1}
+    end
+  end
+  local job = {p = p, first_seq = p.seq, delta = {digests = {}}, counts = {}, told = {},
+               written = tonumber(args[6]), bytes = tonumber(args[7]), touched = {},
+               exceptions = {}}
+  count_filled(job, args[8])
+  return told(close_merge(job, meta, lists, args[5]), job)
 end
 
 -- finish: a partition has its snapshot: floor, coverage, and for a first load the image
@@ -1196,6 +1243,7 @@ register('apply_oom_2', apply, {'allow-oom'})
 register('watch_1', watch, {})
 register('begin_1', begin, {})
 register('merge_buckets_2', merge_buckets, {})
+register('fill_buckets_1', fill_buckets, {})
 register('finish_1', finish, {})
 register('set_image_1', set_image, {})
 register('lookup_1', lookup, {'allow-oom'})

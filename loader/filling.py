@@ -1,0 +1,125 @@
+"""A partition of a first load: its buckets go to Redis whole, as RESTORE takes them.
+
+That spares Redis nearly all of the work, which is what a first load waits for. Where Redis
+does not take some of them so, because they are there already or it has no such hashes, they
+are merged like any others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from loader.buckets import People, Rows
+from loader.partition import Done, Job, Sum, filter_of, near
+from loader.spill import read_spill
+from loader.unusual import Tally
+from roster.errors import LoadRefused
+from roster.fitness import LISTPACK_ENTRIES, LISTPACK_VALUE_BYTES
+from roster.keys import BUCKETS
+from roster.merging import Bucket, Filled, How, Merged, Merging
+from roster.position import Position
+from roster.record import pack_load
+from roster.store import Store
+
+CALL_BYTES = 384 << 10
+"""In one call, and a bucket more: Redis answers nobody else meanwhile, 2 ms at national size."""
+HELD_MAX = 32
+"""Entries of a partition in Redis: with more of them most calls would meet one's bucket."""
+
+
+def suits(job: Job) -> bool:
+    """Whether the partition's buckets may be new to Redis."""
+    return bool(job.snapshot.lists) and job.held <= HELD_MAX
+
+
+async def fill(store: Store, job: Job, folder: Path, begun: Position) -> Done:
+    """What the merge did, of a job that `suits`.
+
+    The partition is finished with a filter that includes `begun` and more.
+    """
+    filling = _Filling(Merging(store, job.snapshot), job, folder)
+    total = Sum()
+    for numbers in filling.calls():
+        total.add(await filling.bring(numbers))
+    rows = filling.rows
+    await filling.merging.finish(begun, filter_of(rows.fields, total.exceptions))
+    return total.done(job, rows.people, rows.duplicates)
+
+
+class _Filling:
+    """A partition's buckets on their way to Redis."""
+
+    def __init__(self, merging: Merging, job: Job, folder: Path) -> None:
+        """Of the file everything is known then."""
+        self.merging = merging
+        self.rows = Rows()
+        self._job = job
+        self._payloads = [b""] * BUCKETS
+        self._tallies = [Tally()] * BUCKETS
+        self._records, self._sizes, self._largest = np.zeros((3, BUCKETS), np.int64)
+        self._merged: dict[int, bytes] | None = None
+        table = read_spill(folder, job.partition)
+        self._people = People(table, pack_load(job.load)) if len(table.fixed) else None
+        if self._people:
+            self._tallies = self._people.count(self.rows)
+            self._lay_out(self._people)
+
+    def _lay_out(self, people: People) -> None:
+        hashes = people.hashes()
+        for number, payload in zip(hashes.numbers.tolist(), hashes.payloads, strict=True):
+            self._payloads[number] = payload
+        self._records[hashes.numbers] = hashes.records
+        self._sizes[hashes.numbers] = hashes.sizes
+        self._largest[hashes.numbers] = hashes.largest
+
+    def calls(self) -> Iterator[range]:
+        """All buckets in as few calls as may be."""
+        first = size = 0
+        for number, payload in enumerate(self._payloads):
+            size += len(payload)
+            if size > CALL_BYTES or number == BUCKETS - 1:
+                yield range(first, number + 1)
+                first, size = number + 1, 0
+
+    async def bring(self, numbers: range) -> Merged:
+        """What these buckets did."""
+        job, merged = self._job, None
+        if self._is_listpacks(numbers):
+            merged = await self.merging.fill(job.partition, self._filled(numbers))
+        return merged or await self._merge(numbers)
+
+    def _is_listpacks(self, numbers: range) -> bool:
+        """Whether a server, too, would have made such hashes of them."""
+        mine = slice(numbers.start, numbers.stop)
+        return bool(
+            self._records[mine].max() <= LISTPACK_ENTRIES
+            and self._largest[mine].max() <= LISTPACK_VALUE_BYTES
+        )
+
+    def _filled(self, numbers: range) -> Filled:
+        mine = slice(numbers.start, numbers.stop)
+        tally = Tally()
+        for each in self._tallies[mine]:
+            tally.join(each)
+        return Filled(
+            numbers,
+            self._payloads[mine],
+            int(self._records[mine].sum()),
+            int(self._sizes[mine].sum()),
+            tally.json(),
+        )
+
+    async def _merge(self, numbers: range) -> Merged:
+        """The same, told row by row."""
+        if self._merged is None:
+            self._merged = dict(self._people.buckets()) if self._people else {}
+        rows = self._merged
+        buckets = [Bucket(n, self._tallies[n].json(), rows.get(n, b"")) for n in numbers]
+        how = How(numbers.stop, kept=near(self._job.kept, buckets))
+        merged = await self.merging.merge(self._job.partition, buckets, how)
+        if merged is None:  # only where `How.seen` is given
+            raise LoadRefused("the partition has changed meanwhile")
+        return merged

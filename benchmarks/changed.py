@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SHARE = 0.002
 _MAY_RUN_LONG = ("sx", "xgl")
-_UNTIL = "2035-01-01"
+_UNTIL = "2199-12-31"
 
 
 class Tomorrow:

@@ -102,6 +102,7 @@ def write_configuration(folder: Path, socket: Path) -> Path:
         "daemonize": "no",
         "databases": "1",
         "save": "",
+        "rdbcompression": "no",  # it saves an eighth, and doubles the time of a start
         "appendonly": "yes",
         "appendfsync": "always",
         REWRITE: REWRITE_USUALLY,

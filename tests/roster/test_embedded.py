@@ -238,6 +238,7 @@ def test_it_is_set_up_to_keep_what_it_acknowledged(short_folder: Path, binary: s
         "hash-max-listpack-entries": "512",
         "hash-max-listpack-value": "8192",
         "unixsocketperm": "700",
+        "rdbcompression": "no",
     }
     assert expected.items() <= settings.items()
 

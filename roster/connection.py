@@ -130,6 +130,8 @@ def translate(exc: Exception) -> ClearwayError | None:
         return WrongKey("the roster was loaded with another ID key or another scheme")
     if code in _REFUSALS:
         return Unavailable(f"Redis refused: {code}")
+    if "Function not found" in str(exc):
+        return Unavailable("another version of the service has changed the functions")
     if isinstance(exc, (redis.exceptions.TimeoutError, TimeoutError)):
         return Unavailable("Redis did not answer in time")
     if isinstance(exc, _UNREACHABLE):

@@ -155,8 +155,11 @@ class Embedded:
                 grown, self._log_bytes = size - self._log_bytes, size
                 due = size > max(_REWRITE_QUIET_BYTES, 2 * int(told["aof_base_size"]))
                 calm = 0 <= grown < _QUIET_BYTES and not told["aof_rewrite_in_progress"]
+                # After a failure it is the server's own affair: it tries again, less and less.
+                calm = calm and told["aof_last_bgrewrite_status"] == "ok"
                 if due and calm and not held(cast("bytes | None", client.get(keys.LOAD))):
-                    client.bgrewriteaof()
+                    with suppress(redis.ResponseError):  # another process was first
+                        client.bgrewriteaof()
             except (redis.RedisError, OSError) as exc:
                 raise EmbeddedError(self._report("the embedded server is silent")) from exc
 

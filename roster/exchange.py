@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from typing import TYPE_CHECKING, Any
 
 import redis.asyncio
@@ -13,6 +14,8 @@ from hiredis import pack_command
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_WHOLE = 3
+"""How many time-outs of one part all may take together."""
 BITE_BYTES = 16_384
 """What changes are written in parts of: a server answers others between two of them."""
 
@@ -28,8 +31,10 @@ async def exchange(
     pool: Any = node.connection_pool  # whose methods have no types
     connection = await pool.get_connection()
     replies: list[Any] = []
+    until = time.monotonic() + _WHOLE * (connection.socket_timeout or math.inf)
     try:
         for bite in _bites(commands, bite_bytes):
+            _check_time(until)
             await connection.send_packed_command(bite)
             async with asyncio.timeout(connection.socket_timeout):  # one a bite: it costs 3 us
                 replies += [await _reply(connection) for _ in bite]
@@ -39,6 +44,11 @@ async def exchange(
     finally:
         await pool.release(connection)
     return replies
+
+
+def _check_time(until: float) -> None:
+    if time.monotonic() > until:
+        raise TimeoutError
 
 
 def _bites(commands: Sequence[tuple[Any, ...]], bite_bytes: float) -> Iterator[list[bytes]]:

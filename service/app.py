@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from roster.access import KeyStore
 from roster.dictionary import Dictionary
 from roster.disabled import DisabledLists
-from roster.errors import SettingsError, Unavailable
+from roster.errors import ClearwayError, SettingsError, Unavailable
 from roster.identity import Tokeniser
 from roster.lists import load_lists
 from roster.nodes import Nodes, Wait
@@ -212,7 +212,7 @@ async def _end(running: list[asyncio.Task[None]]) -> None:
 
 async def _leave(upkeep: Upkeep) -> None:
     """What other processes should know when this one ends in order."""
-    with suppress(Unavailable):
-        await upkeep.service.teller.close()
-        await upkeep.write_counts()
-        await upkeep.service.follower.leave()
+    service = upkeep.service
+    for step in (service.teller.close, upkeep.write_counts, service.follower.leave):
+        with suppress(ClearwayError):
+            await step()

@@ -89,7 +89,7 @@ class Follower:
             shared = self._shared = asyncio.create_task(self.poll())
         done, _ = await asyncio.wait({shared}, timeout=timeout_s)
         followed = bool(done) and shared.result()
-        self._ill = not followed
+        self._ill = not followed and not self._screener.fresh
         return followed
 
     def news(self) -> asyncio.Event:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from roster.errors import ClearwayError, Unavailable
+from roster.errors import ClearwayError
 from roster.position import newest
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Teller:
         positions, self._unnoted = newest(self._unnoted), []
         try:
             await self._store.acknowledge(positions)
-        except Unavailable:
+        except BaseException:
             self._unnoted += positions
             raise
 

@@ -198,7 +198,8 @@ async def test_only_one_poll_is_waited_for_while_the_server_is_silent(
     make_server: Callable[[], Server],
 ) -> None:
     server = make_server()
-    async with following(server) as (_, _, follower):
+    async with following(server) as (_, screener, follower):
+        screener.fresh_ms = 0
         server.pause()
         assert not await follower.shared_poll(0.05)
         started = time.monotonic()

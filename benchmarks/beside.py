@@ -25,6 +25,7 @@ import msgspec
 from benchmarks import edits
 from benchmarks.client import Connection
 from benchmarks.edits import AIR, Times, grounded
+from benchmarks.national import ENTRIES, PEOPLE
 from benchmarks.people import Paper, paper_of, unlisted
 from benchmarks.report import Figure, finish
 from benchmarks.stage import BenchmarkError, stage
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from benchmarks.stage import Ran, Running, Stage
 
-PEOPLE, ENTRIES = 4_400_000, 7_850_000
 READY = "lift"
 """The list without which nobody is decided: it is empty, so the others' first load is beside a
 service that decides."""

@@ -25,8 +25,9 @@ from benchmarks import oracle
 from benchmarks.asking import cases, judge
 from benchmarks.changed import Tomorrow
 from benchmarks.client import Connection
+from benchmarks.edits import AIR, removal
 from benchmarks.oracle import Asked
-from benchmarks.people import Paper, Row, Sample, paper_of, rows, sample
+from benchmarks.people import Paper, Row, Sample, rows, sample
 from benchmarks.report import Figure, finish
 from benchmarks.stage import Running, Stage, stage
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 PEOPLE, ENTRIES = 4_400_000, 7_850_000
 MIB = 1 << 20
 SINGLES = 1_000
-AIR = {"mode": "air"}
 _A_DAY_LATER = "2019-01-02"
 _REWRITE_TIMEOUT_S = 300.0
 
@@ -153,18 +153,6 @@ def with_two(found: Sample, count: int) -> list[tuple[Paper, list[Row]]]:
         for paper, entries in found.listed.items()
         if len(entries) == 2 and len(oracle.answer(entries, asked).entries) == 2
     ][:count]
-
-
-def removal(row: Row) -> dict[str, Any]:
-    """The change that takes an entry off."""
-    return {
-        "op": "remove",
-        "list": row["list"],
-        "entry_id": row["entry_id"],
-        "revision": time.time_ns() // 1_000_000,
-        "document": paper_of(row).json(),
-        "reason": "performed",
-    }
 
 
 class Removals:

@@ -171,7 +171,7 @@ class Stream:
                 with archive.open(files[0]) as member:
                     while chunk := member.read(_READ_BYTES):
                         yield chunk
-        except (RuntimeError, NotImplementedError) as exc:
+        except RuntimeError as exc:  # NotImplementedError is one
             raise LoadRefused("the zip is encrypted, or compressed in a rare way") from exc
 
 

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 import pytest
 
 from benchmarks.plot import Series, nice, plot
-from tests.source import ROOT
+from tests.benchmarks.ran import ran
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,16 +15,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_small_lists_are_measured_into_a_table_and_a_plot(tmp_path: Path) -> None:
-    given = ("--sizes", "0.002,0.004", "--growth", "100", "--out", str(tmp_path), "--json")
-    ran = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "scale", *given],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    loads = json.loads(ran.stdout)["loads"]
+    given = ("--sizes", "0.002,0.004", "--growth", "100", "--out", str(tmp_path))
+    loads = ran("scale", *given)["loads"]
     assert [load["entries"] for load in loads] == [2_000, 4_000]
     assert all(load["seconds"] > 0 and load["valkey_mib"] > 0 for load in loads)
     rows = [line for line in (tmp_path / "scale.md").read_text().splitlines() if "|" in line]

@@ -172,6 +172,14 @@ class Bench:
             job = Job(PARTITION, Snapshot(file.lists, as_of, "n", TOMBSTONE_MS), 3, file.kept)
             return await how(self, Partition(self.store, job, folder))
 
+    async def come_to(self, before: list[Edit | File]) -> None:
+        """Edits and files, one after the other, each file of a later time."""
+        for number, each in enumerate(before):
+            if isinstance(each, Edit):
+                await self.apply(each)
+            else:
+                await self.load(each, min(number + 1, 12), everybody)
+
     async def dumped(self) -> dict[bytes, bytes]:
         return {key: await self.client.dump(key) for key in await self.client.keys()}
 
@@ -274,11 +282,7 @@ def test_merging_those_who_differ_is_merging_everybody(
     valkey: Server, before: list[Edit | File], last: File, as_of: int
 ) -> None:
     async def work(bench: Bench) -> None:
-        for number, each in enumerate(before):
-            if isinstance(each, Edit):
-                await bench.apply(each)
-            else:
-                await bench.load(each, min(number + 1, 12), everybody)
+        await bench.come_to(before)
         start = await bench.dumped()
         whole, _ = await bench.load(last, as_of, everybody)
         expected = await bench.state()
@@ -301,11 +305,7 @@ def test_changes_between_preview_and_merge_count_as_before_the_merge(
     valkey: Server, before: list[Edit | File], between: list[Edit], last: File
 ) -> None:
     async def work(bench: Bench) -> None:
-        for number, each in enumerate(before):
-            if isinstance(each, Edit):
-                await bench.apply(each)
-            else:
-                await bench.load(each, number + 1, everybody)
+        await bench.come_to(before)
         start = await bench.dumped()
         for edit in between:
             await bench.apply(edit)
@@ -336,11 +336,7 @@ def test_changes_at_any_moment_of_a_load_give_the_same_roster(
     """Removals hold, too: who is on a list is what the law says of the same edits in any order."""
 
     async def work(bench: Bench) -> None:
-        for number, each in enumerate(before):
-            if isinstance(each, Edit):
-                await bench.apply(each)
-            else:
-                await bench.load(each, number + 1, everybody)
+        await bench.come_to(before)
         start = await bench.dumped()
         for _, edit in during:
             await bench.apply(edit)

@@ -136,6 +136,15 @@ def test_a_refusal_among_a_pipelines_results_is_translated(valkey: Server) -> No
     assert isinstance(connection.translate(result), Unavailable)
 
 
+def test_a_function_that_another_version_replaced_is_a_refusal(valkey: Server) -> None:
+    with (
+        valkey.client() as client,
+        pytest.raises(Unavailable),
+        connection.translated(),
+    ):
+        client.fcall("gone_1", 0)
+
+
 def test_a_mistake_of_ours_passes_unchanged(valkey: Server) -> None:
     with (
         valkey.client() as client,

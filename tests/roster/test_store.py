@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 import redis.asyncio
 import redis.exceptions
 
 from roster.change import LARGEST_CALL, Change, together
 from roster.entry import Op, Outcome, State
+from roster.merging import Bucket, How, Merging, Snapshot
 from roster.nodes import Nodes, Wait
 from roster.store import Store
 
@@ -73,4 +75,20 @@ async def test_a_call_that_fails_has_written_nothing(valkey: Server) -> None:
             )
         assert client.hgetall("clearway:{03}:meta") == before
         assert client.xlen("clearway:{03}:log") == 1
+    await store.nodes.close()
+
+
+async def test_a_floor_holds_where_the_second_of_two_merge_calls_came_first(
+    valkey: Server,
+) -> None:
+    store = opened(valkey)
+    merging = Merging(store, Snapshot(bytes((LIST,)), 100, "n", 1_000))
+    await merging.begin([3])
+    for number in (100, 0):
+        await merging.merge(3, [Bucket(number, b"", b"")], How(upto=number + 1))
+    (late,) = await store.apply([change(3, Op.PUT, 50)], WAIT)
+    assert (late.outcome, late.state) == (Outcome.SUPERSEDED, State.ABSENT)
+    token = bytes((0, 3, 0, 100)) + bytes(12)
+    (late,) = await store.apply([msgspec.structs.replace(change(3, Op.PUT, 50), token=token)], WAIT)
+    assert (late.outcome, late.state) == (Outcome.SUPERSEDED, State.ABSENT)
     await store.nodes.close()

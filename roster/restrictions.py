@@ -124,6 +124,11 @@ class Lists(msgspec.Struct, frozen=True, eq=False):
         letter = train[:1] if train[:1].isalpha() else ""
         return Place("rail", self.letters.get(letter, ""), self.aliases.get(seat, seat))
 
+    def knows(self, train: str, seat: str) -> bool:
+        """Whether the file has seat code `seat` and the letter of `train`, both in upper case."""
+        letter = "" if train[:1].isdigit() else train[:1]
+        return letter in self.letters and (seat in self.seats or seat in self.aliases)
+
     def places(self) -> Iterator[Place]:
         """Every place that the file knows, in its order."""
         yield Place("air")

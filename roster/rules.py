@@ -18,11 +18,13 @@ from roster.verdict import (
     Question,
     Reason,
     Verdict,
+    Warned,
 )
 
 __all__ = ["Asked", "Decision", "Journey", "Product", "Question", "Reason", "Verdict", "decide"]
 
 INVALID = Reason("document_invalid")
+PRODUCT_UNKNOWN: tuple[Warned, ...] = ("product_unknown",)
 
 
 def decide(entries: Sequence[Entry], question: Question, lists: Lists) -> Verdict:
@@ -50,6 +52,16 @@ def decide(entries: Sequence[Entry], question: Question, lists: Lists) -> Verdic
 
 def _allowed_instead(person: Known, asked: Asked, lists: Lists) -> tuple[Product, ...]:
     return outcomes(lists, *kinds(person, asked, lists))["allow"]
+
+
+def warnings(journey: Journey, lists: Lists) -> tuple[Warned, ...]:
+    """What the caller's developers should hear, whoever travels and however it is decided."""
+    if journey.mode == "rail":
+        train = journey.train or ""
+        known = all(lists.knows(train, seat) for seat in journey.seats)
+    else:
+        known = journey.mode == "air" or journey.cabin in lists.cabins
+    return () if known else PRODUCT_UNKNOWN
 
 
 def unheard_of(entries: Sequence[Entry], asked: Asked) -> bool:

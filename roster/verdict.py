@@ -11,6 +11,7 @@ from roster.names import NameCheck
 from roster.restrictions import Mode
 
 Decision = Literal["allow", "deny", "refer"]
+Warned = Literal["product_unknown"]
 StandingWord = Literal["clear", "restricted", "refer"]
 
 SEVERITY: dict[Decision, int] = {"allow": 0, "refer": 1, "deny": 2}

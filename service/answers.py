@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from roster.rules import warnings
 from roster.times import format_ms
 from service.screening import name_check
 
 if TYPE_CHECKING:
     from roster.access import ApiKey
+    from roster.restrictions import Lists
     from roster.verdict import Product, Reason, Remaining
     from service.http import Service
     from service.questions import Query
@@ -78,7 +80,9 @@ def product_json(product: Product) -> dict[str, Any]:
     return shown
 
 
-def answer_json(screening: Screening, query: Query, subject: str | None) -> dict[str, Any]:
+def answer_json(
+    screening: Screening, query: Query, subject: str | None, lists: Lists
+) -> dict[str, Any]:
     """The answer to one check, without what a batch says for all."""
     verdict = screening.verdict
     answer: dict[str, Any] = {
@@ -97,12 +101,16 @@ def answer_json(screening: Screening, query: Query, subject: str | None) -> dict
     answer["position"] = screening.position
     if query.reference is not None:
         answer["reference"] = query.reference
+    if warned := warnings(query.journey, lists):
+        answer["warnings"] = warned
     return answer
 
 
-def item_json(screening: Screening, query: Query, subject: str | None) -> dict[str, Any]:
+def item_json(
+    screening: Screening, query: Query, subject: str | None, lists: Lists
+) -> dict[str, Any]:
     """The same as one of a batch: without empty fields, a plain allow without its position."""
-    answer = answer_json(screening, query, subject)
+    answer = answer_json(screening, query, subject, lists)
     for empty in ("reasons", "allowed_instead"):
         if not answer[empty]:
             del answer[empty]

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from roster.errors import InvalidInput
+from roster.rules import warnings
 from roster.times import format_ms
 from service.answers import decision_ids, item_json, pseudonym, record
 from service.http import INVALID, Service
@@ -68,13 +69,14 @@ def _sweep(service: Service, batch: Batch, results: Results) -> frozenset[int]:
     if isinstance(batch.journey.seat, list):
         return frozenset()
     try:
-        mode = read_journey(batch.journey).mode
+        journey = read_journey(batch.journey)
     except InvalidInput:
         return frozenset()
     cleared = sweep(service.desk, batch.items, time.time_ns() // 1_000_000)
+    warned = warnings(journey, service.lists)
     for index, decision_id in zip(cleared, decision_ids(len(cleared)), strict=True):
-        results[index] = plain_allow(batch.items[index], decision_id)
-    service.counters.decided(mode, "allow", count=len(cleared))
+        results[index] = plain_allow(batch.items[index], decision_id, warned)
+    service.counters.decided(journey.mode, "allow", count=len(cleared))
     return frozenset(cleared)
 
 
@@ -107,7 +109,7 @@ def _item(item: Item | msgspec.Raw) -> Item:
 
 def _result(service: Service, key: ApiKey, query: Query, screening: Screening) -> dict[str, Any]:
     record(service, query, screening)
-    return item_json(screening, query, pseudonym(service, key, screening))
+    return item_json(screening, query, pseudonym(service, key, screening), service.lists)
 
 
 def _answer(service: Service, results: Results) -> bytes:

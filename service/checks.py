@@ -58,7 +58,7 @@ async def _one(service: Service, key: ApiKey, body: bytes) -> bytes:
     await desk.freshen(subject.token)
     screening = desk.clear(query, subject) or await desk.ask(query, subject)
     record(service, query, screening)
-    answer = answer_json(screening, query, pseudonym(service, key, screening))
+    answer = answer_json(screening, query, pseudonym(service, key, screening), service.lists)
     answer["fresh_as_of"] = format_ms(service.screener.fresh_as_of_ms)
     answer["stale"] = screening.stale
     return _encode(answer)

@@ -103,6 +103,8 @@ def check(**options: Any) -> None:  # noqa: ANN401 -- click's
         click.echo("  " + "  ".join(str(value) for value in reason.values() if value))
     for product in answer["allowed_instead"]:
         click.echo("  instead: " + json.dumps(product, ensure_ascii=False))
+    for warning in answer.get("warnings", ()):
+        click.echo(f"  warning: {warning}")
 
 
 @click.command()

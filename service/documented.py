@@ -8,7 +8,7 @@ import msgspec
 
 from roster.names import NameCheck
 from roster.restrictions import Mode
-from roster.verdict import Decision, Product, StandingWord
+from roster.verdict import Decision, Product, StandingWord, Warned
 from service.problems import FieldError, Problem
 from service.summary import ListSummary
 
@@ -50,6 +50,7 @@ class Answer(Reply, frozen=True):
     name_check: NameCheck | None = None
     subject: str | None = None
     reference: str | None = None
+    warnings: list[Warned] = []
 
 
 class ItemAnswer(Reply, frozen=True):
@@ -64,6 +65,7 @@ class ItemAnswer(Reply, frozen=True):
     name_check: NameCheck | None = None
     subject: str | None = None
     reference: str | None = None
+    warnings: list[Warned] = []
     error: Problem | None = None
 
 

@@ -123,9 +123,11 @@ def _days() -> NDArray[np.bool_]:
 _DAYS = _days()
 
 
-def plain_allow(item: Item, decision_id: str) -> msgspec.Raw | dict[str, Any]:
-    """The answer about somebody who was cleared, as JSON where nothing else was sent."""
-    if item.name is None and item.reference is None:
+def plain_allow(
+    item: Item, decision_id: str, warned: Sequence[str]
+) -> msgspec.Raw | dict[str, Any]:
+    """The answer about somebody who was cleared, as JSON where nothing else is to be said."""
+    if item.name is None and item.reference is None and not warned:
         return msgspec.Raw(f'{{"decision":"allow","decision_id":"{decision_id}"}}'.encode())
     answer: dict[str, Any] = {"decision": "allow"}
     if item.name is not None:
@@ -133,4 +135,6 @@ def plain_allow(item: Item, decision_id: str) -> msgspec.Raw | dict[str, Any]:
     answer["decision_id"] = decision_id
     if item.reference is not None:
         answer["reference"] = item.reference
+    if warned:
+        answer["warnings"] = warned
     return answer

@@ -147,7 +147,7 @@ class Merging:
         """The partitions as they stand; older snapshots of these lists are refused from now on."""
         snapshot = self.snapshot
         args = (self.store.check_value, snapshot.lists, snapshot.as_of, snapshot.nonce)
-        calls = [Call(p, "begin_1", (keys.META[p],), args) for p in partitions]
+        calls = [Call(p, "begin", (keys.META[p],), args) for p in partitions]
         return [
             Begun(from_wire(p, position), covered, ever)
             for p, (position, covered, ever) in zip(partitions, await self._run(calls), strict=True)
@@ -164,7 +164,7 @@ class Merging:
         await self._run([self._watch_call(partition, "") for partition in partitions])
 
     def _watch_call(self, partition: int, wanted: str) -> Call:
-        return Call(partition, "watch_1", (keys.META[partition],), (self.store.check_value, wanted))
+        return Call(partition, "watch", (keys.META[partition],), (self.store.check_value, wanted))
 
     async def merge(self, partition: int, buckets: Sequence[Bucket], how: How) -> Merged | None:
         """What the rows of these buckets, in ascending order, did or (dry) would do.
@@ -194,7 +194,7 @@ class Merging:
             names.append(keys.bucket(partition, bucket.number))
             names.append(keys.history(partition, bucket.number))
             args += bucket
-        return Call(partition, "merge_buckets_2", names, args)
+        return Call(partition, "merge_buckets", names, args)
 
     async def fill(self, partition: int, filled: Filled) -> Merged | None:
         """What these buckets, which are new, did; only for a full snapshot.
@@ -215,7 +215,7 @@ class Merging:
             filled.tally,
             *filled.payloads,
         )
-        call = Call(partition, "fill_buckets_1", (keys.META[partition], *names), args)
+        call = Call(partition, "fill_buckets", (keys.META[partition], *names), args)
         (reply,) = await self._run([call])
         return _merged(reply) if reply[0] >= 0 else None
 
@@ -235,7 +235,7 @@ class Merging:
             included.wire,
             bits,
         )
-        (reply,) = await self._run([Call(partition, "finish_1", names, args)])
+        (reply,) = await self._run([Call(partition, "finish", names, args)])
         return from_wire(partition, reply[0])
 
     async def _run(self, calls: Sequence[Call]) -> list[Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import redis.asyncio
@@ -20,6 +19,7 @@ from roster import keys
 from roster.connection import close, error_code, translate, translated
 from roster.errors import ClearwayError, NotDurable, Unavailable
 from roster.exchange import BITE_BYTES, exchange
+from roster.library import library
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     _Command = tuple[Any, ...]
     _Groups = dict[redis.asyncio.Redis, list[int]]
 
-LIBRARY = "clearway_1"
 SLOTS = tuple(key_slot(key.encode()) for key in keys.META)
 _ELSEWHERE = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"})
 TRIES = 4
@@ -45,8 +44,10 @@ class Call(NamedTuple):
 
     def command(self) -> tuple[Any, ...]:
         """The call as Redis takes it."""
-        head = ("FCALL", self.function, len(self.keys)) if self.function else ("HGETALL",)
-        return (*head, *self.keys, *self.args)
+        if not self.function:
+            return ("HGETALL", *self.keys, *self.args)
+        name = self.function + library().suffix
+        return ("FCALL", name, len(self.keys), *self.keys, *self.args)
 
 
 class Wait(NamedTuple):
@@ -161,8 +162,8 @@ class Nodes:
         return list(await self._split(calls, range(keys.PARTITIONS)))
 
     async def load_library(self) -> None:
-        """Nothing; every server has our functions afterwards."""
-        code = resources.files("roster").joinpath("roster.lua").read_text()
+        """Nothing; every server has our functions afterwards, beside those of other versions."""
+        code = library().code
         with translated():
             for node in await self.masters():
                 await node.function_load(code, replace=True)

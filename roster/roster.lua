@@ -1,10 +1,12 @@
-#!lua name=clearway_1
+#!lua name=clearway
 -- The roster's atomic reads and writes; DESIGN.md 3 and 4 give the reasons.
 --
 -- A record is `u16 n`, n headers of 19 bytes (list u8, registers present u8, entry hash 6,
 -- digest 8, content size u16, provenance size u8), registers of 6 bytes, contents,
 -- provenances: roster/record.py. Nothing here orders strings with `<` (that is strcoll in
 -- the server's locale). Numbers stay below 2^53.
+
+local VERSION = ''  -- roster/library.py puts a hash of this file here, and in the name above
 
 local UNKNOWN, ACTIVE, SUSPENDED, REMOVED, ABSENT = 0, 1, 2, 3, 4
 local PUT, REMOVE, SUSPEND, RESUME, DROP, RESET = 1, 2, 3, 4, 5, 6
@@ -1236,25 +1238,25 @@ local function settle(keys)
 end
 
 local function register(name, callback, flags)
-  redis.register_function{function_name = name, flags = flags, callback = function(keys, args)
+  redis.register_function{function_name = name .. VERSION, flags = flags, callback = function(keys, args)
     bind()
     return callback(keys, args)
   end}
 end
 
-register('apply_2', apply, {})
-register('apply_oom_2', apply, {'allow-oom'})
-register('watch_1', watch, {})
-register('begin_1', begin, {})
-register('merge_buckets_2', merge_buckets, {})
-register('fill_buckets_1', fill_buckets, {})
-register('finish_1', finish, {})
-register('set_image_1', set_image, {})
-register('lookup_1', lookup, {'allow-oom'})
-register('tail_1', tail, {'allow-oom'})
-register('acknowledge_1', acknowledge, {'allow-oom'})
-register('fields_1', fields, {'allow-oom'})
-register('accept_1', accept, {})
-register('settle_1', settle, {})
-register('read_1', read, {'allow-oom'})
-register('purge_1', purge, {})
+register('apply', apply, {})
+register('apply_oom', apply, {'allow-oom'})
+register('watch', watch, {'allow-oom'})
+register('begin', begin, {})
+register('merge_buckets', merge_buckets, {})
+register('fill_buckets', fill_buckets, {})
+register('finish', finish, {})
+register('set_image', set_image, {'allow-oom'})
+register('lookup', lookup, {'allow-oom'})
+register('tail', tail, {'allow-oom'})
+register('acknowledge', acknowledge, {'allow-oom'})
+register('fields', fields, {'allow-oom'})
+register('accept', accept, {'allow-oom'})
+register('settle', settle, {'allow-oom'})
+register('read', read, {'allow-oom'})
+register('purge', purge, {'allow-oom'})

@@ -65,9 +65,7 @@ class Store:
         The doorbell tells it at once, but not to a process that is just connecting again.
         """
         calls = [
-            Call(
-                p.partition, "acknowledge_1", (keys.META[p.partition],), (self.check_value, p.wire)
-            )
+            Call(p.partition, "acknowledge", (keys.META[p.partition],), (self.check_value, p.wire))
             for p in newest(positions)
         ]
         if calls:
@@ -85,7 +83,7 @@ class Store:
             names += (keys.bucket(partition, number), keys.history(partition, number))
         return Call(
             partition,
-            "apply_oom_2" if changes[0].lenient else "apply_2",
+            "apply_oom" if changes[0].lenient else "apply",
             (keys.META[partition], keys.LOG[partition], *names),
             (
                 self.check_value,
@@ -118,7 +116,7 @@ class Store:
         high, least = high_water.get(partition), at_least.get(partition)
         return Call(
             partition,
-            "lookup_1",
+            "lookup",
             (keys.META[partition], keys.LOG[partition], keys.bucket(partition, bucket)),
             (self.check_value, high.wire if high else b"", least.wire if least else b"", field),
         )
@@ -133,7 +131,7 @@ class Store:
         calls = [
             Call(
                 partition,
-                "tail_1",
+                "tail",
                 (keys.META[partition], keys.LOG[partition]),
                 (
                     self.check_value,
@@ -161,19 +159,19 @@ class Store:
         partition = position.partition
         names = (keys.META[partition], keys.LOG[partition], keys.IMAGE[partition])
         args = (self.check_value, position.wire, bits, trim_to_seq)
-        (reply,) = await self.nodes.run([Call(partition, "set_image_1", names, args)])
+        (reply,) = await self.nodes.run([Call(partition, "set_image", names, args)])
         return bool(reply[0])
 
     async def fields(self, partition: int, buckets: Sequence[int]) -> bytes:
         """The joined 12-byte fields of everybody in these buckets who belongs in the filter."""
         names = tuple(keys.bucket(partition, number) for number in buckets)
-        (reply,) = await self.nodes.run([Call(partition, "fields_1", names, ())])
+        (reply,) = await self.nodes.run([Call(partition, "fields", names, ())])
         return bytes(reply)
 
     async def buckets(self, partition: int, numbers: Sequence[int]) -> list[dict[bytes, bytes]]:
         """All records of these buckets, by field."""
         names = tuple(keys.bucket(partition, number) for number in numbers)
-        (reply,) = await self.nodes.run([Call(partition, "read_1", names, ())])
+        (reply,) = await self.nodes.run([Call(partition, "read", names, ())])
         held = dict(zip(reply[::2], reply[1::2], strict=True))
         return [_pairs(held.get(place, [])) for place in range(1, len(names) + 1)]
 
@@ -187,7 +185,7 @@ class Store:
 
     async def settle(self, wait: Wait) -> None:
         """Nothing; whatever was written so far is safe. Raises NotDurable."""
-        calls = [Call(p, "settle_1", (keys.META[p],), ()) for p in range(keys.PARTITIONS)]
+        calls = [Call(p, "settle", (keys.META[p],), ()) for p in range(keys.PARTITIONS)]
         got = await self.nodes.run(calls, wait)
         if not all(got[len(calls) :]):
             raise NotDurable("what was loaded is not known to be safe yet")
@@ -202,7 +200,7 @@ class Store:
     async def purge_history(self, partition: int, buckets: Sequence[int], cutoff_ms: int) -> None:
         """Nothing; what happened to these buckets' people before `cutoff_ms` is forgotten."""
         names = tuple(keys.history(partition, number) for number in buckets)
-        await self.nodes.run([Call(partition, "purge_1", names, (cutoff_ms,))])
+        await self.nodes.run([Call(partition, "purge", names, (cutoff_ms,))])
 
     async def log(self, position: Position, limit: int) -> Tail:
         """One partition's log behind a position."""
@@ -232,7 +230,7 @@ class Store:
     async def accept(self) -> int:
         """How many partitions were rewound and are accepted as they are now."""
         calls = [
-            Call(p, "accept_1", (keys.META[p], keys.LOG[p], keys.IMAGE[p]), (self.check_value,))
+            Call(p, "accept", (keys.META[p], keys.LOG[p], keys.IMAGE[p]), (self.check_value,))
             for p in range(keys.PARTITIONS)
         ]
         return sum(reply[0] for reply in await self.nodes.run(calls))

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from roster import keys, nodes
+from roster.library import Library, library, library_of
+from roster.nodes import Call
+from tests.rosters import opened
+
+if TYPE_CHECKING:
+    from tests.servers import Server
+
+
+def loaded(server: Server) -> set[str]:
+    """The libraries that the server has."""
+    with server.client() as client:
+        found = client.function_list()
+    return {each[each.index(b"library_name") + 1].decode() for each in found}
+
+
+def loads(server: Server) -> int:
+    """How often a library was loaded, in all."""
+    with server.client() as client:
+        stats = client.info("commandstats")
+    return sum(
+        each["calls"] for name, each in stats.items() if name.startswith("cmdstat_function|load")
+    )
+
+
+def test_a_library_is_named_by_its_content() -> None:
+    text = "#!lua name=clearway\nlocal VERSION = ''\n"
+    one, other = library_of(text), library_of(text + "-- another comment\n")
+    assert one.name != other.name
+    assert one.name == f"clearway{one.suffix}"
+    assert one.code == f"#!lua name={one.name}\nlocal VERSION = '{one.suffix}'\n"
+
+
+@pytest.mark.parametrize("text", ["", "#!lua name=clearway\n", "local VERSION = ''\n"])
+def test_code_that_has_no_place_for_a_name_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="VERSION"):
+        library_of(text)
+
+
+def newer_than(own: Library) -> Library:
+    text = own.code.replace(own.name, "clearway", 1).replace(f"'{own.suffix}'", "''", 1)
+    return library_of(text + "-- newer\n")
+
+
+async def test_two_versions_live_side_by_side_and_each_is_loaded_once(
+    any_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, newer = library(), newer_than(library())
+    before = loads(any_server)
+    async with opened(any_server) as store:
+        for _ in range(50):
+            for version in (own, newer):
+                monkeypatch.setattr(nodes, "library", lambda version=version: version)
+                await store.nodes.run([Call(0, "settle", (keys.META[0],), ())])
+    assert loaded(any_server) == {own.name, newer.name}
+    assert loads(any_server) - before == 2
+
+
+async def test_functions_that_a_server_has_lost_are_loaded_again(valkey: Server) -> None:
+    async with opened(valkey) as store:
+        for _ in range(2):
+            assert await store.lookup([(bytes(16), {})], {})
+            assert loaded(valkey) == {library().name}
+            with valkey.client() as client:
+                client.function_flush("SYNC")

@@ -27,6 +27,7 @@ from roster.identity import (
     is_masked,
     normalise,
 )
+from roster.spelling import trimmed
 from roster.texts import holds_id_number
 from roster.times import parse_time
 
@@ -135,7 +136,7 @@ def names(text: str) -> tuple[str, ...]:
 
 def split(text: str) -> tuple[str, ...]:
     """The parts between the bars, without empty ones."""
-    return tuple([part for piece in text.split("|") if (part := piece.strip())])
+    return tuple([part for piece in text.split("|") if (part := trimmed(piece))])
 
 
 def check_texts(entry_id: str, case: str, court: str, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import random
 import time
@@ -51,9 +52,10 @@ class Pusher:
         """
         batch: list[_Line] = []
         for number, text in enumerate(lines, 1):
-            if not text.strip():
+            line = text.removeprefix(codecs.BOM_UTF8) if number == 1 else text
+            if not line.strip():
                 continue
-            change = _parse(text)
+            change = _parse(line)
             if change is None:
                 yield Outcome(number, "rejected", (("", "not a JSON object"),))
                 continue

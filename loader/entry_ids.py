@@ -10,6 +10,7 @@ from loader.parts import Cache
 from loader.pieces import Bools, Numbers, Octets, Pieces, octets_of, pieces_of, rows_of
 from roster import casenumber
 from roster.bounds import ENTRY_ID_MAX
+from roster.spelling import trimmed
 from roster.texts import holds_id_number
 
 _SERIAL = slice(6, casenumber.SIZE)
@@ -84,7 +85,7 @@ def _parties(ids: Column, cases: Column) -> Octets:
 
 
 def _bare_id(entry_id: str) -> bytes:
-    if not 0 < len(entry_id) <= ENTRY_ID_MAX or entry_id != entry_id.strip():
+    if not 0 < len(entry_id) <= ENTRY_ID_MAX or entry_id != trimmed(entry_id):
         return b""
     if holds_id_number(entry_id):
         return b""

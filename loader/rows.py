@@ -17,6 +17,7 @@ from loader.layout import COLUMNS, Torn
 from roster.bounds import ENTRY_ID_MAX
 from roster.check_digits import beijing_day
 from roster.identity import DocumentNumber
+from roster.spelling import trimmed
 from roster.times import FUTURE_MAX_MS, parse_from, parse_time, parse_until
 
 _FIRST_EXTRA = COLUMNS.index("modes")
@@ -99,7 +100,7 @@ class Reader:
     def _row(self, line: int, row: tuple[str, ...]) -> Row:
         document = cells.document(row, self._latest_birth)
         name, revision, updated_at, state, from_, until, case, court = row[6:_FIRST_EXTRA]
-        list_, entry_id = row[0].strip() or self._default_list, row[1].strip()
+        list_, entry_id = trimmed(row[0]) or self._default_list, trimmed(row[1])
         if not list_:
             cells.refuse("list", "malformed")
         cells.check_texts(entry_id, case, court, name)
@@ -114,7 +115,7 @@ class Reader:
             cells.state(state) if state else None,
             cells.moment(parse_from, "from", from_) if from_ else None,
             cells.moment(parse_until, "until", until) if until else None,
-            case.strip(),
+            trimmed(case),
             court.strip(),
         )
         if None not in (plain.from_ms, plain.until_ms) and not _lasts(plain):
@@ -124,7 +125,7 @@ class Reader:
         return _with_extras(plain, row[_FIRST_EXTRA:])
 
     def _reject(self, line: int, row: tuple[str, ...], bad: Unusable) -> Reject:
-        list_, entry_id = row[0].strip() or self._default_list, row[1].strip()
+        list_, entry_id = trimmed(row[0]) or self._default_list, trimmed(row[1])
         if not 0 < len(entry_id) <= ENTRY_ID_MAX or "\0" in entry_id or "\ufffd" in entry_id:
             return Reject(line, bad.field, bad.reason)
         try:

@@ -12,6 +12,7 @@ from loader.manifest import Manifest, manifest_path, private_key_of, read_manife
 from loader.sources import Format, Source, SourceOptions, parse_block
 from roster.errors import LoadRefused
 from roster.restrictions import Lists
+from roster.spelling import trimmed
 from roster.times import format_ms
 
 
@@ -62,7 +63,7 @@ def _read(signing: Signing, named: tuple[str, ...]) -> tuple[int, str, set[str]]
             for _, cells in parse_block(block, source.layout):
                 rows += 1
                 if at >= 0 and cells.__class__ is not Torn and at < len(cells):
-                    found.add(cells[at].strip())
+                    found.add(trimmed(cells[at]))
         sha256 = source.sha256()
     found.discard("")
     if not named and not found:

@@ -1,4 +1,4 @@
-"""How the characters of a document's number are spelled in only one way."""
+"""How what identifies is spelled in only one way: numbers throughout, other texts at their ends."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ MASKS = frozenset("*\uff0a\u2217\u25cf")
 
 # Categories: control, format (BOM, zero width), surrogate, blanks, dashes.
 _IGNORED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Pd"})
-# Excel's apostrophe; blanks and dashes that Unicode files elsewhere; variation selectors.
-_IGNORED = frozenset(
-    "'\u2018\u2019\u201b\u2032\u02bc"
-    "\u2212\u02d7\u2043\u2500\u2501"
-    "\u2800\u3164\uffa0\u115f\u1160\u034f"
-) | frozenset(map(chr, range(0xFE00, 0xFE10)))
+# Blanks that Unicode files elsewhere; variation selectors.
+_BLANK = frozenset("\u2800\u3164\uffa0\u115f\u1160\u034f") | frozenset(
+    map(chr, range(0xFE00, 0xFE10))
+)
+# Excel's apostrophe; dashes that Unicode files elsewhere.
+_IGNORED = _BLANK | frozenset("'\u2018\u2019\u201b\u2032\u02bc\u2212\u02d7\u2043\u2500\u2501")
+# Beside these, what is invisible at the end of a text: Khmer's and Mongolian's, and the variation
+# selectors of ideographs.
+_BLANK_AT_ENDS = _BLANK | frozenset(
+    map(chr, [0x17B4, 0x17B5, *range(0x180B, 0x1810), *range(0xE0100, 0xE01F0)])
+)
+_BLANK_CATEGORIES = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+_ASCII_BLANK = "".join(map(chr, [*range(0x21), 0x7F]))
 _ASCII_IGNORED = dict.fromkeys([*range(0x21), 0x7F, ord("-"), ord("'")])
 
 # Cyrillic, Greek, signs for multiplication and for crossing out.
@@ -36,6 +43,19 @@ def fold(text: str) -> str:
     return text
 
 
+def trimmed(text: str) -> str:
+    """A text that identifies, without blanks and invisible characters at both ends."""
+    text = text.strip(_ASCII_BLANK)
+    if text.isascii():
+        return text
+    start, end = 0, len(text)
+    while start < end and _is_blank(text[start]):
+        start += 1
+    while start < end and _is_blank(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
 def with_x(number: str) -> str:
     """A folded number of 18 with an `X` for what looks like one in its last place.
 
@@ -44,6 +64,10 @@ def with_x(number: str) -> str:
     if number[-1] in _LOOKS_LIKE_X and _ID_CARD.fullmatch(number):
         return number[:-1] + "X"
     return number
+
+
+def _is_blank(character: str) -> bool:
+    return character in _BLANK_AT_ENDS or unicodedata.category(character) in _BLANK_CATEGORIES
 
 
 def _fold_once(text: str) -> str:

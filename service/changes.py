@@ -15,6 +15,7 @@ from roster.errors import NotDurable, Unavailable
 from roster.position import Position, to_text
 from roster.record import split_record
 from roster.replies import Applied
+from roster.spelling import trimmed
 from roster.times import format_ms
 from service.auth import CANARY_KEY, known_caller, require
 from service.counters import Lag
@@ -35,6 +36,10 @@ class Head(msgspec.Struct):
 
     op: str = ""
     list: str = ""
+
+    def __post_init__(self) -> None:
+        """Take the list as it identifies: the scope is that of what would be applied."""
+        self.list = trimmed(self.list)
 
 
 _head_decoder = msgspec.json.Decoder(Head)

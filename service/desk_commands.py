@@ -14,6 +14,7 @@ from rich.table import Table
 from roster.bounds import DisputeReason, RemovalReason
 from roster.identity import KINDS, DocumentType
 from roster.restrictions import MODES
+from roster.spelling import trimmed
 from service.caller import Caller, open_caller, over_http
 from service.shapes import Cabin
 
@@ -196,7 +197,10 @@ def _meant(caller: Caller, op: str, options: dict[str, Any]) -> dict[str, Any]:
     told = [
         entry
         for entry in entries
-        if all(value in (None, entry[name]) for name, value in wanted.items())
+        if all(
+            value is None or trimmed(value) == trimmed(entry[name])
+            for name, value in wanted.items()
+        )
     ]
     found = [each for each in told if options["entry_id"] or each["state"] in _MEANT[op]]
     if len(found) != 1:

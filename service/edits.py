@@ -13,6 +13,7 @@ from roster.entry import BIND, CANARY, LIFT, Content, Op, Provenance
 from roster.errors import InvalidInput
 from roster.identity import Token, is_masked, normalise
 from roster.record import pack_content, provenance_tail
+from roster.spelling import trimmed
 from roster.texts import holds_id_number
 from roster.times import FUTURE_MAX_MS, parse_time, parse_until
 
@@ -102,7 +103,7 @@ class Reader:
         for field in ("document", "entry", "replaces"):
             if getattr(shape, field) is not None:
                 raise InvalidInput(field, f"does not go with {shape.op}")
-        entry_id = _given("entry_id", shape.entry_id)
+        entry_id = _identity("entry_id", shape.entry_id)
         documents = enumerate(_given("documents", shape.documents))
         tokens = [self._token(f"documents[{index}]", each) for index, each in documents]
         distinct = tuple(dict.fromkeys(tokens))
@@ -145,7 +146,7 @@ class Reader:
         return self._tokeniser.token(found.number)
 
     def _content(self, shape: ChangeShape) -> Content:
-        entry_id = _given("entry_id", shape.entry_id)
+        entry_id = _identity("entry_id", shape.entry_id)
         entry = shape.entry
         if entry is None:
             return Content(entry_id)
@@ -231,6 +232,13 @@ def _given(field: str, value: T | None) -> T:
     if value is None:
         raise InvalidInput(field, "required")
     return value
+
+
+def _identity(field: str, text: str | None) -> str:
+    kept = trimmed(_given(field, text))
+    if not kept:
+        raise InvalidInput(field, "empty, or nothing but blanks")
+    return kept
 
 
 def _time(field: str, text: str | None, parse: Callable[[str], int]) -> int | None:

@@ -13,6 +13,7 @@ from roster.identity import Document, Token, normalise
 from roster.position import to_text
 from roster.record import unpack_content, unpack_provenance
 from roster.replies import LogEntry
+from roster.spelling import trimmed
 from roster.times import format_ms
 from service.answers import time_or_null
 from service.auth import scoped
@@ -60,7 +61,8 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     shown = [
         event
         for event in told
-        if shape.list in (None, event["list"]) and shape.entry_id in (None, event["entry_id"])
+        if shape.list in (None, event["list"])
+        and shape.entry_id in (None, trimmed(event["entry_id"]))
     ]
     return answered({"history": shown, "position": to_text([found.position])})
 

@@ -25,6 +25,7 @@ from roster.bounds import (
 from roster.identity import Document
 from roster.position import TEXT_LIMIT
 from roster.restrictions import Mode
+from roster.spelling import trimmed
 
 ITEMS_MAX = 1_000
 """Checks in a batch, and changes in a request."""
@@ -56,6 +57,17 @@ class JourneyShape(Shape, frozen=True):
     seat: Seat | Annotated[list[Seat], Meta(min_length=1, max_length=10)] | None = None
     cabin: Cabin | None = None
     departs_at: Time | None = None
+
+
+def _trim(shape: Shape, *fields: str) -> None:
+    """Nothing; these texts identify: they lose what nobody sees at their ends, lists empty ones."""
+    for field in fields:
+        value = getattr(shape, field)
+        if isinstance(value, str):
+            msgspec.structs.force_setattr(shape, field, trimmed(value))
+        elif value:
+            kept = [text for each in value if (text := trimmed(each))]
+            msgspec.structs.force_setattr(shape, field, kept)
 
 
 class Check(Shape, frozen=True):
@@ -108,6 +120,10 @@ class EntryShape(Shape, frozen=True):
     modes: Annotated[list[Mode], Meta(max_length=MODES_MAX)] | None = None
     kind: Literal["mistaken_identity"] | None = None
 
+    def __post_init__(self) -> None:
+        """Take the case numbers and lists as they identify."""
+        _trim(self, "case", "cases", "lifts")
+
 
 class ChangeShape(Shape, frozen=True):
     """One edit; which fields it needs depends on `op`."""
@@ -122,6 +138,10 @@ class ChangeShape(Shape, frozen=True):
     entry: EntryShape | None = None
     reason: RemovalReason | DisputeReason | None = None
     replaces: Replaced | None = None
+
+    def __post_init__(self) -> None:
+        """Take the list as it identifies."""
+        _trim(self, "list")
 
 
 class ChangesShape(Shape, frozen=True):
@@ -144,3 +164,7 @@ class HistoryShape(Shape, frozen=True):
     document: Document
     list: ListName | None = None
     entry_id: EntryId | None = None
+
+    def __post_init__(self) -> None:
+        """Take the list and the entry's id as they identify."""
+        _trim(self, "list", "entry_id")

@@ -104,3 +104,10 @@ def test_a_service_that_never_acknowledges_is_given_up() -> None:
     with pytest.raises(Unavailable):
         service.push(line(1))
     assert len(service.requests) == TRIES
+
+
+def test_a_byte_order_mark_before_the_first_line_is_no_part_of_it() -> None:
+    service = Service()
+    outcomes = service.push(b"\xef\xbb\xbf" + line(1), line(2))
+    assert outcomes == [Outcome(1, "applied"), Outcome(2, "applied")]
+    assert service.push(b"\xef\xbb\xbf\n", line(1)) == [Outcome(2, "applied")]

@@ -29,11 +29,15 @@ POLL_S = 1.0
 POLL_WHEN_ILL_S = 0.25
 
 Hook = Callable[[], Awaitable[None]]
+OnTail = Callable[["Position", "Tail"], None]
 log = structlog.get_logger("clearway.follower")
 
 
 class Follower:
-    """One process's place in the logs; `run` never ends by itself."""
+    """One process's place in the logs; `run` never ends by itself.
+
+    `on_tail` is told of every tail that is read, and from which position: the feed's source.
+    """
 
     def __init__(self, store: Store, screener: Screener, identity: tuple[str, str]) -> None:
         """`identity` is the process' id and host."""
@@ -51,6 +55,7 @@ class Follower:
         self._listed_at = float("-inf")
         self._news = asyncio.Event()
         self.hooks: list[Hook] = []
+        self.on_tail: OnTail = lambda _asked, _tail: None
 
     async def run(self) -> None:
         """Follow until cancelled: one task listens, one polls."""
@@ -151,6 +156,7 @@ class Follower:
             lost: list[int] = []
             for number, tail in tails.items():
                 partition = self._screener.partitions[number]
+                self.on_tail(partition.position, tail)
                 if tail.acknowledged:
                     self._screener.acknowledge([tail.acknowledged])
                 if tail.continues and not partition.outdated_by(tail):

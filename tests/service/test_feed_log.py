@@ -1,0 +1,31 @@
+"""What the follower tells the feed, and what the feed keeps of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roster.entry import Content, Op
+from tests.service.parts import process
+from tests.service.test_screening import LISTED
+
+if TYPE_CHECKING:
+    from roster.position import Position
+    from roster.replies import Tail
+    from tests.servers import Server
+
+
+async def test_the_follower_tells_every_entry_that_it_reads_once(valkey: Server) -> None:
+    told: list[tuple[Position, Tail]] = []
+    async with process(valkey) as parts:
+        parts.follower.on_tail = lambda asked, tail: told.append((asked, tail))
+        await parts.cover()
+        await parts.follower.poll()
+        told.clear()
+        made = []
+        for revision in range(10, 14):
+            made.append((await parts.change(LISTED, Op.PUT, revision, Content("e"))).position)
+            await parts.follower.poll()
+    number = made[0].partition
+    here = [(asked, tail) for asked, tail in told if tail.position.partition == number]
+    assert [entry.position for _, tail in here for entry in tail.entries] == made
+    assert all(asked.seq + len(tail.logged) == tail.last.seq for asked, tail in here if tail.logged)

@@ -4,6 +4,7 @@ ClearwayError
 ├── SettingsError      a setting is unknown, missing or has a bad value
 ├── ListsError         lists.toml is wrong, with the line
 ├── InvalidInput       a document, a change or a check is invalid: which field, and why
+├── InvalidChanges     changes of which nobody can say what they would do: each, and why
 ├── PositionError      a position is not one that we handed out
 ├── LogTrimmed         a position is older than the log: where to start instead
 ├── Unauthorised       no API key, or one that is unknown, expired or revoked
@@ -22,6 +23,11 @@ No message ever holds an ID number or a name.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class ClearwayError(Exception):
@@ -44,6 +50,15 @@ class InvalidInput(ClearwayError):  # noqa: N818 -- it says what the input is, n
         super().__init__(f"{field}: {message}")
         self.field = field
         self.message = message
+
+
+class InvalidChanges(ClearwayError):  # noqa: N818 -- it says what the changes are
+    """The changes of a request cannot be judged; `faults` are (field, message), one or more."""
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        """Keep them; none ever holds what was sent."""
+        super().__init__("; ".join(f"{field}: {message}" for field, message in faults))
+        self.faults = tuple(faults)
 
 
 class PositionError(ClearwayError):

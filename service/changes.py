@@ -15,41 +15,19 @@ from roster.errors import NotDurable, Unavailable
 from roster.position import Position, to_text
 from roster.record import split_record
 from roster.replies import Applied
-from roster.spelling import trimmed
 from roster.times import format_ms
-from service.auth import CANARY_KEY, known_caller, require
+from service.auth import CANARY_KEY, known_caller
 from service.counters import Lag
 from service.edits import Edit, Packer, Reader, now_ms
 from service.http import INVALID, Service, answered
 from service.problems import problem_of
+from service.rights import heads, require_scope
 from service.shapes import ChangeShape, ChangesShape
 
 CONFIRM_POLL_S = 0.002
-_ADDS = frozenset({"put", "resume", "bind"})
 _body_decoder = msgspec.json.Decoder(ChangesShape)
 _change_decoder = msgspec.json.Decoder(ChangeShape)
 _ENDS = frozenset({State.REMOVED, State.SUSPENDED})
-
-
-class Head(msgspec.Struct):
-    """As much of a change as its scope needs, also where the rest is invalid."""
-
-    op: str = ""
-    list: str = ""
-
-    def __post_init__(self) -> None:
-        """Take the list as it identifies: the scope is that of what would be applied."""
-        self.list = trimmed(self.list)
-
-
-_head_decoder = msgspec.json.Decoder(Head)
-
-
-class Outcomes(msgspec.Struct):
-    """What became of a request's edits: one result each, and where the roster stands then."""
-
-    results: list[dict[str, Any]]
-    positions: list[Position]
 
 
 @post("/v1/changes", status_code=200, guards=[known_caller])
@@ -58,7 +36,6 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     service: Service = request.app.state.service
     received_at_ms = now_ms()
     body = _body_decoder.decode(await request.body())
-    _require_scopes(request.auth, body.changes)
     edits, results = _read(service, request.auth, body.changes, received_at_ms)
     revisions = await _revisions(service, edits)
     packer = await _packer(service, edits, request.auth.name)
@@ -81,33 +58,26 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     return answered(answer)
 
 
-def _require_scopes(key: ApiKey, changes: Sequence[msgspec.Raw]) -> None:
-    """Nothing; raises Forbidden where the key lacks the scope of one change."""
-    for raw in changes:
-        try:
-            head = _head_decoder.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            continue  # it will be rejected; no scope is needed for that
-        if head.list == "lift":
-            require(key, "list:lift")
-        elif head.op:
-            scope = "list:add" if head.op in _ADDS else "list:remove"
-            require(key, scope, "bind" if head.op in {"bind", "unbind"} else head.list)
-
-
 def _read(
     service: Service, key: ApiKey, changes: Sequence[msgspec.Raw], received_at_ms: int
 ) -> tuple[dict[int, Edit], list[dict[str, Any]]]:
-    """The valid edits by their place, and the results, those of invalid ones filled in."""
+    """The valid edits by their place, and the results, those of invalid ones filled in.
+
+    Raises InvalidChanges, and Forbidden where the key lacks the scope of one change.
+    """
     canary = key.id == CANARY_KEY
     reader = Reader(service.tokeniser, service.lists, received_at_ms, canary=canary)
     edits: dict[int, Edit] = {}
     results: list[dict[str, Any]] = [{} for _ in changes]
-    for index, raw in enumerate(changes):
+    for index, head in enumerate(heads(changes)):
         try:
-            edits[index] = reader.read(_change_decoder.decode(raw))
+            edit = reader.read(_change_decoder.decode(changes[index]))
         except INVALID as exc:
+            require_scope(key, service.lists, head.op, head.list)
             results[index] = {"outcome": "rejected", "errors": problem_of(exc).errors}
+        else:
+            require_scope(key, service.lists, edit.shape.op, service.lists.name(edit.list))
+            edits[index] = edit
     return edits, results
 
 

@@ -68,6 +68,7 @@ INTERNAL = Kind(500, "internal", "Something went wrong here")
 
 TABLE: Mapping[type[errors.ClearwayError], Kind] = {
     errors.InvalidInput: INVALID,
+    errors.InvalidChanges: INVALID,
     errors.PositionError: INVALID,
     errors.LogTrimmed: Kind(410, "log-trimmed", "The log no longer reaches back so far"),
     errors.Unauthorised: Kind(401, "unauthorised", "A valid API key is required"),
@@ -146,14 +147,19 @@ def _own(exc: errors.ClearwayError) -> Problem:
         kind.title,
         kind.status,
         detail="" if hidden else _detail(exc),
-        errors=(FieldError(exc.field, exc.message),)
-        if isinstance(exc, errors.InvalidInput)
-        else (),
+        errors=_blamed(exc),
         retry_after_ms=_retry_after_ms(exc, kind.status),
         revisions=_revisions(exc),
         oldest=exc.oldest if isinstance(exc, errors.LogTrimmed) else None,
         scope=exc.scope if isinstance(exc, errors.Forbidden) else None,
     )
+
+
+def _blamed(exc: errors.ClearwayError) -> tuple[FieldError, ...]:
+    if isinstance(exc, errors.InvalidInput):
+        return (FieldError(exc.field, exc.message),)
+    faults = exc.faults if isinstance(exc, errors.InvalidChanges) else ()
+    return tuple(FieldError(*fault) for fault in faults)
 
 
 def _detail(exc: errors.ClearwayError) -> str:

@@ -59,7 +59,6 @@ async def test_outcomes_follow_the_merge_law(
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        (edit("zap"), "op"),
         (edit("put", None), "revision"),
         (edit("put", FAR), "revision"),
         (edit("put", entry_id=None), "entry_id"),
@@ -196,7 +195,7 @@ async def test_changes_that_cannot_be_made_safe_are_a_503_with_revisions(
         api.service.wait = api.service.wait._replace(replicas=1, timeout_ms=50)
         problem = await api.post(
             "/v1/changes",
-            {"changes": [edit("put", 10), edit("zap"), edit("remove", 11)]},
+            {"changes": [edit("put", 10), edit("put", list="nope"), edit("remove", 11)]},
             status=503,
         )
         assert problem["revisions"] == [10, 0, 11]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import codecs
 import json
 import random
+import re
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
@@ -22,6 +24,7 @@ LONGEST_PAUSE_S = 10.0
 TIMEOUT_S = 60.0
 _AGAIN = frozenset({429, 502, 503, 504})
 _ONE_BY_ONE = 413
+_CHANGE = re.compile(r"changes\[(\d{1,4})\]")
 
 
 class Outcome(NamedTuple):
@@ -35,6 +38,10 @@ class Outcome(NamedTuple):
 class _Line(NamedTuple):
     number: int
     change: dict[str, Any]
+
+
+class _Unreadable(dict[int, str]):
+    """Changes, by their place in the batch, for which the service refused all of it: and why."""
 
 
 class Pusher:
@@ -73,11 +80,16 @@ class Pusher:
             yield from self._send(batch[:half])
             yield from self._send(batch[half:])
             return
+        if isinstance(answer, _Unreadable):
+            yield from _rejected(batch, answer)
+            rest = [line for index, line in enumerate(batch) if index not in answer]
+            yield from self._send(rest) if rest else ()
+            return
         for line, result in zip(batch, answer["results"], strict=True):
             errors = tuple((each["field"], each["message"]) for each in result.get("errors", ()))
             yield Outcome(line.number, result["outcome"], errors)
 
-    def _acknowledged(self, changes: list[dict[str, Any]]) -> dict[str, Any] | None:
+    def _acknowledged(self, changes: list[dict[str, Any]]) -> dict[str, Any] | _Unreadable | None:
         """The answer to these changes, however often it takes; None where they are too many."""
         for attempt in range(TRIES):
             try:
@@ -90,6 +102,8 @@ class Pusher:
                 return answer
             if response.status_code == _ONE_BY_ONE and len(changes) > 1:
                 return None
+            if unreadable := _unreadable(response, len(changes)):
+                return unreadable
             if response.status_code not in _AGAIN:
                 raise PushRefused(_told(response))
             changes = _with_revisions(changes, response)
@@ -119,9 +133,25 @@ def _with_revisions(
     if not isinstance(revisions, list) or len(revisions) != len(changes):
         return changes
     return [
-        {"revision": revision, **change}
+        change | {"revision": change.get("revision") or revision}
         for change, revision in zip(changes, revisions, strict=True)
     ]
+
+
+def _unreadable(response: httpx.Response, sent: int) -> _Unreadable:
+    """Which changes a 400 names; none where it is about the request as a whole."""
+    found = _Unreadable()
+    if response.status_code == HTTPStatus.BAD_REQUEST:
+        for each in _content(response).get("errors", []):
+            place = _CHANGE.match(str(each.get("field")))
+            if place and int(place[1]) < sent:
+                found[int(place[1])] = str(each.get("message"))
+    return found
+
+
+def _rejected(batch: list[_Line], unreadable: _Unreadable) -> Iterator[Outcome]:
+    for index, why in sorted(unreadable.items()):
+        yield Outcome(batch[index].number, "rejected", (("", why),))
 
 
 def _told(response: httpx.Response) -> str:

@@ -73,6 +73,31 @@ def test_a_retry_carries_the_revisions_that_it_was_told() -> None:
     assert [change["revision"] for change in service.requests[1]] == [7, 8]
 
 
+def test_lines_of_which_nobody_can_say_what_they_do_are_told_and_the_others_go_on() -> None:
+    def judge(changes: list[dict[str, Any]]) -> httpx.Response:
+        odd = [at for at, change in enumerate(changes) if change["op"] == "zap"]
+        errors = [{"field": f"changes[{at}].op", "message": "no such op"} for at in odd]
+        return refused(400, errors=errors) if odd else applied(changes)
+
+    service = Service(*[judge] * 3)
+    zap = b'{"op": "zap"}\n'
+    outcomes = service.push(line(1), zap, line(3), zap, line(5))
+    assert sorted(outcomes) == [
+        Outcome(1, "applied"),
+        Outcome(2, "rejected", (("", "no such op"),)),
+        Outcome(3, "applied"),
+        Outcome(4, "rejected", (("", "no such op"),)),
+        Outcome(5, "applied"),
+    ]
+    assert [len(each) for each in service.requests] == [5, 3]
+
+
+def test_a_request_that_is_refused_for_no_line_of_its_own_ends_the_push() -> None:
+    errors = [{"field": "changes[7].op", "message": "there is no such line"}]
+    with pytest.raises(PushRefused):
+        Service(lambda _: refused(400, errors=errors)).push(line(1))
+
+
 def test_a_batch_that_is_too_long_is_cut_in_two() -> None:
     def judge(changes: list[dict[str, Any]]) -> httpx.Response:
         return applied(changes) if len(changes) < 3 else refused(413)

@@ -4,7 +4,7 @@ ClearwayError
 ├── SettingsError      a setting is unknown, missing or has a bad value
 ├── ListsError         lists.toml is wrong, with the line
 ├── InvalidInput       a document, a change or a check is invalid: which field, and why
-├── InvalidChanges     changes of which nobody can say what they would do: each, and why
+├── InvalidBody        several parts of a request are invalid: each field, and why
 ├── PositionError      a position is not one that we handed out
 ├── LogTrimmed         a position is older than the log: where to start instead
 ├── Unauthorised       no API key, or one that is unknown, expired or revoked
@@ -52,12 +52,12 @@ class InvalidInput(ClearwayError):  # noqa: N818 -- it says what the input is, n
         self.message = message
 
 
-class InvalidChanges(ClearwayError):  # noqa: N818 -- it says what the changes are
-    """The changes of a request cannot be judged; `faults` are (field, message), one or more."""
+class InvalidBody(ClearwayError):  # noqa: N818 -- it says what the body is, not what we do
+    """Parts of a request are invalid; `faults` are all of them, each a field and a reason."""
 
     def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
-        """Keep them; none ever holds what was sent."""
-        super().__init__("; ".join(f"{field}: {message}" for field, message in faults))
+        """None of them ever holds what was sent."""
+        super().__init__("; ".join(": ".join(filter(None, fault)) for fault in faults))
         self.faults = tuple(faults)
 
 

@@ -32,6 +32,7 @@ from service.counters import Counters
 from service.entries import find, history
 from service.feed import get_changes
 from service.follower import Follower
+from service.front import Front
 from service.http import BODY_MAX_BYTES, Service
 from service.lookups import Lookups
 from service.memory import EVERY_S as MEMORY_EVERY_S
@@ -63,7 +64,7 @@ def create_app(settings: Settings) -> Litestar:
     The start raises SettingsError, ListsError, EmbeddedError, ServerUnfit or WrongKey. A
     Redis that does not answer is no error: it is asked again until it does.
     """
-    return Litestar(
+    app = Litestar(
         route_handlers=[*API, *schema_routes()],
         lifespan=[partial(_running, settings)],
         exception_handlers={Exception: problem_response, HTTPException: problem_response},
@@ -71,6 +72,8 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
+    app.asgi_handler = Front(app.asgi_handler)
+    return app
 
 
 async def look_before(settings: Settings, opening: Opening) -> None:

@@ -12,6 +12,7 @@ from roster.errors import InvalidInput
 from roster.rules import warnings
 from roster.times import format_ms
 from service.answers import decision_ids, item_json, pseudonym, record
+from service.faults import Body
 from service.http import INVALID, Service
 from service.problems import problem_of
 from service.questions import query_of, read_at_least, read_journey
@@ -33,8 +34,8 @@ class _Typed(Shape, frozen=True):
 
 
 _typed_decoder = msgspec.json.Decoder(_Typed)
-_batch_decoder = msgspec.json.Decoder(BatchShape)
-_item_decoder = msgspec.json.Decoder(Item)
+_batch_decoder = Body(BatchShape)
+_item_decoder = Body(Item)
 _encode = msgspec.json.Encoder().encode
 
 Batch = _Typed | BatchShape

@@ -19,14 +19,17 @@ from roster.times import format_ms
 from service.auth import CANARY_KEY, known_caller
 from service.counters import Lag
 from service.edits import Edit, Packer, Reader, now_ms
+from service.faults import Body
 from service.http import INVALID, Service, answered
 from service.problems import problem_of
 from service.rights import heads, require_scope
 from service.shapes import ChangeShape, ChangesShape
 
 CONFIRM_POLL_S = 0.002
-_body_decoder = msgspec.json.Decoder(ChangesShape)
-_change_decoder = msgspec.json.Decoder(ChangeShape)
+TIMEOUT_MS = 2_000
+"""How long `wait: all` waits where the request does not say."""
+_body_decoder = Body(ChangesShape)
+_change_decoder = Body(ChangeShape)
 _ENDS = frozenset({State.REMOVED, State.SUSPENDED})
 
 
@@ -52,7 +55,9 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         service.teller.tell(positions)
     if body.wait == "all":
         try:
-            answer["processes"] = await _confirmed(service, positions, body.timeout_ms)
+            answer["processes"] = await _confirmed(
+                service, positions, body.timeout_ms or TIMEOUT_MS
+            )
         except Unavailable as exc:
             raise NotDurable(*map(str, retry_with)) from exc
     return answered(answer)
@@ -63,7 +68,7 @@ def _read(
 ) -> tuple[dict[int, Edit], list[dict[str, Any]]]:
     """The valid edits by their place, and the results, those of invalid ones filled in.
 
-    Raises InvalidChanges, and Forbidden where the key lacks the scope of one change.
+    Raises InvalidBody, and Forbidden where the key lacks the scope of one change.
     """
     canary = key.id == CANARY_KEY
     reader = Reader(service.tokeniser, service.lists, received_at_ms, canary=canary)

@@ -16,11 +16,12 @@ from roster.times import format_ms
 from service.answers import answer_json, pseudonym, record
 from service.auth import caller, require
 from service.batches import answer_batch
+from service.faults import Body
 from service.http import Service, body_of, respond
 from service.questions import query_of
 from service.shapes import Check
 
-_check_decoder = msgspec.json.Decoder(Check)
+_check_decoder = Body(Check)
 Answer = Callable[[Service, ApiKey, bytes], Awaitable[bytes]]
 _encode = msgspec.json.Encoder().encode
 

@@ -9,7 +9,8 @@ import msgspec
 from roster.names import NameCheck
 from roster.restrictions import Mode
 from roster.verdict import Decision, Product, StandingWord, Warned
-from service.problems import FieldError, Problem
+from service.faults import FieldError
+from service.problems import Problem
 from service.summary import ListSummary
 
 StateName = Literal["unknown", "active", "suspended", "removed", "absent"]

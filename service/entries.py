@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-import msgspec
 from litestar import Request, Response, post
 
 from roster.access import ApiKey
@@ -17,12 +16,13 @@ from roster.spelling import trimmed
 from roster.times import format_ms
 from service.answers import time_or_null
 from service.auth import scoped
+from service.faults import Body
 from service.http import Service, answered, in_time
 from service.person import parse
 from service.shapes import FindShape, HistoryShape
 
-_find_decoder = msgspec.json.Decoder(FindShape)
-_history_decoder = msgspec.json.Decoder(HistoryShape)
+_find_decoder = Body(FindShape)
+_history_decoder = Body(HistoryShape)
 DAY_MS = 86_400_000
 
 

@@ -10,7 +10,7 @@ from litestar import Response
 from litestar.types import Receive, Send
 
 from roster.dictionary import Dictionary
-from roster.errors import BodyTooLarge, InvalidInput, Unavailable
+from roster.errors import BodyTooLarge, InvalidBody, InvalidInput, Unavailable
 from roster.identity import Token, Tokeniser
 from roster.nodes import Wait
 from roster.processes import Processes
@@ -27,7 +27,7 @@ from service.telling import Teller
 
 READ_TIMEOUT_S = 2.0
 BODY_MAX_BYTES = 4 * 1024 * 1024
-INVALID = (InvalidInput, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+INVALID = (InvalidInput, InvalidBody, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What a part of a body raises where it is the sender's fault."""
 
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from service.counters import Counters
     from service.screener import Screener
 
-MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MEDIA_TYPE = "text/plain; version=0.0.4"
 LEGS = ("source", "service", "processes")
 
 LAG_BOUNDS_S = (

@@ -5,7 +5,6 @@ No answer ever repeats what was sent: it may hold an ID number or a name.
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +14,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from roster import errors
+from service.faults import NO_JSON, FieldError, join, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,13 +26,6 @@ RETRY_AFTER_MS = 1_000
 Headers = list[tuple[bytes, bytes]]
 
 _log = structlog.get_logger("clearway.problems")
-
-
-class FieldError(msgspec.Struct, frozen=True):
-    """Which field is to blame, as a path such as `document.number`, and why."""
-
-    field: str
-    message: str
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -68,7 +61,7 @@ INTERNAL = Kind(500, "internal", "Something went wrong here")
 
 TABLE: Mapping[type[errors.ClearwayError], Kind] = {
     errors.InvalidInput: INVALID,
-    errors.InvalidChanges: INVALID,
+    errors.InvalidBody: INVALID,
     errors.PositionError: INVALID,
     errors.LogTrimmed: Kind(410, "log-trimmed", "The log no longer reaches back so far"),
     errors.Unauthorised: Kind(401, "unauthorised", "A valid API key is required"),
@@ -97,8 +90,6 @@ _DETAILS = {
     413: "send less at once",
 }
 _RETRIED = frozenset({429, 503})
-_PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")
-_NAMED = re.compile(r"`([a-z_]{1,32})`$")
 
 
 def problem_of(exc: BaseException) -> Problem:
@@ -158,7 +149,7 @@ def _own(exc: errors.ClearwayError) -> Problem:
 def _blamed(exc: errors.ClearwayError) -> tuple[FieldError, ...]:
     if isinstance(exc, errors.InvalidInput):
         return (FieldError(exc.field, exc.message),)
-    faults = exc.faults if isinstance(exc, errors.InvalidChanges) else ()
+    faults = exc.faults if isinstance(exc, errors.InvalidBody) else ()
     return tuple(FieldError(*fault) for fault in faults)
 
 
@@ -212,40 +203,19 @@ def _invalid(found: Iterable[FieldError]) -> Problem:
 def _field_error(exc: BaseException) -> FieldError:
     """What msgspec complains of, without what was sent."""
     if not isinstance(exc, msgspec.ValidationError):
-        return FieldError("", "the body is not JSON in UTF-8, or is nested too deeply")
-    return _told(str(exc))
+        return FieldError("", NO_JSON)
+    return told(str(exc))
 
 
 def _parameter_errors(exc: ValidationException) -> list[FieldError]:
     """What Litestar complains of, each under the name of its parameter or field."""
     found = exc.extra if isinstance(exc.extra, list) else []
-    told = [
-        (str(each.get("key", "")), _told(str(each.get("message", ""))))
+    each_told = [
+        (str(each.get("key", "")), told(str(each.get("message", ""))))
         for each in found
         if isinstance(each, dict)
     ]
-    return [
-        FieldError(".".join(filter(None, (key, told.field))), told.message) for key, told in told
-    ]
-
-
-def _told(message: str) -> FieldError:
-    """A msgspec message as field and reason; enum values and odd field names are left out."""
-    place = _PLACE.search(message)
-    path = place[1].removeprefix(".") if place else ""
-    what = _PLACE.sub("", message)
-    named = _NAMED.search(what)
-    if what.startswith("Object missing required field") and named:
-        return FieldError(_join(path, named[1]), "required")
-    if what.startswith("Object contains unknown field"):
-        return FieldError(_join(path, named[1] if named else ""), "unknown field")
-    if what.startswith("Expected"):
-        return FieldError(path, "e" + what[1:])
-    return FieldError(path, "not one of the values that are known here")
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}".strip(".")
+    return [FieldError(join(key, one.field), one.message) for key, one in each_told]
 
 
 def _report(exc: Exception) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from roster.errors import InvalidInput, PositionError
+from roster.check_digits import beijing_day
+from roster.errors import InvalidBody, InvalidInput, PositionError
+from roster.identity import normalise
 from roster.position import from_text
 from roster.times import parse_time
 from roster.verdict import Journey
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from roster.identity import Document
     from roster.position import Position
     from roster.restrictions import Mode
@@ -53,7 +58,14 @@ class Query(msgspec.Struct, frozen=True):
 
 
 def query_of(shape: Check | Item, defaults: Defaults | None = None) -> Query:
-    """The query of a request, with what a batch says for all; raises InvalidInput."""
+    """The query of a request, with what a batch says for all; raises InvalidBody."""
+    try:
+        return _query(shape, defaults)
+    except InvalidInput:
+        raise InvalidBody(list(_faults(shape, defaults))) from None
+
+
+def _query(shape: Check | Item, defaults: Defaults | None) -> Query:
     journey, at_least = shape.journey, shape.at_least
     if defaults is not None:
         journey = journey or defaults.journey
@@ -70,22 +82,68 @@ def query_of(shape: Check | Item, defaults: Defaults | None = None) -> Query:
     )
 
 
+def _faults(shape: Check | Item, defaults: Defaults | None) -> Iterator[tuple[str, str]]:
+    """All that is wrong, once something is."""
+    today = beijing_day(time.time_ns() // 1_000_000)
+    journey = shape.journey or (defaults.journey if defaults else None)
+    at_least = shape.at_least or (defaults.at_least if defaults else None)
+    tries: list[Callable[[], object]] = [lambda: normalise(shape.document, today)]
+    if journey is None:
+        yield "journey", "required here or in the batch"
+    else:
+        tries += _journey_tries(journey)
+    tries.append(lambda: read_at_least(at_least))
+    yield from gathered(tries)
+
+
+def gathered(tries: Iterable[Callable[[], object]]) -> Iterator[tuple[str, str]]:
+    """What each of these steps finds wrong, as InvalidBody takes it."""
+    for attempt in tries:
+        try:
+            attempt()
+        except InvalidInput as exc:
+            yield exc.field, exc.message
+
+
+def _journey_tries(shape: JourneyShape) -> list[Callable[[], object]]:
+    """The journey's parts, each to be read by itself."""
+    given = _given(shape)
+    tries: list[Callable[[], object]] = [
+        partial(_check_taken, shape.mode, field, value) for field, value in given.items()
+    ]
+    if shape.mode == "rail" and shape.train is not None:
+        tries.append(partial(_train, shape.train))
+    if shape.mode == "rail":
+        tries.append(lambda: _seats(given["seat"]))
+    tries.append(lambda: read_time("journey.departs_at", shape.departs_at))
+    return tries
+
+
 def read_journey(shape: JourneyShape) -> Journey:
     """The journey; raises InvalidInput where a field is missing, malformed or out of place."""
     seat = tuple(shape.seat) if isinstance(shape.seat, list) else shape.seat
     return _journey(shape.mode, shape.train, seat, shape.cabin, shape.departs_at)
 
 
+def _given(shape: JourneyShape) -> dict[str, Seats]:
+    seat = tuple(shape.seat) if isinstance(shape.seat, list) else shape.seat
+    return {"train": shape.train, "seat": seat, "cabin": shape.cabin}
+
+
+def _check_taken(mode: Mode, field: str, value: Seats) -> None:
+    """Refuse what does not go with the mode, and ask for what does."""
+    if value is not None and field not in _TAKES[mode]:
+        raise InvalidInput(f"journey.{field}", f"does not go with mode {mode}")
+    if value is None and field in _TAKES[mode]:
+        raise InvalidInput(f"journey.{field}", f"required for mode {mode}")
+
+
 @lru_cache(maxsize=16_384)  # there are far fewer trains and seats than travellers
 def _journey(
     mode: Mode, train: str | None, seat: Seats, cabin: str | None, departs_at: str | None
 ) -> Journey:
-    given = {"train": train, "seat": seat, "cabin": cabin}
-    for field, value in given.items():
-        if value is not None and field not in _TAKES[mode]:
-            raise InvalidInput(f"journey.{field}", f"does not go with mode {mode}")
-        if value is None and field in _TAKES[mode]:
-            raise InvalidInput(f"journey.{field}", f"required for mode {mode}")
+    for field, value in {"train": train, "seat": seat, "cabin": cabin}.items():
+        _check_taken(mode, field, value)
     return Journey(
         mode=mode,
         train=None if train is None else _train(train),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from roster.access import ApiKey
-from roster.errors import InvalidChanges
+from roster.errors import InvalidBody
 from roster.restrictions import Lists
 from roster.spelling import trimmed
 from service.auth import require
@@ -33,7 +33,7 @@ _FIELDS = ("op", "list")
 
 
 def heads(changes: Sequence[msgspec.Raw]) -> list[Head]:
-    """What each change says that it would do; raises InvalidChanges with all that cannot be read.
+    """What each change says that it would do; raises InvalidBody with all that cannot be read.
 
     They are read as a whole change is: where a field stands twice, the last one counts.
     """
@@ -45,7 +45,7 @@ def heads(changes: Sequence[msgspec.Raw]) -> list[Head]:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
             faults.append((f"changes[{index}]{_blamed(exc)}", "op or list cannot be read"))
     if faults:
-        raise InvalidChanges(faults)
+        raise InvalidBody(faults)
     return found
 
 

@@ -1,6 +1,7 @@
 """What requests look like: unknown fields, wrong types and lengths are refused here.
 
-What a field means is judged where it is used; these shapes only bound it.
+What a field means is judged where it is used; these shapes only bound it. A field that may
+be left out may be null, which means the same.
 """
 
 from __future__ import annotations
@@ -148,8 +149,8 @@ class ChangesShape(Shape, frozen=True):
     """Up to 1,000 changes, each judged apart: an invalid one is rejected and harms no other."""
 
     changes: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=ITEMS_MAX)]
-    wait: Literal["durable", "all"] = "durable"
-    timeout_ms: Annotated[int, Meta(ge=1, le=30_000)] = 2_000
+    wait: Literal["durable", "all"] | None = None
+    timeout_ms: Annotated[int, Meta(ge=1, le=30_000)] | None = None
 
 
 class FindShape(Shape, frozen=True):

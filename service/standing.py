@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 from litestar import Request, Response, post
 
 from roster import standing as rules
@@ -13,12 +12,13 @@ from roster.position import to_text
 from roster.verdict import Asked, Journey, Reason
 from service.answers import product_json, reason_json, remaining_json
 from service.auth import scoped
+from service.faults import Body
 from service.http import Service, answered
 from service.person import person
 from service.questions import Query, read_time
 from service.shapes import StandingShape
 
-_decoder = msgspec.json.Decoder(StandingShape)
+_decoder = Body(StandingShape)
 
 
 @post("/v1/standing", status_code=200, guards=[scoped("standing")])

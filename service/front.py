@@ -1,0 +1,86 @@
+"""What holds for every route: HEAD is as GET, and no query parameter is overlooked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qsl
+
+from roster.errors import InvalidInput
+from service.faults import WORDS, listed
+from service.openapi import ROUTES
+from service.problems import problem_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from litestar.types import ASGIApp, Receive, Scope, Send
+
+_PAGES = ("/", "/schema", "/schema/openapi.json")
+_TAKEN = {("GET", path): frozenset[str]() for path in _PAGES} | {
+    (route.method.upper(), route.path): frozenset(name for name, _, _ in route.parameters)
+    for route in ROUTES
+}
+_WORDS = WORDS.union(*_TAKEN.values())
+
+
+class Front:
+    """An ASGI application before the one that answers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """`app` is that one; a plain request reaches it untouched."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        asked: Any = scope  # a dict, whatever its declared kinds
+        if asked["query_string"] or asked["method"] == "HEAD":
+            await self._odd(asked, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _odd(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        told = send
+        if scope["method"] == "HEAD":
+            # The server's own scope still says HEAD, so that it sends no body either.
+            scope, told = {**scope, "method": "GET"}, _bodiless(send)
+        try:
+            check_query(scope["method"], scope["path"], scope["query_string"])
+        except InvalidInput as exc:
+            await _refuse(exc, told)
+            return
+        await self._app(cast("Any", scope), receive, told)
+
+
+def check_query(method: str, path: str, query: bytes) -> None:
+    """Nothing; raises InvalidInput for a parameter that the route does not take, or takes once.
+
+    It is named only where it is a word of ours: it may be a person's name or number.
+    """
+    taken = _TAKEN.get((method, path.rstrip("/") or "/"))
+    if taken is None:  # a file, or nothing
+        return
+    seen: set[str] = set()
+    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        if name not in taken:
+            field = name if name in _WORDS else "query"
+            there = listed(sorted(taken))
+            raise InvalidInput(field, f"not a query parameter of this route: there are {there}")
+        if name in seen:
+            raise InvalidInput(name, "given more than once")
+        seen.add(name)
+
+
+def _bodiless(send: Send) -> Send:
+    async def told(message: Any) -> None:  # noqa: ANN401 -- ASGI's
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return told
+
+
+async def _refuse(exc: InvalidInput, send: Callable[[Any], Awaitable[None]]) -> None:
+    status, headers, body = problem_bytes(exc)
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -13,6 +13,7 @@ local PUT, REMOVE, SUSPEND, RESUME, DROP, RESET = 1, 2, 3, 4, 5, 6
 local APPLIED, DUPLICATE, SUPERSEDED, UNSEEN = 1, 2, 3, 4
 local RESTRICTING_BELOW = 200
 local HEADER = 19
+local LOG_AT_ONCE = 256
 local NO_MARK = '\0\0\0\0'
 local NO_DIGEST = '\0\0\0\0\0\0\0\0'
 local NO_PLACE = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
@@ -1087,11 +1088,29 @@ local function lookup(keys, args)
   return out
 end
 
+-- Put the log's entries after `seq` into the reply of `tail`: so many, of so many bytes.
+local function read_log(out, log, p, seq, entries, bytes)
+  while entries > 0 and bytes > 0 and seq < p.seq do
+    local wanted = min(entries, LOG_AT_ONCE)
+    local got = redis.call('XRANGE', log, id(p, seq + 1), '+', 'COUNT', wanted)
+    if #got == 0 then out[7] = 1 end
+    for i = 1, #got do
+      local number, entry = tonumber(string.match(got[i][1], '-(%d+)$')), got[i][2][2]
+      if number ~= seq + 1 then out[7] = 1 end
+      if bytes <= 0 or out[7] == 1 then return end
+      out[#out + 1] = u48(number) .. entry
+      seq, bytes = number, bytes - #entry
+    end
+    if #got < wanted then return end
+    entries = entries - wanted
+  end
+end
+
 -- tail: what a poll reads: the log after a position, and the partition's state.
 --
 --   KEYS[1]  meta;  KEYS[2] log
 --   ARGV[1]  check;  ARGV[2] the position applied so far, 14 or '';  ARGV[3] high-water mark
---   ARGV[4]  at most so many entries
+--   ARGV[4]  at most so many entries;  ARGV[5] of so many bytes (at least one, if there is one)
 --   returns  {position 14, covered, rewound, ack, image header 24, now_ms, status, entry...}
 --            status 0: goes on; 1: another history, a gap or another mark, start again.
 --            an entry is its seq in 6 bytes and its bytes
@@ -1111,16 +1130,7 @@ local function tail(keys, args)
     return out
   end
   if seq == p.seq then return out end
-  local entries = redis.call('XRANGE', log, id(p, seq + 1), '+', 'COUNT', args[4])
-  for i = 1, #entries do
-    local number = tonumber(string.match(entries[i][1], '-(%d+)$'))
-    if number ~= seq + i then
-      out[7] = 1
-      return out
-    end
-    out[#out + 1] = u48(number) .. entries[i][2][2]
-  end
-  if #entries == 0 then out[7] = 1 end
+  read_log(out, log, p, seq, tonumber(args[4]), tonumber(args[5]))
   return out
 end
 

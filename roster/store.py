@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from roster.change import Change
 
 DAY_MS = 86_400_000
+TAIL_ENTRIES = 2_048
+"""At most in one poll: they cost a server some 2 us each."""
+TAIL_BYTES = 1 << 20
 
 
 def place(token: bytes) -> tuple[int, int, bytes]:
@@ -125,9 +128,15 @@ class Store:
         self,
         applied: Mapping[int, Position | None],
         high_water: Mapping[int, Position],
-        limit: int = 2_000,
+        limit: int | None = None,
     ) -> dict[int, Tail]:
-        """For each partition of `applied`, its state and the log behind that position."""
+        """For each partition of `applied`, its state and a share of the log behind that position.
+
+        All shares together are at most `TAIL_ENTRIES` (or `limit` of each partition) and
+        `TAIL_BYTES`, and one entry of each: a server answers nobody else meanwhile.
+        """
+        each = max(1, len(applied))
+        limit = max(1, TAIL_ENTRIES // each) if limit is None else limit
         calls = [
             Call(
                 partition,
@@ -138,6 +147,7 @@ class Store:
                     position.wire if position else b"",
                     high_water[partition].wire if partition in high_water else b"",
                     limit,
+                    TAIL_BYTES // each,
                 ),
             )
             for partition, position in applied.items()

@@ -17,7 +17,7 @@ import structlog
 from roster import keys
 from roster.errors import ClearwayError, Unavailable, WrongKey
 from roster.processes import Process, Processes, parse_ring
-from service.rebuild import Rebuilder, scan
+from service.catching_up import CatchUp, OnTail
 from service.screener import EVERY, Screener
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ POLL_S = 1.0
 POLL_WHEN_ILL_S = 0.25
 
 Hook = Callable[[], Awaitable[None]]
-OnTail = Callable[["Position", "Tail"], None]
 log = structlog.get_logger("clearway.follower")
 
 
@@ -44,7 +43,8 @@ class Follower:
         self._store = store
         self._screener = screener
         self.id, self._host = identity
-        self._rebuilder = Rebuilder(store, screener)
+        self._catch_up = CatchUp(store, screener, self._on_tail)
+        self._behind = False
         self._processes = Processes(store.nodes)
         self._polling = asyncio.Lock()
         self._rung: set[int] = set()
@@ -66,9 +66,10 @@ class Follower:
 
     async def poll(self) -> bool:
         """Whether one complete poll has been made and applied; never raises."""
+        self._behind = False
         try:
             async with self._polling:
-                await self._poll(EVERY)
+                self._behind = not await self._poll(EVERY)
         except WrongKey:
             self._screener.wrong_key = True
             return False
@@ -78,8 +79,8 @@ class Follower:
         except Exception as exc:  # noqa: BLE001 -- whoever shares the poll has checks to answer
             log.error("poll failed", error=type(exc).__name__)  # noqa: TRY400 -- a message may hold what was sent
             return False
-        self._ill = False
-        return True
+        self._ill = self._ill and self._behind
+        return not self._behind
 
     async def shared_poll(self, timeout_s: float) -> bool:
         """Whether a poll that all callers of this moment share came back in time.
@@ -110,7 +111,7 @@ class Follower:
             followed = await self.poll()
             if followed:
                 await self._run_hooks()
-            pause = POLL_S if followed else POLL_WHEN_ILL_S
+            pause = POLL_S if followed else POLL_WHEN_ILL_S * (not self._behind)
             await asyncio.sleep(pause * random.uniform(0.75, 1.0))  # noqa: S311 -- jitter
 
     async def _run_hooks(self) -> None:
@@ -120,80 +121,41 @@ class Follower:
             except ClearwayError as exc:
                 log.warning("hook failed", error=type(exc).__name__)
 
-    async def _poll(self, partitions: Iterable[int]) -> None:
-        """Read tails, apply them and tell; a complete poll makes the process fresh."""
+    async def _poll(self, partitions: Iterable[int]) -> bool:
+        """Whether these partitions have all that their tails tell; of all, the process is fresh."""
         screener = self._screener
         if not screener.loaded:
-            screener.partitions = await self._rebuilder.made(list(EVERY))
+            await self._catch_up.begin()
         if not screener.fresh:
             await self._announce()
         tails, as_of = await self._follow(partitions)
-        if (time.monotonic() - as_of) * 1000 > screener.fresh_ms:
+        if tails and (time.monotonic() - as_of) * 1000 > screener.fresh_ms:
             tails, as_of = await self._follow(partitions)
         if len(tails) == keys.PARTITIONS:
             screener.wrong_key = False
             screener.polled(as_of, tails.values())
+        return bool(tails)
 
     async def _follow(self, partitions: Iterable[int]) -> tuple[dict[int, Tail], float]:
         """Tails that are applied and told, and since when the process may count as fresh.
 
-        Whoever changes something after the tails were read has to find it listed from then
-        on. Where it may have dropped off the list meanwhile, it is not fresh by these tails.
+        No tails where there was more than one poll reads. Whoever changes something after the
+        tails were read has to find it listed from then on. Where it may have dropped off the
+        list meanwhile, it is not fresh by these tails.
         """
         screener = self._screener
         listed_at, sent_at = self._listed_at, time.monotonic()
-        asked = {number: screener.partitions[number].position for number in partitions}
-        tails = await self._store.tails(asked, screener.high_water)
-        await self._apply(tails)
+        tails = await self._catch_up.tails(list(partitions))
+        reached = await self._catch_up.apply(tails)
+        if any(tail.logged for tail in tails.values()):
+            self._tell()
         await self._announce()
         listed = (time.monotonic() - listed_at) * 1000 <= screener.fresh_ms
-        return tails, sent_at if listed else listed_at
+        told = tails if len(reached) == len(tails) else {}
+        return told, sent_at if listed else listed_at
 
-    async def _apply(self, tails: dict[int, Tail]) -> None:
-        """Bring every partition up to its tail, reading on where the log was longer."""
-        while tails:
-            again: dict[int, Position | None] = {}
-            lost: list[int] = []
-            for number, tail in tails.items():
-                partition = self._screener.partitions[number]
-                self.on_tail(partition.position, tail)
-                if tail.acknowledged:
-                    self._screener.acknowledge([tail.acknowledged])
-                if tail.continues and not partition.outdated_by(tail):
-                    partition.take(tail)
-                    if partition.position.seq < tail.position.seq:
-                        again[number] = partition.position
-                elif tail.rewound and not tail.continues:
-                    await self._keep(number, tail)
-                else:
-                    lost.append(number)
-            await self._replace(lost)
-            if any(tail.logged for tail in tails.values()):
-                self._tell()
-            tails = await self._store.tails(again, self._screener.high_water) if again else {}
-
-    async def _replace(self, numbers: list[int]) -> None:
-        """Make partitions anew; until they have caught up, the old ones go on screening.
-
-        A new one that lagged behind would clear people whom the old one knew.
-        """
-        if not numbers:
-            return
-        made = await self._rebuilder.caught_up(numbers)
-        for number, partition in zip(numbers, made, strict=True):
-            self._screener.partitions[number] = partition
-
-    async def _keep(self, number: int, tail: Tail) -> None:
-        """Go on from a rewound log with the filter from before: the only witness of what was lost.
-
-        What the log has got since then, this process has never read.
-        """
-        partition = self._screener.partitions[number]
-        partition.rewound = True
-        partition.image = tail.image  # another one than before is no reason to replace the filter
-        partition.filter.add_fields(await scan(self._store, number))
-        partition.move(tail.position)
-        partition.note(tail)
+    def _on_tail(self, asked: Position, tail: Tail) -> None:
+        self.on_tail(asked, tail)
 
     def _tell(self) -> None:
         """Wake whoever waits for news."""
@@ -232,6 +194,10 @@ class Follower:
             self._rung.update([p.partition for p in positions] or EVERY)
             self._bell.set()
 
+    def _ring_again(self, rung: set[int]) -> None:
+        self._rung |= rung
+        self._bell.set()
+
     async def _ring(self) -> None:
         """Poll what the doorbell named; what rings meanwhile is polled together next time."""
         while True:
@@ -243,7 +209,8 @@ class Follower:
             started = time.monotonic()
             try:
                 async with self._polling:
-                    await self._poll(sorted(rung))
+                    if not await self._poll(sorted(rung)):
+                        self._ring_again(rung)
                 self._lag_ms = (time.monotonic() - started) * 1000
             except (Unavailable, WrongKey) as exc:
                 log.warning("rung poll failed", error=type(exc).__name__)

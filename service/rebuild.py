@@ -7,54 +7,37 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from roster import keys
 from roster.errors import Unavailable
-from roster.filter import TokenFilter, capacity_for
+from roster.filter import TokenFilter
+from roster.images import build
 from service.screener import Partition
 
 if TYPE_CHECKING:
+    from roster.position import Position
     from roster.replies import Image, Tail
-    from roster.store import Store
-    from service.screener import Screener
+    from service.reading import Reader
 
-BUCKETS_A_CALL = 32
-"""A call reads some 2,000 people of a national roster; look-ups wait meanwhile."""
-_FIELD_BYTES = 12
+REPLAYED_MOST = 1_000
+"""Entries behind an image that are read in any case; more only where a scan reads more people."""
 
 log = structlog.get_logger("clearway.rebuild")
-
-
-async def scan(store: Store, partition: int) -> bytes:
-    """The joined fields of everybody in the partition who belongs in its filter."""
-    fields = [
-        await store.fields(partition, range(first, first + BUCKETS_A_CALL))
-        for first in range(0, keys.BUCKETS, BUCKETS_A_CALL)
-    ]
-    return b"".join(fields)
-
-
-async def build(store: Store, partition: int) -> TokenFilter:
-    """A filter from everything that the partition holds now."""
-    joined = await scan(store, partition)
-    token_filter = TokenFilter(capacity_for(len(joined) // _FIELD_BYTES))
-    token_filter.add_fields(joined)
-    return token_filter
 
 
 class Rebuilder:
     """Makes the partitions of one process."""
 
-    def __init__(self, store: Store, screener: Screener) -> None:
-        """Reads from `store`, with the high-water marks of `screener`."""
-        self._store = store
-        self._screener = screener
+    def __init__(self, reader: Reader) -> None:
+        """Reads with `reader`, so much at a time."""
+        self._reader = reader
 
     async def made(self, numbers: list[int]) -> list[Partition]:
         """These partitions as their images or a scan have them; their logs may go on."""
-        tails = await self._store.tails(dict.fromkeys(numbers), self._screener.high_water)
-        images = await self._store.images(numbers)
+        tails = await self._reader.tails(dict.fromkeys(numbers))
+        images = [self._opened(each) for each in await self._reader.images(numbers)]
+        starts = {each.position.partition: each.position for each in images if each is not None}
+        reached = await self._reader.tails(dict(starts)) if starts else {}
         return [
-            await self._one(tails[number], image)
+            await self._one(tails[number], image, reached.get(number))
             for number, image in zip(numbers, images, strict=True)
         ]
 
@@ -67,27 +50,28 @@ class Rebuilder:
         made = dict(zip(numbers, await self.made(numbers), strict=True))
         behind = list(numbers)
         while behind:
-            asked = {number: made[number].position for number in behind}
-            tails = await self._store.tails(asked, self._screener.high_water)
+            asked: dict[int, Position | None] = {number: made[number].position for number in behind}
+            tails = await self._reader.tails(asked)
             behind = [number for number in behind if not _caught_up(made[number], tails[number])]
         return list(made.values())
 
-    async def _one(self, tail: Tail, image: Image | None) -> Partition:
+    async def _one(self, tail: Tail, image: Partition | None, reached: Tail | None) -> Partition:
         here = tail.position
-        partition = await self._of_image(image) if image is not None else None
+        partition = image if image and reached and _worth(image, reached) else None
         if partition is None:
             made = TokenFilter()
             if here.seq or tail.covered:
-                made = await build(self._store, here.partition)
+                made = await build(self._reader.store, here.partition)
             partition = Partition(made, here)
             partition.image = tail.image
         partition.witnessed = not tail.rewound
         partition.note(tail)
         return partition
 
-    async def _of_image(self, image: Image) -> Partition | None:
-        """The image's partition; None where it is damaged, or the log begins behind it."""
-        if not await self._goes_on(image):
+    @staticmethod
+    def _opened(image: Image | None) -> Partition | None:
+        """The image's partition; None where there is none, or it is damaged."""
+        if image is None:
             return None
         try:
             token_filter = TokenFilter.from_bytes(image.bits)
@@ -98,9 +82,11 @@ class Rebuilder:
         partition.image = image.header
         return partition
 
-    async def _goes_on(self, image: Image) -> bool:
-        """Whether the log still reaches back to the image."""
-        return (await self._store.log(image.header.position, 1)).continues
+
+def _worth(image: Partition, reached: Tail) -> bool:
+    """Whether the log still reaches back to the image, and is read sooner than a scan."""
+    behind = reached.position.seq - image.position.seq
+    return reached.continues and behind <= REPLAYED_MOST + image.filter.count
 
 
 def _caught_up(partition: Partition, tail: Tail) -> bool:

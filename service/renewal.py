@@ -14,7 +14,7 @@ import structlog
 
 from roster import keys
 from roster.errors import Unavailable
-from service.rebuild import build
+from roster.images import build
 
 if TYPE_CHECKING:
     from roster.store import Store

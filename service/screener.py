@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from roster.replies import ImageHeader, Tail
 
 EVERY = range(keys.PARTITIONS)
+BULK = 100
+"""From so many tokens on numpy adds them sooner than one by one."""
 
 
 class Partition:
@@ -38,14 +40,21 @@ class Partition:
         self.position_text = to_text([position])
 
     def outdated_by(self, tail: Tail) -> bool:
-        """Whether it has to be made anew: the tail tells of a newer image, or of a reset."""
-        newer = tail.image is not None and tail.image != self.image
-        return newer or not all(self._covers(reset) for reset in tail.resets)
+        """Whether it is to be made anew: the tail tells of another image, or of a reset."""
+        return (tail.image is not None and tail.image != self.image) or self.reset_by(tail)
+
+    def reset_by(self, tail: Tail) -> bool:
+        """Whether it lacks people of a first load, of whom the log does not tell."""
+        return not all(self._covers(reset) for reset in tail.resets)
 
     def take(self, tail: Tail) -> None:
         """Take in a tail that goes on from here."""
-        for token in tail.joining:
-            self.filter.add(token)
+        joining = tail.joining
+        if len(joining) < BULK:
+            for token in joining:
+                self.filter.add(token)
+        else:
+            self.filter.join_fields(b"".join(token[4:] for token in joining))
         if tail.logged:
             self.move(tail.last)
         self.note(tail)

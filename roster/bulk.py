@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
-from msgspec.structs import replace
+from typing import TYPE_CHECKING
 
 from roster.connection import bulk_client, translated
-from roster.nodes import Nodes
+from roster.nodes import Nodes, open_nodes
 from roster.server_files import REWRITE, REWRITE_USUALLY
 
 if TYPE_CHECKING:
-    import redis.asyncio
-
     from roster.target import Target
 
 _NEVER = "0"
@@ -20,12 +16,7 @@ _NEVER = "0"
 
 def bulk_nodes(target: Target) -> Nodes:
     """The servers, for whole files."""
-
-    def of_one(host: str, port: int) -> redis.asyncio.Redis:
-        one = replace(target, kind="server", addresses=((host, port),), path="")
-        return cast("redis.asyncio.Redis", bulk_client(one))
-
-    return Nodes(bulk_client(target), of_one)
+    return open_nodes(target, bulk_client)
 
 
 async def ease(nodes: Nodes) -> None:

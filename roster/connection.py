@@ -1,93 +1,90 @@
-"""The clients of one server, of Sentinel and of a cluster, each with the time-outs of its job."""
+"""The clients of a server, each with the time-outs of its job, and what its errors mean."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import ssl
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import redis.asyncio
-import redis.asyncio.cluster
-import redis.asyncio.retry
-import redis.asyncio.sentinel
-import redis.cluster
 import redis.exceptions
-import redis.retry
-import redis.sentinel
+from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from roster.errors import ClearwayError, Unavailable, WrongKey
+from roster.errors import ClearwayError, SettingsError, Unavailable, WrongKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from roster.slots import Address
     from roster.target import Target
 
-AsyncClient: TypeAlias = "redis.asyncio.Redis | redis.asyncio.cluster.RedisCluster"
-SyncClient: TypeAlias = "redis.Redis | redis.cluster.RedisCluster"
-
+ASK_TIMEOUT_S = 1.0
 FOLLOW_TIMEOUT_S = 2.0
 CHANGE_TIMEOUT_S = 5.0
 """WAITAOF takes up to a second where the server syncs `everysec` (LIBRARIES.md)."""
 BULK_TIMEOUT_S = 60.0
+CONNECT_TIMEOUT_S = 2.0
+PATIENCE_S = 8.0
+"""The least and the most that connecting may take; a busy server greets nobody."""
 MAX_CONNECTIONS = 4_096
 """redis-py's 100 would refuse the 101st change that waits for the disk."""
+
+SILENCE_MS = 1_500
+"""How long the kernel waits for a host that acknowledges nothing; it looks once a second, so
+that a connection that was cut without a word has ended within 2 s."""
+BULK_SILENCE_MS = 10_000
+"""A host whose server has no room to read counts as silent too, and much is sent at once."""
 
 _REFUSALS = frozenset(
     {
         *("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN"),
         *("MOVED", "ASK", "OOM", "MISCONF", "BUSY", "UNBLOCKED", "NOGOODSLAVE"),
-        *("NOAUTH", "WRONGPASS", "NOPERM"),
+        *("NOAUTH", "WRONGPASS", "NOPERM", "DENIED"),
     }
 )
 """Error codes that say that this server will not do it now, or not for us."""
 
 
-def check_client(target: Target, timeout_ms: int) -> AsyncClient:
+def check_client(target: Target, timeout_ms: int, at: Address | None = None) -> redis.asyncio.Redis:
     """A client for checks: it fails within `timeout_ms` of silence, and never tries again.
 
     redis-py's default of ten retries makes 50 ms into 4.2 s on a stopped server (STYLE.md).
+    `at` is which server, where the target is not one itself.
     """
-    return _async_client(target, timeout_ms / 1000)
+    return _client(target, timeout_ms / 1000, at)
 
 
-def follow_client(target: Target) -> AsyncClient:
+def follow_client(target: Target, at: Address | None = None) -> redis.asyncio.Redis:
     """A client for the follower's polls and its doorbell (pub/sub)."""
-    return _async_client(target, FOLLOW_TIMEOUT_S)
+    return _client(target, FOLLOW_TIMEOUT_S, at)
 
 
-def change_client(target: Target) -> AsyncClient:
+def change_client(target: Target, at: Address | None = None) -> redis.asyncio.Redis:
     """A client for changes: it outwaits WAITAOF and WAIT; asking again is the caller's choice."""
-    return _async_client(target, CHANGE_TIMEOUT_S)
+    return _client(target, CHANGE_TIMEOUT_S, at)
 
 
-def bulk_client(target: Target) -> AsyncClient:
+def bulk_client(target: Target, at: Address | None = None) -> redis.asyncio.Redis:
     """A client for whole files: one call may merge many buckets."""
-    return _async_client(target, BULK_TIMEOUT_S)
+    return _client(target, BULK_TIMEOUT_S, at, BULK_SILENCE_MS)
 
 
-def sync_client(target: Target) -> SyncClient:
-    """A blocking client for whole files; raises Unavailable where a cluster cannot be reached."""
-    options = _options(target, BULK_TIMEOUT_S) | {"retry": redis.retry.Retry(NoBackoff(), 0)}
-    if target.kind == "sentinel":
-        own = _sentinel_options(target, options)
-        sentinel: Any = redis.sentinel.Sentinel(target.addresses, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
-        master: redis.Redis = sentinel.master_for(target.service, **options)
-        return master
-    if target.kind == "server":
-        return redis.Redis(**_address(target), **options)
-    nodes = [redis.cluster.ClusterNode(*address) for address in target.addresses]  # type: ignore[no-untyped-call]
-    with translated():  # the only client that connects when it is made
-        return redis.cluster.RedisCluster(startup_nodes=nodes, **_cluster_options(options))
+def ask_client(target: Target, at: Address | None = None) -> redis.asyncio.Redis:
+    """A client to ask one server what it is."""
+    return _client(target, ASK_TIMEOUT_S, at)
 
 
-async def close(client: AsyncClient) -> None:
-    """Nothing; the client's connections are closed, also those to the sentinels."""
-    await client.aclose()
-    if isinstance(client, redis.asyncio.Redis):
-        sentinel = getattr(client.connection_pool, "sentinel_manager", None)
-        if sentinel is not None:
-            await sentinel.aclose()
+def sentinel_client(target: Target, at: Address) -> redis.asyncio.Redis:
+    """A client of one sentinel."""
+    own = msgspec.structs.replace(
+        target, db=0, username=target.sentinel_username, password=target.sentinel_password
+    )
+    return ask_client(own, at)
 
 
 @contextmanager
@@ -129,14 +126,47 @@ def translate(exc: Exception) -> ClearwayError | None:
     if code == "WRONGKEY":
         return WrongKey("the roster was loaded with another ID key or another scheme")
     if code in _REFUSALS:
-        return Unavailable(f"Redis refused: {code}")
-    if "Function not found" in str(exc):
+        return Unavailable(f"Redis refused: {code}", f"it said {code}")
+    return _of_text(str(exc)) or _of_silence(exc)
+
+
+def _of_text(text: str) -> ClearwayError | None:
+    """Our error for what a server only says in words."""
+    if "Function not found" in text:
         return Unavailable("another version of the service has changed the functions")
-    if isinstance(exc, (redis.exceptions.TimeoutError, TimeoutError)):
-        return Unavailable("Redis did not answer in time")
-    if isinstance(exc, _UNREACHABLE):
-        return Unavailable("Redis cannot be reached")
+    if "DB index is out of range" in text:
+        return SettingsError("CLEARWAY_REDIS_URL names a database that its server does not have")
     return None
+
+
+def _of_silence(exc: Exception) -> Unavailable | None:
+    """Our error where no answer has come at all."""
+    if isinstance(exc, (redis.exceptions.TimeoutError, TimeoutError)):
+        return Unavailable("Redis did not answer in time", "no answer in time")
+    if isinstance(exc, _UNREACHABLE):
+        return Unavailable("Redis cannot be reached", _reason(exc))
+    return None
+
+
+def where(node: redis.asyncio.Redis) -> str:
+    """The address of a client's server, as it is told to operators."""
+    given = node.connection_pool.connection_kwargs
+    return given.get("path") or f"{given['host']}:{given['port']}"
+
+
+def _reason(exc: BaseException | None) -> str:
+    """Why a connection failed, in the system's words; never in a server's, or redis-py's."""
+    while exc is not None:
+        if isinstance(exc, ssl.SSLError):
+            return f"TLS: {getattr(exc, 'verify_message', '') or exc.reason or 'broken off'}"
+        if isinstance(exc, socket.gaierror):
+            return str(exc.strerror)
+        if isinstance(exc, OSError) and exc.errno:
+            return os.strerror(exc.errno)
+        if isinstance(exc, redis.exceptions.AuthenticationError):
+            return "it takes no such user and password"
+        exc = exc.__cause__ or exc.__context__
+    return "the connection was broken off"
 
 
 _UNREACHABLE = (
@@ -163,48 +193,62 @@ def error_code(exc: Exception) -> str:
     return text.partition(" ")[0]
 
 
-def _async_client(target: Target, timeout_s: float) -> AsyncClient:
-    options = _options(target, timeout_s) | {"retry": redis.asyncio.retry.Retry(NoBackoff(), 0)}
-    if target.kind == "sentinel":
-        own = _sentinel_options(target, options)
-        sentinel: Any = redis.asyncio.sentinel.Sentinel(target.addresses, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
-        master: redis.asyncio.Redis = sentinel.master_for(target.service, **options)
-        return master
-    if target.kind == "server":
-        return redis.asyncio.Redis(**_address(target), **options)
-    nodes = [redis.asyncio.cluster.ClusterNode(host, port) for host, port in target.addresses]
-    return redis.asyncio.cluster.RedisCluster(startup_nodes=nodes, **_cluster_options(options))
+def raised(reply: Any) -> Any:  # noqa: ANN401 -- whatever Redis says
+    """The reply, if it is none of an error: that is raised, as ours where one fits."""
+    if isinstance(reply, Exception):
+        error = translate(reply)
+        if error is None:
+            raise reply
+        raise error from reply
+    return reply
 
 
-def _options(target: Target, timeout_s: float) -> dict[str, Any]:
+def _client(
+    target: Target, timeout_s: float, at: Address | None, silence_ms: int = SILENCE_MS
+) -> redis.asyncio.Redis:
     """RESP 2 measures the same as 3 here, and opens a connection with fewer round trips."""
-    return {
-        "db": target.db,
-        "username": target.username,
-        "password": target.password,
-        "socket_timeout": timeout_s,
-        "socket_connect_timeout": timeout_s,
-        "protocol": 2,
-        "driver_info": None,
-        "max_connections": MAX_CONNECTIONS,
-        **({"ssl": True, **dict(target.tls_options)} if target.tls else {}),
+    tls: dict[str, Any] = {"ssl": True, **dict(target.tls_options)} if target.tls else {}
+    return redis.asyncio.Redis(
+        **_address(target, at),
+        db=target.db,
+        username=target.username,
+        password=target.password,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=max(CONNECT_TIMEOUT_S, min(timeout_s, PATIENCE_S)),
+        redis_connect_func=_greet,
+        socket_keepalive=True,
+        socket_keepalive_options=_keepalive(silence_ms),
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+        driver_info=None,
+        max_connections=MAX_CONNECTIONS,
+        **tls,
+    )
+
+
+async def _greet(connection: Any) -> None:  # noqa: ANN401 -- redis-py's
+    """Nothing; a connection is ours, and took as long as one may that nobody has to wait for."""
+    timeout_s = connection.socket_timeout
+    connection.socket_timeout = connection.socket_connect_timeout
+    try:
+        await connection.on_connect()
+    finally:
+        connection.socket_timeout = timeout_s
+
+
+def _keepalive(silence_ms: int) -> dict[int, int]:
+    """What tells the kernel to look; not every system has every name (tcp(7))."""
+    wanted = {
+        "TCP_KEEPIDLE": 1,
+        "TCP_KEEPINTVL": 1,
+        "TCP_KEEPCNT": 1,
+        "TCP_USER_TIMEOUT": silence_ms,
     }
+    return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}
 
 
-def _sentinel_options(target: Target, options: dict[str, Any]) -> dict[str, Any]:
-    """Without these the sentinels would be asked with redis-py's own ten retries."""
-    own = {"db": 0, "username": target.sentinel_username, "password": target.sentinel_password}
-    return options | own
-
-
-def _cluster_options(options: dict[str, Any]) -> dict[str, Any]:
-    """A lost slot costs its own partitions only, and the URL's nodes stay the way back in."""
-    own = {"require_full_coverage": False, "dynamic_startup_nodes": False}
-    return {name: value for name, value in options.items() if name != "db"} | own
-
-
-def _address(target: Target) -> dict[str, Any]:
-    if target.path:
+def _address(target: Target, at: Address | None) -> dict[str, Any]:
+    if at is None and target.path:
         return {"unix_socket_path": target.path}
-    ((host, port),) = target.addresses
+    host, port = at or target.addresses[0]
     return {"host": host, "port": port}

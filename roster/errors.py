@@ -101,7 +101,15 @@ class BodyTooLarge(ClearwayError):  # noqa: N818 -- a fact about the body, not a
 
 
 class Unavailable(ClearwayError):  # noqa: N818 -- the word of the HTTP status it becomes
-    """Redis did not answer in time, or refused."""
+    """Redis did not answer in time, or refused; `cause` says which server, and why.
+
+    The cause is for operators: it names addresses, which callers have no business with.
+    """
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        """Keep both; neither ever holds what was sent."""
+        super().__init__(message)
+        self.cause = cause
 
 
 class NotDurable(ClearwayError):  # noqa: N818 -- a fact about the change, not a fault

@@ -8,30 +8,37 @@ from __future__ import annotations
 
 import asyncio
 import math
+import secrets
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import redis.asyncio
 import redis.exceptions
-from redis.asyncio.cluster import RedisCluster
 from redis.crc import key_slot
 
 from roster import keys
-from roster.connection import close, error_code, translate, translated
-from roster.errors import ClearwayError, NotDurable, Unavailable
-from roster.exchange import BITE_BYTES, exchange
+from roster.connection import error_code, raised, translated, where
+from roster.discovery import Discovery
+from roster.errors import NotDurable, Unavailable
+from roster.exchange import BITE_BYTES, close, exchange
 from roster.library import library
+from roster.listening import messages
+from roster.routes import Routes, sent_on
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from roster.connection import AsyncClient
+    from roster.slots import Address
+    from roster.target import Target
 
     _Command = tuple[Any, ...]
     _Groups = dict[redis.asyncio.Redis, list[int]]
 
 SLOTS = tuple(key_slot(key.encode()) for key in keys.META)
-_ELSEWHERE = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"})
+_SOON = frozenset({"ASK", "TRYAGAIN", "CLUSTERDOWN"})
 TRIES = 4
+PAUSE_S = 0.003
+FIND_S = 5.0
 
 
 class Call(NamedTuple):
@@ -74,17 +81,38 @@ class Wait(NamedTuple):
         return local >= 1 and replicas >= self.replicas
 
 
+def open_nodes(
+    target: Target,
+    client: Callable[[Target, Address | None], redis.asyncio.Redis],
+    discovery: Discovery | None = None,
+    find_s: float = FIND_S,
+) -> Nodes:
+    """The servers of a target; `client` makes the client of one, at an address or the target's.
+
+    Whoever opens several gives them one discovery.
+    """
+    if target.kind == "server":
+        return Nodes(client(target, None), lambda host, port: client(target, (host, port)))
+    place = discovery or Discovery(target)
+    return Nodes(place, lambda host, port: client(target, (host, port)), find_s)
+
+
 class Nodes:
-    """The servers behind one client; a cluster's nodes get a plain client each."""
+    """The servers of a roster: one client, or one for each server that its discovery knows."""
 
     def __init__(
-        self, client: AsyncClient, node_client: Callable[[str, int], redis.asyncio.Redis]
+        self,
+        place: redis.asyncio.Redis | Discovery,
+        node_client: Callable[[str, int], redis.asyncio.Redis],
+        find_s: float = FIND_S,
     ) -> None:
-        """`node_client` makes the client of a cluster's node from its host and port."""
-        self.client = client
-        self._node_client = node_client
-        self._clients: dict[tuple[str, int], redis.asyncio.Redis] = {}
-        self._mapping: asyncio.Task[None] | None = None
+        """`node_client` makes a client from the host and port that a discovery has found.
+
+        `find_s` is how long a first call waits for it; later ones use what is known.
+        """
+        self._one = None if isinstance(place, Discovery) else place
+        self._routes = Routes(place, node_client) if isinstance(place, Discovery) else None
+        self._find_s = find_s
 
     async def run(self, calls: Sequence[Call], wait: Wait | None = None) -> list[Any]:
         """Every call's reply, in order, and after them each node's `Wait.holds`.
@@ -111,7 +139,7 @@ class Nodes:
             await self._mend([replies[index] for index in failed])
             pending = failed
         for reply in replies:
-            _raise_failure(reply)
+            raised(reply)
         return [*replies, *safe] if wait else replies
 
     async def keyed(
@@ -121,15 +149,11 @@ class Nodes:
 
         With `wait`, raises NotDurable where they are not known to be safe.
         """
-        node = self.client
-        if isinstance(node, RedisCluster):
-            with translated():
-                await node.initialize()
-            node = self._owner(key_slot(key.encode()))
+        node = self._one or (await self._known()).client(key_slot(key.encode()))
         waits = wait.commands() if wait else []
         got = await self._pipeline(node, [*commands, *waits])
         for reply in got:
-            _raise_failure(reply)
+            raised(reply)
         if wait and not wait.holds(got[len(commands) :]):
             raise NotDurable("what was written is not known to be safe")
         return got[: len(commands)]
@@ -141,20 +165,16 @@ class Nodes:
         groups = await self._split(calls, range(len(calls)))
         for indexes, got in await self._ask(groups, [each for _, each in commands]):
             for index, reply in zip(indexes, got, strict=True):
-                _raise_failure(reply)
-                replies[index] = reply
+                replies[index] = raised(reply)
         return replies
 
     async def subscribed(self, channel: str) -> AsyncIterator[bytes]:
         """The messages of a channel, until the connection breaks: then Unavailable."""
         with translated():
-            node = (await self.masters())[0]
-            async with node.pubsub(ignore_subscribe_messages=True) as pubsub:
-                await pubsub.subscribe(channel)
-                while True:
-                    message = await pubsub.get_message(timeout=None)
-                    if message is not None:
-                        yield bytes(message["data"])
+            node = secrets.choice(await self.masters())  # any may be lost, and is known later
+            async with aclosing(messages(node, channel)) as heard:
+                async for message in heard:
+                    yield message
 
     async def masters(self) -> list[redis.asyncio.Redis]:
         """A client for every server that owns partitions."""
@@ -170,35 +190,26 @@ class Nodes:
 
     async def close(self) -> None:
         """Nothing; all connections are closed."""
-        if self._mapping is not None:
-            self._mapping.cancel()
-            await asyncio.wait([self._mapping])
-        for node in self._clients.values():
-            await node.aclose()
-        await close(self.client)
+        if self._one is not None:
+            await close(self._one)
+        if self._routes is not None:
+            await self._routes.close()
 
     async def _split(self, calls: Sequence[Call], indexes: Sequence[int]) -> _Groups:
-        if not isinstance(self.client, RedisCluster):
-            return {self.client: list(indexes)}
-        with translated():
-            await self.client.initialize()
+        if self._one is not None:
+            return {self._one: list(indexes)}
+        routes = await self._known()
         groups: _Groups = {}
         for index in indexes:
-            groups.setdefault(self._owner(SLOTS[calls[index].partition]), []).append(index)
+            groups.setdefault(routes.client(SLOTS[calls[index].partition]), []).append(index)
         return groups
 
-    def _owner(self, slot: int) -> redis.asyncio.Redis:
-        cluster = cast("RedisCluster", self.client)
-        try:
-            with translated():
-                node = cluster.nodes_manager.get_node_from_slot(slot)
-        except (KeyError, Unavailable) as exc:  # redis-py raises KeyError for a lost slot
-            self._remap()
-            raise Unavailable("no server of the cluster has this partition") from exc
-        address = (str(node.host), int(node.port))
-        if address not in self._clients:
-            self._clients[address] = self._node_client(*address)
-        return self._clients[address]
+    async def _known(self) -> Routes:
+        """The routes, as they are known now; raises Unavailable where there is nothing yet."""
+        routes = cast("Routes", self._routes)
+        if not routes.known:
+            await routes.find(self._find_s)
+        return routes
 
     async def _ask(
         self, groups: _Groups, commands: Sequence[_Command], waits: Sequence[_Command] = ()
@@ -219,60 +230,37 @@ class Nodes:
     async def _pipeline(
         self, node: redis.asyncio.Redis, commands: Sequence[_Command], bite_bytes: float = math.inf
     ) -> list[Any]:
+        """The raw replies of one server; one that fails may have a successor."""
         try:
             with translated():
                 got = await exchange(node, commands, bite_bytes)
-        except (Unavailable, asyncio.CancelledError):
-            # Its replica may have taken over. A check that gave up does not wait for the map.
-            self._remap()
+        except asyncio.CancelledError:
+            self._failed(node)
             raise
-        if any(_elsewhere(reply) for reply in got):
-            self._remap()
+        except Unavailable as exc:
+            self._failed(node)
+            exc.cause = f"{where(node)}: {exc.cause}"
+            raise
+        if self._routes is not None and any(isinstance(reply, Exception) for reply in got):
+            self._routes.heed(node, got)
         return got
 
-    def _remap(self) -> asyncio.Task[None] | None:
-        """Read a cluster's slot map again, once for all who miss it at this moment."""
-        if isinstance(self.client, RedisCluster) and (
-            self._mapping is None or self._mapping.done()
-        ):
-            self._mapping = asyncio.create_task(self._read_map(self.client))
-        return self._mapping
-
-    @staticmethod
-    async def _read_map(cluster: RedisCluster) -> None:
-        try:
-            with translated():
-                await cluster.initialize()
-                await cluster.nodes_manager.initialize()
-        except ClearwayError:
-            return  # the next failure asks again
+    def _failed(self, node: redis.asyncio.Redis) -> None:
+        if self._routes is not None:
+            self._routes.failed(node)
 
     def _again(self, reply: object, attempt: int) -> bool:
         if attempt == TRIES - 1 or not isinstance(reply, Exception):
             return False
-        return "Function not found" in str(reply) or (
-            isinstance(self.client, RedisCluster) and _elsewhere(reply)
-        )
+        return "Function not found" in str(reply) or (self._routes is not None and sent_on(reply))
 
     async def _mend(self, replies: Sequence[Exception]) -> None:
+        """Nothing; what can be done before the next try is done."""
         if any("Function not found" in str(reply) for reply in replies):
             await self.load_library()
-        mapping = self._mapping
-        if mapping is not None:
-            await asyncio.shield(mapping)
-
-
-def _elsewhere(reply: object) -> bool:
-    return isinstance(reply, Exception) and error_code(reply) in _ELSEWHERE
+        if any(error_code(reply) in _SOON for reply in replies):
+            await asyncio.sleep(PAUSE_S)
 
 
 def _holds(wait: Wait, replies: Sequence[Any]) -> bool:
     return not any(isinstance(reply, Exception) for reply in replies) and wait.holds(replies)
-
-
-def _raise_failure(reply: object) -> None:
-    if isinstance(reply, Exception):
-        error = translate(reply)
-        if error is None:
-            raise reply
-        raise error from reply

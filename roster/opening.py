@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self
 
-from msgspec.structs import replace
-
-from roster.connection import change_client, check_client, follow_client, translated
+from roster.connection import (
+    change_client,
+    check_client,
+    follow_client,
+    translated,
+)
+from roster.discovery import Discovery
 from roster.embedded import Embedded, EmbeddedOptions, acquire
 from roster.fitness import ServerFacts, require_version, server_facts
 from roster.idkey import KeySource, read_or_make
-from roster.nodes import Nodes, Wait
+from roster.nodes import Nodes, Wait, open_nodes
 from roster.target import Target, parse_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     import redis.asyncio
 
-    from roster.connection import AsyncClient
     from roster.settings import Settings
+    from roster.slots import Address
 
 SAFE_TIMEOUT_MS = 2_000
 """How long a change may take to be safe: the default of `timeout_ms` in requests."""
@@ -39,6 +42,7 @@ class Opening:
             self.embedded = acquire(options)
             target = parse_target(self.embedded.url)
         self.target: Target = target
+        self._discovery = Discovery(target) if target.replicated else None
 
     def id_key(self) -> bytes:
         """The ID key's 32 bytes; raises SettingsError."""
@@ -49,15 +53,20 @@ class Opening:
 
     def check_nodes(self) -> Nodes:
         """The servers, for checks: who is silent for `CLEARWAY_REDIS_TIMEOUT_MS` has failed."""
-        return self._nodes(lambda target: check_client(target, self.settings.redis_timeout_ms))
+        timeout_ms = self.settings.redis_timeout_ms
+
+        def client(target: Target, at: Address | None) -> redis.asyncio.Redis:
+            return check_client(target, timeout_ms, at)
+
+        return open_nodes(self.target, client, self._discovery, timeout_ms / 1000)
 
     def follow_nodes(self) -> Nodes:
         """The servers, for polls and the doorbell."""
-        return self._nodes(follow_client)
+        return open_nodes(self.target, follow_client, self._discovery)
 
     def change_nodes(self) -> Nodes:
         """The servers, for changes, which wait until they are safe."""
-        return self._nodes(change_client)
+        return open_nodes(self.target, change_client, self._discovery)
 
     async def facts(self, nodes: Nodes) -> list[ServerFacts]:
         """What every server is like; raises Unavailable, and ServerUnfit for one that is too old.
@@ -88,13 +97,6 @@ class Opening:
     ) -> None:
         """Close it."""
         self.close()
-
-    def _nodes(self, client: Callable[[Target], AsyncClient]) -> Nodes:
-        def of_one(host: str, port: int) -> redis.asyncio.Redis:
-            one = replace(self.target, kind="server", addresses=((host, port),), path="")
-            return cast("redis.asyncio.Redis", client(one))
-
-        return Nodes(client(self.target), of_one)
 
 
 async def _facts(node: redis.asyncio.Redis) -> ServerFacts:

@@ -19,12 +19,15 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from roster.connection import change_client, check_client
-from roster.nodes import Nodes
+from roster.nodes import Nodes, open_nodes
 from roster.target import parse_target
 from tests.servers import DEADLINE_S, Server, eventually, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from roster.slots import Address
+    from roster.target import Target
 
 HOST = "127.0.0.1"
 NODE_TIMEOUT_MS = 1_000
@@ -49,16 +52,13 @@ def plain(port: int) -> redis.Redis:
 
 def nodes_of(url: str, timeout_ms: int | None = None) -> Nodes:
     """The servers behind a URL as the service sees them: for changes, or for checks."""
-    target = parse_target(url)
-    one_url = "redis://{}:{}"
+    if timeout_ms is None:
+        return open_nodes(parse_target(url), change_client)
 
-    def of_one(host: str, port: int) -> redis.asyncio.Redis:
-        single = parse_target(one_url.format(host, port))
-        made = check_client(single, timeout_ms) if timeout_ms else change_client(single)
-        return cast("redis.asyncio.Redis", made)
+    def client(target: Target, at: Address | None) -> redis.asyncio.Redis:
+        return check_client(target, timeout_ms, at)
 
-    client = check_client(target, timeout_ms) if timeout_ms else change_client(target)
-    return Nodes(client, of_one)
+    return open_nodes(parse_target(url), client)
 
 
 class Member:
@@ -115,6 +115,21 @@ class Cluster:
         return next(
             member for member in self.members if member.server.running and member.owns(slot)
         )
+
+    def settled_without(self, lost: Member) -> Callable[[], bool]:
+        """Whether all others say that every slot is served, and by somebody else."""
+        rest = [member for member in self.members if member is not lost]
+
+        def settled() -> bool:
+            lines = [m._text("CLUSTER", "NODES").splitlines() for m in rest]
+            mine = [line for each in lines for line in each if f":{lost.port}@" in line]
+            return all("fail" in line.split()[2].split(",") for line in mine) and all(
+                member.info["cluster_state"] == "ok" and not line.split()[8:]
+                for member in rest
+                for line in mine
+            )
+
+        return settled
 
     def settled(self) -> bool:
         """Whether every running member says that all slots are served."""
@@ -231,7 +246,7 @@ class Sentinels:
     @property
     def primary(self) -> Member:
         """Whom most sentinels call the primary now."""
-        said = [self._says(port) for port in self.ports]
+        said = [self.says(port) for port in self.ports]
         port = max(set(said), key=said.count)
         return next(member for member in self.members if member.port == port)
 
@@ -246,8 +261,20 @@ class Sentinels:
             and all(self._knows(port, replicas) for port in self.ports)
         )
 
+    @contextmanager
+    def silent(self, number: int) -> Iterator[list[int]]:
+        """One sentinel is stopped where it stands within; the ports of the others."""
+        with plain(self.ports[number]) as client:
+            pid = int(client.info("server")["process_id"])
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield [port for port in self.ports if port != self.ports[number]]
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     @staticmethod
-    def _says(port: int) -> int:
+    def says(port: int) -> int:
+        """The port of the server that a sentinel calls the primary."""
         with plain(port) as client:
             reply: Any = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
             return int(reply[1])

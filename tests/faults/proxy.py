@@ -2,7 +2,9 @@
 
 `python -m tests.faults.proxy HOST PORT` prints the port that it listens on, and then does what
 each line of its standard input says: `silence` lets nothing through, `refuse` breaks all
-connections and takes no new ones, `heal` ends both. It ends with its standard input.
+connections and takes no new ones, `heal` ends both; `forget` lets nothing through on the
+connections that there are, for ever, as a firewall that has lost them; `slow` lets a new
+connection wait. It ends with its standard input.
 """
 
 from __future__ import annotations
@@ -12,34 +14,41 @@ import contextlib
 import sys
 
 CHUNK_BYTES = 1 << 16
+SLOW_S = 0.25
 
 
 class Proxy:
     def __init__(self, host: str, port: int) -> None:
         self._to = host, port
-        self._through = asyncio.Event()
-        self._through.set()
+        self._through = _open_gate()
         self._refusing = False
+        self._delay_s = 0.0
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refusing:
             writer.transport.abort()
             return
+        await asyncio.sleep(self._delay_s)
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._to)
         except OSError:
             writer.transport.abort()
             return
         self._writers |= {writer, far_writer}
-        there = asyncio.create_task(self._pump(reader, far_writer))
-        back = asyncio.create_task(self._pump(far_reader, writer))
+        through = self._through
+        there = asyncio.create_task(self._pump(reader, far_writer, through))
+        back = asyncio.create_task(self._pump(far_reader, writer, through))
         await asyncio.wait({there, back})
         self._writers -= {writer, far_writer}
 
     def obey(self, word: str) -> None:
-        if word == "silence":
+        if word in {"silence", "forget"}:
             self._through.clear()
+            if word == "forget":
+                self._through = _open_gate()
+        elif word == "slow":
+            self._delay_s = SLOW_S
         elif word == "refuse":
             self._refusing = True
             for writer in self._writers:
@@ -48,13 +57,21 @@ class Proxy:
             self._refusing = False
             self._through.set()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, through: asyncio.Event
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK_BYTES):
-                await self._through.wait()
+                await through.wait()
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()
+
+
+def _open_gate() -> asyncio.Event:
+    gate = asyncio.Event()
+    gate.set()
+    return gate
 
 
 def _say(word: object) -> None:

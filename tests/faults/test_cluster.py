@@ -15,7 +15,8 @@ from roster.nodes import SLOTS, Wait
 from roster.processes import SLACK_MS, Process, Processes
 from roster.record import split_record
 from roster.store import Store
-from tests.faults.clusters import Cluster, Member, cluster, nodes_of
+from tests.faults.clusters import HOST, Cluster, Member, cluster, nodes_of
+from tests.servers import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,6 +28,8 @@ CHECK = b"checkval"
 SAFE = Wait(aof=True, replicas=1, timeout_ms=2_000)
 LIST = 1
 ENTRY = bytes(6)
+TIMEOUT_MS = 50
+BUSY_MS = 50  # for a machine that other tests keep busy
 
 
 def token(partition: int, n: int = 1) -> bytes:
@@ -146,6 +149,33 @@ async def test_after_a_masters_death_nothing_acknowledged_is_lost_and_changes_go
         assert (await registers(checks, token(7))) == Registers(listed_at=10, removed_at=20)
         found = await store.lookup([(token(p), {}) for p in range(PARTITIONS)], {})
         assert all(one.record for one in found)
+
+
+async def look_up_ms(checks: Store, partition: int) -> float:
+    began = time.perf_counter()
+    assert await registers(checks, token(partition)) == Registers(listed_at=10)
+    return (time.perf_counter() - began) * 1000
+
+
+@pytest.mark.parametrize("number", [0, 3])
+async def test_a_silent_seed_costs_no_look_up_anything(cluster: Cluster, number: int) -> None:
+    """The first node of the URL stands still: a master or a replica."""
+    async with opened(cluster.url) as store:
+        await store.apply([put(p, 10) for p in range(PARTITIONS)], SAFE)
+    silent = cluster.members[number]
+    first = f"{HOST}:{silent.port}"
+    url = cluster.url.replace(f"{first},", "").replace("//", f"//{first},")
+    others = [p for p in range(PARTITIONS) if not silent.owns(SLOTS[p])]
+    async with opened(url, TIMEOUT_MS) as checks:
+        silent.server.pause()
+        took = [await look_up_ms(checks, p) for p in others for _ in range(5)]
+        assert max(took) <= TIMEOUT_MS + BUSY_MS
+        await asyncio.to_thread(eventually, cluster.settled_without(silent))
+        lost = next((p for p in range(PARTITIONS) if p not in others), others[0])
+        known = time.monotonic()
+        assert await in_time(lambda: registers(checks, token(lost))) is not None
+        assert time.monotonic() - known < 3
+        silent.server.resume()
 
 
 def migrating(cluster: Cluster, slot: int) -> tuple[Member, Member]:

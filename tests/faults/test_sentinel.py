@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,14 +10,20 @@ import pytest
 from roster.entry import Registers
 from roster.errors import NotDurable, Unavailable
 from roster.keys import PARTITIONS
-from tests.faults.clusters import Sentinels, sentinels
+from tests.faults.clusters import Sentinels, folder, sentinels
 from tests.faults.test_cluster import SAFE, in_time, opened, put, registers, remove, token
+from tests.faults.test_guarantees import Client
+from tests.faults.world import World
 from tests.servers import eventually
 
 if TYPE_CHECKING:
     from roster.store import Store
 
 __all__ = ["sentinels"]
+
+KNOWN_S = 1.0
+"""How long after the sentinels know of a fail-over listed people are denied again, at most."""
+BUSY_S = 2.0  # for a machine that other tests keep busy
 
 
 async def acknowledged_while_it_works(store: Store) -> list[int]:
@@ -58,6 +66,39 @@ async def test_a_stopped_primary_is_left_and_its_return_changes_nothing(
         old.server.resume()
         for _ in range(200):
             assert await in_time(lambda: registers(checks, token(7))) == removed
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("number", [0, 2])
+async def test_a_silent_sentinel_costs_nobody_anything_after_a_fail_over(
+    sentinels: Sentinels, number: int
+) -> None:
+    """The host of the primary is lost without a word, and a sentinel with it."""
+    with ExitStack() as stack:
+        world = World(stack, sentinels.primary.server, stack.enter_context(folder()), sentinels.url)
+        world.make_key()
+        process = world.add_process()
+        assert world.load([], "2020-01-01T00:00:00Z") == 0, world.told
+        world.all_ready()
+        client = Client(world)
+        await client.change("put", (1001, "sx", "1"), wait="all")
+        lost = sentinels.primary
+        others = stack.enter_context(sentinels.silent(number))
+        lost.server.pause()
+        stack.callback(lost.server.resume)
+        await asyncio.to_thread(
+            eventually, lambda: all(sentinels.says(port) != lost.port for port in others)
+        )
+        known = time.monotonic()
+        while (await client.decide(process, 1001))["decision"] != "deny":
+            assert time.monotonic() - known < KNOWN_S + BUSY_S
+            await asyncio.sleep(0.02)
+        status, _ = await client.try_change("put", (1003, "sx", "1"))
+        assert status == 200
+        asked = [await client.decide(process, 1001) for _ in range(50)]
+        assert {answer["decision"] for answer in asked} == {"deny"}
+        listed = await asyncio.to_thread(world.run, "keys", "list")
+        assert listed.returncode == 0, listed.stderr
 
 
 async def test_a_primary_without_replicas_refuses_changes_and_look_ups(

@@ -13,6 +13,7 @@ import redis.asyncio
 
 from roster import connection
 from roster.errors import Unavailable, WrongKey
+from roster.nodes import Nodes, open_nodes
 from roster.target import parse_target
 from tests.servers import Server, eventually, free_port
 
@@ -20,24 +21,25 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from roster.connection import AsyncClient
+    from roster.slots import Address
+    from roster.target import Target
 
 TIMEOUT_MS = 50
 SLACK_MS = 150  # for a machine that other tests keep busy; ten retries would take seconds
 
 
 @asynccontextmanager
-async def closing(client: AsyncClient) -> AsyncIterator[Any]:
+async def closing(client: redis.asyncio.Redis) -> AsyncIterator[Any]:
     try:
         yield client
     finally:
-        await connection.close(client)
+        await client.aclose()
 
 
-async def fails_after_ms(client: AsyncClient) -> float:
+async def fails_after_ms(client: redis.asyncio.Redis) -> float:
     started = time.perf_counter()
     with pytest.raises(Unavailable), connection.translated():
-        await client.execute_command("GET", "k")
+        await client.get("k")
     return (time.perf_counter() - started) * 1000
 
 
@@ -90,12 +92,6 @@ async def test_a_change_outwaits_a_sync_every_second(make_server: Callable[..., 
         pipeline.execute_command("WAITAOF", 1, 0, 4000)
         _, (local, _) = await pipeline.execute()
     assert local == 1
-
-
-def test_the_loaders_client_reads_and_writes_bytes(any_server: Server) -> None:
-    with connection.sync_client(parse_target(any_server.url)) as client:
-        client.set(b"\xff\x00", b"\xfe")
-        assert client.get(b"\xff\x00") == b"\xfe"
 
 
 REFUSALS = [
@@ -164,18 +160,41 @@ def cluster_of_one(make_server: Callable[..., Server]) -> tuple[Server, str]:
     return server, f"redis+cluster://127.0.0.1:{port}"
 
 
+@asynccontextmanager
+async def found(url: str) -> AsyncIterator[Nodes]:
+    def client(target: Target, at: Address | None) -> redis.asyncio.Redis:
+        return connection.check_client(target, TIMEOUT_MS, at)
+
+    nodes = open_nodes(parse_target(url), client)
+    try:
+        yield nodes
+    finally:
+        await nodes.close()
+
+
+async def get(nodes: Nodes) -> bytes:
+    (value,) = await nodes.keyed("k", [("GET", "k")])
+    return bytes(value)
+
+
+async def nodes_fail_after_ms(nodes: Nodes) -> float:
+    started = time.perf_counter()
+    with pytest.raises(Unavailable) as caught:
+        await get(nodes)
+    assert "127.0.0.1:" in caught.value.cause
+    return (time.perf_counter() - started) * 1000
+
+
 async def test_a_cluster_answers_and_its_silence_is_short(
     make_server: Callable[..., Server],
 ) -> None:
     server, url = cluster_of_one(make_server)
-    async with closing(connection.check_client(parse_target(url), TIMEOUT_MS)) as client:
-        await client.set("k", "v")
-        with connection.sync_client(parse_target(url)) as loader:
-            assert loader.get("k") == b"v"
+    async with found(url) as nodes:
+        await nodes.keyed("k", [("SET", "k", "v")])
         server.pause()
-        waited_ms = [await fails_after_ms(client) for _ in range(2)]
+        waited_ms = [await nodes_fail_after_ms(nodes) for _ in range(2)]
         server.resume()
-        assert await client.get("k") == b"v"
+        assert await get(nodes) == b"v"
     assert all(TIMEOUT_MS * 0.9 <= ms <= TIMEOUT_MS + SLACK_MS for ms in waited_ms)
 
 
@@ -188,16 +207,16 @@ async def test_sentinel_names_the_primary_and_its_silence_is_short(
     binary.symlink_to(valkey_binary)
     monitor = {f"sentinel monitor roster 127.0.0.1 {port}": "1"}
     make_server({"port": str(sentinel_port), **monitor}, binary=str(binary))
-    target = parse_target(f"redis+sentinel://127.0.0.1:{sentinel_port}/roster")
-    async with closing(connection.check_client(target, TIMEOUT_MS)) as client:
-        await client.set("k", "v")
-        with connection.sync_client(target) as loader:
-            assert loader.get("k") == b"v"
+    async with found(f"redis+sentinel://127.0.0.1:{sentinel_port}/roster") as nodes:
+        await nodes.keyed("k", [("SET", "k", "v")])
         server.pause()
-        waited_ms = [await fails_after_ms(client) for _ in range(2)]
+        waited_ms = [await nodes_fail_after_ms(nodes) for _ in range(2)]
     assert all(TIMEOUT_MS * 0.9 <= ms <= TIMEOUT_MS + SLACK_MS for ms in waited_ms)
 
 
-def test_a_cluster_that_is_not_there_is_unavailable() -> None:
-    with pytest.raises(Unavailable):
-        connection.sync_client(parse_target(f"redis+cluster://127.0.0.1:{free_port()}"))
+async def test_a_cluster_that_is_not_there_is_unavailable_and_it_is_said_where() -> None:
+    port = free_port()
+    async with found(f"redis+cluster://127.0.0.1:{port}") as nodes:
+        with pytest.raises(Unavailable) as caught:
+            await get(nodes)
+    assert caught.value.cause == f"127.0.0.1:{port}: Connection refused"

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from roster import embedded, locks
-from roster.connection import SyncClient, sync_client
 from roster.embedded import Embedded, EmbeddedOptions, acquire
 from roster.errors import EmbeddedError
-from roster.target import parse_target
 from tests.servers import REDIS7, eventually
 
 if TYPE_CHECKING:
@@ -87,8 +88,8 @@ def running(folder: Path) -> bool:
     return lock is None
 
 
-def client(server: Embedded) -> SyncClient:
-    return sync_client(parse_target(server.url))
+def client(server: Embedded) -> redis.Redis:
+    return redis.Redis(unix_socket_path=str(server.socket), protocol=2, retry=Retry(NoBackoff(), 0))
 
 
 def kill(pid: int) -> None:

@@ -1,0 +1,90 @@
+"""Which server has which slot: what the servers of a roster say, put together.
+
+Of two servers that claim a slot the one with the newer configuration epoch has it (Redis
+cluster specification, "Hash slots configuration propagation").
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Address = tuple[str, int]
+
+COUNT = 16_384
+
+
+class Claim(NamedTuple):
+    """The slots `first` to `last` are those of the server `owner`, since `epoch`."""
+
+    epoch: int
+    first: int
+    last: int
+    owner: str
+
+
+class View(NamedTuple):
+    """What one server says: who it is itself, who has which slots, and where servers are."""
+
+    me: str
+    claims: frozenset[Claim]
+    addresses: Mapping[str, Address]
+
+
+class SlotMap:
+    """Who has which slot, as far as it is known."""
+
+    def __init__(self, claims: frozenset[Claim], addresses: Mapping[str, Address]) -> None:
+        """The newest claim to a slot counts; `addresses` are those of the owners."""
+        self.claims = claims
+        self.addresses = dict(addresses)
+        self._starts = sorted({0} | {c.first for c in claims} | {c.last + 1 for c in claims})
+        self._owners = [self._newest(start) for start in self._starts]
+
+    @property
+    def servers(self) -> frozenset[Address]:
+        """Every server that has a slot."""
+        return frozenset(owner for owner in self._owners if owner is not None)
+
+    def owner(self, slot: int) -> Address | None:
+        """The slot's server; None where nobody has it."""
+        return self._owners[bisect_right(self._starts, slot) - 1]
+
+    def same(self, other: SlotMap | None) -> bool:
+        """Whether another map says the same."""
+        return (
+            other is not None and self.claims == other.claims and self.addresses == other.addresses
+        )
+
+    def _newest(self, slot: int) -> Address | None:
+        newest = max((c for c in self.claims if c.first <= slot <= c.last), default=None)
+        return None if newest is None else self.addresses.get(newest.owner)
+
+
+def whole(address: Address) -> SlotMap:
+    """The map of one server that has everything."""
+    return SlotMap(frozenset({Claim(0, 0, COUNT - 1, "")}), {"": address})
+
+
+def merged(views: Iterable[View], before: SlotMap | None) -> SlotMap | None:
+    """The newest that these views, one a server, and an earlier map know; None without views.
+
+    What a server says of itself counts more than what others say of it. A server that says
+    nothing keeps what was known of it, as long as any other knows it at all.
+    """
+    heard = {view.me: view for view in views}
+    if not heard:
+        return before
+    claims = {claim for view in heard.values() for claim in view.claims}
+    addresses = {name: where for view in heard.values() for name, where in view.addresses.items()}
+    if before is not None:
+        claims |= {claim for claim in before.claims if claim.owner in addresses}
+    own = {claim for view in heard.values() for claim in view.claims if claim.owner == view.me}
+    valid = own | {claim for claim in claims if claim.owner not in heard}
+    owners = {claim.owner for claim in valid}
+    return SlotMap(
+        frozenset(valid), {name: addresses[name] for name in sorted(owners & addresses.keys())}
+    )

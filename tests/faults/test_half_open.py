@@ -1,0 +1,111 @@
+"""Connections that were cut without a word: the other side is gone, and nothing says so."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import ExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from roster.connection import check_client, follow_client
+from roster.errors import Unavailable
+from roster.nodes import Nodes
+from roster.target import parse_target
+from tests.faults.clusters import HOST
+from tests.faults.world import Cut
+from tests.servers import Server, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+NOTICED_S = 2.0
+BUSY_S = 1.0  # for a machine that other tests keep busy
+TIMEOUT_MS = 100
+
+
+@pytest.fixture
+def cut(make_server: Callable[..., Server]) -> Iterator[Cut]:
+    port = free_port()
+    with make_server({"port": str(port), "bind": HOST}).client() as client:
+        client.execute_command("ACL", "SETUSER", "us", "on", ">secret", "~*", "&*", "+@all")
+    with ExitStack() as stack:
+        made = Cut(port)
+        stack.callback(made.close)
+        yield made
+
+
+@asynccontextmanager
+async def through(cut: Cut, *, checks: bool) -> AsyncIterator[Nodes]:
+    target = parse_target(f"redis://us:secret@{HOST}:{cut.port}")
+    client = check_client(target, TIMEOUT_MS) if checks else follow_client(target)
+    nodes = Nodes(client, lambda _host, _port: client)
+    try:
+        yield nodes
+    finally:
+        await nodes.close()
+
+
+@asynccontextmanager
+async def listening(nodes: Nodes) -> AsyncIterator[asyncio.Task[bytes]]:
+    """A task that waits for the channel's next message, once it is subscribed."""
+    waiting = asyncio.create_task(_first(nodes.subscribed("bell")))
+    try:
+        async with asyncio.timeout(10):
+            while True:
+                ((_, listeners),) = await nodes.keyed("k", [("PUBSUB", "NUMSUB", "bell")])
+                if listeners == 1:
+                    break
+        yield waiting
+    finally:
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+
+async def test_a_doorbell_that_was_cut_off_is_noticed_within_two_seconds(cut: Cut) -> None:
+    async with through(cut, checks=False) as nodes, listening(nodes) as waiting:
+        cut.tell("forget")
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            await waiting
+        assert time.monotonic() - began <= NOTICED_S + BUSY_S
+
+
+async def test_a_doorbell_on_which_nobody_rings_stays(cut: Cut) -> None:
+    async with through(cut, checks=False) as nodes, listening(nodes) as waiting:
+        done, _ = await asyncio.wait([waiting], timeout=NOTICED_S + BUSY_S)
+        assert not done
+        await nodes.keyed("k", [("PUBLISH", "bell", "7")])
+        assert await waiting == b"7"
+
+
+async def test_connections_that_were_cut_off_cost_one_check_and_not_one_each(cut: Cut) -> None:
+    async with through(cut, checks=True) as nodes:
+        await asyncio.gather(*(nodes.keyed("k", [("SET", "k", "v")]) for _ in range(20)))
+        cut.tell("forget")
+        assert await failures(nodes, 20) <= 1
+
+
+async def test_a_server_to_which_connecting_takes_longer_than_a_check_may_is_reached(
+    cut: Cut,
+) -> None:
+    """A check gives up; the connection that was being made for it serves a later one."""
+    cut.tell("slow")
+    async with through(cut, checks=True) as nodes:
+        assert await failures(nodes, 10) < 5
+
+
+async def _first(heard: AsyncIterator[bytes]) -> bytes:
+    return await anext(heard)
+
+
+async def failures(nodes: Nodes, tries: int) -> int:
+    """How many of so many look-ups in a row fail."""
+    failed = 0
+    for _ in range(tries):
+        try:
+            await nodes.keyed("k", [("GET", "k")])
+        except Unavailable:
+            failed += 1
+    return failed

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from roster import keys, replies
 from roster.change import together
 from roster.errors import NotDurable
+from roster.naming import RosterName
 from roster.nodes import Call, Nodes, Wait
-from roster.position import Position, newest
+from roster.position import Known, Position, newest
 from roster.replies import MARK_BYTES, Applied, Found, Image, LogEntry, Tail
 
 if TYPE_CHECKING:
@@ -40,18 +41,31 @@ class Store:
         self.nodes = nodes
         self.check_value = check_value
         self.keep_ms = keep_ms
+        self.name = RosterName(nodes)
+
+    @property
+    def stamp(self) -> bytes:
+        """What says of which roster a call speaks: check value, and the id where it is known."""
+        return self.check_value + self.name.id
+
+    async def adopt(self) -> None:
+        """Nothing; every partition states the roster's id, also one of a version without."""
+        calls = [Call(p, "adopt", (keys.META[p],), (self.stamp,)) for p in range(keys.PARTITIONS)]
+        await self.nodes.run(calls)
 
     async def apply(
         self,
         changes: Sequence[Change],
         wait: Wait,
-        acknowledged: Mapping[int, Position] | None = None,
+        acknowledged: Mapping[int, Known] | None = None,
     ) -> list[Applied]:
         """What every change amounted to, once all of them are safe.
 
         Raises NotDurable where they are applied but not known to be safe: then `applied` of
         the error's cause is lost on purpose, and the same changes may be sent again.
         """
+        if not self.name.id:
+            await self.name.read()
         groups = together(changes)
         calls = [self._apply_call(group, acknowledged or {}) for group in groups]
         got = await self.nodes.run(calls, wait)
@@ -68,15 +82,13 @@ class Store:
         The doorbell tells it at once, but not to a process that is just connecting again.
         """
         calls = [
-            Call(p.partition, "acknowledge", (keys.META[p.partition],), (self.check_value, p.wire))
+            Call(p.partition, "acknowledge", (keys.META[p.partition],), (self.stamp, p.wire))
             for p in newest(positions)
         ]
         if calls:
             await self.nodes.run(calls)
 
-    def _apply_call(
-        self, group: Mapping[int, Change], acknowledged: Mapping[int, Position]
-    ) -> Call:
+    def _apply_call(self, group: Mapping[int, Change], acknowledged: Mapping[int, Known]) -> Call:
         changes = list(group.values())
         partition = changes[0].token[1]
         ack = acknowledged.get(partition)
@@ -89,7 +101,7 @@ class Store:
             "apply_oom" if changes[0].lenient else "apply",
             (keys.META[partition], keys.LOG[partition], *names),
             (
-                self.check_value,
+                self.stamp,
                 secrets.token_bytes(MARK_BYTES),
                 ack.wire if ack else b"",
                 self.keep_ms,
@@ -100,7 +112,7 @@ class Store:
     async def lookup(
         self,
         asked: Sequence[tuple[bytes, Mapping[int, Position]]],
-        high_water: Mapping[int, Position],
+        high_water: Mapping[int, Known],
     ) -> list[Found]:
         """Every token's record, read from the primary after this call began.
 
@@ -113,7 +125,7 @@ class Store:
         ]
 
     def _lookup_call(
-        self, token: bytes, at_least: Mapping[int, Position], high_water: Mapping[int, Position]
+        self, token: bytes, at_least: Mapping[int, Position], high_water: Mapping[int, Known]
     ) -> Call:
         partition, bucket, field = place(token)
         high, least = high_water.get(partition), at_least.get(partition)
@@ -121,13 +133,13 @@ class Store:
             partition,
             "lookup",
             (keys.META[partition], keys.LOG[partition], keys.bucket(partition, bucket)),
-            (self.check_value, high.wire if high else b"", least.wire if least else b"", field),
+            (self.stamp, high.wire if high else b"", least.wire if least else b"", field),
         )
 
     async def tails(
         self,
         applied: Mapping[int, Position | None],
-        high_water: Mapping[int, Position],
+        high_water: Mapping[int, Known],
         limit: int | None = None,
     ) -> dict[int, Tail]:
         """For each partition of `applied`, its state and a share of the log behind that position.
@@ -241,6 +253,14 @@ class Store:
         """How many partitions were rewound and are accepted as they are now."""
         calls = [
             Call(p, "accept", (keys.META[p], keys.LOG[p], keys.IMAGE[p]), (self.check_value,))
+            for p in range(keys.PARTITIONS)
+        ]
+        return sum(reply[0] for reply in await self.nodes.run(calls))
+
+    async def restored(self) -> int:
+        """How many partitions there are: all of them count as rewound from now on."""
+        calls = [
+            Call(p, "restored", (keys.META[p],), (self.check_value,))
             for p in range(keys.PARTITIONS)
         ]
         return sum(reply[0] for reply in await self.nodes.run(calls))

@@ -10,13 +10,15 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
 from roster import keys
 from roster.errors import ClearwayError, Unavailable, WrongKey
-from roster.processes import Process, Processes, parse_ring
+from roster.processes import WAKE, Process, Processes, parse_ring
+from service.belonging import Belonging
 from service.catching_up import CatchUp, OnTail
 from service.screener import EVERY, Screener
 
@@ -45,6 +47,8 @@ class Follower:
         self.id, self._host = identity
         self._catch_up = CatchUp(store, screener, self._on_tail)
         self._behind = False
+        self.belonging = Belonging(store, screener)
+        self._ear = asyncio.Timeout(None)
         self._processes = Processes(store.nodes)
         self._polling = asyncio.Lock()
         self._rung: set[int] = set()
@@ -125,11 +129,15 @@ class Follower:
         """Whether these partitions have all that their tails tell; of all, the process is fresh."""
         screener = self._screener
         if not screener.loaded:
+            await self.belonging.begin()
             await self._catch_up.begin()
         if not screener.fresh:
             await self._announce()
         tails, as_of = await self._follow(partitions)
         if tails and (time.monotonic() - as_of) * 1000 > screener.fresh_ms:
+            tails, as_of = await self._follow(partitions)
+        if len(tails) == keys.PARTITIONS and await self.belonging.look(tails):
+            self._listen_anew()
             tails, as_of = await self._follow(partitions)
         if len(tails) == keys.PARTITIONS:
             screener.wrong_key = False
@@ -174,6 +182,7 @@ class Follower:
                 fresh_as_of_ms=screener.fresh_as_of_ms,
                 lag_ms=self._lag_ms,
                 false_hit_rate=screener.false_hit_rate,
+                remembers=not self.belonging.unremembered,
             )
         )
         self._listed_at = sent_at
@@ -187,12 +196,27 @@ class Follower:
                 log.warning("doorbell lost", error=type(exc).__name__)
                 await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 -- jitter
 
+    def _listen_anew(self) -> None:
+        """Another roster has another channel."""
+        with suppress(RuntimeError):  # it is just connecting
+            self._ear.reschedule(0)
+
     async def _hear(self) -> None:
-        async for payload in self._store.nodes.subscribed(keys.DOORBELL):
-            positions = parse_ring(payload)
-            self._screener.acknowledge(positions)
-            self._rung.update([p.partition for p in positions] or EVERY)
-            self._bell.set()
+        """Hear the roster's own channel, and versions that ring for all rosters at once.
+
+        What those say is safe may be another roster's.
+        """
+        await self.belonging.begin()
+        own = keys.doorbell(self._screener.roster)
+        async with asyncio.timeout(None) as self._ear:
+            async for channel, payload in self._store.nodes.subscribed(own, keys.DOORBELL):
+                if payload == WAKE:
+                    continue
+                positions = parse_ring(payload)
+                if channel == own:
+                    self._screener.acknowledge(positions)
+                self._rung.update([p.partition for p in positions] or EVERY)
+                self._bell.set()
 
     def _ring_again(self, rung: set[int]) -> None:
         self._rung |= rung

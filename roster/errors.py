@@ -88,11 +88,11 @@ class Forbidden(ClearwayError):  # noqa: N818 -- the word of the HTTP status it 
 
 
 class TooMany(ClearwayError):  # noqa: N818 -- the words of the HTTP status it becomes
-    """The API key has used up its rate; `retry_after_ms` is when it has some again."""
+    """The API key has used up its rate, or there is too much at once: `retry_after_ms`."""
 
-    def __init__(self, retry_after_ms: int) -> None:
+    def __init__(self, retry_after_ms: int, why: str = "this key has used up its rate") -> None:
         """`retry_after_ms` counts from now."""
-        super().__init__("this key has used up its rate")
+        super().__init__(why)
         self.retry_after_ms = retry_after_ms
 
 

@@ -35,18 +35,6 @@ end
 """Takes processes off the list that have not been listed again since they were read."""
 
 
-_RING = """#!lua flags=allow-oom
-local roster = redis.call('GET', KEYS[1])
-if not roster then return redis.call('PUBLISH', ARGV[1], ARGV[2]) end
-redis.call('PUBLISH', ARGV[1] .. ':' .. roster, ARGV[2])
-return redis.call('PUBLISH', ARGV[1], ARGV[3])
-"""
-"""Rings for the roster that stands here now. Versions that know of one channel only are woken
-without positions: they would take those of another roster for their own."""
-
-WAKE = b"\0"
-"""What is heard on the channel of all rosters where a program of this version rings."""
-
 _NOTHING = bytes(keys.PARTITIONS * WIRE_BYTES)
 
 
@@ -55,7 +43,7 @@ class Process(msgspec.Struct, frozen=True):
 
     `seen_ms` is when it was listed, by the clock that `live` asks: in a cluster, clocks
     differ. `applied` are the joined wire positions of all partitions. `left` is a process
-    that has ended in order. One that `remembers` would notice a backup that was restored.
+    that has ended in order.
     """
 
     id: str
@@ -67,7 +55,6 @@ class Process(msgspec.Struct, frozen=True):
     false_hit_rate: float = 0.0
     left: bool = False
     seen_ms: int = 0
-    remembers: bool = True
 
     def has(self, positions: Iterable[Position]) -> bool:
         """Whether it has applied these positions, not others that were lost and had their place."""
@@ -170,8 +157,7 @@ class Processes:
     async def ring(self, positions: Sequence[Position]) -> None:
         """Nothing; every process hears of these safe positions, of none: poll everything."""
         payload = b"".join(bytes((p.partition,)) + p.wire for p in positions)
-        command = ("EVAL", _RING, 1, keys.ROSTER, keys.DOORBELL, payload, WAKE)
-        await self._nodes.keyed(keys.ROSTER, [command])
+        await self._nodes.keyed(keys.DOORBELL, [("PUBLISH", keys.DOORBELL, payload)])
 
 
 def _parse(data: bytes) -> Process:

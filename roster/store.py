@@ -7,18 +7,18 @@ those that `keys.py` names beside each key; all go through `nodes.py`.
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from roster import keys, replies
 from roster.change import together
+from roster.entry import BIND, State
 from roster.errors import NotDurable
-from roster.naming import RosterName
 from roster.nodes import Call, Nodes, Wait
-from roster.position import Known, Position, newest
+from roster.position import Position, newest
 from roster.replies import MARK_BYTES, Applied, Found, Image, LogEntry, Tail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from roster.change import Change
 
@@ -41,31 +41,18 @@ class Store:
         self.nodes = nodes
         self.check_value = check_value
         self.keep_ms = keep_ms
-        self.name = RosterName(nodes)
-
-    @property
-    def stamp(self) -> bytes:
-        """What says of which roster a call speaks: check value, and the id where it is known."""
-        return self.check_value + self.name.id
-
-    async def adopt(self) -> None:
-        """Nothing; every partition states the roster's id, also one of a version without."""
-        calls = [Call(p, "adopt", (keys.META[p],), (self.stamp,)) for p in range(keys.PARTITIONS)]
-        await self.nodes.run(calls)
 
     async def apply(
         self,
         changes: Sequence[Change],
         wait: Wait,
-        acknowledged: Mapping[int, Known] | None = None,
+        acknowledged: Mapping[int, Position] | None = None,
     ) -> list[Applied]:
         """What every change amounted to, once all of them are safe.
 
         Raises NotDurable where they are applied but not known to be safe: then `applied` of
         the error's cause is lost on purpose, and the same changes may be sent again.
         """
-        if not self.name.id:
-            await self.name.read()
         groups = together(changes)
         calls = [self._apply_call(group, acknowledged or {}) for group in groups]
         got = await self.nodes.run(calls, wait)
@@ -82,13 +69,15 @@ class Store:
         The doorbell tells it at once, but not to a process that is just connecting again.
         """
         calls = [
-            Call(p.partition, "acknowledge", (keys.META[p.partition],), (self.stamp, p.wire))
+            Call(p.partition, "acknowledge", (keys.META[p.partition],), (self.check_value, p.wire))
             for p in newest(positions)
         ]
         if calls:
             await self.nodes.run(calls)
 
-    def _apply_call(self, group: Mapping[int, Change], acknowledged: Mapping[int, Known]) -> Call:
+    def _apply_call(
+        self, group: Mapping[int, Change], acknowledged: Mapping[int, Position]
+    ) -> Call:
         changes = list(group.values())
         partition = changes[0].token[1]
         ack = acknowledged.get(partition)
@@ -101,7 +90,7 @@ class Store:
             "apply_oom" if changes[0].lenient else "apply",
             (keys.META[partition], keys.LOG[partition], *names),
             (
-                self.stamp,
+                self.check_value,
                 secrets.token_bytes(MARK_BYTES),
                 ack.wire if ack else b"",
                 self.keep_ms,
@@ -112,7 +101,7 @@ class Store:
     async def lookup(
         self,
         asked: Sequence[tuple[bytes, Mapping[int, Position]]],
-        high_water: Mapping[int, Known],
+        high_water: Mapping[int, Position],
     ) -> list[Found]:
         """Every token's record, read from the primary after this call began.
 
@@ -125,7 +114,7 @@ class Store:
         ]
 
     def _lookup_call(
-        self, token: bytes, at_least: Mapping[int, Position], high_water: Mapping[int, Known]
+        self, token: bytes, at_least: Mapping[int, Position], high_water: Mapping[int, Position]
     ) -> Call:
         partition, bucket, field = place(token)
         high, least = high_water.get(partition), at_least.get(partition)
@@ -133,13 +122,13 @@ class Store:
             partition,
             "lookup",
             (keys.META[partition], keys.LOG[partition], keys.bucket(partition, bucket)),
-            (self.stamp, high.wire if high else b"", least.wire if least else b"", field),
+            (self.check_value, high.wire if high else b"", least.wire if least else b"", field),
         )
 
     async def tails(
         self,
         applied: Mapping[int, Position | None],
-        high_water: Mapping[int, Known],
+        high_water: Mapping[int, Position],
         limit: int | None = None,
     ) -> dict[int, Tail]:
         """For each partition of `applied`, its state and a share of the log behind that position.
@@ -228,14 +217,27 @@ class Store:
         """One partition's log behind a position."""
         return (await self.tails({position.partition: position}, {}, limit))[position.partition]
 
-    async def oldest(self, partition: int, history: int) -> Position | None:
-        """Just before the oldest entry that the partition's log holds, or None if it has none."""
-        command = ("XRANGE", keys.LOG[partition], f"{history}-0", "+", "COUNT", 1)
-        (entries,) = await self.nodes.on_partitions([(partition, command)])
-        if not entries:
-            return None
-        seq = int(entries[0][0].split(b"-")[1])
-        return Position(partition, history, seq - 1, bytes(MARK_BYTES))
+    async def oldest(self, ends: Collection[Position]) -> list[Position]:
+        """For each log that ends there: just before its oldest entry, or its end if it has none.
+
+        The mark is zeros where the log no longer has it.
+        """
+        asked = [
+            (
+                end.partition,
+                ("XRANGE", keys.LOG[end.partition], f"{end.history}-0", "+", "COUNT", 1),
+            )
+            for end in ends
+        ]
+        got = await self.nodes.on_partitions(asked)
+        return [_before(end, entries) for end, entries in zip(ends, got, strict=True)]
+
+    async def with_bindings(self) -> set[int]:
+        """The partitions in which any documents are or were bound."""
+        names = [f"n:{BIND}:{int(state)}" for state in State]
+        asked = [(p, ("HMGET", keys.META[p], *names)) for p in range(keys.PARTITIONS)]
+        got = await self.nodes.on_partitions(asked)
+        return {p for p, counts in enumerate(got) if any(int(count or 0) for count in counts)}
 
     async def older_than(self, partition: int, cutoff_ms: int) -> int:
         """The seq of the first log entry from `cutoff_ms` on, as far as one read shows."""
@@ -257,19 +259,18 @@ class Store:
         ]
         return sum(reply[0] for reply in await self.nodes.run(calls))
 
-    async def restored(self) -> int:
-        """How many partitions there are: all of them count as rewound from now on."""
-        calls = [
-            Call(p, "restored", (keys.META[p],), (self.check_value,))
-            for p in range(keys.PARTITIONS)
-        ]
-        return sum(reply[0] for reply in await self.nodes.run(calls))
-
     async def metas(self) -> list[dict[bytes, bytes]]:
         """Every partition's counts, coverage and digests, as Redis holds them."""
         commands = [(p, ("HGETALL", keys.META[p])) for p in range(keys.PARTITIONS)]
         got = await self.nodes.on_partitions(commands)
         return [reply if isinstance(reply, dict) else _pairs(reply) for reply in got]
+
+
+def _before(end: Position, entries: list[Any]) -> Position:
+    if not entries:
+        return end
+    seq = int(entries[0][0].split(b"-")[1]) - 1
+    return Position(end.partition, end.history, seq, bytes(MARK_BYTES))
 
 
 def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from roster.entry import BIND, Op
 from roster.rules import warnings
 from roster.times import format_ms
 from service.screening import name_check
@@ -38,6 +39,13 @@ def decision_ids(count: int) -> list[str]:
 def time_or_null(ms: int | None) -> str | None:
     """The time as text, or null for an open end."""
     return None if ms is None else format_ms(ms)
+
+
+def op_name(op: Op, code: int) -> str:
+    """A change's name as CONTRACT.md gives it; a load's endings are `absent`."""
+    if code == BIND:
+        return "bind" if op is Op.PUT else "unbind"
+    return op.name.lower()
 
 
 def reason_json(reason: Reason, screening: Screening | None = None) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from litestar import Request, Response, post
 
 from roster.access import ApiKey
 from roster.check_digits import beijing_day
-from roster.entry import BIND, Content, Op, Provenance, State
+from roster.entry import BIND, Content, Provenance, State
 from roster.identity import Document, Token, normalise
 from roster.position import to_text
 from roster.record import unpack_content, unpack_provenance
 from roster.replies import LogEntry
 from roster.spelling import trimmed
 from roster.times import format_ms
-from service.answers import time_or_null
+from service.answers import op_name, time_or_null
 from service.auth import scoped
 from service.faults import Body
 from service.http import Service, answered, in_time
@@ -71,13 +71,6 @@ def token_of(service: Service, document: Document) -> Token:
     """The document's token; raises InvalidInput."""
     day = beijing_day(time.time_ns() // 1_000_000)
     return service.tokeniser.token(normalise(document, day).number)
-
-
-def op_name(op: Op, code: int) -> str:
-    """A change's name as CONTRACT.md gives it; a load's endings are `absent`."""
-    if code == BIND:
-        return "bind" if op is Op.PUT else "unbind"
-    return op.name.lower()
 
 
 async def contents(service: Service, event: LogEntry) -> tuple[Content, Provenance]:

@@ -10,15 +10,13 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
 from roster import keys
 from roster.errors import ClearwayError, Unavailable, WrongKey
-from roster.processes import WAKE, Process, Processes, parse_ring
-from service.belonging import Belonging
+from roster.processes import Process, Processes, parse_ring
 from service.catching_up import CatchUp, OnTail
 from service.screener import EVERY, Screener
 
@@ -47,8 +45,6 @@ class Follower:
         self.id, self._host = identity
         self._catch_up = CatchUp(store, screener, self._on_tail)
         self._behind = False
-        self.belonging = Belonging(store, screener)
-        self._ear = asyncio.Timeout(None)
         self._processes = Processes(store.nodes)
         self._polling = asyncio.Lock()
         self._rung: set[int] = set()
@@ -57,7 +53,6 @@ class Follower:
         self._ill = False
         self._lag_ms = 0.0
         self._listed_at = float("-inf")
-        self._news = asyncio.Event()
         self.hooks: list[Hook] = []
         self.on_tail: OnTail = lambda _asked, _tail: None
 
@@ -102,10 +97,6 @@ class Follower:
         self._ill = not followed and not self._screener.fresh
         return followed
 
-    def news(self) -> asyncio.Event:
-        """An event that is set when the next change has been applied here."""
-        return self._news
-
     async def leave(self) -> None:
         """Nothing; other processes wait for this one no longer."""
         await self._processes.leave(self.id)
@@ -129,15 +120,11 @@ class Follower:
         """Whether these partitions have all that their tails tell; of all, the process is fresh."""
         screener = self._screener
         if not screener.loaded:
-            await self.belonging.begin()
             await self._catch_up.begin()
         if not screener.fresh:
             await self._announce()
         tails, as_of = await self._follow(partitions)
         if tails and (time.monotonic() - as_of) * 1000 > screener.fresh_ms:
-            tails, as_of = await self._follow(partitions)
-        if len(tails) == keys.PARTITIONS and await self.belonging.look(tails):
-            self._listen_anew()
             tails, as_of = await self._follow(partitions)
         if len(tails) == keys.PARTITIONS:
             screener.wrong_key = False
@@ -155,8 +142,6 @@ class Follower:
         listed_at, sent_at = self._listed_at, time.monotonic()
         tails = await self._catch_up.tails(list(partitions))
         reached = await self._catch_up.apply(tails)
-        if any(tail.logged for tail in tails.values()):
-            self._tell()
         await self._announce()
         listed = (time.monotonic() - listed_at) * 1000 <= screener.fresh_ms
         told = tails if len(reached) == len(tails) else {}
@@ -164,11 +149,6 @@ class Follower:
 
     def _on_tail(self, asked: Position, tail: Tail) -> None:
         self.on_tail(asked, tail)
-
-    def _tell(self) -> None:
-        """Wake whoever waits for news."""
-        self._news.set()
-        self._news = asyncio.Event()
 
     async def _announce(self) -> None:
         """Be listed, and so waited for, with what has been applied here."""
@@ -182,7 +162,6 @@ class Follower:
                 fresh_as_of_ms=screener.fresh_as_of_ms,
                 lag_ms=self._lag_ms,
                 false_hit_rate=screener.false_hit_rate,
-                remembers=not self.belonging.unremembered,
             )
         )
         self._listed_at = sent_at
@@ -196,27 +175,12 @@ class Follower:
                 log.warning("doorbell lost", error=type(exc).__name__)
                 await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 -- jitter
 
-    def _listen_anew(self) -> None:
-        """Another roster has another channel."""
-        with suppress(RuntimeError):  # it is just connecting
-            self._ear.reschedule(0)
-
     async def _hear(self) -> None:
-        """Hear the roster's own channel, and versions that ring for all rosters at once.
-
-        What those say is safe may be another roster's.
-        """
-        await self.belonging.begin()
-        own = keys.doorbell(self._screener.roster)
-        async with asyncio.timeout(None) as self._ear:
-            async for channel, payload in self._store.nodes.subscribed(own, keys.DOORBELL):
-                if payload == WAKE:
-                    continue
-                positions = parse_ring(payload)
-                if channel == own:
-                    self._screener.acknowledge(positions)
-                self._rung.update([p.partition for p in positions] or EVERY)
-                self._bell.set()
+        async for payload in self._store.nodes.subscribed(keys.DOORBELL):
+            positions = parse_ring(payload)
+            self._screener.acknowledge(positions)
+            self._rung.update([p.partition for p in positions] or EVERY)
+            self._bell.set()
 
     def _ring_again(self, rung: set[int]) -> None:
         self._rung |= rung

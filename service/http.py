@@ -20,6 +20,7 @@ from roster.store import Store
 from service.auth import Access
 from service.canary import Canary
 from service.counters import Counters
+from service.feed_polls import Feed
 from service.follower import Follower
 from service.screener import Screener
 from service.screening import Desk
@@ -54,6 +55,7 @@ class Service(msgspec.Struct):
     processes: Processes
     teller: Teller
     wait: Wait
+    feed: Feed
     degraded: list[str] = []
     canary: Canary | None = None
     canary_token: Token | None = None

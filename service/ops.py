@@ -92,13 +92,9 @@ def degraded(upkeep: Upkeep) -> list[str]:
         "unknown": not upkeep.facts_known,
         "stale": not screener.fresh,
         "rewound": screener.rewound,
-        "unremembered": upkeep.service.follower.belonging.unremembered,
         "list_disabled": bool(upkeep.service.desk.disabled),
     }
-    ended = upkeep.service.access.ended
-    back = [f"key_restored:{name}" for name in sorted(ended.keys)]
-    back += [f"list_restored:{name}" for name in sorted(ended.lists)]
-    return [*upkeep.service.degraded, *(name for name, found in own.items() if found), *back]
+    return [*upkeep.service.degraded, *(name for name, found in own.items() if found)]
 
 
 async def summary(upkeep: Upkeep) -> Summary:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from roster.check_digits import beijing_day
+from roster.cursor import from_text
 from roster.errors import InvalidBody, InvalidInput, PositionError
 from roster.identity import normalise
-from roster.position import from_text
+from roster.position import NO_MARK
 from roster.times import parse_time
 from roster.verdict import Journey
 
@@ -172,11 +173,16 @@ def read_at_least(at_least: AtLeast | None) -> dict[int, Position]:
             positions = from_text(text)
         except PositionError as exc:
             raise InvalidInput("at_least", str(exc)) from exc
-        for position in positions:
+        for position in filter(_is_known, positions):
             known = newest.get(position.partition)
             if known is None or position.includes(known):
                 newest[position.partition] = position
     return newest
+
+
+def _is_known(position: Position) -> bool:
+    """Whether it names a change: one just before the oldest that the log has is reached anyway."""
+    return position.mark != NO_MARK or not position.seq
 
 
 def _folded(text: str) -> str:

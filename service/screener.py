@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from roster import keys
 from roster.filter import TokenFilter
-from roster.position import HighWater, Position, to_text
-from service.trail import Trail
+from roster.position import Position, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +22,7 @@ BULK = 100
 class Partition:
     """One partition's filter, the position that it includes, and what the last poll said.
 
-    `witnessed` is False where the filter has not read all that a rewound roster has lost.
+    `witnessed` is False where the filter was made from a roster that was rewound already.
     """
 
     def __init__(self, token_filter: TokenFilter, position: Position) -> None:
@@ -33,7 +32,6 @@ class Partition:
         self.covered: frozenset[int] = frozenset()
         self.rewound = False
         self.witnessed = True
-        self.trail = Trail(position)
         self.move(position)
 
     def move(self, position: Position) -> None:
@@ -58,26 +56,13 @@ class Partition:
         else:
             self.filter.join_fields(b"".join(token[4:] for token in joining))
         if tail.logged:
-            self.trail.extend(tail.logged)
             self.move(tail.last)
         self.note(tail)
-
-    def go_on(self, tail: Tail) -> None:
-        """Go on from a rewound log; the filter has all that is there now, and what it had."""
-        if tail.continues:
-            self.take(tail)
-        else:
-            self.trail.start(tail.position)
-            self.move(tail.position)
-            self.note(tail)
-        self.image = tail.image  # another one than before is no reason to replace the filter
 
     def note(self, tail: Tail) -> None:
         """Remember what a tail says of the partition as a whole."""
         self.covered = frozenset(tail.covered)
         self.rewound = tail.rewound
-        if tail.rewound and not (tail.lost and self.trail.has(tail.lost)):
-            self.witnessed = False
 
     def _covers(self, reset: Position) -> bool:
         return self.image is not None and self.image.covers >= (reset.history, reset.seq)
@@ -89,15 +74,13 @@ class Screener:
     def __init__(self, required: frozenset[int], fresh_ms: int, serve_stale_s: int) -> None:
         """`required` are codes of lists without which nobody is cleared.
 
-        `lists_known` is False until it has been read once which lists are disabled; `roster`
-        is the roster's id once it is known.
+        `lists_known` is False until it has been read once which lists are disabled.
         """
         self.required = required
         self.fresh_ms = fresh_ms
         self.serve_stale_s = serve_stale_s
         self.partitions: list[Partition] = []
-        self.high_water: dict[int, HighWater] = {}
-        self.roster = b""
+        self.high_water: dict[int, Position] = {}
         self.wrong_key = False
         self.lists_known = True
         self.was_ready = False
@@ -175,30 +158,8 @@ class Screener:
         """Positions that are safe: Redis must never be behind them again."""
         for position in positions:
             known = self.high_water.get(position.partition)
-            if known is None or not known.position.includes(position):
-                self.high_water[position.partition] = self._mark(position)
-            elif not known.at_ms:
-                self.high_water[position.partition] = self._mark(known.position)
-
-    def recall(self, marks: Iterable[HighWater]) -> None:
-        """The same, with what goes with them."""
-        for mark in marks:
-            known = self.high_water.get(mark.position.partition)
-            if known is None or not known.position.includes(mark.position):
-                self.high_water[mark.position.partition] = mark
-
-    def start_anew(self, roster: bytes) -> None:
-        """Another roster is there: everybody is referred until its filters are here."""
-        self.roster = roster
-        self.high_water = {}
-        self._polled_at = float("-inf")
-
-    def _mark(self, position: Position) -> HighWater:
-        if not self.loaded:
-            return HighWater(position, 0, self.roster)
-        partition = self.partitions[position.partition]
-        at_ms = partition.trail.applied_ms(position)
-        return HighWater(position, at_ms, self.roster, bytes(sorted(partition.covered)))
+            if known is None or not known.includes(position):
+                self.high_water[position.partition] = position
 
     @property
     def applied(self) -> bytes:

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roster.cursor import from_text
 from roster.errors import PositionError
-from roster.position import TEXT_LIMIT, Position, from_text, from_wire, to_text
+from roster.position import TEXT_LIMIT, Position, from_wire, to_text
 
 positions = st.builds(
     Position,

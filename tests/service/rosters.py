@@ -66,10 +66,14 @@ def edit(op: str, revision: int | None = 10, **more: Any) -> dict[str, Any]:  # 
 async def desk(server: Server, folder: Path, **settings: str) -> AsyncIterator[Desk]:
     """The API of a ready process; list sx is covered and empty."""
     async with started(settings_for(server, folder, **settings)) as (app, client):
-        service: Service = app.state.service
-        await cover(service.changes_store)
-        await service.processes.ring([])
-        async with asyncio.timeout(10):
-            while not service.screener.ready:  # noqa: ASYNC110 -- the follower makes it so
-                await asyncio.sleep(0.005)
-        yield Desk(client, service)
+        await covered(app.state.service)
+        yield Desk(client, app.state.service)
+
+
+async def covered(service: Service) -> None:
+    """Ready, with list sx covered and empty."""
+    await cover(service.changes_store)
+    await service.processes.ring([])
+    async with asyncio.timeout(10):
+        while not service.screener.ready:  # noqa: ASYNC110 -- the follower makes it so
+            await asyncio.sleep(0.005)

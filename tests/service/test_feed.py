@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from roster.position import Position, to_text
+from roster import keys
+from roster.cursor import Cursor, CursorWriter, from_feed, from_text
+from roster.position import Position
 from tests.service.apps import bearer, make_key
 from tests.service.rosters import LISTED, OTHER, Desk, desk, edit
 
@@ -13,6 +17,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.servers import Server
+
+
+def passport(number: int) -> dict[str, str]:
+    return {"type": "passport", "issuer": "FRA", "number": f"T{number:08d}"}
+
+
+async def forget_the_last(valkey: Server, api: Desk, number: int) -> None:
+    """One partition as after a fail-over that has lost its last change, which was acknowledged."""
+    with valkey.client() as client:
+        (identifier, fields), *_ = client.xrevrange(keys.LOG[number], count=1)
+        client.xdel(keys.LOG[number], identifier)
+        history, seq = (int(part) for part in identifier.split(b"-"))
+        before = client.xrevrange(keys.LOG[number], count=1)
+        mark = before[0][1][b"e"][:4] if before else bytes(4)
+        client.hset(keys.META[number], mapping={"seq": seq - 1, "mark": mark})
+    assert fields
+    assert history
+    await api.service.processes.ring([])
 
 
 async def read(api: Desk, status: int = 200, **query: Any) -> Any:  # noqa: ANN401 -- JSON
@@ -74,9 +96,100 @@ async def test_a_long_poll_ends_empty_in_time(valkey: Server, tmp_path: Path) ->
 async def test_a_position_that_the_log_lost_is_a_410(valkey: Server, tmp_path: Path) -> None:
     async with desk(valkey, tmp_path) as api:
         await api.change(edit("put"))
-        gone = to_text([Position(7, 1, 1, b"gone")])
-        problem = await read(api, 410, after=gone)
+        places = list(from_feed((await read(api, after="now"))["position"]).places)
+        places[7] = Position(7, 1, 1, b"gone")
+        problem = await read(api, 410, after=Cursor(tuple(places)).text)
         assert (await read(api, after=problem["oldest"]))["changes"]
+
+
+async def test_every_position_of_the_feed_says_what_has_been_read(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        start = (await read(api, after="now"))["position"]
+        await api.change(*(edit("put", document=passport(n)) for n in range(8)))
+        whole = await read(api, after=start)
+        assert len(whole["changes"]) == 8
+        for at, change in enumerate(whole["changes"], 1):
+            rest = (await read(api, after=change["position"]))["changes"]
+            assert [each["token"] for each in rest] == [
+                each["token"] for each in whole["changes"][at:]
+            ]
+        assert (await read(api, after=whole["position"]))["changes"] == []
+        first = await read(api, after=start, limit=3)
+        assert first["position"] != whole["position"]
+        assert len((await read(api, after=first["position"]))["changes"]) == 5
+
+
+async def test_a_position_of_another_answer_is_a_400_that_says_so(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        puts = [edit("put", document=passport(n)) for n in range(600)]
+        many = await api.change(*puts)
+        others = [
+            (await api.change(edit("put"), wait="all"))["position"],
+            many["position"],
+            many["results"][0]["position"],
+            (await api.check(LISTED))["position"],
+            (await api.check(OTHER))["position"],
+            (await api.post("/v1/entries/find", {"document": LISTED}))["position"],
+            (await api.client.get("/v1/roster")).json()["position"],
+        ]
+        assert len(from_text(many["position"])) == 64  # of every partition, as the feed's
+        for position in others:
+            problem = await read(api, 400, after=position)
+            assert [error["field"] for error in problem["errors"]] == ["after"]
+            assert "feed" in problem["detail"]
+            assert (await api.check(LISTED, at_least=position))["decision"] == "deny"
+
+
+async def test_positions_of_the_feed_are_as_good_as_others_for_at_least(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        await api.change(edit("put"), edit("put", document=OTHER))
+        page = await read(api)
+        own = [change["position"] for change in page["changes"]]
+        now = (await read(api, after="now"))["position"]
+        for at_least in (page["position"], now, own[:16], own[-1]):
+            assert (await api.check(LISTED, at_least=at_least))["decision"] == "deny"
+        places = list(from_feed(own[-1]).places)
+        ahead = Cursor(tuple(place._replace(seq=place.seq + 9) for place in places))
+        for text in (ahead.text, CursorWriter(ahead).text()):
+            answer = await api.check(LISTED, at_least=text)
+            assert (answer["decision"], answer["reasons"][0]["code"]) == ("refer", "stale")
+
+
+async def test_the_version_before_and_this_one_take_each_others_pages(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        await api.change(edit("put"))
+        ends = from_feed((await read(api, after="now"))["position"]).places
+        data = b"\x01" + b"".join(struct.pack(">B", p.partition) + p.wire for p in ends)
+        theirs = base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+        assert (await read(api, after=theirs)) == {"changes": [], "position": theirs}
+
+
+async def test_a_new_history_ends_a_poll_with_where_to_start(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        await api.change(edit("put"), wait="all")
+        start = (await read(api, after="now"))["position"]
+        waiting = asyncio.create_task(read(api, 410, after=start, wait_ms=20_000))
+        number = from_text((await api.change(edit("put", 10)))["position"])[0].partition
+        waiting_too = asyncio.create_task(api.client.get("/healthz"))
+        assert (await waiting_too).status_code == 200
+        await forget_the_last(valkey, api, number)
+        async with asyncio.timeout(10):
+            problem = await waiting
+        assert problem["type"].endswith("log-trimmed")
+        # From there on everything is told that the new history has.
+        await api.change(edit("remove", 12))
+        told = (await read(api, after=problem["oldest"]))["changes"]
+        assert [change["op"] for change in told if change["list"] == "sx"][-1] == "remove"
 
 
 @pytest.mark.parametrize(

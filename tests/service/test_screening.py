@@ -251,12 +251,10 @@ async def test_the_canary_is_denied_and_freed_and_counts_nowhere(valkey: Server)
 async def test_a_trimmed_log_is_read_from_its_oldest_entry(valkey: Server) -> None:
     async with process(valkey) as parts:
         await parts.cover()
-        token = parts.token(LISTED)
         revisions = range(10, 15)
         positions = [(await parts.change(LISTED, Op.PUT, n)).position for n in revisions]
         assert await parts.store.set_image(positions[2], TokenFilter().to_bytes(), 10**6)
-        oldest = await parts.store.oldest(token[1], positions[0].history)
-        assert oldest is not None
+        (oldest,) = await parts.store.oldest([positions[-1]])
         tail = await parts.store.log(oldest, 100)
         assert tail.continues
         assert [entry.revision for entry in tail.entries] == [12, 13, 14]

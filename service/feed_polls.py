@@ -1,0 +1,165 @@
+"""The open polls of one process: how many there may be, and how long each stays.
+
+A poll that finds nothing waits for news. It ends when there is some, when its time is up, or
+when its client has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from roster import keys
+from roster.cursor import Cursor
+from roster.errors import TooMany, Unavailable
+from service.feed_log import FeedLog
+from service.feed_pages import Page, Pages, View
+from service.feed_reader import Reader
+from service.feed_turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator, Mapping
+
+    from litestar.types import Receive
+
+    from roster.position import Position
+    from roster.store import Store
+    from service.follower import Follower
+
+POLLS_A_KEY, POLLS_MAX = 400, 1_000
+RETRY_AFTER_MS = 2_000
+READ_TIMEOUT_S = 2.0
+OWN_TIMEOUT_S = 0.1
+"""How long what this process has made safe itself may take to be read."""
+NEWS_MAX_MS = 4_000
+"""Whoever has read the logs within this time may say that there is nothing new in them."""
+
+T = TypeVar("T")
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What a poll asks for: what follows `after`, or the oldest kept, and how long it waits."""
+
+    after: Cursor | None
+    view: View
+    wait_ms: int
+
+
+class Feed:
+    """Answers the polls of one process."""
+
+    def __init__(
+        self, store: Store, follower: Follower, high_water: Mapping[int, Position]
+    ) -> None:
+        """Fed by `follower`; `high_water` are positions that this process knows to be safe."""
+        self.log = FeedLog()
+        self.turns = Turns()
+        self.reader = Reader(store, self.log, follower.poll)
+        self.pages = Pages(store, self.log, self.reader, self.turns)
+        self._high_water = high_water
+        self._open: Counter[str] = Counter()
+        self.log.on_news = self.turns.wake
+        follower.on_tail = self.log.take
+
+    @property
+    def open(self) -> int:
+        """How many polls there are now."""
+        return self._open.total()
+
+    @contextmanager
+    def opened(self, key_id: str) -> Iterator[None]:
+        """One more poll of this key meanwhile; raises TooMany."""
+        if self.open >= POLLS_MAX:
+            raise TooMany(_retry_ms(), f"there are {POLLS_MAX} polls of the feed here already")
+        if self._open[key_id] >= POLLS_A_KEY:
+            raise TooMany(_retry_ms(), f"this key has {POLLS_A_KEY} polls open here already")
+        self._open[key_id] += 1
+        try:
+            yield
+        finally:
+            self._open[key_id] -= 1
+            if not self._open[key_id]:
+                del self._open[key_id]
+
+    async def now(self) -> Page:
+        """A page without changes that ends where the logs end now."""
+        cursor = await _in_time(self.reader.now())
+        return Page(b'{"changes":[],"position":"%s"}' % cursor.text.encode(), 0)
+
+    async def poll(self, ask: Ask) -> Page:
+        """The next page, once there is anything in it or the time is up.
+
+        Raises LogTrimmed, Unavailable and WrongKey.
+        """
+        until = time.monotonic() + ask.wait_ms / 1000
+        marks = [self._high_water[p] for p in range(keys.PARTITIONS) if p in self._high_water]
+        if not self.log.has_passed(marks):
+            await self.log.pass_by(marks, OWN_TIMEOUT_S)
+        cursor = ask.after
+        if cursor is None:
+            cursor = await _in_time(self.reader.oldest())
+        await self.turns.take()
+        version = self.log.version
+        page = await self.pages.page(cursor, ask.view)
+        if not ask.wait_ms and page.changes < ask.view.limit:
+            return await self._now(cursor, ask.view)
+        while not page.changes and await self._news(version, until):
+            version = self.log.version
+            page = await self.pages.page(cursor, ask.view)
+        if not page.changes and self.log.age_ms > NEWS_MAX_MS:
+            raise Unavailable("the logs have not been read for some seconds")
+        return page
+
+    async def _now(self, cursor: Cursor, view: View) -> Page:
+        """The page as of this moment, whoever has changed something."""
+        current = await _in_time(self.reader.is_current())
+        page = await self.pages.page(cursor, view)
+        if not page.changes and not current:
+            raise Unavailable("the logs cannot be read now")
+        return page
+
+    async def _news(self, version: int, until: float) -> bool:
+        """Whether it is the caller's turn to look at what is new; False when the time is up."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(until - time.monotonic()):
+                if self.log.version != version:
+                    await self.turns.take()
+                else:
+                    await self.turns.news()
+                return True
+        return False
+
+
+async def until_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T | None:
+    """What `work` gives, or None where the client has gone before: then it is cancelled."""
+    working, gone = asyncio.create_task(work), asyncio.create_task(_gone(receive))
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        working.cancel()
+        gone.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _in_time(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            return await work
+    except TimeoutError:
+        raise Unavailable("the logs could not be read in time") from None
+
+
+def _retry_ms() -> int:
+    """When to come back: not all at once."""
+    return round(RETRY_AFTER_MS * random.uniform(0.5, 1.5))  # noqa: S311 -- jitter

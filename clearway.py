@@ -8,7 +8,7 @@ import click
 
 from loader.commands import COMMANDS as LOADER_COMMANDS
 from loader.push import push
-from roster.errors import ClearwayError
+from roster.errors import ClearwayError, Unavailable
 from service.commands import COMMANDS as SERVICE_COMMANDS
 from service.demo import demo
 
@@ -21,7 +21,8 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ClearwayError as exc:
-            raise click.ClickException(str(exc)) from exc
+            cause = exc.cause if isinstance(exc, Unavailable) else ""
+            raise click.ClickException(f"{exc}: {cause}" if cause else str(exc)) from exc
 
 
 @click.group(

@@ -37,17 +37,19 @@ class Session:
     """A roster that is open for whole files; a context manager."""
 
     def __init__(self, settings: Settings) -> None:
-        """Opens it; raises SettingsError, ListsError or EmbeddedError."""
+        """Opens it; raises SettingsError, ListsError, EmbeddedError, ServerUnfit or Unavailable."""
         self.settings = settings
         self.lists = load_lists(settings.lists_file)
         self.public_key = public_key_of(settings.signature_key_file)
         self.opening = Opening(settings)
+        self._runner = asyncio.Runner()
         try:
             self.key = self.opening.id_key()
-        except ClearwayError:
+            self.run(self.opening.reach())
+        except BaseException:
+            self._runner.close()
             self.opening.close()
             raise
-        self._runner = asyncio.Runner()
         self._nodes = bulk_nodes(self.opening.target)
         check_value = Tokeniser(self.key).check_value
         self.store = Store(self._nodes, check_value, keep_ms=settings.audit_days * DAY_MS)

@@ -88,9 +88,10 @@ def sentinel_client(target: Target, at: Address) -> redis.asyncio.Redis:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(node: redis.asyncio.Redis | None = None) -> Iterator[None]:
     """Nothing; foreign errors within come out as Unavailable or WrongKey, `from` the original.
 
+    With a node, the cause of an Unavailable names it.
     What is no fault of the connection (a wrong command, a missing function) passes unchanged.
     A task that was cancelled meanwhile ends here at the latest: redis-py sends within
     `asyncio.wait_for`, which on Python 3.11 swallows a cancellation that comes just as the
@@ -105,6 +106,8 @@ def translated() -> Iterator[None]:
         error = translate(exc)
         if error is None:
             raise
+        if node is not None and isinstance(error, Unavailable):
+            error.cause = f"{where(node)}: {error.cause}"
         raise error from exc
 
 

@@ -17,7 +17,7 @@ import redis.exceptions
 from redis.crc import key_slot
 
 from roster import keys
-from roster.connection import error_code, raised, translated, where
+from roster.connection import error_code, raised, translated
 from roster.discovery import Discovery
 from roster.errors import NotDurable, Unavailable
 from roster.exchange import BITE_BYTES, close, exchange
@@ -170,8 +170,8 @@ class Nodes:
 
     async def subscribed(self, channel: str) -> AsyncIterator[bytes]:
         """The messages of a channel, until the connection breaks: then Unavailable."""
-        with translated():
-            node = secrets.choice(await self.masters())  # any may be lost, and is known later
+        node = secrets.choice(await self.masters())  # any may be lost, and is known later
+        with translated(node):
             async with aclosing(messages(node, channel)) as heard:
                 async for message in heard:
                     yield message
@@ -184,8 +184,8 @@ class Nodes:
     async def load_library(self) -> None:
         """Nothing; every server has our functions afterwards, beside those of other versions."""
         code = library().code
-        with translated():
-            for node in await self.masters():
+        for node in await self.masters():
+            with translated(node):
                 await node.function_load(code, replace=True)
 
     async def close(self) -> None:
@@ -232,22 +232,15 @@ class Nodes:
     ) -> list[Any]:
         """The raw replies of one server; one that fails may have a successor."""
         try:
-            with translated():
+            with translated(node):
                 got = await exchange(node, commands, bite_bytes)
-        except asyncio.CancelledError:
-            self._failed(node)
-            raise
-        except Unavailable as exc:
-            self._failed(node)
-            exc.cause = f"{where(node)}: {exc.cause}"
+        except (Unavailable, asyncio.CancelledError):
+            if self._routes is not None:
+                self._routes.failed(node)
             raise
         if self._routes is not None and any(isinstance(reply, Exception) for reply in got):
             self._routes.heed(node, got)
         return got
-
-    def _failed(self, node: redis.asyncio.Redis) -> None:
-        if self._routes is not None:
-            self._routes.failed(node)
 
     def _again(self, reply: object, attempt: int) -> bool:
         if attempt == TRIES - 1 or not isinstance(reply, Exception):

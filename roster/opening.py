@@ -68,6 +68,17 @@ class Opening:
         """The servers, for changes, which wait until they are safe."""
         return open_nodes(self.target, change_client, self._discovery)
 
+    async def reach(self) -> None:
+        """Nothing; every server answers. Raises Unavailable within seconds, with who does not.
+
+        For those who would otherwise wait as long as a whole file may take.
+        """
+        nodes = self.change_nodes()
+        try:
+            await self.facts(nodes)
+        finally:
+            await nodes.close()
+
     async def facts(self, nodes: Nodes) -> list[ServerFacts]:
         """What every server is like; raises Unavailable, and ServerUnfit for one that is too old.
 
@@ -101,13 +112,13 @@ class Opening:
 
 async def _facts(node: redis.asyncio.Redis) -> ServerFacts:
     names = ("appendfsync", "hash-max-listpack-*", "min-replicas-*")
-    with translated():
+    with translated(node):
         async with node.pipeline(transaction=False) as pipe:
             pipe.info()
             pipe.config_get(*names)
             info, config = await pipe.execute(raise_on_error=False)
     if isinstance(info, Exception):
-        with translated():
+        with translated(node):
             raise info
     facts = server_facts(info, config if isinstance(config, dict) else {})
     require_version(facts)

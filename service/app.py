@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+import structlog
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
@@ -52,6 +53,8 @@ from service.upkeep import Chore, Upkeep, repeat, stay
 
 END_TRIES = 6
 
+log = structlog.get_logger("clearway.app")
+
 API = (
     *(check_route, batch_route, standing),
     *(post_changes, get_changes, find, history),
@@ -85,12 +88,13 @@ async def look_before(settings: Settings, opening: Opening) -> None:
     required_codes(settings, load_lists(settings.lists_file))
     nodes = opening.change_nodes()
     tokeniser = Tokeniser(opening.id_key())
-    with suppress(Unavailable):
-        try:
-            await opening.facts(nodes)
-            await Store(nodes, tokeniser.check_value).tails(dict.fromkeys(EVERY), {})
-        finally:
-            await nodes.close()
+    try:
+        await opening.facts(nodes)
+        await Store(nodes, tokeniser.check_value).tails(dict.fromkeys(EVERY), {})
+    except Unavailable as exc:
+        log.warning("the roster cannot be reached yet", cause=exc.cause or str(exc))
+    finally:
+        await nodes.close()
 
 
 def required_codes(settings: Settings, lists: Lists) -> frozenset[int]:

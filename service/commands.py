@@ -36,11 +36,12 @@ def serve(host: str, port: int, workers: int) -> None:
     """Run the service until it is told to end."""
     # The web framework takes longer to import than most other commands take to run.
     from service.app import look_before  # noqa: PLC0415 -- see above
-    from service.server import Listen, require_safe, run  # noqa: PLC0415 -- see above
+    from service.server import Listen, require_safe, run, set_up_logging  # noqa: PLC0415 -- see above
 
     settings = read_settings(os.environ)
     listen = Listen(host, port, workers)
     require_safe(listen, settings)
+    set_up_logging(settings)
     # uvicorn hands the signal on when it is done; the embedded server must be let go then.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with Opening(settings) as opening:

@@ -5,12 +5,15 @@ A court's name is durable before the first entry that refers to it.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from roster import keys
 from roster.entry import Provenance
+from roster.errors import Unavailable
 from roster.record import Dictionaries, court_id
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 LARGEST_LOAD = 0xFFFF
 _NEXT = "next"
+PAUSE_S = 0.2
+"""So long after a failure nobody waits for the courts' names."""
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -39,6 +44,7 @@ class Dictionary:
         self.courts: dict[bytes, str] = {}
         self.court_ids: dict[str, bytes] = {}
         self.loads: dict[int, Provenance] = {}
+        self._failed_until = 0.0
 
     @property
     def known(self) -> Dictionaries:
@@ -47,16 +53,34 @@ class Dictionary:
 
     async def refresh(self) -> None:
         """Nothing; everything that Redis holds now is known afterwards."""
-        (courts,) = await self._nodes.keyed(keys.COURTS, [("HGETALL", keys.COURTS)])
+        await self._read_courts()
         (loads,) = await self._nodes.keyed(keys.LOADS, [("HGETALL", keys.LOADS)])
-        for identifier, name in _items(courts):
-            self._learn(identifier, name.decode())
         for number, data in _items(loads):
             if number != _NEXT.encode():
                 load = msgspec.msgpack.decode(data, type=Load)
                 self.loads[int(number)] = Provenance(
                     "load", load.actor, "", None, load.received_at_ms, load.applied_at_ms
                 )
+
+    async def learn_courts(self, within_s: float) -> None:
+        """Nothing; every court that Redis holds now is known. Raises Unavailable after `within_s`.
+
+        Nobody waits again for what has just failed: a batch may be full of people whose court
+        is not known.
+        """
+        if time.monotonic() < self._failed_until:
+            raise Unavailable("Redis has not been answering")
+        try:
+            async with asyncio.timeout(within_s):
+                await self._read_courts()
+        except (TimeoutError, Unavailable) as exc:
+            self._failed_until = time.monotonic() + PAUSE_S
+            raise Unavailable("Redis did not tell the names of courts in time") from exc
+
+    async def _read_courts(self) -> None:
+        (courts,) = await self._nodes.keyed(keys.COURTS, [("HGETALL", keys.COURTS)])
+        for identifier, name in _items(courts):
+            self._learn(identifier, name.decode())
 
     async def intern(self, courts: Iterable[str], wait: Wait) -> None:
         """Nothing; `court_ids` has these courts, but those whose four bytes another one has.

@@ -12,6 +12,7 @@ ClearwayError
 ├── TooMany            the API key's rate is used up: when to come back
 ├── BodyTooLarge       a request's body is longer than any that we read
 ├── Unavailable        Redis did not answer in time, or refused
+├── Unreadable         what is stored of a person is damaged, or of a newer version
 ├── NotDurable         a change is applied, but not yet safe
 ├── WrongKey           the roster was loaded with another ID key or scheme
 ├── LoadRefused        a file must not be loaded: the reason, with numbers
@@ -31,7 +32,13 @@ if TYPE_CHECKING:
 
 
 class ClearwayError(Exception):
-    """The base of all of Clearway's errors."""
+    """The base of all of Clearway's errors.
+
+    `revisions` are what to send with changes that were not acknowledged, one for each change
+    of the request, 0 for one that is rejected.
+    """
+
+    revisions: tuple[int, ...] = ()
 
 
 class SettingsError(ClearwayError):
@@ -110,6 +117,10 @@ class Unavailable(ClearwayError):  # noqa: N818 -- the word of the HTTP status i
         """Keep both; neither ever holds what was sent."""
         super().__init__(message)
         self.cause = cause
+
+
+class Unreadable(ClearwayError):  # noqa: N818 -- a fact about what is stored
+    """What the roster holds of one person cannot be read; nobody else is concerned."""
 
 
 class NotDurable(ClearwayError):  # noqa: N818 -- a fact about the change, not a fault

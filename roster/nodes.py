@@ -39,6 +39,10 @@ _SOON = frozenset({"ASK", "TRYAGAIN", "CLUSTERDOWN"})
 TRIES = 4
 PAUSE_S = 0.003
 FIND_S = 5.0
+_SPENDING = frozenset({"SET", "HSET", "HSETNX", "HINCRBY"})
+_ALWAYS = """#!lua flags=allow-oom
+return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))
+"""
 
 
 class Call(NamedTuple):
@@ -119,6 +123,16 @@ class Nodes:
 
         Raises Unavailable, WrongKey or redis' ResponseError of the first call that failed.
         """
+        replies = await self.attempt(calls, wait)
+        for reply in replies:
+            raised(reply)
+        return replies
+
+    async def attempt(self, calls: Sequence[Call], wait: Wait | None = None) -> list[Any]:
+        """The same, with the error in its place where a server refused a call.
+
+        Raises Unavailable where a server does not answer at all.
+        """
         replies: list[Any] = [None] * len(calls)
         safe: list[bool] = []
         pending = list(range(len(calls)))
@@ -138,8 +152,6 @@ class Nodes:
                 break
             await self._mend([replies[index] for index in failed])
             pending = failed
-        for reply in replies:
-            raised(reply)
         return [*replies, *safe] if wait else replies
 
     async def keyed(
@@ -147,11 +159,14 @@ class Nodes:
     ) -> list[Any]:
         """The replies to plain commands on one key, sent in one go to the server that owns it.
 
-        With `wait`, raises NotDurable where they are not known to be safe.
+        They are few and small (keys, leases, lists that are disabled), and what stops harm is
+        among them: so they also work where the server's memory is full. With `wait`,
+        raises NotDurable where they are not known to be safe.
         """
         node = self._one or (await self._known()).client(key_slot(key.encode()))
         waits = wait.commands() if wait else []
-        got = await self._pipeline(node, [*commands, *waits])
+        sent = [_whatever_memory(command) for command in commands]
+        got = await self._pipeline(node, [*sent, *waits])
         for reply in got:
             raised(reply)
         if wait and not wait.holds(got[len(commands) :]):
@@ -253,6 +268,12 @@ class Nodes:
             await self.load_library()
         if any(error_code(reply) in _SOON for reply in replies):
             await asyncio.sleep(PAUSE_S)
+
+
+def _whatever_memory(command: _Command) -> _Command:
+    """The command in a script that the server also runs where its memory is full."""
+    name, *rest = command
+    return ("EVAL", _ALWAYS, 1, rest[0], name, *rest[1:]) if name in _SPENDING else command
 
 
 def _holds(wait: Wait, replies: Sequence[Any]) -> bool:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from roster import casenumber
-from roster.entry import Content, Entry, NameToken, Provenance, Registers
+from roster.entry import Content, Entry, Provenance, Registers
+from roster.reader import Reader, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -128,46 +129,13 @@ def _time(ms: int) -> bytes:
     return bytes(out)
 
 
-class _Reader:
-    """Walks over packed bytes."""
-
-    def __init__(self, data: bytes, at: int) -> None:
-        self.data = data
-        self.at = at
-
-    def take(self, size: int) -> bytes:
-        part = self.data[self.at : self.at + size]
-        self.at += size
-        return part
-
-    def text(self) -> str:
-        (size,) = COUNT.unpack(self.take(2))
-        return self.take(size).decode()
-
-    def time(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self.data[self.at]
-            self.at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:  # noqa: PLR2004 -- LEB128: the last byte's top bit is clear
-                break
-        value = -((value + 1) >> 1) if value & 1 else value >> 1
-        return value >> 1 if value & 1 else (value >> 1) * _MINUTE_MS
-
-    def names(self) -> tuple[NameToken, ...]:
-        (count,) = self.take(1)
-        return tuple(NameToken(n) for n in struct.unpack(f">{count}I", self.take(4 * count)))
-
-
 def unpack_content(data: bytes, courts: Mapping[bytes, str]) -> Content:
     """The content of `pack_content`'s bytes.
 
     Raises KeyError with the court's id where `courts` does not know it.
     """
     flags = data[0]
-    reader = _Reader(data, 1)
+    reader = Reader(data, 1)
     case = ""
     if flags & (_CASE | _CASE_TEXT):
         packed = flags & _CASE
@@ -248,15 +216,19 @@ def pack_record(entries: Iterable[Packed]) -> bytes:
 
 
 def split_record(data: bytes) -> list[Packed]:
-    """A record's entries, contents still packed."""
+    """A record's entries, contents still packed; raises ValueError and its like for any other.
+
+    See `reader.readable`.
+    """
     if not data:
         return []
     (count,) = COUNT.unpack_from(data)
-    heads = list(HEADER.iter_unpack(data[2 : 2 + count * HEADER.size]))
-    reader = _Reader(data, 2 + count * HEADER.size)
+    reader = Reader(data, 2)
+    heads = list(HEADER.iter_unpack(reader.take(count * HEADER.size)))
     registers = [_registers(reader, head[1]) for head in heads]
     contents = [reader.take(head[4]) for head in heads]
     provenances = [reader.take(head[5]) for head in heads]
+    reader.end()
     return [
         Packed(head[0], head[2], head[3], raised, content, provenance)
         for head, raised, content, provenance in zip(
@@ -265,7 +237,7 @@ def split_record(data: bytes) -> list[Packed]:
     ]
 
 
-def _registers(reader: _Reader, present: int) -> tuple[int, int, int, int, int]:
+def _registers(reader: Reader, present: int) -> tuple[int, int, int, int, int]:
     values = [
         int.from_bytes(reader.take(REGISTER_BYTES)) if present >> bit & 1 else 0 for bit in range(5)
     ]
@@ -280,15 +252,16 @@ class Dictionaries(NamedTuple):
 
 
 def parse_record(data: bytes, dictionaries: Dictionaries) -> list[Entry]:
-    """A record's entries in full; KeyError with a court's id that is not known yet."""
-    return [
-        Entry(
-            list=packed.list,
-            entry_hash=packed.entry_hash,
-            registers=Registers(*packed.registers),
-            content=unpack_content(packed.content, dictionaries.courts),
-            digest=packed.digest,
-            provenance=unpack_provenance(packed.provenance, dictionaries.loads),
-        )
-        for packed in split_record(data)
-    ]
+    """A record's entries in full; raises Unreadable, or KeyError with a court not yet known."""
+    with readable():
+        return [
+            Entry(
+                list=packed.list,
+                entry_hash=packed.entry_hash,
+                registers=Registers(*packed.registers),
+                content=unpack_content(packed.content, dictionaries.courts),
+                digest=packed.digest,
+                provenance=unpack_provenance(packed.provenance, dictionaries.loads),
+            )
+            for packed in split_record(data)
+        ]

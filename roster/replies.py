@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from enum import Enum
 from typing import Any, NamedTuple
 
 from roster.entry import Op, Outcome, State
@@ -16,6 +17,8 @@ _STATES = tuple(State)
 _OP, _STATE, _PLACE = 10, 13, slice(14, 28)
 _ON_LIST = (int(State.ACTIVE), int(State.SUSPENDED))
 _RESET = int(Op.RESET)
+_NO_RECORD = b"\0"
+"""What stands for a record that is there, but empty: nobody can read it, either."""
 
 
 class Applied(NamedTuple):
@@ -28,6 +31,13 @@ class Applied(NamedTuple):
     position: Position
     applied_at_ms: int
     change_revision: int
+
+
+class Refusal(Enum):
+    """Why a change was not applied, while others of its request were; the value is the reason."""
+
+    MEMORY = "memory: the server's memory is full; only what ends or suspends entries is applied"
+    UNREADABLE = "unreadable: what is stored of this person cannot be read; it stays as it is"
 
 
 class Found(NamedTuple):
@@ -157,14 +167,16 @@ def applied_at_ms(data: bytes) -> int:
     return int.from_bytes(data[28:34])
 
 
-def applied(partition: int, reply: list[Any]) -> list[Applied]:
+def applied(partition: int, reply: list[Any]) -> list[Applied | Refusal]:
     """What each change of a call amounted to, of `apply`."""
     applied_at_ms, joined = reply
     return [_applied(partition, applied_at_ms, each) for each in _APPLIED.iter_unpack(joined)]
 
 
-def _applied(partition: int, applied_at_ms: int, fields: tuple[Any, ...]) -> Applied:
+def _applied(partition: int, applied_at_ms: int, fields: tuple[Any, ...]) -> Applied | Refusal:
     outcome, was, state, high, low, history, seq_high, seq_low, mark, own_high, own_low = fields
+    if not outcome:
+        return Refusal.UNREADABLE
     return Applied(
         _OUTCOMES[outcome],
         _STATES[was],
@@ -179,6 +191,8 @@ def _applied(partition: int, applied_at_ms: int, fields: tuple[Any, ...]) -> App
 def found(partition: int, reply: list[Any]) -> Found:
     """A record, and whether it may be believed, of `lookup`."""
     position, covered, rewound, reached, now_ms, record = reply
+    if record == b"":
+        record = _NO_RECORD
     return Found(
         record or b"",
         from_wire(partition, position),

@@ -10,10 +10,11 @@ local VERSION = ''  -- roster/library.py puts a hash of this file here, and in t
 
 local UNKNOWN, ACTIVE, SUSPENDED, REMOVED, ABSENT = 0, 1, 2, 3, 4
 local PUT, REMOVE, SUSPEND, RESUME, DROP, RESET = 1, 2, 3, 4, 5, 6
-local APPLIED, DUPLICATE, SUPERSEDED, UNSEEN = 1, 2, 3, 4
+local UNREADABLE, APPLIED, DUPLICATE, SUPERSEDED, UNSEEN = 0, 1, 2, 3, 4
 local RESTRICTING_BELOW = 200
 local HEADER = 19
 local LOG_AT_ONCE = 256
+local EVENT = 32
 local NO_MARK = '\0\0\0\0'
 local NO_DIGEST = '\0\0\0\0\0\0\0\0'
 local NO_PLACE = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
@@ -96,7 +97,14 @@ local function parse(record)
     entries[i].prov = sub(record, at, at + sizes[i][2] - 1)
     at = at + sizes[i][2]
   end
+  if at ~= #record + 1 then error('UNREADABLE the record ends elsewhere') end
   return entries
+end
+
+-- The same, or false for what is no record: damaged, or of a version that is not out yet.
+local function parsed(record)
+  local whole, entries = pcall(parse, record)
+  return whole and entries
 end
 
 local function serialize(entries)
@@ -369,7 +377,11 @@ end
 local function with_event(old, event, at_ms, keep_ms)
   local from = 1
   while from <= #old do
-    local size = unpack('>I2', old, from)
+    local size = from < #old and unpack('>I2', old, from) or 0
+    if size < EVENT or from + 1 + size > #old then  -- damaged: nobody can read on from here
+      from = #old + 1
+      break
+    end
     if from_u48(old, from + 2 + 24) >= at_ms - keep_ms and #old - from < 60000 then break end
     from = from + 2 + size
   end
@@ -465,7 +477,7 @@ local function once(cache, name, read, ...)
   return value
 end
 
-local function stored(bucket, field) return parse(redis.call('HGET', bucket, field)) end
+local function stored(bucket, field) return parsed(redis.call('HGET', bucket, field)) end
 
 -- One change of `apply`: `job` has what is to be written once all are merged.
 local function change(job, bucket, history, arg)
@@ -475,6 +487,7 @@ local function change(job, bucket, history, arg)
                content = sub(arg, prov + 1), prov = job.stamp .. sub(arg, 38, prov)}
   local key = bucket .. field
   local entries = once(job.records, key, stored, bucket, field)
+  if not entries then return pack('>BBB', UNREADABLE, 0, 0) .. u48(0) .. position(job.p) .. u48(0) end
   local hash = sub(arg, 23, 28)
   local e = find(entries, list_code, hash)
   if not e then
@@ -524,8 +537,8 @@ end
 --   then for each change: bucket number u16 and field 12, list u8, op u8, revision in ms u48
 --            (0: now or stored + 1), entry hash 6, digest 8, size u8 and bytes of the
 --            provenance's tail, content
---   returns  {applied_ms, joined for each change: outcome u8, was u8, state u8, revision u48,
---            position 14, the change's own revision u48}
+--   returns  {applied_ms, joined for each change: outcome u8 (0: what is stored cannot be read,
+--            and stays), was u8, state u8, revision u48, position 14, its own revision u48}
 --            everything is merged before anything is written, and every outcome writes
 --            something, so that WAIT has an offset to wait for
 local function apply(keys, args)
@@ -692,6 +705,7 @@ local function end_others(job, entries, seen, place)
     end
     if lacks and expired(e, job.as_of, job.tombstone_ms) then
       changed = true
+      if e.L > 0 then add(job.delta, 'ever', 1) end  -- who was listed once has been, also unknown
     else
       left[#left + 1] = e
     end
@@ -718,8 +732,12 @@ end
 -- Merge one record's rows (none: the file has nothing of this person) into its entries.
 -- Returns the record where it changed, '' where nothing is left of it.
 local function merge_record(job, old, rows, norev, place)
-  local entries = parse(old)
-  local expected = rows_live(rows)
+  local entries, expected = parsed(old), rows_live(rows)
+  if not entries then  -- it stays as it is, and whom it is about in the filter
+    if not expected then job.exceptions[#job.exceptions + 1] = sub(place, 3) .. '\1' end
+    for i = 1, #rows do count(job, rows[i].list, SUPERSEDED_ROW, 1) end
+    return nil
+  end
   tally(job.delta, entries, -1)
   local changed, seen = merge_rows(job, entries, rows, norev, place)
   local left, ended = end_others(job, entries, seen, place)
@@ -1146,6 +1164,27 @@ local function acknowledge(keys, args)
   return 1
 end
 
+-- Whether a record's person belongs in the filter.
+local function belongs(record)
+  local n = unpack('>I2', record)
+  local at, registers = 3, 3 + HEADER * n
+  for _ = 1, n do
+    local present = byte(record, at + 1)
+    if present == 1 then return true end
+    local e = {L = 0, R = 0, S = 0, U = 0, A = 0}
+    for r = 1, 5 do
+      if present % 2 == 1 then
+        e[REGISTERS[r]] = from_u48(record, registers)
+        registers = registers + 6
+      end
+      present = floor(present / 2)
+    end
+    if live(state(e)) then return true end
+    at = at + HEADER
+  end
+  return false
+end
+
 -- fields: the fields of everybody who belongs in the filter, joined.
 --
 --   KEYS     buckets of one partition
@@ -1155,25 +1194,9 @@ local function fields(keys)
   for k = 1, #keys do
     local stored = redis.call('HGETALL', keys[k])
     for i = 1, #stored, 2 do
-      local record = stored[i + 1]
-      local n = unpack('>I2', record)
-      local at, registers = 3, 3 + HEADER * n
-      local is_live = false
-      for _ = 1, n do
-        local present = byte(record, at + 1)
-        if present == 1 then is_live = true break end
-        local e = {L = 0, R = 0, S = 0, U = 0, A = 0}
-        for r = 1, 5 do
-          if present % 2 == 1 then
-            e[REGISTERS[r]] = from_u48(record, registers)
-            registers = registers + 6
-          end
-          present = floor(present / 2)
-        end
-        if live(state(e)) then is_live = true break end
-        at = at + HEADER
-      end
-      if is_live then out[#out + 1] = stored[i] end
+      local whole, is_live = pcall(belongs, stored[i + 1])
+      -- Whoever's record cannot be read has to be asked about.
+      if is_live or not whole then out[#out + 1] = stored[i] end
     end
   end
   return table.concat(out)

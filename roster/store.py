@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from roster import keys, replies
 from roster.change import together
+from roster.connection import error_code, raised
 from roster.entry import BIND, State
-from roster.errors import NotDurable
+from roster.errors import NotDurable, Unavailable
 from roster.nodes import Call, Nodes, Wait
 from roster.position import Position, newest
-from roster.replies import MARK_BYTES, Applied, Found, Image, LogEntry, Tail
+from roster.replies import MARK_BYTES, Applied, Found, Image, LogEntry, Refusal, Tail
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -50,18 +51,35 @@ class Store:
     ) -> list[Applied]:
         """What every change amounted to, once all of them are safe.
 
-        Raises NotDurable where they are applied but not known to be safe: then `applied` of
-        the error's cause is lost on purpose, and the same changes may be sent again.
+        Raises Unavailable where one was refused, and NotDurable where they are applied but not
+        known to be safe: the same changes may be sent again.
         """
+        found = await self.apply_each(changes, wait, acknowledged)
+        applied = [each for each in found if isinstance(each, Applied)]
+        if len(applied) < len(found):
+            raise Unavailable("not every change was applied")
+        return applied
+
+    async def apply_each(
+        self,
+        changes: Sequence[Change],
+        wait: Wait,
+        acknowledged: Mapping[int, Position] | None = None,
+    ) -> list[Applied | Refusal]:
+        """The same, with the reason in its place for a change that was refused by itself."""
         groups = together(changes)
         calls = [self._apply_call(group, acknowledged or {}) for group in groups]
-        got = await self.nodes.run(calls, wait)
-        applied: dict[int, Applied] = {}
+        got = await self.nodes.attempt(calls, wait)
+        found: dict[int, Applied | Refusal] = {}
         for group, call, reply in zip(groups, calls, got, strict=False):
-            applied |= zip(group, replies.applied(call.partition, reply), strict=True)
+            if isinstance(reply, Exception) and error_code(reply) == "OOM":
+                found |= dict.fromkeys(group, Refusal.MEMORY)
+            else:
+                raised(reply)
+                found |= zip(group, replies.applied(call.partition, reply), strict=True)
         if not all(got[len(calls) :]):
-            raise NotDurable(*(str(applied[index].change_revision) for index in sorted(applied)))
-        return [applied[index] for index in range(len(changes))]
+            raise NotDurable("what was applied is not known to be safe")
+        return [found[index] for index in range(len(changes))]
 
     async def acknowledge(self, positions: Sequence[Position]) -> None:
         """Nothing; every poll from now on tells that these positions are safe.

@@ -8,8 +8,10 @@ from litestar import Request, Response, post
 from roster.access import ApiKey
 from roster.check_digits import beijing_day
 from roster.entry import BIND, Content, Provenance, State
+from roster.errors import Unavailable
 from roster.identity import Document, Token, normalise
 from roster.position import to_text
+from roster.reader import readable
 from roster.record import unpack_content, unpack_provenance
 from roster.replies import LogEntry
 from roster.spelling import trimmed
@@ -17,7 +19,7 @@ from roster.times import format_ms
 from service.answers import op_name, time_or_null
 from service.auth import scoped
 from service.faults import Body
-from service.http import Service, answered, in_time
+from service.http import READ_TIMEOUT_S, Service, answered, in_time
 from service.person import parse
 from service.shapes import FindShape, HistoryShape
 
@@ -34,16 +36,17 @@ async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     token = token_of(service, shape.document)
     async with in_time():
         (found,) = await service.changes_store.lookup([(token, {})], service.screener.high_water)
-        entries = await parse(service.dictionary, found.record) if found.record else []
-    shown = [
-        {
-            "list": service.lists.name(entry.list),
-            "entry_id": entry.content.entry_id,
-            **_state(entry.list, entry.state, entry.registers.revision),
-            **content_json(entry.content, entry.provenance),
-        }
-        for entry in entries
-    ]
+        entries = await parse(service.dictionary, found.record, READ_TIMEOUT_S)
+    with readable():
+        shown = [
+            {
+                "list": service.lists.name(entry.list),
+                "entry_id": entry.content.entry_id,
+                **_state(entry.list, entry.state, entry.registers.revision),
+                **content_json(entry.content, entry.provenance),
+            }
+            for entry in entries
+        ]
     return answered({"entries": shown, "position": to_text([found.position])})
 
 
@@ -55,9 +58,13 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     token = token_of(service, shape.document)
     async with in_time():
         (found,) = await service.changes_store.lookup([(token, {})], service.screener.high_water)
-        events = await service.changes_store.history(token)
+        with readable():
+            events = await service.changes_store.history(token)
     since_ms = found.now_ms - service.settings.audit_days * DAY_MS
-    told = [await event_json(service, event) for event in events if event.applied_at_ms >= since_ms]
+    with readable():
+        told = [
+            await event_json(service, event) for event in events if event.applied_at_ms >= since_ms
+        ]
     shown = [
         event
         for event in told
@@ -75,15 +82,18 @@ def token_of(service: Service, document: Document) -> Token:
 
 async def contents(service: Service, event: LogEntry) -> tuple[Content, Provenance]:
     """A log entry's content and provenance; what is not known yet is read first."""
-    known = service.dictionary.known
+    dictionary = service.dictionary
+    if event.provenance[:1] == b"L" and _load(event) not in dictionary.loads:
+        await dictionary.refresh()
     try:
-        content = unpack_content(event.content, known.courts)
-        if event.provenance[:1] == b"L" and _load(event) not in known.loads:
-            await service.dictionary.refresh()
+        content = unpack_content(event.content, dictionary.courts)
     except KeyError:
-        await service.dictionary.refresh()
-        content = unpack_content(event.content, known.courts)
-    return content, unpack_provenance(event.provenance, known.loads)
+        await dictionary.refresh()
+        try:
+            content = unpack_content(event.content, dictionary.courts)
+        except KeyError as exc:
+            raise Unavailable("Redis has lost the name of a court") from exc
+    return content, unpack_provenance(event.provenance, dictionary.loads)
 
 
 async def event_json(service: Service, event: LogEntry) -> dict[str, Any]:

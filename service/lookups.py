@@ -65,7 +65,7 @@ class Lookups:
         """A look-up fails after `timeout_ms`, whatever the connection does."""
         self._store = store
         self._screener = screener
-        self._timeout_s = timeout_ms / 1000
+        self.timeout_s = timeout_ms / 1000
         self._waiting: list[tuple[Asked, asyncio.Future[Found]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.circuit = Circuit()
@@ -89,7 +89,7 @@ class Lookups:
 
     async def _run(self, batch: list[tuple[Asked, asyncio.Future[Found]]]) -> None:
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self.timeout_s):
                 found = await self._store.lookup(
                     [asked for asked, _ in batch], self._screener.high_water
                 )

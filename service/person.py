@@ -48,15 +48,15 @@ class Person(NamedTuple):
         return [found.position for found in self.looked]
 
 
-async def parse(dictionary: Dictionary, record: bytes) -> list[Entry]:
-    """A record's entries; a court that is not known yet is read first.
+async def parse(dictionary: Dictionary, record: bytes, within_s: float) -> list[Entry]:
+    """A record's entries; a court that is not known yet is read first, `within_s`.
 
-    Raises Unavailable where Redis has lost the court's name, with a flush: nobody can then
-    say why the person is listed.
+    Raises Unreadable, and Unavailable where Redis does not tell the court's name or has lost
+    it, with a flush: nobody can then say why the person is listed.
     """
     with suppress(KeyError):
         return parse_record(record, dictionary.known)
-    await dictionary.refresh()
+    await dictionary.learn_courts(within_s)
     try:
         return parse_record(record, dictionary.known)
     except KeyError as exc:
@@ -69,7 +69,10 @@ async def person(
     token: bytes,
     at_least: Mapping[int, Position],
 ) -> Person:
-    """What is known of the person with this document; raises Unavailable or WrongKey."""
+    """What is known of the person with this document.
+
+    Raises Unavailable, WrongKey or Unreadable.
+    """
     records: dict[bytes, list[Entry]] = {}
     looked: list[Found] = []
     members, step = {token}, [token]
@@ -77,7 +80,7 @@ async def person(
         found = await asyncio.gather(*(lookups.ask(each, at_least) for each in step))
         looked += found
         for each, one in zip(step, found, strict=True):
-            records[each] = await parse(dictionary, one.record) if one.record else []
+            records[each] = await parse(dictionary, one.record, lookups.timeout_s)
         members |= set(_bound(records, members))
         step = [other for each in members for other in _named(records.get(each, []))]
         step = sorted({other for other in step if other not in records})

@@ -69,6 +69,7 @@ TABLE: Mapping[type[errors.ClearwayError], Kind] = {
     errors.TooMany: Kind(429, "too-many", "Too many checks at once"),
     errors.BodyTooLarge: Kind(413, "body-too-large", "The body is longer than 4 MiB"),
     errors.Unavailable: UNAVAILABLE,
+    errors.Unreadable: Kind(503, "unreadable", "What is stored of this person cannot be read"),
     errors.NotDurable: Kind(503, "not-durable", "Not acknowledged: send the same again"),
     errors.WrongKey: Kind(503, "wrong-key", "The roster was loaded with another ID key"),
     errors.ServerUnfit: UNAVAILABLE,
@@ -140,7 +141,7 @@ def _own(exc: errors.ClearwayError) -> Problem:
         detail="" if hidden else _detail(exc),
         errors=_blamed(exc),
         retry_after_ms=_retry_after_ms(exc, kind.status),
-        revisions=_revisions(exc),
+        revisions=exc.revisions,
         oldest=exc.oldest if isinstance(exc, errors.LogTrimmed) else None,
         scope=exc.scope if isinstance(exc, errors.Forbidden) else None,
     )
@@ -156,21 +157,13 @@ def _blamed(exc: errors.ClearwayError) -> tuple[FieldError, ...]:
 def _detail(exc: errors.ClearwayError) -> str:
     if isinstance(exc, errors.LogTrimmed):
         return "start again from `oldest`, after reading everything anew"
-    return "send the same changes again, with `revisions`" if _revisions(exc) else str(exc)
+    return "send the same changes again, with `revisions`" if exc.revisions else str(exc)
 
 
 def _retry_after_ms(exc: errors.ClearwayError, status: int) -> int | None:
     if isinstance(exc, errors.TooMany):
         return exc.retry_after_ms
     return RETRY_AFTER_MS if status in _RETRIED else None
-
-
-def _revisions(exc: errors.ClearwayError) -> tuple[int, ...]:
-    """The revisions to send again with changes that were not acknowledged."""
-    if not isinstance(exc, errors.NotDurable):
-        return ()
-    texts = [str(each) for each in exc.args]
-    return tuple(map(int, texts)) if all(text.isdecimal() for text in texts) else ()
 
 
 def _headers(problem: Problem) -> dict[str, str]:

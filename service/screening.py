@@ -10,7 +10,7 @@ import msgspec
 from roster import rules
 from roster.check_digits import beijing_day
 from roster.entry import BIND, RESTRICTING_BELOW
-from roster.errors import Unavailable, WrongKey
+from roster.errors import Unavailable, Unreadable, WrongKey
 from roster.identity import Token, normalise
 from roster.position import to_text
 from roster.verdict import Question, Reason, Verdict
@@ -60,9 +60,12 @@ class Subject(msgspec.Struct, frozen=True):
     valid: bool
 
 
-async def begun(dictionary: Dictionary, found: Found) -> Person | None:
-    """The person of a record, or None where it names other documents, to be followed."""
-    entries = await parse(dictionary, found.record) if found.record else []
+async def begun(dictionary: Dictionary, found: Found, within_s: float) -> Person | None:
+    """The person of a record, or None where it names other documents, to be followed.
+
+    Raises Unavailable and Unreadable.
+    """
+    entries = await parse(dictionary, found.record, within_s) if found.record else []
     if any(entry.list == BIND for entry in entries):
         return None
     return Person(entries, [found], complete=True)
@@ -150,10 +153,10 @@ class Desk:
             if isinstance(looked, Unavailable):
                 raise looked
             found = await looked
-            known = await begun(self.dictionary, found)
+            known = await begun(self.dictionary, found, self.lookups.timeout_s)
             if known is None:
                 known = await person(self.lookups, self.dictionary, token, query.at_least)
-        except (Unavailable, WrongKey) as exc:
+        except (Unavailable, Unreadable, WrongKey) as exc:
             code = "not_covered" if isinstance(exc, WrongKey) else "registry_unavailable"
             return self.refer(code, token)
         doubt = self.doubt(known)

@@ -6,7 +6,7 @@ from litestar import Request, Response, post
 
 from roster import standing as rules
 from roster.access import ApiKey
-from roster.errors import Unavailable, WrongKey
+from roster.errors import Unavailable, Unreadable, WrongKey
 from roster.identity import Token
 from roster.position import to_text
 from roster.verdict import Asked, Journey, Reason
@@ -38,10 +38,13 @@ async def _standing(
     subject = desk.subject(Query(shape.document, Journey("air")))
     try:
         known = await person(desk.lookups, desk.dictionary, subject.token, {})
-    except (Unavailable, WrongKey):
+    except (Unavailable, Unreadable):
         return _refer(service, "registry_unavailable", subject.token)
+    except WrongKey:
+        return _refer(service, "not_covered", subject.token)
     position = to_text(known.positions)
-    doubt = desk.doubt(known) or ("stale" if desk.screener.expired else None)
+    undecided = desk.screener.expired or not desk.screener.lists_known
+    doubt = desk.doubt(known) or ("stale" if undecided else None)
     if doubt:
         return _refer(service, doubt, subject.token)
     names = None if shape.name is None else frozenset(desk.tokeniser.names(shape.name))

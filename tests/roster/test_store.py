@@ -68,11 +68,10 @@ async def test_a_call_that_fails_has_written_nothing(valkey: Server) -> None:
     await store.apply([change(3, Op.PUT, 10)], WAIT)
     with valkey.client() as client:
         before = client.hgetall("clearway:{03}:meta")
-        client.hset("clearway:{03}:b:0000", b"\2" * 12, b"\0\5no record")
+        client.set("clearway:{03}:b:0001", "no hash")
+        last = msgspec.structs.replace(change(3, Op.PUT, 20), token=b"\0\3\0\1" + bytes(12))
         with pytest.raises(redis.exceptions.ResponseError):
-            await store.apply(
-                [change(3, Op.PUT, 20), change(3, Op.PUT, 20, 2), change(3, Op.PUT, 20, 3)], WAIT
-            )
+            await store.apply([change(3, Op.PUT, 20), change(3, Op.PUT, 20, 2), last], WAIT)
         assert client.hgetall("clearway:{03}:meta") == before
         assert client.xlen("clearway:{03}:log") == 1
     await store.nodes.close()

@@ -19,6 +19,7 @@ from roster.errors import (
     TooMany,
     Unauthorised,
     Unavailable,
+    Unreadable,
 )
 from service.problems import TABLE, problem_bytes, problem_of
 from service.shapes import Check
@@ -47,6 +48,7 @@ def test_every_error_has_a_status() -> None:
         (TooMany(1_500), 429),
         (Unavailable("Redis did not answer in time"), 503),
         (NotDurable("not safe"), 503),
+        (Unreadable("damaged"), 503),
         (HTTPException(status_code=404), 404),
         (HTTPException(status_code=405), 405),
         (RuntimeError("boom"), 500),
@@ -77,8 +79,10 @@ def test_a_trimmed_log_says_from_where_to_start() -> None:
 
 
 def test_what_was_not_acknowledged_carries_its_revisions() -> None:
-    assert problem_of(NotDurable("5", "7")).revisions == (5, 7)
-    assert problem_of(NotDurable("not known to be safe")).revisions == ()
+    refused = NotDurable("not known to be safe")
+    assert problem_of(refused).revisions == ()
+    refused.revisions = (5, 7)
+    assert problem_of(refused).revisions == (5, 7)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""Walks over packed bytes, and says where they are no such bytes.
+
+What is stored may be damaged, or written by a version that is not out yet: that is one
+person's misfortune, and must not become everybody's.
+"""
+
+from __future__ import annotations
+
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from roster.entry import NameToken
+from roster.errors import Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MINUTE_MS = 60_000
+_LAST_MS = 253_402_300_799_999
+"""The last moment of the year 9999; the first of the year 1 lies nearer to 1970."""
+_FIRST_MS = -62_135_596_800_000
+_SIZE = struct.Struct(">H")
+_LONGEST_TIME = 8
+_BROKEN = (struct.error, IndexError, ValueError, TypeError, OverflowError, msgspec.MsgspecError)
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Nothing; raises Unreadable where what is read within is not what it should be."""
+    try:
+        yield
+    except _BROKEN as exc:
+        raise Unreadable("what the roster holds of this person cannot be read") from exc
+
+
+class Reader:
+    """Walks over packed bytes; raises IndexError and its like where they end too early."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        """Start at `at`."""
+        self.data = data
+        self.at = at
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes."""
+        end = self.at + size
+        if end > len(self.data):
+            raise IndexError("the bytes end too early")
+        part = self.data[self.at : end]
+        self.at = end
+        return part
+
+    def text(self) -> str:
+        """A text behind its size."""
+        (size,) = _SIZE.unpack(self.take(2))
+        return self.take(size).decode()
+
+    def time(self) -> int:
+        """A time in ms: zigzag LEB128, whole minutes shorter (`record._time`)."""
+        value = shift = 0
+        for byte in self.data[self.at : self.at + _LONGEST_TIME]:
+            self.at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:  # noqa: PLR2004 -- LEB128: the last byte's top bit is clear
+                break
+        else:
+            raise IndexError("a time without an end")
+        value = -((value + 1) >> 1) if value & 1 else value >> 1
+        ms = value >> 1 if value & 1 else (value >> 1) * _MINUTE_MS
+        if not _FIRST_MS <= ms <= _LAST_MS:
+            raise ValueError("no time")
+        return ms
+
+    def names(self) -> tuple[NameToken, ...]:
+        """Name tokens behind their number."""
+        (count,) = self.take(1)
+        return tuple(NameToken(n) for n in struct.unpack(f">{count}I", self.take(4 * count)))
+
+    def end(self) -> None:
+        """Nothing; raises ValueError where there is more."""
+        if self.at != len(self.data):
+            raise ValueError("there is more than there should be")

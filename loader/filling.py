@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from loader import imaging
 from loader.buckets import People, Rows
-from loader.partition import Done, Job, Sum, filter_of, near
+from loader.partition import Done, Job, Sum, near
 from loader.spill import read_spill
 from loader.unusual import Tally
 from roster.errors import LoadRefused
@@ -38,14 +39,14 @@ def suits(job: Job) -> bool:
 async def fill(store: Store, job: Job, folder: Path, begun: Position) -> Done:
     """What the merge did, of a job that `suits`.
 
-    The partition is finished with a filter that includes `begun` and more.
+    The partition is finished with an image up to its log's end.
     """
     filling = _Filling(Merging(store, job.snapshot), job, folder)
     total = Sum()
     for numbers in filling.calls():
         total.add(await filling.bring(numbers))
     rows = filling.rows
-    await filling.merging.finish(begun, filter_of(rows.fields, total.exceptions))
+    await imaging.finish(filling.merging, begun, rows.fields, total)
     return total.done(job, rows.people, rows.duplicates)
 
 

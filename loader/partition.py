@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from loader import imaging
 from loader.buckets import Rows, buckets_of
 from loader.spill import read_spill
 from loader.unusual import Tally
 from roster.errors import LoadRefused
-from roster.filter import TokenFilter, capacity_for
 from roster.keys import BUCKETS, PARTITIONS
 from roster.merging import Bucket, Fate, How, Merged, Merging, Snapshot
 from roster.position import Position
@@ -23,7 +23,6 @@ CALL_BYTES = 384 << 10
 CALL_ENTRIES = 4_096
 """At most in one call: Redis answers nobody else meanwhile, so it must take a few ms."""
 _CALLS_AHEAD = 2
-_FIELD_BYTES = 12
 _EMPTY = Tally().json()
 
 
@@ -64,12 +63,14 @@ class Sum:
         """To begin with, what is known without a call."""
         self.fates = dict(fates or {})
         self.exceptions = dict(exceptions or {})
+        self.told: list[range] = []
         self.written = self.size_bytes = 0
 
     def add(self, merged: Merged) -> None:
         """Nothing; one more reply."""
         self.add_fates(merged.fates)
         self.exceptions |= merged.exceptions
+        self.told += [merged.told] if merged.told else []
         self.written += merged.written
         self.size_bytes += merged.size_bytes
 
@@ -99,12 +100,14 @@ def call_buckets(entries: int) -> int:
 async def merge(store: Store, job: Job, folder: Path, begun: Position) -> Done:
     """What the merge did.
 
-    A full snapshot's partition is finished with a filter that includes `begun` and more.
+    A full snapshot's partition is finished with an image up to its log's end.
     """
     merging, total = Merging(store, job.snapshot), Sum()
     rows = await merge_whole(merging, job, folder, total)
     if job.snapshot.lists:
-        await merging.finish(begun, filter_of(rows.fields, total.exceptions))
+        await imaging.finish(merging, begun, rows.fields, total)
+    else:
+        await imaging.renew(store, job.partition, total)
     return total.done(job, rows.people, rows.duplicates)
 
 
@@ -180,14 +183,3 @@ def near(kept: bytes, call: Sequence[Bucket]) -> bytes:
     numbers = {bucket.number.to_bytes(2) for bucket in call}
     items = (kept[at : at + 21] for at in range(0, len(kept), 21))
     return b"".join(item for item in items if item[:14] == bytes(14) or item[:2] in numbers)
-
-
-def filter_of(fields: bytes, exceptions: dict[bytes, bool]) -> bytes:
-    """The filter of everybody who is on a list now."""
-    if exceptions:
-        each = [fields[at : at + _FIELD_BYTES] for at in range(0, len(fields), _FIELD_BYTES)]
-        left = [field for field in each if exceptions.get(field, True)]
-        fields = b"".join(left + [field for field, is_live in exceptions.items() if is_live])
-    token_filter = TokenFilter(capacity_for(len(fields) // _FIELD_BYTES))
-    token_filter.add_fields(fields)
-    return token_filter.to_bytes()

@@ -17,10 +17,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from loader import imaging
 from loader.buckets import People, Rows
 from loader.comparing import HEAD, NUMBER_BYTES, Call, Partition, Preview, numbers_of, some_of
 from loader.packing import PLACE_BYTES
-from loader.partition import Done, Sum, calls_of, filter_of, in_turn, merge_whole, near
+from loader.partition import Done, Sum, calls_of, in_turn, merge_whole, near
 from loader.settled import match, places_of
 from loader.watching import Touched, Watching
 from roster.keys import BUCKETS
@@ -33,14 +34,16 @@ _TRIES = 20
 async def merge(here: Partition, begun: Position, previewed: Preview) -> Done:
     """What the merge did: only the people whom the preview or somebody else changes.
 
-    A full snapshot's partition is finished with a filter that includes `begun` and more.
+    A full snapshot's partition is finished with an image up to its log's end.
     """
     fields, calls = here.kept()
     merge_ = _Merge(here, previewed)
     if not await merge_.bring(calls):
         fields = await merge_.bring_all()
     if here.job.snapshot.lists:
-        await merge_.merging.finish(begun, filter_of(fields, merge_.total.exceptions))
+        await imaging.finish(merge_.merging, begun, fields, merge_.total)
+    else:
+        await imaging.renew(here.store, here.job.partition, merge_.total)
     return merge_.total.done(here.job, previewed.people, previewed.duplicates)
 
 
@@ -136,6 +139,7 @@ class _Merge:
         rows = await merge_whole(self.merging, self._job, self._here.folder, total)
         for code, fate in self._moved.fates.items():
             total.add_fates({code: fate._replace(superseded=0).once_more()})
+        total.told += self.total.told
         total.written += self.total.written
         total.size_bytes += self.total.size_bytes
         self.total = total

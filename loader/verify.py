@@ -132,11 +132,8 @@ class Verifying:
         session.intern(self._courts)
         session.open_load(self._options.files.paths, context.load, context.now_ms)
         merging = Merging(session.store, jobs[0].snapshot)
-        begun = session.run(merging.begin([one.partition for one in wrong]))
-        tasks = (
-            (jobs[one.partition], start.position, one.buckets)
-            for one, start in zip(wrong, begun, strict=True)
-        )
+        session.run(merging.begin([one.partition for one in wrong]))
+        tasks = ((jobs[one.partition], one.buckets) for one in wrong)
         written = sum(done.written for done in crew.map("repair", tasks))
         session.close_load(self._options.files.paths, context.load, context.now_ms)
         return int(written)

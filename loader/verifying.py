@@ -13,10 +13,10 @@ from loader.buckets import Rows, buckets_of
 from loader.partition import Done, Job, calls_of
 from loader.spill import read_spill
 from roster.entry import Registers, State
-from roster.filter import TokenFilter, capacity_for
+from roster.images import build
 from roster.keys import BUCKETS
+from roster.logs import end
 from roster.merging import PLAIN, PLAIN_WITHOUT_REVISION, Bucket, How, Merged, Merging
-from roster.position import Position
 from roster.record import HEADER, REGISTER_BYTES, WITHOUT_REVISION, Packed, split_record
 from roster.store import Store
 
@@ -183,10 +183,8 @@ def records(blob: bytes) -> Iterator[tuple[bytes, int, bytes]]:
         at += size
 
 
-async def repair(
-    store: Store, job: Job, folder: Path, begun: Position, numbers: frozenset[int]
-) -> Done:
-    """What merging these buckets again did; the partition gets a new filter."""
+async def repair(store: Store, job: Job, folder: Path, numbers: frozenset[int]) -> Done:
+    """What merging these buckets again did; the partition gets a new image."""
     merging, rows = Merging(store, job.snapshot), Rows()
     spilled = buckets_of(read_spill(folder, job.partition), job.load, rows)
     found = {bucket.number: bucket for bucket in spilled if bucket.number in numbers}
@@ -196,10 +194,8 @@ async def repair(
         upto = BUCKETS if call[-1] is buckets[-1] else call[-1].number + 1
         merged = await merging.merge(job.partition, call, How(upto=upto, kept=job.kept))
         replies += [merged] if merged else []
-    fields = await store.fields(job.partition, range(BUCKETS))
-    token_filter = TokenFilter(capacity_for(len(fields) // 12))
-    token_filter.add_fields(fields)
-    await merging.finish(begun, token_filter.to_bytes())
+    here = await end(store, job.partition)
+    await merging.finish(here, (await build(store, job.partition)).to_bytes())
     return Done(
         partition=job.partition,
         fates={},

@@ -70,10 +70,10 @@ class Worker:
         """How a partition differs from the file."""
         return self._run(verifying.compare(self._opened(), job, self._setup.folder))
 
-    def repair(self, task: tuple[Job, Position, frozenset[int]]) -> Done:
+    def repair(self, task: tuple[Job, frozenset[int]]) -> Done:
         """What merging some buckets of a partition again did."""
-        job, begun, numbers = task
-        return self._run(verifying.repair(self._opened(), job, self._setup.folder, begun, numbers))
+        job, numbers = task
+        return self._run(verifying.repair(self._opened(), job, self._setup.folder, numbers))
 
     def peak_bytes(self) -> int:
         """The most memory that this process has had."""

@@ -73,6 +73,11 @@ class LogEntry(NamedTuple):
         """The token's sixteen bytes."""
         return bytes((0, self.position.partition)) + self.place
 
+    @property
+    def joins(self) -> bool:
+        """Whether it left its person on a list."""
+        return int(self.state) in _ON_LIST and self.op is not Op.RESET
+
 
 class Tail(NamedTuple):
     """A partition as a poll sees it; `continues` is False where the follower must start again.

@@ -1,6 +1,6 @@
 """The roster in Redis: changes, look-ups, the log, images; one round trip each.
 
-The only modules that send commands are this one, `merging.py` (whole files) and
+The only modules that send commands are this one, `merging.py` (whole files), `logs.py` and
 those that `keys.py` names beside each key; all go through `nodes.py`.
 """
 
@@ -256,18 +256,6 @@ class Store:
         asked = [(p, ("HMGET", keys.META[p], *names)) for p in range(keys.PARTITIONS)]
         got = await self.nodes.on_partitions(asked)
         return {p for p, counts in enumerate(got) if any(int(count or 0) for count in counts)}
-
-    async def older_than(self, partition: int, cutoff_ms: int) -> int:
-        """The seq of the first log entry from `cutoff_ms` on, as far as one read shows."""
-        seq = 0
-        for count in (1, 5_000):  # mostly the oldest is young enough to stay
-            command = ("XRANGE", keys.LOG[partition], "-", "+", "COUNT", count)
-            (entries,) = await self.nodes.on_partitions([(partition, command)])
-            for identifier, (_, data) in entries:
-                seq = int(identifier.split(b"-")[1])
-                if replies.applied_at_ms(data) >= cutoff_ms:
-                    return seq
-        return seq
 
     async def accept(self) -> int:
         """How many partitions were rewound and are accepted as they are now."""

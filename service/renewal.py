@@ -15,6 +15,7 @@ import structlog
 from roster import keys
 from roster.errors import Unavailable
 from roster.images import build
+from roster.logs import older_than
 
 if TYPE_CHECKING:
     from roster.store import Store
@@ -99,7 +100,7 @@ class Renewer:
         here = tails[number].position
         token_filter = await build(self._store, number)
         cutoff_ms = tails[number].now_ms - self._keep_ms
-        trim_to = await self._store.older_than(number, cutoff_ms)
+        trim_to = await older_than(self._store, number, cutoff_ms)
         try:
             taken = await self._store.set_image(here, token_filter.to_bytes(), trim_to)
         except Unavailable:

@@ -4,7 +4,7 @@
 each line of its standard input says: `silence` lets nothing through, `refuse` breaks all
 connections and takes no new ones, `heal` ends both; `forget` lets nothing through on the
 connections that there are, for ever, as a firewall that has lost them; `slow` lets a new
-connection wait. It ends with its standard input.
+connection wait; `narrow` is `heal`, but for `NARROW_BYTES_PER_S`. It ends with its standard input.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 
 CHUNK_BYTES = 1 << 16
 SLOW_S = 0.25
+NARROW_BYTES_PER_S = 300_000
 
 
 class Proxy:
@@ -23,6 +24,7 @@ class Proxy:
         self._through = _open_gate()
         self._refusing = False
         self._delay_s = 0.0
+        self._narrow = False
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,6 +56,7 @@ class Proxy:
             for writer in self._writers:
                 writer.transport.abort()
         else:
+            self._narrow = word == "narrow"
             self._refusing = False
             self._through.set()
 
@@ -63,6 +66,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK_BYTES):
                 await through.wait()
+                await asyncio.sleep(len(data) / NARROW_BYTES_PER_S * self._narrow)
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()

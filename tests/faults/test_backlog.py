@@ -6,15 +6,24 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+import redis.asyncio
 
+from roster.change import Change
+from roster.entry import Content, Op, Provenance
+from roster.identity import Document, Tokeniser, normalise
+from roster.nodes import Nodes
+from roster.record import pack_content, provenance_tail
+from roster.store import Store
 from tests.faults.clusters import HOST, folder
-from tests.faults.world import EVERYBODY, Caller, Process, World
-from tests.servers import Server, free_port
+from tests.faults.world import EVERYBODY, ID_KEY, Caller, Process, World
+from tests.servers import Server, eventually, free_port
+from tests.service.parts import WAIT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SOON_S = 10.0
+REVISION = 1_700_000_000_000
 STALE_S = 4.0
 """Longer than a process may be fresh without news."""
 
@@ -26,6 +35,29 @@ def written(world: World, people: int) -> Path:
     rows = (f"e/{n},passport,K{n:08d},RUS,1600000000000\n" for n in range(people))
     path.write_text(head + "".join(rows))
     return path
+
+
+async def pushed(server: Server, people: int) -> None:
+    """So many additions are told in the log, and no image has them."""
+    tokeniser = Tokeniser(bytes.fromhex(ID_KEY))
+    link = redis.asyncio.Redis(unix_socket_path=str(server.socket), protocol=2)
+    store = Store(Nodes(link, lambda _host, _port: link), tokeniser.check_value)
+    content = pack_content(Content("e/1", case="(2018)京0105执1234号"), {})
+    told = provenance_tail(Provenance("api", "test"))
+    name = tokeniser.entry_hash(1, "e/1")
+    for first in range(0, people, 5_000):
+        tokens = [
+            tokeniser.token(normalise(Document("passport", f"K{n:08d}", "RUS")).number)
+            for n in range(first, min(first + 5_000, people))
+        ]
+        changes = [
+            Change(
+                each, 1, Op.PUT, REVISION, name, content, tokeniser.digest(each, 1, content), told
+            )
+            for each in tokens
+        ]
+        await store.apply(changes, WAIT)
+    await link.aclose()
 
 
 async def until_well(process: Process, key: str, people: int) -> float:
@@ -58,7 +90,7 @@ async def everybody_is_denied(process: Process, key: str, people: int) -> None:
     status, answer = await caller.post("/v1/check/batch", {"items": items})
     caller.close()
     assert status == 200
-    assert answer["counts"]["deny"] == len(items)
+    assert answer["counts"]["deny"] == len(items), answer["counts"]
 
 
 async def after_a_great_load(binary: str, people: int, *, alone: bool) -> list[float]:
@@ -100,6 +132,28 @@ async def after_a_great_load(binary: str, people: int, *, alone: bool) -> list[f
         for each in processes:
             await everybody_is_denied(each, world.key, people)
         return seconds
+
+
+@pytest.mark.timeout(180)
+async def test_a_backlog_is_caught_up_over_a_narrow_line(valkey_binary: str) -> None:
+    """All of it at once would take several times as long as a process waits for an answer."""
+    settings = {"port": str(free_port()), "bind": HOST}
+    with ExitStack() as stack:
+        server = Server(valkey_binary, stack.enter_context(folder()), settings)
+        stack.callback(server.stop)
+        server.start()
+        world = World(stack, server, stack.enter_context(folder()))
+        world.make_key()
+        assert world.load([], "2020-01-01T00:00:00Z") == 0, world.told
+        process = world.add_process()
+        world.all_ready()
+        world.cuts[0].tell("silence")
+        await pushed(server, 30_000)
+        eventually(lambda: "stale" in process.condition()[1]["degraded"])
+        world.cuts[0].tell("narrow")
+        assert await until_well(process, world.key, 30_000) < 4 * SOON_S
+        world.cuts[0].tell("heal")
+        await everybody_is_denied(process, world.key, 30_000)
 
 
 @pytest.mark.timeout(180)

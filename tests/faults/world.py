@@ -41,7 +41,7 @@ class Cut:
         self.port = int(self._line())
 
     def tell(self, word: str) -> None:
-        """`silence`, `forget`, `refuse` or `heal`; it is so when this returns."""
+        """`silence`, `forget`, `refuse`, `narrow` or `heal`; it is so when this returns."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()

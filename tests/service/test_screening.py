@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from roster.entry import Content, Op
 from roster.filter import TokenFilter
 from roster.identity import Document
+from roster.logs import older_than
 from roster.verdict import Journey
 from service.questions import Query
 from tests.service.parts import Parts, process, running
@@ -266,8 +267,8 @@ async def test_log_entries_older_than_a_time_are_found(valkey: Server) -> None:
         await parts.cover()
         first = await parts.change(LISTED, Op.PUT, 10)
         number = first.position.partition
-        assert await parts.store.older_than(number, first.applied_at_ms) == first.position.seq
-        assert await parts.store.older_than(number, 0) == 1
+        assert await older_than(parts.store, number, first.applied_at_ms) == first.position.seq
+        assert await older_than(parts.store, number, 0) == 1
 
 
 async def test_a_dead_redis_soon_costs_a_check_no_time(valkey: Server) -> None:

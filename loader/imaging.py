@@ -1,0 +1,88 @@
+"""The image that a load leaves of a partition: it holds everybody up to the log's end.
+
+The file tells who is on a list, and each call's reply who is or is not, other than the file
+says. What others have changed since the load began stands in the log between the load's own
+entries; whoever joined there belongs to the image too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from roster.filter import TokenFilter, capacity_for
+from roster.images import FIELD_BYTES, build
+from roster.logs import end as log_end
+from roster.logs import logged as logged_of
+from roster.merging import Merging
+from roster.position import Position
+from roster.store import Store
+
+if TYPE_CHECKING:
+    from loader.partition import Sum
+
+AT_ONCE = 2_000
+"""Entries of the log: a call takes Redis some milliseconds."""
+TOLD_LEAST = 1_000
+"""Entries that a partial file tells in a partition before its image is made anew."""
+
+
+async def finish(merging: Merging, begun: Position, fields: bytes, total: Sum) -> None:
+    """Nothing; a full snapshot's partition is finished, with an image up to its log's end.
+
+    `fields` are the file's people who are on a list; `begun` is where the load began.
+    """
+    store = merging.store
+    end = await log_end(store, begun.partition)
+    joined = await _joined(store, begun, end, total.told)
+    if joined is None:
+        bits = (await build(store, begun.partition)).to_bytes()
+    else:
+        bits = filter_of(fields, total.exceptions | dict.fromkeys(joined, True))
+    await merging.finish(end, bits)
+
+
+async def renew(store: Store, partition: int, total: Sum) -> None:
+    """Nothing; where a partial file has told much, no process has to read it in the log."""
+    if sum(map(len, total.told)) < TOLD_LEAST:
+        return
+    end = await log_end(store, partition)
+    await store.set_image(end, (await build(store, partition)).to_bytes())
+
+
+async def _joined(
+    store: Store, begun: Position, end: Position, own: Iterable[range]
+) -> list[bytes] | None:
+    """The fields of whom others put on a list since `begun`; None where the log has not all."""
+    if begun.history != end.history:
+        return None
+    fields: list[bytes] = []
+    for others in _between(begun.seq + 1, end.seq + 1, own):
+        for first in range(others.start, others.stop, AT_ONCE):
+            seqs = range(first, min(first + AT_ONCE, others.stop))
+            logged = await logged_of(store, end, seqs)
+            if len(logged) != len(seqs):
+                return None
+            fields += (entry.place[2:] for entry in logged if entry.joins)
+    return fields
+
+
+def _between(first: int, stop: int, own: Iterable[range]) -> Iterator[range]:
+    """The seqs from `first` on that are in none of these ranges."""
+    for mine in sorted(own, key=lambda each: each.start):
+        if mine.start > first:
+            yield range(first, mine.start)
+        first = max(first, mine.stop)
+    if stop > first:
+        yield range(first, stop)
+
+
+def filter_of(fields: bytes, exceptions: dict[bytes, bool]) -> bytes:
+    """The filter of everybody who is on a list now."""
+    if exceptions:
+        each = [fields[at : at + FIELD_BYTES] for at in range(0, len(fields), FIELD_BYTES)]
+        left = [field for field in each if field not in exceptions]
+        fields = b"".join(left + [field for field, is_live in exceptions.items() if is_live])
+    token_filter = TokenFilter(capacity_for(len(fields) // FIELD_BYTES))
+    token_filter.add_fields(fields)
+    return token_filter.to_bytes()

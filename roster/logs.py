@@ -1,0 +1,45 @@
+"""A partition's log beside what follows it: its end, some of its entries, how old they are.
+
+All but `end` are plain reads: a server that is cut off may answer with what has been the
+roster once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roster import keys, replies
+from roster.replies import MARK_BYTES, LogEntry
+
+if TYPE_CHECKING:
+    from roster.position import Position
+    from roster.store import Store
+
+OLD_AT_ONCE = 5_000
+
+
+async def end(store: Store, partition: int) -> Position:
+    """Where the partition's log ends now."""
+    return (await store.tails({partition: None}, {}))[partition].position
+
+
+async def logged(store: Store, upto: Position, seqs: range) -> list[LogEntry]:
+    """The entries of one partition's log with these seqs, as far as it has them up to `upto`."""
+    first, last = (f"{upto.history}-{seq}" for seq in (seqs.start, seqs.stop - 1))
+    command = ("XRANGE", keys.LOG[upto.partition], first, last)
+    (entries,) = await store.nodes.on_partitions([(upto.partition, command)])
+    nowhere = upto._replace(mark=bytes(MARK_BYTES))
+    return [replies.parse_log_entry(nowhere, data[MARK_BYTES:]) for _, (_, data) in entries]
+
+
+async def older_than(store: Store, partition: int, cutoff_ms: int) -> int:
+    """The seq of the first log entry from `cutoff_ms` on, as far as one read shows."""
+    seq = 0
+    for count in (1, OLD_AT_ONCE):  # mostly the oldest is young enough to stay
+        command = ("XRANGE", keys.LOG[partition], "-", "+", "COUNT", count)
+        (entries,) = await store.nodes.on_partitions([(partition, command)])
+        for identifier, (_, data) in entries:
+            seq = int(identifier.split(b"-")[1])
+            if replies.applied_at_ms(data) >= cutoff_ms:
+                return seq
+    return seq

@@ -12,6 +12,7 @@
 | clearway:load           | string | the one load that is under way           | lease.py      |
 | clearway:lists          | hash   | lists that are disabled, and why         | disabled.py   |
 | clearway:processes      | hash   | live service processes, what they applied| processes.py  |
+| clearway:{NN}:processes | hash   | the same on each server of a cluster     | processes.py  |
 | clearway:keys           | hash   | API keys, hashed, by id                  | access.py     |
 | clearway:decisions      | hash   | checks so far, by mode and decision      | tallies.py    |
 | clearway:lag            | hash   | removal lags of the last day, in buckets | tallies.py    |
@@ -42,6 +43,7 @@ DOORBELL = "clearway:doorbell"
 
 META = tuple(f"clearway:{{{partition:02d}}}:meta" for partition in range(PARTITIONS))
 LOG = tuple(f"clearway:{{{partition:02d}}}:log" for partition in range(PARTITIONS))
+PROCESSES_AT = tuple(f"clearway:{{{partition:02d}}}:processes" for partition in range(PARTITIONS))
 IMAGE = tuple(f"clearway:{{{partition:02d}}}:image" for partition in range(PARTITIONS))
 
 

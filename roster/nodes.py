@@ -10,13 +10,13 @@ import asyncio
 import math
 import secrets
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import redis.asyncio
 import redis.exceptions
 from redis.crc import key_slot
 
-from roster import keys
+from roster.calls import SLOTS, Call, Plain, Wait
 from roster.connection import error_code, raised, translated
 from roster.discovery import Discovery
 from roster.errors import NotDurable, Unavailable
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     _Command = tuple[Any, ...]
     _Groups = dict[redis.asyncio.Redis, list[int]]
 
-SLOTS = tuple(key_slot(key.encode()) for key in keys.META)
 _SOON = frozenset({"ASK", "TRYAGAIN", "CLUSTERDOWN"})
 TRIES = 4
 PAUSE_S = 0.003
@@ -43,46 +42,11 @@ _SPENDING = frozenset({"SET", "HSET", "HSETNX", "HINCRBY"})
 _ALWAYS = """#!lua flags=allow-oom
 return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))
 """
+__all__ = ["SLOTS", "TRIES", "Call", "Nodes", "Plain", "Server", "Wait", "open_nodes"]
 
 
-class Call(NamedTuple):
-    """One function call on one partition; without a function, all of one hash."""
-
-    partition: int
-    function: str
-    keys: Sequence[str]
-    args: Sequence[bytes | str | int]
-
-    def command(self) -> tuple[Any, ...]:
-        """The call as Redis takes it."""
-        if not self.function:
-            return ("HGETALL", *self.keys, *self.args)
-        name = self.function + library().suffix
-        return ("FCALL", name, len(self.keys), *self.keys, *self.args)
-
-
-class Wait(NamedTuple):
-    """What must hold before a change counts as safe; `aof` where the server has WAITAOF."""
-
-    aof: bool
-    replicas: int
-    timeout_ms: int
-
-    def commands(self) -> list[tuple[Any, ...]]:
-        """The commands to send behind the changes, on the same connection."""
-        waits: list[tuple[Any, ...]] = []
-        if self.aof:
-            waits.append(("WAITAOF", 1, 0, self.timeout_ms))
-        if self.replicas:
-            waits.append(("WAIT", self.replicas, self.timeout_ms))
-        return waits
-
-    def holds(self, replies: Sequence[Any]) -> bool:
-        """Whether the commands' replies say that the changes are safe."""
-        left = list(replies)
-        local = left.pop(0)[0] if self.aof else 1
-        replicas = left.pop(0) if self.replicas else 0
-        return local >= 1 and replicas >= self.replicas
+Server: TypeAlias = "Address | None"
+"""Where a server is found; None for the only one, and where nobody is known."""
 
 
 def open_nodes(
@@ -118,7 +82,21 @@ class Nodes:
         self._routes = Routes(place, node_client) if isinstance(place, Discovery) else None
         self._find_s = find_s
 
-    async def run(self, calls: Sequence[Call], wait: Wait | None = None) -> list[Any]:
+    @property
+    def clustered(self) -> bool:
+        """Whether the partitions lie on several servers."""
+        return self._routes is not None and self._routes.clustered
+
+    @property
+    def routed(self) -> bool:
+        """Whether a discovery says where the servers are."""
+        return self._routes is not None
+
+    def server(self, slot: int) -> Server:
+        """Where a slot's server is, as far as is known now."""
+        return self._routes.address(slot) if self._routes is not None else None
+
+    async def run(self, calls: Sequence[Call | Plain], wait: Wait | None = None) -> list[Any]:
         """Every call's reply, in order, and after them each node's `Wait.holds`.
 
         Raises Unavailable, WrongKey or redis' ResponseError of the first call that failed.
@@ -128,7 +106,7 @@ class Nodes:
             raised(reply)
         return replies
 
-    async def attempt(self, calls: Sequence[Call], wait: Wait | None = None) -> list[Any]:
+    async def attempt(self, calls: Sequence[Call | Plain], wait: Wait | None = None) -> list[Any]:
         """The same, with the error in its place where a server refused a call.
 
         Raises Unavailable where a server does not answer at all.
@@ -192,9 +170,12 @@ class Nodes:
                     yield message
 
     async def masters(self) -> list[redis.asyncio.Redis]:
-        """A client for every server that owns partitions."""
-        calls = [Call(partition, "", (), ()) for partition in range(keys.PARTITIONS)]
-        return list(await self._split(calls, range(keys.PARTITIONS)))
+        """A client for every server that owns partitions; raises Unavailable where none does."""
+        if self._one is not None:
+            return [self._one]
+        routes = await self._known()
+        owned = [slot for slot in SLOTS if routes.address(slot) is not None]
+        return list(dict.fromkeys(map(routes.client, owned or SLOTS)))
 
     async def load_library(self) -> None:
         """Nothing; every server has our functions afterwards, beside those of other versions."""
@@ -210,13 +191,13 @@ class Nodes:
         if self._routes is not None:
             await self._routes.close()
 
-    async def _split(self, calls: Sequence[Call], indexes: Sequence[int]) -> _Groups:
+    async def _split(self, calls: Sequence[Call | Plain], indexes: Sequence[int]) -> _Groups:
         if self._one is not None:
             return {self._one: list(indexes)}
         routes = await self._known()
         groups: _Groups = {}
         for index in indexes:
-            groups.setdefault(routes.client(SLOTS[calls[index].partition]), []).append(index)
+            groups.setdefault(routes.client(calls[index].slot), []).append(index)
         return groups
 
     async def _known(self) -> Routes:

@@ -1,29 +1,52 @@
-"""The live service processes, what each has applied, and the doorbell that wakes them."""
+"""The live service processes, and what each has applied: whom `wait: all` waits for.
+
+A process lists itself again with every poll, before it reads the logs, on the server that it
+reads them from. So whoever changes something after that, on this server or on a replica that
+has taken over, finds it listed for as long as it can be fresh by that poll.
+
+How long that is, everybody who reads the list measures with a clock of their own, from when
+they first saw a listing: servers' clocks differ, and step. A list that was lost, or has gone
+back to an older state, forgets nobody either.
+"""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from roster import keys
+from roster.calls import Plain
+from roster.clock import boot_s
+from roster.errors import ClearwayError
 from roster.position import WIRE_BYTES, Position, from_wire
+from roster.shares import each, lowest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from roster.nodes import Nodes
 
 SLACK_MS = 500
 """How much longer than its own `fresh_ms` a process stays listed; with 4,000 below 5 s."""
+STEP_MS = 6_000
+"""A listing that is older by its server's clock is a dead process'; clocks step less."""
+DEAD_KEPT_MS = 60_000
+"""For so long a list that names a dead process again brings it back to nobody's life."""
+NOTHING = bytes(keys.PARTITIONS * WIRE_BYTES)
 
 _LIST = """#!lua flags=allow-oom
 local clock = redis.call('TIME')
 local at = string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000))
-return redis.call('HSET', KEYS[1], ARGV[1], at .. ' ' .. ARGV[2])
+redis.call('HSET', KEYS[1], ARGV[1], at .. ' ' .. ARGV[2])
+return redis.call('HLEN', KEYS[1])
 """
-"""Lists a process behind the time of the server that has the list: see `Process.seen_ms`."""
+"""Lists a process behind the time of the server that has the list; returns how many there are."""
+
+_READ = """#!lua flags=allow-oom
+return {redis.call('TIME'), redis.call('HVALS', KEYS[1])}
+"""
+"""Who is listed. A server that is cut off refuses it, as it refuses all that might write."""
 
 _FORGET = """#!lua flags=allow-oom
 for at = 1, #ARGV, 2 do
@@ -35,15 +58,12 @@ end
 """Takes processes off the list that have not been listed again since they were read."""
 
 
-_NOTHING = bytes(keys.PARTITIONS * WIRE_BYTES)
-
-
 class Process(msgspec.Struct, frozen=True):
-    """A service process as it last stated itself; times are Redis' clock.
+    """A service process as it last stated itself; `fresh_as_of_ms` is Redis' clock.
 
-    `seen_ms` is when it was listed, by the clock that `live` asks: in a cluster, clocks
-    differ. `applied` are the joined wire positions of all partitions. `left` is a process
-    that has ended in order.
+    `seen_ms` is when it was listed, by its server's clock; `beat` counts how often it has
+    been, and is 0 of an older version. `applied` are the joined wire positions of all
+    partitions. `left` is a process that has ended in order.
     """
 
     id: str
@@ -55,124 +75,209 @@ class Process(msgspec.Struct, frozen=True):
     false_hit_rate: float = 0.0
     left: bool = False
     seen_ms: int = 0
+    beat: int = 0
 
-    def has(self, positions: Iterable[Position]) -> bool:
-        """Whether it has applied these positions, not others that were lost and had their place."""
-        return all(_holds(self._at(position.partition), position) for position in positions)
-
-    def live(self, now_ms: int) -> bool:
-        """Whether it may still call itself fresh."""
-        return not self.left and now_ms - self.seen_ms <= self.fresh_ms + SLACK_MS
-
-    def _at(self, partition: int) -> Position:
+    def at(self, partition: int) -> Position:
+        """The position that it has applied."""
         start = partition * WIRE_BYTES
         return from_wire(partition, self.applied[start : start + WIRE_BYTES])
 
+    @property
+    def order(self) -> tuple[int, int]:
+        """What is greater the later it was listed."""
+        return self.beat, self.seen_ms
 
-def _holds(here: Position, position: Position) -> bool:
-    same_place = (here.history, here.seq) == (position.history, position.seq)
-    return here.mark == position.mark if same_place else here.includes(position)
+
+def listing(process: Process, key: str) -> Plain:
+    """The command that lists a process as of now, also where the server's memory is full.
+
+    The reply is how many processes there are on that list.
+    """
+    return Plain(key, ("EVAL", _LIST, 1, key, process.id, msgspec.msgpack.encode(process)))
+
+
+def lists_of(nodes: Nodes, numbers: Sequence[int]) -> list[str]:
+    """The lists on which whoever reads these partitions, all of one server, has to stand.
+
+    On a cluster every server has one, beside that of old, which older versions read.
+    """
+    if not nodes.clustered:
+        return [keys.PROCESSES]
+    own = keys.PROCESSES_AT[numbers[0]]
+    server = nodes.server(Plain(own, ()).slot)
+    if server is None:  # nobody knows who would read it
+        return []
+    shared = nodes.server(Plain(keys.PROCESSES, ()).slot)
+    return [own, keys.PROCESSES] if shared == server else [own]
+
+
+class _Listed(NamedTuple):
+    """A process as a list has it: under which key, and in which bytes."""
+
+    key: str
+    process: Process
+    data: bytes
+    age_ms: int
 
 
 class _Seen(NamedTuple):
-    """A process as it was last listed, and when on the monotonic clock that was news."""
+    """A process as it was last listed, and when that was seen first."""
 
     process: Process
-    at: float
+    at_s: float
 
     @property
-    def over(self) -> bool:
-        """Whether it can no longer be fresh, had it not been listed since."""
-        return (time.monotonic() - self.at) * 1000 > self.process.fresh_ms + SLACK_MS
+    def left_ms(self) -> float:
+        """How much longer it may be fresh, if it is not listed again; negative: since when not."""
+        if self.process.left:
+            return -1.0
+        return self.process.fresh_ms + SLACK_MS - (boot_s() - self.at_s) * 1000
+
+    def news(self, process: Process) -> bool:
+        """Whether the same process has been listed again.
+
+        A list that has gone back to an older state tells nothing new. Older versions do not
+        count, and may be listed at an earlier time than before where a clock has stepped.
+        """
+        if process.beat or self.process.beat:
+            return process.beat > self.process.beat
+        return process.seen_ms != self.process.seen_ms or process.left
 
 
 class Processes:
-    """The list of live processes in Redis.
+    """The lists of live processes in Redis, and what was last seen of them.
 
-    Redis may lose the list (flushed, restored), while the processes on it are still fresh:
-    so it is also remembered here. `live` has to be called once a second for that.
+    `watch` has to be called more than once in the shortest time for which a process may be
+    fresh. Whoever has just begun to watch takes a dead process for alive a little longer.
     """
 
     def __init__(self, nodes: Nodes) -> None:
         """Of the roster behind `nodes`."""
         self._nodes = nodes
         self._seen: dict[str, _Seen] = {}
+        self._used: set[str] = {keys.PROCESSES}
 
     async def announce(self, process: Process) -> None:
-        """Nothing; the process is listed as of now, also where the server's memory is full."""
-        data = msgspec.msgpack.encode(process)
-        command = ("EVAL", _LIST, 1, keys.PROCESSES, process.id, data)
-        await self._nodes.keyed(keys.PROCESSES, [command])
+        """Nothing; the process is listed as of now, on every server that answers."""
+        names = [keys.PROCESSES]
+        if self._nodes.clustered:
+            names += [keys.PROCESSES_AT[number] for number in lowest(self._nodes)]
+        _any_of(await each(self._nodes, [listing(process, name) for name in names]))
 
-    async def leave(self, process_id: str) -> None:
+    async def leave(self, process_id: str, beat: int = 0) -> None:
         """Nothing; a process that ends in order is waited for no longer."""
-        await self.announce(Process(process_id, "", 0, b"", left=True))
+        await self.announce(Process(process_id, "", 0, b"", left=True, beat=beat))
 
     async def live(self) -> list[Process]:
-        """The processes that may be fresh; dead ones are forgotten on the way."""
-        clock, listed = await self._nodes.keyed(
-            keys.PROCESSES, [("TIME",), ("HVALS", keys.PROCESSES)]
-        )
-        now_ms = _ms(clock)
-        known = [_parse(data) for data in listed]
-        self._remember(known, now_ms)
-        dead = [
-            (process.id, data)
-            for process, data in zip(known, listed, strict=True)
-            if not process.live(now_ms)
-        ]
-        if dead:
-            args = [part for each in dead for part in each]
-            await self._nodes.keyed(keys.PROCESSES, [("EVAL", _FORGET, 1, keys.PROCESSES, *args)])
-        live = [process for process in known if process.live(now_ms)]
-        return live + self._vanished({process.id: process for process in known})
+        """The processes that may be fresh; dead ones are forgotten on the way.
+
+        Raises Unavailable where no list can be read.
+        """
+        names = set(self._used)
+        if self._nodes.clustered:
+            names.update(keys.PROCESSES_AT[number] for number in lowest(self._nodes))
+        return await self._live(sorted(names))
 
     async def watch(self) -> None:
-        """Nothing; the list as it is now is remembered."""
-        await self.live()
+        """Nothing; the lists as they are now are remembered."""
+        more = keys.PROCESSES_AT if self._nodes.clustered else ()
+        await self._live([keys.PROCESSES, *more])
 
-    def _remember(self, listed: Iterable[Process], now_ms: int) -> None:
-        """Keep what is news; a list that has gone back to an older state tells none."""
-        for process in listed:
-            seen = self._seen.get(process.id)
-            known_ms = seen.process.seen_ms if seen else -1
-            if process.live(now_ms) and process.seen_ms > known_ms:
-                self._seen[process.id] = _Seen(process, time.monotonic())
-            elif process.left or (not process.live(now_ms) and process.seen_ms >= known_ms):
-                self._seen.pop(process.id, None)
-
-    def _vanished(self, listed: dict[str, Process]) -> list[Process]:
-        """Processes that may be fresh, though the list has lost them or has gone back.
-
-        Redis may have lost what they applied, too: until they are listed again, they have
-        nothing.
-        """
-        self._seen = {name: seen for name, seen in self._seen.items() if not seen.over}
+    async def _live(self, names: Sequence[str]) -> list[Process]:
+        listed = await self._read(names)
+        newest: dict[str, _Listed] = {}
+        for one in sorted(listed, key=lambda each: each.process.order):
+            newest[one.process.id] = one
+        for one in newest.values():
+            self._remember(one)
+        await self._forget([one for one in listed if self._gone(one)])
+        kept = self._seen.items()
+        self._seen = {name: seen for name, seen in kept if seen.left_ms > -DEAD_KEPT_MS}
         return [
-            msgspec.structs.replace(seen.process, applied=_NOTHING)
+            _as_known(seen.process, newest.get(name))
             for name, seen in self._seen.items()
-            if name not in listed or listed[name].seen_ms < seen.process.seen_ms
+            if seen.left_ms >= 0
         ]
 
-    async def ring(self, positions: Sequence[Position]) -> None:
-        """Nothing; every process hears of these safe positions, of none: poll everything."""
-        payload = b"".join(bytes((p.partition,)) + p.wire for p in positions)
+    async def _read(self, names: Sequence[str]) -> list[_Listed]:
+        reads = [Plain(name, ("EVAL", _READ, 1, name)) for name in names]
+        replies = _any_of(await each(self._nodes, reads))
+        listed: list[_Listed] = []
+        for name, reply in zip(names, replies, strict=True):
+            if isinstance(reply, ClearwayError):
+                continue
+            (seconds, micros), held = reply
+            now_ms = int(seconds) * 1000 + int(micros) // 1000
+            listed += [_parse(name, data, now_ms) for data in held]
+            if held:
+                self._used.add(name)
+        return listed
+
+    def _remember(self, one: _Listed) -> None:
+        """Keep what is news; a list that has gone back to an older state tells none."""
+        process, seen = one.process, self._seen.get(one.process.id)
+        if seen is None and one.age_ms > process.fresh_ms + SLACK_MS + STEP_MS:
+            return
+        if seen is None or seen.news(process):
+            self._seen[process.id] = _Seen(process, boot_s())
+
+    def _gone(self, one: _Listed) -> bool:
+        """Whether a listing is of no more use: its process is dead, or has left."""
+        seen = self._seen.get(one.process.id)
+        return seen is None or seen.left_ms < 0
+
+    async def _forget(self, gone: Sequence[_Listed]) -> None:
+        commands = []
+        for name in {one.key for one in gone}:
+            args = [part for one in gone if one.key == name for part in (one.process.id, one.data)]
+            commands.append(Plain(name, ("EVAL", _FORGET, 1, name, *args)))
+        if commands:
+            await each(self._nodes, commands)
+
+    async def ring(self, positions: Sequence[Position], *, wanted: bool = False) -> None:
+        """Nothing; every process hears of these safe positions, of none: poll everything.
+
+        Where it is `wanted`, they say at once what they have applied, not with their next poll.
+        """
+        payload = b"".join(bytes((p.partition,)) + p.wire for p in positions) + bytes((wanted,))
         await self._nodes.keyed(keys.DOORBELL, [("PUBLISH", keys.DOORBELL, payload)])
 
 
-def _parse(data: bytes) -> Process:
+def _as_known(process: Process, listed: _Listed | None) -> Process:
+    """The process as it may be believed.
+
+    Where a list has lost it, or has gone back, Redis may have lost what it applied, too:
+    until it is listed again, it has nothing.
+    """
+    if listed is None or listed.process.order != process.order:
+        return msgspec.structs.replace(process, applied=NOTHING)
+    return process
+
+
+def _parse(key: str, data: bytes, now_ms: int) -> _Listed:
     """A process, behind the time at which it was listed."""
     at, _, stated = data.partition(b" ")
     process = msgspec.msgpack.decode(stated, type=Process)
-    return msgspec.structs.replace(process, seen_ms=int(at))
+    process = msgspec.structs.replace(process, seen_ms=int(at))
+    return _Listed(key, process, data, now_ms - int(at))
 
 
-def _ms(clock: tuple[bytes, bytes]) -> int:
-    return int(clock[0]) * 1000 + int(clock[1]) // 1000
+def _any_of(replies: list[Any]) -> list[Any]:
+    """The replies; raises the first error where there is nothing else."""
+    if all(isinstance(reply, ClearwayError) for reply in replies):
+        raise replies[0]
+    return replies
+
+
+_RUNG_BYTES = 1 + WIRE_BYTES
 
 
 def parse_ring(payload: bytes) -> list[Position]:
-    """The positions of a doorbell message."""
-    size = 1 + WIRE_BYTES
-    chunks: Any = (payload[at : at + size] for at in range(0, len(payload), size))
-    return [from_wire(chunk[0], chunk[1:]) for chunk in chunks if len(chunk) == size]
+    """The positions of a doorbell message; behind them may stand one byte, see `is_wanted`."""
+    chunks = (payload[at : at + _RUNG_BYTES] for at in range(0, len(payload), _RUNG_BYTES))
+    return [from_wire(chunk[0], chunk[1:]) for chunk in chunks if len(chunk) == _RUNG_BYTES]
+
+
+def is_wanted(payload: bytes) -> bool:
+    """Whether somebody may wait for the processes to say so; older versions do not tell."""
+    return len(payload) % _RUNG_BYTES != 1 or payload[-1:] != b"\0"

@@ -128,6 +128,14 @@ class Tail(NamedTuple):
         ]
 
 
+class Polled(NamedTuple):
+    """Tails; whether the process was listed before, as safely as it has to be; how many are."""
+
+    tails: dict[int, Tail]
+    listed: bool
+    processes: int
+
+
 class ImageHeader(NamedTuple):
     """What an image's bits include, and the newest reset that they cover."""
 

@@ -1152,6 +1152,21 @@ local function tail(keys, args)
   return out
 end
 
+-- here: which positions the log goes through, whatever a fail-over may have put in their place.
+--
+--   KEYS[1]  meta;  KEYS[2] log
+--   ARGV[1]  check;  ARGV[2..] positions, 14 each
+--   returns  '1' or '0' for each of them, joined
+local function here(keys, args)
+  local p, wrong = open(keys[1], args[1])
+  if wrong then return wrong end
+  local out = ''
+  for i = 2, #args do
+    out = out .. (reached(keys[2], p, args[i]) == 'here' and '1' or '0')
+  end
+  return out
+end
+
 -- acknowledge: this position is safe; for processes that miss the doorbell.
 --
 --   KEYS[1]  meta
@@ -1287,6 +1302,7 @@ register('finish', finish, {})
 register('set_image', set_image, {'allow-oom'})
 register('lookup', lookup, {'allow-oom'})
 register('tail', tail, {'allow-oom'})
+register('here', here, {'allow-oom'})
 register('acknowledge', acknowledge, {'allow-oom'})
 register('fields', fields, {'allow-oom'})
 register('accept', accept, {'allow-oom'})

@@ -49,10 +49,19 @@ class Routes:
             self._discovery.watch(self._changed)
         await self._discovery.found(timeout_s)
 
+    @property
+    def clustered(self) -> bool:
+        """Whether there may be several servers."""
+        return self._discovery.target.kind == "cluster"
+
+    def address(self, slot: int) -> Address | None:
+        """Where a slot's server is; None where nobody has it, or nothing is known."""
+        known = self._discovery.map
+        return self._moved.get(slot) or (known.owner(slot) if known else None)
+
     def client(self, slot: int) -> redis.asyncio.Redis:
         """The client of a slot's server; raises Unavailable where nobody has it."""
-        known = self._discovery.map
-        address = self._moved.get(slot) or (known.owner(slot) if known else None)
+        address = self.address(slot)
         if address is None:
             self._discovery.nudge()
             raise Unavailable("no server of the cluster has this partition")

@@ -1,7 +1,7 @@
 """The roster in Redis: changes, look-ups, the log, images; one round trip each.
 
-The only modules that send commands are this one, `merging.py` (whole files), `logs.py` and
-those that `keys.py` names beside each key; all go through `nodes.py`.
+The only modules that send commands are this one, `merging.py` (whole files), `logs.py`,
+`branches.py` and those that `keys.py` names beside each key; all go through `nodes.py`.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from roster import keys, replies
+from roster.calls import NOWHERE, Call
 from roster.change import together
 from roster.connection import error_code, raised
 from roster.entry import BIND, State
 from roster.errors import NotDurable, Unavailable
-from roster.nodes import Call, Nodes, Wait
 from roster.position import Position, newest
-from roster.replies import MARK_BYTES, Applied, Found, Image, LogEntry, Refusal, Tail
+from roster.replies import MARK_BYTES, Applied, Found, Image, LogEntry, Polled, Refusal, Tail
+from roster.tails import TAIL_ENTRIES, tail_calls
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from roster.calls import Listing
     from roster.change import Change
+    from roster.nodes import Nodes, Wait
 
 DAY_MS = 86_400_000
-TAIL_ENTRIES = 2_048
-"""At most in one poll: they cost a server some 2 us each."""
-TAIL_BYTES = 1 << 20
 
 
 def place(token: bytes) -> tuple[int, int, bytes]:
@@ -154,28 +154,25 @@ class Store:
         All shares together are at most `TAIL_ENTRIES` (or `limit` of each partition) and
         `TAIL_BYTES`, and one entry of each: a server answers nobody else meanwhile.
         """
-        each = max(1, len(applied))
-        limit = max(1, TAIL_ENTRIES // each) if limit is None else limit
-        calls = [
-            Call(
-                partition,
-                "tail",
-                (keys.META[partition], keys.LOG[partition]),
-                (
-                    self.check_value,
-                    position.wire if position else b"",
-                    high_water[partition].wire if partition in high_water else b"",
-                    limit,
-                    TAIL_BYTES // each,
-                ),
-            )
-            for partition, position in applied.items()
-        ]
-        got = await self.nodes.run(calls)
-        return {
+        limit = max(1, TAIL_ENTRIES // max(1, len(applied))) if limit is None else limit
+        return (await self.poll(applied, high_water, limit, NOWHERE)).tails
+
+    async def poll(
+        self,
+        applied: Mapping[int, Position | None],
+        high_water: Mapping[int, Position],
+        limit: int,
+        listing: Listing,
+    ) -> Polled:
+        """The same, from servers that list a process before."""
+        calls = tail_calls(self.check_value, applied, high_water, limit)
+        got = await self.nodes.run([*listing.commands, *calls], listing.wait)
+        told, got = got[: len(listing.commands)], got[len(listing.commands) :]
+        tails = {
             call.partition: replies.tail(call.partition, reply)
-            for call, reply in zip(calls, got, strict=True)
+            for call, reply in zip(calls, got, strict=False)
         }
+        return Polled(tails, bool(told) and all(got[len(calls) :]), max(told, default=0))
 
     async def images(self, partitions: Sequence[int]) -> list[Image | None]:
         """The filters' images; None where a partition has none."""

@@ -29,6 +29,7 @@ from service.canary import EVERY_S as CANARY_EVERY_S
 from service.canary import Canary
 from service.changes import post_changes
 from service.checks import batch_route, check_route
+from service.confirming import Confirmer
 from service.counters import Counters
 from service.entries import find, history
 from service.feed import get_changes
@@ -140,6 +141,7 @@ def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> 
     screener = Screener(required_codes(settings, lists), settings.fresh_ms, settings.serve_stale_s)
     screener.lists_known = False  # a list that is disabled denies nobody
     follower = Follower(follow, screener, (secrets.token_hex(6), socket.gethostname()))
+    follower.herald.replicas = settings.replicas
     dictionary = Dictionary(nodes["change"])
     desk = Desk(screener, follower, Lookups(check, screener, settings.redis_timeout_ms))
     desk.poll_timeout_s = settings.redis_timeout_ms / 1000
@@ -163,6 +165,7 @@ def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> 
         counters=Counters(),
         processes=processes,
         teller=Teller(change, processes),
+        confirmer=Confirmer(change, processes),
         wait=wait,
         feed=feed,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from roster.clock import boot_s
 from roster.errors import InvalidInput
 from roster.rules import warnings
 from roster.times import format_ms
@@ -17,12 +18,13 @@ from service.http import INVALID, Service
 from service.problems import problem_of
 from service.questions import query_of, read_at_least, read_journey
 from service.shapes import ITEMS_MAX, AtLeast, BatchShape, Item, JourneyShape, Shape
-from service.sweep import plain_allow, sweep
+from service.sweep import EVERY, NOBODY, plain_allow, sweep
 
 if TYPE_CHECKING:
     from roster.access import ApiKey
     from service.questions import Query
     from service.screening import Screening, Subject
+    from service.sweep import Swept
 
 
 class _Typed(Shape, frozen=True):
@@ -44,15 +46,23 @@ Results = list[dict[str, Any] | msgspec.Raw]
 
 async def answer_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
     """The answers to a batch, in its order; raises what says that the whole is malformed."""
+    arrived_s = boot_s()
     batch = _decode(body)
     read_at_least(batch.at_least)  # a malformed one is nobody's item's fault
     service.access.spend(key, len(batch.items))
     await service.desk.freshen()
+    as_of_ms = service.screener.news.as_of_all_ms
     results: Results = [{}] * len(batch.items)
     swept = _sweep(service, batch, results)
-    left = [index for index in range(len(batch.items)) if index not in swept]
-    await _decide(service, key, batch, left, results)
-    return _answer(service, results)
+    done = frozenset(swept.items)
+    left = [index for index in range(len(batch.items)) if index not in done]
+    asked = await _decide(service, key, batch, left, results)
+    about = swept.partitions | asked or EVERY
+    said = {
+        "fresh_as_of": format_ms(min(as_of_ms[number] for number in about)),
+        "stale": service.screener.stale_since(arrived_s, about),
+    }
+    return _answer(results, said)
 
 
 def _decode(body: bytes) -> Batch:
@@ -63,29 +73,34 @@ def _decode(body: bytes) -> Batch:
         return _batch_decoder.decode(body)
 
 
-def _sweep(service: Service, batch: Batch, results: Results) -> frozenset[int]:
+def _sweep(service: Service, batch: Batch, results: Results) -> Swept:
     """The items that are answered already: their travellers are surely on no list."""
     if not isinstance(batch, _Typed) or batch.journey is None or batch.at_least is not None:
-        return frozenset()
+        return NOBODY
     if isinstance(batch.journey.seat, list):
-        return frozenset()
+        return NOBODY
     try:
         journey = read_journey(batch.journey)
     except InvalidInput:
-        return frozenset()
-    cleared = sweep(service.desk, batch.items, time.time_ns() // 1_000_000)
+        return NOBODY
+    swept = sweep(service.desk, batch.items, time.time_ns() // 1_000_000)
+    cleared = swept.items
     warned = warnings(journey, service.lists)
     for index, decision_id in zip(cleared, decision_ids(len(cleared)), strict=True):
         results[index] = plain_allow(batch.items[index], decision_id, warned)
     service.counters.decided(journey.mode, "allow", count=len(cleared))
-    return frozenset(cleared)
+    return swept
 
 
 async def _decide(
     service: Service, key: ApiKey, batch: Batch, left: list[int], results: Results
-) -> None:
-    """Answer what is left, one by one; those who may be listed are looked up together."""
+) -> set[int]:
+    """Answer what is left, one by one; those who may be listed are looked up together.
+
+    Returns the partitions that were asked about.
+    """
     desk = service.desk
+    about: set[int] = set()
     asked: dict[int, tuple[Query, Subject]] = {}
     for index in left:
         try:
@@ -94,6 +109,7 @@ async def _decide(
         except INVALID as exc:
             results[index] = {"error": problem_of(exc)}
             continue
+        about.add(subject.token[1])
         screening = desk.clear(query, subject)
         if screening is None:
             asked[index] = query, subject
@@ -102,6 +118,7 @@ async def _decide(
     screenings = await desk.ask_all(list(asked.values()))
     for (index, (query, _)), screening in zip(asked.items(), screenings, strict=True):
         results[index] = _result(service, key, query, screening)
+    return about
 
 
 def _item(item: Item | msgspec.Raw) -> Item:
@@ -113,17 +130,11 @@ def _result(service: Service, key: ApiKey, query: Query, screening: Screening) -
     return item_json(screening, query, pseudonym(service, key, screening), service.lists)
 
 
-def _answer(service: Service, results: Results) -> bytes:
+def _answer(results: Results, said: dict[str, Any]) -> bytes:
+    """The whole answer; `said` is what it says for all items."""
     counts = {"allow": 0, "deny": 0, "refer": 0, "error": 0}
     for result in results:
         # Raw is a plain allow of somebody who was swept.
         decision = result.get("decision", "error") if isinstance(result, dict) else "allow"
         counts[decision] += 1
-    return _encode(
-        {
-            "results": results,
-            "counts": counts,
-            "fresh_as_of": format_ms(service.screener.fresh_as_of_ms),
-            "stale": not service.screener.fresh,
-        }
-    )
+    return _encode({"results": results, "counts": counts, **said})

@@ -10,14 +10,17 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from roster.calls import NOWHERE
 from roster.images import join, scan
 from service.reading import Reader
 from service.rebuild import Rebuilder
-from service.screener import EVERY
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roster.calls import Listing
     from roster.position import Position
-    from roster.replies import Tail
+    from roster.replies import Polled, Tail
     from roster.store import Store
     from service.screener import Partition, Screener
 
@@ -40,21 +43,24 @@ class CatchUp:
         self._screener = screener
         self._reader = Reader(store, screener)
         self._rebuilder = Rebuilder(self._reader)
-        self._made: dict[int, Partition] = {}
+        self._astray: set[int] = set()
         self._on_tail = on_tail
 
-    async def begin(self) -> None:
-        """Nothing; every partition has its filter. What was made before a failure is kept."""
-        while missing := [number for number in EVERY if number not in self._made]:
+    async def begin(self, numbers: Sequence[int]) -> None:
+        """Nothing; these partitions have their filters. What was made before a failure is kept."""
+        known = self._screener.partitions
+        while missing := [number for number in numbers if not known[number].known]:
             some = missing[: self._reader.at_once]
-            made = await self._rebuilder.made(some)
-            self._made |= zip(some, made, strict=True)
-        self._screener.partitions = [self._made[number] for number in EVERY]
-        self._made = {}
+            for number, made in zip(some, await self._rebuilder.made(some), strict=True):
+                known[number] = made
 
-    async def tails(self, numbers: list[int]) -> dict[int, Tail]:
+    async def poll(self, numbers: Sequence[int], listing: Listing) -> Polled:
+        """The same as `tails`, from servers that list this process before."""
+        return await self._reader.poll(self._asked(numbers), listing)
+
+    async def tails(self, numbers: Sequence[int]) -> dict[int, Tail]:
         """A share of the logs of these partitions, and where they end."""
-        return await self._reader.tails(self._asked(numbers))
+        return (await self.poll(numbers, NOWHERE)).tails
 
     async def apply(self, tails: dict[int, Tail]) -> set[int]:
         """The partitions that have everything up to these tails now.
@@ -74,11 +80,13 @@ class CatchUp:
             await self._replace(some)
         return set(goals) - set(behind)
 
-    def _asked(self, numbers: list[int]) -> dict[int, Position | None]:
+    def _asked(self, numbers: Sequence[int]) -> dict[int, Position | None]:
         return {number: self._screener.partitions[number].position for number in numbers}
 
     def _reached(self, goal: Position) -> bool:
-        return self._screener.partitions[goal.partition].position.includes(goal)
+        """Whether everything up to there is applied; not what has another history behind it."""
+        here = self._screener.partitions[goal.partition].position
+        return goal.partition not in self._astray and here.includes(goal)
 
     def _outdated(self, number: int, tail: Tail) -> bool:
         """Whether there is another image now: people who left the roster are not in it."""
@@ -98,7 +106,9 @@ class CatchUp:
                 await self._keep(number, tail)
             else:
                 lost.append(number)
+                self._astray.add(number)
                 continue
+            self._astray.discard(number)
             self._on_tail(asked, tail)
         while lost:
             some, lost = lost[: self._reader.at_once], lost[self._reader.at_once :]
@@ -117,6 +127,7 @@ class CatchUp:
         made = await self._rebuilder.caught_up(numbers)
         for number, partition in zip(numbers, made, strict=True):
             self._screener.partitions[number] = partition
+            self._astray.discard(number)
 
     async def _keep(self, number: int, tail: Tail) -> None:
         """Go on from a rewound log with the filter from before: the only witness of what was lost.

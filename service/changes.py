@@ -1,7 +1,5 @@
 """POST /v1/changes: changes applied, made safe, and told to every process."""
 
-import asyncio
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +31,6 @@ from service.problems import problem_of
 from service.rights import heads, require_scope
 from service.shapes import ChangeShape, ChangesShape
 
-CONFIRM_POLL_S = 0.002
 TIMEOUT_MS = 2_000
 """How long `wait: all` waits where the request does not say."""
 _body_decoder = Body(ChangesShape)
@@ -71,11 +68,11 @@ async def _told(
     answer: dict[str, Any] = {"results": results, "position": to_text(reached)}
     if reached:
         service.screener.acknowledge(reached)
-        service.teller.tell(reached)
+        service.teller.tell(reached, wanted=body.wait == "all")
     if body.wait == "all":
         try:
             timeout_ms = body.timeout_ms or TIMEOUT_MS
-            answer["processes"] = await _confirmed(service, reached, timeout_ms)
+            answer["processes"] = await service.confirmer.confirmed(reached, timeout_ms)
         except Unavailable as exc:
             raise NotDurable("which processes have applied it is not known") from exc
     return answer
@@ -116,17 +113,3 @@ def _count(service: Service, edit: Edit, fates: Fates, received_at_ms: int) -> N
     decided = edit.decided_at_ms
     source_ms = None if decided is None else max(0, first.applied_at_ms - decided)
     service.counters.removed(Lag(source_ms, max(0, first.applied_at_ms - received_at_ms)))
-
-
-async def _confirmed(
-    service: Service, reached: list[Position], timeout_ms: int
-) -> dict[str, list[str]]:
-    """Which live processes have applied these positions, and which have not in time."""
-    deadline = time.monotonic() + timeout_ms / 1000
-    while True:
-        live = await service.processes.live()
-        missing = sorted(process.id for process in live if not process.has(reached))
-        if not missing or time.monotonic() > deadline:
-            confirmed = sorted({process.id for process in live} - set(missing))
-            return {"confirmed": confirmed, "missing": missing}
-        await asyncio.sleep(CONFIRM_POLL_S)

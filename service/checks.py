@@ -12,6 +12,7 @@ from litestar.exceptions import MethodNotAllowedException
 from litestar.types import Receive, Scope, Send
 
 from roster.access import ApiKey
+from roster.clock import boot_s
 from roster.times import format_ms
 from service.answers import answer_json, pseudonym, record
 from service.auth import caller, require
@@ -52,6 +53,7 @@ async def _serve(scope: Scope, receive: Receive, send: Send, answer: Answer) -> 
 
 
 async def _one(service: Service, key: ApiKey, body: bytes) -> bytes:
+    arrived_s = boot_s()
     query = query_of(_check_decoder.decode(body))
     service.access.spend(key, 1)
     desk = service.desk
@@ -60,6 +62,7 @@ async def _one(service: Service, key: ApiKey, body: bytes) -> bytes:
     screening = desk.clear(query, subject) or await desk.ask(query, subject)
     record(service, query, screening)
     answer = answer_json(screening, query, pseudonym(service, key, screening), service.lists)
-    answer["fresh_as_of"] = format_ms(service.screener.fresh_as_of_ms)
-    answer["stale"] = screening.stale
+    screener, number = service.screener, subject.token[1]
+    answer["fresh_as_of"] = format_ms(screener.news.as_of_ms(number))
+    answer["stale"] = screening.stale or screener.stale_since(arrived_s, (number,))
     return _encode(answer)

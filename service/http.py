@@ -19,6 +19,7 @@ from roster.settings import Settings
 from roster.store import Store
 from service.auth import Access
 from service.canary import Canary
+from service.confirming import Confirmer
 from service.counters import Counters
 from service.feed_polls import Feed
 from service.follower import Follower
@@ -54,6 +55,7 @@ class Service(msgspec.Struct):
     counters: Counters
     processes: Processes
     teller: Teller
+    confirmer: Confirmer
     wait: Wait
     feed: Feed
     degraded: list[str] = []

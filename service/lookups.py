@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from roster.calls import SLOTS
 from roster.errors import ClearwayError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from roster.nodes import Server
     from roster.position import Position
     from roster.replies import Found
     from roster.store import Store
@@ -25,6 +28,7 @@ PROBE_S = 0.2
 LARGEST_PIPELINE = 512
 
 Asked = tuple[bytes, "Mapping[int, Position]"]
+_Batch = list[tuple[Asked, "asyncio.Future[Found]"]]
 
 
 class Circuit:
@@ -66,40 +70,44 @@ class Lookups:
         self._store = store
         self._screener = screener
         self.timeout_s = timeout_ms / 1000
-        self._waiting: list[tuple[Asked, asyncio.Future[Found]]] = []
+        self._waiting: dict[Server, _Batch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self.circuit = Circuit()
+        self._circuits: defaultdict[Server, Circuit] = defaultdict(Circuit)
 
     def ask(self, token: bytes, at_least: Mapping[int, Position]) -> asyncio.Future[Found]:
         """A token's record as of after this call; the future raises Unavailable or WrongKey."""
-        self.circuit.check()
+        server = self._store.nodes.server(SLOTS[token[1]])
+        self._circuits[server].check()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Found] = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._send)
-        self._waiting.append(((token, at_least), future))
+        self._waiting.setdefault(server, []).append(((token, at_least), future))
         return future
 
     def _send(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for first in range(0, len(waiting), LARGEST_PIPELINE):
-            task = asyncio.create_task(self._run(waiting[first : first + LARGEST_PIPELINE]))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        """Ask each server by itself: another's silence is not waited for."""
+        waiting, self._waiting = self._waiting, {}
+        for server, asked in waiting.items():
+            for first in range(0, len(asked), LARGEST_PIPELINE):
+                batch = asked[first : first + LARGEST_PIPELINE]
+                task = asyncio.create_task(self._run(batch, self._circuits[server]))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, batch: list[tuple[Asked, asyncio.Future[Found]]]) -> None:
+    async def _run(self, batch: _Batch, circuit: Circuit) -> None:
         try:
             async with asyncio.timeout(self.timeout_s):
                 found = await self._store.lookup(
                     [asked for asked, _ in batch], self._screener.high_water
                 )
         except Exception as exc:  # noqa: BLE001 -- else whoever asked would wait for ever
-            self.circuit.failed()
+            circuit.failed()
             error = exc if isinstance(exc, ClearwayError) else Unavailable("no usable answer")
             for _, future in batch:
                 _settle(future, error)
             return
-        self.circuit.succeeded()
+        circuit.succeeded()
         for (_, future), one in zip(batch, found, strict=True):
             _settle(future, one)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roster.calls import NOWHERE
 from roster.errors import Unavailable
-from roster.store import TAIL_ENTRIES
+from roster.tails import TAIL_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from roster.calls import Listing
     from roster.position import Position
-    from roster.replies import Image, Tail
+    from roster.replies import Image, Polled, Tail
     from roster.store import Store
     from service.screener import Screener
 
@@ -37,14 +39,18 @@ class Reader:
 
     async def tails(self, asked: Mapping[int, Position | None]) -> dict[int, Tail]:
         """A share of what stands behind each of these positions."""
+        return (await self.poll(asked, NOWHERE)).tails
+
+    async def poll(self, asked: Mapping[int, Position | None], listing: Listing) -> Polled:
+        """The same, from servers that list this process before."""
         limit = max(1, self._entries // max(1, len(asked)))
         try:
-            tails = await self.store.tails(asked, self._screener.high_water, limit)
+            polled = await self.store.poll(asked, self._screener.high_water, limit, listing)
         except Unavailable:
             self._less()
             raise
         self._entries = min(TAIL_ENTRIES, self._entries + LEAST)
-        return tails
+        return polled
 
     async def images(self, numbers: Sequence[int]) -> list[Image | None]:
         """These partitions' images."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from roster import keys
 from roster.filter import TokenFilter
 from roster.position import Position, to_text
+from roster.replies import MARK_BYTES
+from service.freshness import Freshness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from roster.replies import ImageHeader, Tail
 
@@ -22,7 +23,8 @@ BULK = 100
 class Partition:
     """One partition's filter, the position that it includes, and what the last poll said.
 
-    `witnessed` is False where the filter was made from a roster that was rewound already.
+    `witnessed` is False where the filter was made from a roster that was rewound already,
+    `known` where nothing has been read yet: then everybody may be listed.
     """
 
     def __init__(self, token_filter: TokenFilter, position: Position) -> None:
@@ -32,7 +34,17 @@ class Partition:
         self.covered: frozenset[int] = frozenset()
         self.rewound = False
         self.witnessed = True
+        self.known = True
         self.move(position)
+
+    @classmethod
+    def unknown(cls, number: int) -> Self:
+        """A partition of which nothing has been read: its filter clears nobody."""
+        everybody = TokenFilter()
+        everybody.bitarray.setall(1)
+        partition = cls(everybody, Position(number, 0, 0, bytes(MARK_BYTES)))
+        partition.known = False
+        return partition
 
     def move(self, position: Position) -> None:
         """Nothing; the filter includes `position` from now on."""
@@ -74,45 +86,57 @@ class Screener:
     def __init__(self, required: frozenset[int], fresh_ms: int, serve_stale_s: int) -> None:
         """`required` are codes of lists without which nobody is cleared.
 
-        `lists_known` is False until it has been read once which lists are disabled.
+        `loaded` says whether there are filters at all: of every server that answered when
+        they were made first. `lists_known` is False until it has been read once which lists
+        are disabled.
         """
         self.required = required
-        self.fresh_ms = fresh_ms
-        self.serve_stale_s = serve_stale_s
-        self.partitions: list[Partition] = []
+        self.news = Freshness(fresh_ms, serve_stale_s)
+        self.partitions = [Partition.unknown(number) for number in EVERY]
+        self.loaded = False
         self.high_water: dict[int, Position] = {}
         self.wrong_key = False
         self.lists_known = True
         self.was_ready = False
-        self.fresh_as_of_ms = 0
         self.true_hits = 0
         self.false_hits = 0
-        self._polled_at = float("-inf")
         self._covered: frozenset[int] = frozenset()
 
     @property
-    def loaded(self) -> bool:
-        """Whether every partition has its filter."""
-        return len(self.partitions) == keys.PARTITIONS
-
-    @property
     def age_ms(self) -> float:
-        """How long ago the last complete poll was sent."""
-        return (time.monotonic() - self._polled_at) * 1000
+        """How old the news is by which the least fresh partition is as fresh as it is."""
+        return self.news.age_ms
 
     @property
     def fresh(self) -> bool:
-        """Whether the filters are known to hold every addition that they have to."""
-        return self.loaded and not self.wrong_key and self.age_ms <= self.fresh_ms
+        """Whether all filters are known to hold every addition that they have to."""
+        return self.loaded and not self.wrong_key and self.news.all_fresh
+
+    def is_fresh(self, number: int) -> bool:
+        """Whether one partition's filter is."""
+        return self.loaded and not self.wrong_key and self.news.fresh(number)
+
+    def stale_since(self, since_s: float, numbers: Collection[int] = ()) -> bool:
+        """Whether one of these partitions, or of all, was not fresh at a moment since then."""
+        return self.wrong_key or not self.loaded or self.news.stale_since(since_s, numbers)
 
     @property
     def expired(self) -> bool:
-        """Whether there has been no news for so long that nobody may be cleared."""
-        return self.age_ms > self.serve_stale_s * 1000
+        """Whether there has been no news for so long that nobody at all may be cleared."""
+        return self.news.all_expired
+
+    def is_expired(self, number: int) -> bool:
+        """Whether nobody of this partition may be cleared for that reason."""
+        return self.partitions[number].known and self.news.expired(number)
+
+    @property
+    def fresh_as_of_ms(self) -> int:
+        """Redis' time at the oldest news of a partition."""
+        return min(self.news.as_of_all_ms)
 
     @property
     def covered(self) -> frozenset[int]:
-        """The lists that every partition has in full."""
+        """The lists that every partition has in full, as far as they could be read."""
         return self._covered
 
     @property
@@ -122,7 +146,7 @@ class Screener:
 
     @property
     def ready(self) -> bool:
-        """Whether checks are decided here at all."""
+        """Whether checks are decided here at all; of a lost partition they may not be."""
         decided = self.loaded and self.lists_known
         return decided and not (self.wrong_key or self.lacking or self.expired)
 
@@ -147,11 +171,14 @@ class Screener:
         """False: certainly not on the roster, as far as this process has followed it."""
         return token in self.partitions[token[1]].filter
 
-    def polled(self, sent_at: float, tails: Iterable[Tail]) -> None:
-        """A complete poll, sent at `sent_at` on the monotonic clock, has been applied."""
-        self._polled_at = max(self._polled_at, sent_at)
-        self.fresh_as_of_ms = max(self.fresh_as_of_ms, min(tail.now_ms for tail in tails))
-        self._covered = frozenset.intersection(*(each.covered for each in self.partitions))
+    def polled(self, tails: Sequence[Tail], sent_s: float, *, listed: bool) -> None:
+        """A poll of some partitions, sent at `sent_s` of `boot_s`, has been applied.
+
+        `listed` says whether whoever changes something finds this process listed since then.
+        """
+        self.news.polled(tails, sent_s, listed=listed)
+        known = [each.covered for each in self.partitions if each.known]
+        self._covered = frozenset.intersection(*known) if known else frozenset()
         self.was_ready = self.was_ready or self.ready
 
     def acknowledge(self, positions: Iterable[Position]) -> None:

@@ -95,8 +95,11 @@ class Desk:
         and whoever waits for Redis waits once. Raises Unavailable while the filters have
         never been loaded.
         """
-        if not self.screener.fresh and not (token and self._is_asked_about(token)):
-            await self.follower.shared_poll(self.poll_timeout_s)
+        if token is None:
+            if not self.screener.fresh:
+                await self.follower.shared_poll(self.poll_timeout_s)
+        elif not self.screener.is_fresh(token[1]) and not self._is_asked_about(token):
+            await self.follower.shared_poll(self.poll_timeout_s, [token[1]])
         if not self.screener.loaded:
             raise Unavailable("the service is starting: its filters are not loaded yet")
 
@@ -115,14 +118,17 @@ class Desk:
             code = "not_covered" if screener.wrong_key or screener.lacking else "stale"
             return self.refer(code, subject.token)
         partition = screener.partitions[subject.token[1]]
-        if not screener.required <= partition.covered:
+        if partition.known and not screener.required <= partition.covered:
             return self.refer("not_covered", subject.token)
+        if screener.is_expired(subject.token[1]):
+            return self.refer("stale", subject.token)
         if subject.token in partition.filter or query.at_least or not subject.valid:
             return None
         if partition.rewound and not partition.witnessed:
             return self.refer("rewound", subject.token)
         screener.cleared += 1
-        return Screening(CLEAR, subject.token, partition.position_text, not screener.fresh)
+        stale = not screener.is_fresh(subject.token[1])
+        return Screening(CLEAR, subject.token, partition.position_text, stale)
 
     async def ask(self, query: Query, subject: Subject) -> Screening:
         """The answer with what the roster says now; never raises."""
@@ -168,7 +174,7 @@ class Desk:
             verdict,
             token,
             to_text(known.positions),
-            not self.screener.fresh,
+            not self.screener.is_fresh(token[1]),
             on_roster=any(entry.list < RESTRICTING_BELOW for entry in known.entries),
         )
 
@@ -190,7 +196,7 @@ class Desk:
             Verdict("refer", (Reason(code),)),
             token,
             self.screener.partitions[token[1]].position_text,
-            not self.screener.fresh,
+            not self.screener.is_fresh(token[1]),
             last_known=("possible" if possible else "clear") if passing else None,
             retry_after_ms=RETRY_AFTER_MS if passing else None,
         )

@@ -43,7 +43,7 @@ async def _standing(
     except WrongKey:
         return _refer(service, "not_covered", subject.token)
     position = to_text(known.positions)
-    undecided = desk.screener.expired or not desk.screener.lists_known
+    undecided = desk.screener.is_expired(subject.token[1]) or not desk.screener.lists_known
     doubt = desk.doubt(known) or ("stale" if undecided else None)
     if doubt:
         return _refer(service, doubt, subject.token)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
+from roster import keys
 from roster.check_digits import END_OF_TIME, FIRST_BIRTH, beijing_day
 from roster.tokens import in_filters, token_table
 
@@ -40,29 +41,44 @@ class _Cards(NamedTuple):
     numbers: list[str]
 
 
-def sweep(desk: Desk, items: Sequence[Item], now_ms: int) -> list[int]:
-    """The items whose travellers are surely on no list; it says nothing about the others."""
+class Swept(NamedTuple):
+    """The items whose travellers are surely on no list, and the partitions that say so."""
+
+    items: list[int]
+    partitions: frozenset[int]
+
+
+NOBODY = Swept([], frozenset())
+EVERY = frozenset(range(keys.PARTITIONS))
+
+
+def sweep(desk: Desk, items: Sequence[Item], now_ms: int) -> Swept:
+    """Whoever is surely on no list; it says nothing about the others."""
     screener = desk.screener
     if len(items) < _LEAST or not screener.ready or not _certain(screener):
-        return []
+        return NOBODY
     cards = _cards(items)
     if not cards.numbers:
-        return []
+        return NOBODY
     valid = valid_cards(cards.numbers, beijing_day(now_ms))
     right = list(compress(zip(cards.indexes, cards.numbers, strict=True), valid.tolist()))
     if not right:
-        return []
+        return NOBODY
     numbers = [((b"P:" if n[0] == "9" else b"R:") + n.encode()) for _, n in right]
     filters = [partition.filter for partition in screener.partitions]
-    known = in_filters(token_table(desk.tokeniser, numbers), filters)
+    table = token_table(desk.tokeniser, numbers)
+    known = in_filters(table, filters)
     cleared = [index for (index, _), listed in zip(right, known, strict=True) if not listed]
     screener.cleared += len(cleared)
-    return cleared
+    # While all are fresh it does not matter whose filters these were.
+    return Swept(cleared, EVERY if screener.fresh else frozenset(table[:, 1].tolist()))
 
 
 def _certain(screener: Screener) -> bool:
     """Whether every partition's filter may clear people; `Desk.clear` asks one by one."""
     required = screener.required
+    if not screener.fresh and any(screener.is_expired(number) for number in EVERY):
+        return False
     return not any(
         partition.rewound or not required.issubset(partition.covered)
         for partition in screener.partitions

@@ -31,11 +31,16 @@ class Teller:
         self._processes = processes
         self._untold: list[Position] = []
         self._unnoted: list[Position] = []
+        self._wanted = False
         self._ringing: asyncio.Task[None] | None = None
 
-    def tell(self, positions: Iterable[Position]) -> None:
-        """Nothing; the bell rings in a moment, once for all that came while it last rang."""
+    def tell(self, positions: Iterable[Position], *, wanted: bool = False) -> None:
+        """Nothing; the bell rings in a moment, once for all that came while it last rang.
+
+        `wanted` says whether somebody waits for every process to have applied them.
+        """
         self._untold += positions
+        self._wanted = self._wanted or wanted
         if self._ringing is None or self._ringing.done():
             self._ringing = asyncio.create_task(self._ring())
 
@@ -60,6 +65,7 @@ class Teller:
     async def _ring(self) -> None:
         while self._untold:
             positions, self._untold = newest(self._untold), []
+            wanted, self._wanted = self._wanted, False
             self._unnoted += positions
             with suppress(ClearwayError):
-                await self._processes.ring(positions)
+                await self._processes.ring(positions, wanted=wanted)

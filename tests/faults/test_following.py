@@ -15,8 +15,9 @@ from roster.entry import Op
 from roster.filter import TokenFilter
 from roster.merging import Merging, Snapshot
 from roster.nodes import Wait
-from roster.processes import Process
+from roster.processes import Process, Processes
 from roster.store import Store
+from service.confirming import Confirmer
 from service.follower import Follower
 from service.screener import Screener
 from tests.rosters import opened
@@ -112,10 +113,12 @@ async def test_a_change_after_a_rewind_does_not_pass_for_a_lost_one(valkey: Serv
         lost = lost._replace(seq=lost.seq + 5)
         applied = bytearray(screener.applied)
         applied[7 * 14 : 8 * 14] = lost.wire
-        ahead = Process("other", "there", 3_000, bytes(applied))
+        processes = Processes(store.nodes)
+        await processes.announce(Process("ahead", "there", 3_000, bytes(applied), beat=1))
         change = Change(token(7, 2), LIST, Op.PUT, 20, bytes(6), b"content")
         (new,) = await store.apply([change], WAIT, {7: lost})
-        assert not ahead.has([new.position])
+        told = await Confirmer(store, processes).confirmed([new.position], 20)
+        assert "ahead" in told["missing"]
 
 
 async def test_a_process_that_missed_the_doorbell_knows_a_restored_backup_all_the_same(
@@ -173,7 +176,7 @@ async def test_a_poll_lets_no_error_out(valkey: Server, monkeypatch: pytest.Monk
         async def fails(*_: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(store, "tails", fails)
+        monkeypatch.setattr(store, "poll", fails)
         assert not await follower.poll()
         assert not await follower.shared_poll(1)
 
@@ -199,7 +202,7 @@ async def test_only_one_poll_is_waited_for_while_the_server_is_silent(
 ) -> None:
     server = make_server()
     async with following(server) as (_, screener, follower):
-        screener.fresh_ms = 0
+        screener.news.fresh_ms = 0
         server.pause()
         assert not await follower.shared_poll(0.05)
         started = time.monotonic()

@@ -32,7 +32,7 @@ from roster.entry import Op, Provenance
 from roster.filter import TokenFilter
 from roster.keys import BUCKETS
 from roster.merging import Fate, Merging, Snapshot
-from roster.nodes import Call, Nodes, Wait
+from roster.nodes import Call, Nodes, Plain, Wait
 from roster.record import HEADER, WITHOUT_REVISION, provenance_tail, split_record
 from roster.store import Store
 from tests.loader.loads import Roster, row
@@ -147,7 +147,7 @@ class Meddling(Nodes):
 
     meddle: Callable[[], Awaitable[None]] | None = None
 
-    async def run(self, calls: Sequence[Call], wait: Wait | None = None) -> list[Any]:
+    async def run(self, calls: Sequence[Call | Plain], wait: Wait | None = None) -> list[Any]:
         if self.meddle is not None:
             await self.meddle()
         return await super().run(calls, wait)

@@ -9,7 +9,7 @@ from roster.change import Change
 from roster.entry import Op
 from roster.errors import Unavailable
 from roster.filter import TokenFilter
-from roster.store import TAIL_BYTES, TAIL_ENTRIES
+from roster.tails import TAIL_BYTES, TAIL_ENTRIES
 from service import catching_up
 from tests.service.parts import WAIT, Parts, process
 
@@ -40,18 +40,18 @@ class Watched:
         self.bytes: list[int] = []
         self.limits: list[int] = []
         self.failing = 0
-        store = parts.follower._catch_up._reader.store
-        self._tails = store.tails
-        monkeypatch.setattr(store, "tails", self.tails)
+        store = parts.follower._means.store
+        self._poll = store.poll
+        monkeypatch.setattr(store, "poll", self.poll)
 
-    async def tails(self, asked: Any, high: Any, limit: int) -> Any:  # noqa: ANN401 -- the store's
+    async def poll(self, asked: Any, high: Any, limit: int, listing: Any) -> Any:  # noqa: ANN401 -- the store's
         self.limits.append(limit * len(asked))
         if self.failing:
             self.failing -= 1
             raise Unavailable("Redis did not answer in time")
-        got = await self._tails(asked, high, limit)
-        self.entries.append(sum(len(tail.logged) for tail in got.values()))
-        self.bytes.append(sum(len(data) for tail in got.values() for data in tail.logged))
+        got = await self._poll(asked, high, limit, listing)
+        self.entries.append(sum(len(tail.logged) for tail in got.tails.values()))
+        self.bytes.append(sum(len(data) for tail in got.tails.values() for data in tail.logged))
         return got
 
 
@@ -130,7 +130,7 @@ async def test_a_start_that_fails_half_way_keeps_what_it_has_made(
     async with process(valkey) as parts:
         await parts.cover()
         watched = Watched(parts, monkeypatch)
-        store = parts.follower._catch_up._reader.store
+        store = parts.follower._means.store
         images, asked = store.images, 0
 
         async def failing(numbers: list[int]) -> Any:  # noqa: ANN401 -- as the store's

@@ -10,7 +10,7 @@ from roster import keys
 from roster.disabled import DisabledLists
 from roster.errors import Unavailable
 from roster.position import Position
-from roster.processes import SLACK_MS, Process, Processes
+from roster.processes import NOTHING, SLACK_MS, Process, Processes
 from service.follower import Follower
 from service.screener import Screener
 from service.upkeep import repeat
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from roster.replies import Tail
+    from roster.calls import Call, Plain
+    from roster.replies import Polled
     from tests.servers import Server
 
 AT_7 = Position(7, 1, 5, b"mark")
@@ -36,8 +37,8 @@ def at(position: Position) -> bytes:
     return before + position.wire + behind
 
 
-def other() -> Process:
-    return Process("other", "there", 3_000, at(AT_7))
+def other(beat: int = 1) -> Process:
+    return Process("other", "there", 3_000, at(AT_7), beat=beat)
 
 
 def listed(server: Server) -> dict[Any, Any]:
@@ -70,16 +71,17 @@ async def test_a_process_that_the_list_has_lost_is_waited_for_until_it_is_back(
         mine, others = Processes(store.nodes), Processes(store.nodes)
         await others.announce(other())
         names = listed(valkey)
+        await others.announce(other(2))
         (known,) = await mine.live()
-        assert known.has([AT_7])
-        for lost in ({}, aged(names, 60_000)):
+        assert known.at(7) == AT_7
+        for lost in ({}, names):
             set_list(valkey, lost)
             (vanished,) = await mine.live()
             assert vanished.id == "other"
-            assert not vanished.has([AT_7._replace(seq=1)])
-        await others.announce(other())
+            assert vanished.applied == NOTHING
+        await others.announce(other(3))
         (back,) = await mine.live()
-        assert back.has([AT_7])
+        assert back.at(7) == AT_7
 
 
 async def test_a_process_that_leaves_or_dies_is_waited_for_no_longer(valkey: Server) -> None:
@@ -89,16 +91,10 @@ async def test_a_process_that_leaves_or_dies_is_waited_for_no_longer(valkey: Ser
         await processes.announce(Process("dead", "there", -SLACK_MS - 1, b""))
         assert await ids(processes) == ["other"]
         assert set(listed(valkey)) == {b"other"}
-        await processes.leave("other")
+        await processes.leave("other", 2)
         assert await processes.live() == []
         assert listed(valkey) == {}
         assert await processes.live() == []
-
-
-def test_a_lost_change_with_the_same_number_does_not_vouch_for_another() -> None:
-    assert other().has([AT_7, AT_7._replace(seq=4, mark=b"else")])
-    assert not other().has([AT_7._replace(mark=b"else")])
-    assert not other().has([AT_7._replace(seq=6)])
 
 
 async def test_who_is_listed_again_just_then_is_not_forgotten(
@@ -108,15 +104,15 @@ async def test_who_is_listed_again_just_then_is_not_forgotten(
         mine, others = Processes(store.nodes), Processes(store.nodes)
         await others.announce(other())
         set_list(valkey, aged(listed(valkey), 60_000))
-        keyed = store.nodes.keyed
+        run = store.nodes.run
 
-        async def meanwhile(key: str, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-            got = await keyed(key, commands)
+        async def meanwhile(calls: Sequence[Call | Plain]) -> list[Any]:
+            got = await run(calls)
             monkeypatch.undo()
-            await others.announce(other())
+            await others.announce(other(2))
             return got
 
-        monkeypatch.setattr(store.nodes, "keyed", meanwhile)
+        monkeypatch.setattr(store.nodes, "run", meanwhile)
         assert await mine.live() == []
         assert await ids(mine) == ["other"]
 
@@ -129,7 +125,7 @@ async def test_a_full_server_still_lists_and_forgets(make_server: Callable[[], S
             client.config_set("maxmemory", "1")
         await processes.announce(other())
         assert await ids(processes) == ["other"]
-        await processes.leave("other")
+        await processes.leave("other", 2)
         assert await ids(processes) == []
         assert listed(server) == {}
 
@@ -139,49 +135,44 @@ async def test_listing_works_on_the_oldest_redis(redis7: Server) -> None:
         processes = Processes(store.nodes)
         await processes.announce(other())
         assert await ids(processes) == ["other"]
-        await processes.leave("other")
+        await processes.leave("other", 2)
         assert await ids(processes) == []
 
 
-async def test_who_dropped_off_the_list_during_a_poll_reads_again(
+async def test_whoever_changes_something_after_a_poll_has_read_finds_it_listed(
     valkey: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with following(valkey) as (store, screener, follower):
-        tails, monotonic, passed_s = store.tails, time.monotonic, 2.4
+        set_list(valkey, {})
+        poll = store.poll
         meanwhile: list[str] = []
-        monkeypatch.setattr(time, "monotonic", lambda: monotonic() + passed_s)
-        assert screener.fresh
 
-        async def late(*args: Any) -> dict[int, Tail]:  # noqa: ANN401 -- as the store's
-            nonlocal passed_s
-            got = await tails(*args)
-            if not meanwhile:
-                set_list(valkey, aged(listed(valkey), 3_700))
-                await put(store, 7, 10)
-                meanwhile.extend(["put", *await ids(Processes(store.nodes))])
-                passed_s = 4.0
+        async def then_change(*args: Any) -> Polled:  # noqa: ANN401 -- as the store's
+            got = await poll(*args)
+            await put(store, 7, 10)
+            meanwhile.extend(await ids(Processes(store.nodes)))
             return got
 
-        monkeypatch.setattr(store, "tails", late)
+        monkeypatch.setattr(store, "poll", then_change)
         assert await follower.poll()
-        assert meanwhile == ["put"]
-        assert screener.may_be_listed(token(7))
         assert screener.fresh
+        assert not screener.may_be_listed(token(7))
+        assert meanwhile == ["me"]
 
 
 async def test_a_poll_that_is_always_late_is_news_but_makes_nobody_fresh(
     valkey: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with following(valkey) as (store, screener, follower):
-        tails, monotonic, passed_s = store.tails, time.monotonic, 0.0
-        monkeypatch.setattr(time, "monotonic", lambda: monotonic() + passed_s)
+        poll, clock, passed_s = store.poll, time.clock_gettime, 0.0
+        monkeypatch.setattr(time, "clock_gettime", lambda which: clock(which) + passed_s)
 
-        async def late(*args: Any) -> dict[int, Tail]:  # noqa: ANN401 -- as the store's
+        async def late(*args: Any) -> Polled:  # noqa: ANN401 -- as the store's
             nonlocal passed_s
             passed_s += 4.0
-            return await tails(*args)
+            return await poll(*args)
 
-        monkeypatch.setattr(store, "tails", late)
+        monkeypatch.setattr(store, "poll", late)
         for _ in range(3):
             assert await follower.poll()
             assert not screener.fresh
@@ -192,14 +183,11 @@ async def test_who_cannot_be_listed_does_not_stay_fresh(
     valkey: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with following(valkey) as (_, screener, follower):
-        polled_at = screener._polled_at
-
-        async def fails(_: Process) -> None:
-            raise Unavailable("full")
-
-        monkeypatch.setattr(follower._processes, "announce", fails)
+        age_ms = screener.age_ms
+        refuses = "#!lua flags=allow-oom\nreturn redis.error_reply('OOM full')"
+        monkeypatch.setattr("roster.processes._LIST", refuses)
         assert not await follower.poll()
-        assert screener._polled_at == polled_at
+        assert screener.age_ms > age_ms
 
 
 async def test_a_full_server_keeps_a_fresh_process_listed(

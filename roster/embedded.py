@@ -15,22 +15,17 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Self, cast
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 import msgspec
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from roster import keys, locks
+from roster import locks
 from roster.binary import find_binary
 from roster.errors import EmbeddedError
-from roster.lease import held
 from roster.server_files import (
-    REWRITE,
-    REWRITE_USUALLY,
     log_tail,
     open_log,
     prepare_socket,
@@ -38,8 +33,19 @@ from roster.server_files import (
     socket_path,
     write_configuration,
 )
+from roster.server_process import (
+    Trouble,
+    Waiting,
+    client,
+    holder,
+    stands_still,
+    terminate,
+    trouble,
+)
+from roster.server_settings import put_right, rewrite_if_quiet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
     from types import TracebackType
@@ -47,10 +53,8 @@ if TYPE_CHECKING:
 STOP_TIMEOUT_S = 30.0
 _STARTS_MAX = 3
 _ANSWER_TIMEOUT_S = 1.0
-_SHUTDOWN_TIMEOUT_S = 5.0
-_REWRITE_QUIET_BYTES = 64 << 20
-_QUIET_BYTES = 1 << 20
-"""What the log grows by between two looks while little is written."""
+_SHUTDOWN_TIMEOUT_S = 2.0
+_STILL_S = 2.5  # then a server that a signal has stopped is waited for no longer
 
 
 class EmbeddedOptions(msgspec.Struct, frozen=True):
@@ -112,24 +116,28 @@ class Embedded:
         except (OSError, ValueError) as exc:
             raise EmbeddedError("the embedded server has left no process id") from exc
 
-    def ensure(self) -> None:
+    def ensure(self, *, renew: bool = False) -> None:
         """Nothing; the server answers now, started again if it had crashed.
 
         Blocks while the server reads its data. Raises EmbeddedError when it cannot be started,
-        or does not answer in time.
+        or does not answer in time. One whose socket is gone is ended first if `renew` says so:
+        whoever still has a connection to it loses that.
         """
         deadline = time.monotonic() + self._options.timeout_s
-        process, starts = None, 0
-        while not self._answers():
+        process, starts, waiting = None, 0, Waiting()
+        while (trouble := self._trouble()) is not None:
             if process is not None and process.poll() is not None:
                 if process.returncode >= 0 or starts == _STARTS_MAX:
                     raise EmbeddedError(self._report("the embedded server ended at once"))
                 process = None  # it was killed, as the memory's guard or an operator would
-            if process is None:
-                process = self._start_if_dead()
-                starts += process is not None
+            if process is None and (process := self._start_if_dead()) is not None:
+                starts += 1
+                waiting.again()
             if time.monotonic() > deadline:
                 raise EmbeddedError(self._report("the embedded server is silent"))
+            if waiting.too_long(trouble):
+                self._give_up(trouble, renew=renew)
+                waiting.again()
             time.sleep(locks.POLL_S)
 
     def put_right(self) -> None:
@@ -137,31 +145,16 @@ class Embedded:
 
         Raises EmbeddedError where the server does not answer.
         """
-        with closing(self._client(_ANSWER_TIMEOUT_S)) as client:
-            try:
-                _put_right(client)
-            except (redis.RedisError, OSError) as exc:
-                raise EmbeddedError(self._report("the embedded server is silent")) from exc
+        with self._asked() as client:
+            put_right(client)
 
     def rewrite_if_quiet(self) -> None:
         """Nothing; a log that has doubled is being rewritten, if little is written just now.
 
         To be called every few seconds. Raises EmbeddedError where the server does not answer.
         """
-        with closing(self._client(_ANSWER_TIMEOUT_S)) as client:
-            try:
-                told = client.info("persistence")
-                size = int(told["aof_current_size"])
-                grown, self._log_bytes = size - self._log_bytes, size
-                due = size > max(_REWRITE_QUIET_BYTES, 2 * int(told["aof_base_size"]))
-                calm = 0 <= grown < _QUIET_BYTES and not told["aof_rewrite_in_progress"]
-                # After a failure it is the server's own affair: it tries again, less and less.
-                calm = calm and told["aof_last_bgrewrite_status"] == "ok"
-                if due and calm and not held(cast("bytes | None", client.get(keys.LOAD))):
-                    with suppress(redis.ResponseError):  # another process was first
-                        client.bgrewriteaof()
-            except (redis.RedisError, OSError) as exc:
-                raise EmbeddedError(self._report("the embedded server is silent")) from exc
+        with self._asked() as client:
+            self._log_bytes = rewrite_if_quiet(client, self._log_bytes)
 
     def close(self) -> None:
         """Nothing; this share is given up, and the last one ends the server.
@@ -191,34 +184,52 @@ class Embedded:
         self.close()
 
     def _leave(self, users: int) -> None:
-        with self._turn():
-            if locks.try_exclusive(users):
-                self._stop()
-        if self._started is not None and self._started.poll() is None:
-            self._started.returncode = 0  # it serves others now; Popen would warn of it
+        try:
+            with self._turn():
+                if locks.try_exclusive(users):
+                    self._stop()
+        finally:
+            if self._started is not None and self._started.poll() is None:
+                self._started.returncode = 0  # it serves others now; Popen would warn of it
 
     def _turn(self) -> AbstractContextManager[None]:
         return locks.exclusive(self._folder / "start.lock", self._options.timeout_s)
 
-    def _answers(self) -> bool:
-        """Whether it is there and has read its data; the first time it is put right, too."""
-        with closing(self._client(_ANSWER_TIMEOUT_S)) as client:
+    def _trouble(self) -> Trouble | None:
+        """Why it does not answer, None where it does; the first time it is put right, too."""
+        found = trouble(self.socket, _ANSWER_TIMEOUT_S)
+        if found is None and not self._right:
             try:
-                client.ping()
-                if not self._right:
-                    _put_right(client)
-                    self._right = True
-            except (redis.RedisError, OSError):
-                return False
-        return True
+                self.put_right()
+            except EmbeddedError:
+                return Trouble.SILENT
+            self._right = True
+        return found
 
-    def _client(self, timeout_s: float) -> redis.Redis:
-        return redis.Redis(
-            unix_socket_path=str(self.socket),
-            socket_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-            driver_info=None,
+    @contextmanager
+    def _asked(self) -> Iterator[redis.Redis]:
+        """A client; within, a server that does not answer raises EmbeddedError."""
+        with closing(client(self.socket, _ANSWER_TIMEOUT_S)) as asked:
+            try:
+                yield asked
+            except (redis.RedisError, OSError) as exc:
+                raise EmbeddedError(self._report("the embedded server is silent")) from exc
+
+    def _give_up(self, trouble: Trouble, *, renew: bool) -> None:
+        """Nothing where the server is told to end, to be started again; else raises EmbeddedError.
+
+        Its log says nothing of this: it is well.
+        """
+        with self._turn():
+            if renew and trouble is Trouble.NO_WAY_IN and terminate(self._folder):
+                return
+        pid = holder(self._folder)
+        who = "the embedded server" + (f" (process {pid})" if pid else "")
+        if trouble is Trouble.SILENT:
+            raise EmbeddedError(f"{who} at {self.socket} is silent: no answer in time")
+        raise EmbeddedError(
+            f"{who} runs, but nothing leads to it: its socket {self.socket} is gone. It ends "
+            "with the last command that uses its data folder, and the next one starts it again"
         )
 
     def _start_if_dead(self) -> subprocess.Popen[bytes] | None:
@@ -255,10 +266,12 @@ class Embedded:
             os.close(log)
 
     def _stop(self) -> None:
-        """Nothing; no server has the data any more. SHUTDOWN is asked again if it was busy."""
-        deadline = time.monotonic() + STOP_TIMEOUT_S
+        """Nothing; no server has the data any more. It is asked again if it was busy."""
+        began = time.monotonic()
         while (lock := locks.take_if_free(self._folder / "server.lock")) is None:
-            if time.monotonic() > deadline:
+            waited_s = time.monotonic() - began
+            still = waited_s > _STILL_S and stands_still(self._folder)
+            if still or waited_s > STOP_TIMEOUT_S:
                 raise EmbeddedError(self._report("the embedded server does not end"))
             self._shut_down()
             time.sleep(locks.POLL_S)
@@ -271,18 +284,17 @@ class Embedded:
             self._started.wait(STOP_TIMEOUT_S)
 
     def _shut_down(self) -> None:
-        """Ask once; the answer is a closed connection, or a refusal while it is busy."""
-        client = self._client(_SHUTDOWN_TIMEOUT_S)
-        with closing(client), suppress(redis.RedisError, OSError):
-            client.shutdown()
+        """Ask once; the answer is a closed connection, or a refusal while it is busy.
+
+        One that cannot be asked is told by a signal, which means the same.
+        """
+        if trouble(self.socket, _ANSWER_TIMEOUT_S) in {Trouble.SILENT, Trouble.NO_WAY_IN}:
+            terminate(self._folder)
+            return
+        asked = client(self.socket, _SHUTDOWN_TIMEOUT_S)
+        with closing(asked), suppress(redis.RedisError, OSError):
+            asked.shutdown()
 
     def _report(self, what: str) -> str:
         tail = log_tail(self._folder)
         return f"{what} ({self._folder}); its log ends: {tail}" if tail else what
-
-
-def _put_right(client: redis.Redis) -> None:
-    """What older loads have changed is as it was; what one under way has, when that is over."""
-    client.config_set("appendfsync", "always")
-    if not held(cast("bytes | None", client.get(keys.LOAD))):
-        client.config_set(REWRITE, REWRITE_USUALLY)

@@ -98,7 +98,7 @@ class Upkeep(msgspec.Struct):
         """Nothing; a crashed embedded server runs again. Raises EmbeddedError."""
         embedded = self.opening.embedded
         if embedded is not None and self.service.screener.age_ms > SILENT_MS:
-            await asyncio.to_thread(embedded.ensure)
+            await asyncio.to_thread(embedded.ensure, renew=True)
 
     async def put_right(self) -> None:
         """Nothing; an embedded server is set as before a load that was killed, its log is short.

@@ -66,7 +66,7 @@ class Process:
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
         self.log = folder / "serve.log"
-        self._env = settings
+        self.settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -74,7 +74,7 @@ class Process:
             self._process = subprocess.Popen(
                 [*COMMAND, "serve", "--port", str(self.port)],
                 cwd=ROOT,
-                env={**_plain_env(), **self._env},
+                env={**_plain_env(), **self.settings},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -113,7 +113,8 @@ class Stage:
         self.folder = folder
         self.data = folder / "data"
         kept = {name: text for name, text in os.environ.items() if not name.startswith("CLEARWAY_")}
-        self.env = kept | {"CLEARWAY_DATA_DIR": str(self.data), "CLEARWAY_LOG_LEVEL": "warning"}
+        own = {"CLEARWAY_DATA_DIR": str(self.data), "CLEARWAY_DRAIN_S": "0"}
+        self.env = kept | own | {"CLEARWAY_LOG_LEVEL": "warning"}
 
     @property
     def socket(self) -> Path:

@@ -9,7 +9,7 @@ ClearwayError
 ├── LogTrimmed         a position is older than the log: where to start instead
 ├── Unauthorised       no API key, or one that is unknown, expired or revoked
 ├── Forbidden          the API key lacks a scope: which
-├── TooMany            the API key's rate is used up: when to come back
+├── TooMany            the API key's rate, or this process, is used up: when to come back
 ├── BodyTooLarge       a request's body is longer than any that we read
 ├── Unavailable        Redis did not answer in time, or refused
 ├── Unreadable         what is stored of a person is damaged, or of a newer version
@@ -95,7 +95,7 @@ class Forbidden(ClearwayError):  # noqa: N818 -- the word of the HTTP status it 
 
 
 class TooMany(ClearwayError):  # noqa: N818 -- the words of the HTTP status it becomes
-    """The API key has used up its rate, or there is too much at once: `retry_after_ms`."""
+    """More is asked than the API key's rate, or this process, allows; come back later."""
 
     def __init__(self, retry_after_ms: int, why: str = "this key has used up its rate") -> None:
         """`retry_after_ms` counts from now."""

@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_days: Days = 7
     audit_days: Days = 90
     signature_key_file: Path | None = None
+    keep_alive_s: Annotated[float, Meta(ge=1, le=3_600)] = 75
+    drain_s: Annotated[float, Meta(ge=0, le=600)] = 5
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None

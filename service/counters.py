@@ -30,6 +30,7 @@ class Counters:
         self.refers: Counter[str] = Counter()
         self.durations = [0] * (len(BOUNDS_S) + 1)
         self.duration_sum_s = 0.0
+        self.refused = 0
         self.lags: list[Lag] = []
         self.changes: Counter[tuple[str, str]] = Counter()
 

@@ -67,6 +67,7 @@ class Stage:
         self.list = folder / "list.csv"
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)} | {
             f"{PREFIX}DATA_DIR": str(folder / "data"),
+            f"{PREFIX}DRAIN_S": "0",
             f"{PREFIX}LOG_FORMAT": "console",
             f"{PREFIX}LOG_LEVEL": "warning",
         }

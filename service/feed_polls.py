@@ -64,6 +64,7 @@ class Feed:
         self.pages = Pages(store, self.log, self.reader, self.turns)
         self._high_water = high_water
         self._open: Counter[str] = Counter()
+        self._ended = False
         self.log.on_news = self.turns.wake
         follower.on_tail = self.log.take
 
@@ -86,6 +87,11 @@ class Feed:
             self._open[key_id] -= 1
             if not self._open[key_id]:
                 del self._open[key_id]
+
+    def end(self) -> None:
+        """Nothing; no poll waits any longer: this process ends."""
+        self._ended = True
+        self.turns.wake()
 
     async def now(self) -> Page:
         """A page without changes that ends where the logs end now."""
@@ -126,13 +132,15 @@ class Feed:
 
     async def _news(self, version: int, until: float) -> bool:
         """Whether it is the caller's turn to look at what is new; False when the time is up."""
+        if self._ended:
+            return False
         with suppress(TimeoutError):
             async with asyncio.timeout(until - time.monotonic()):
                 if self.log.version != version:
                     await self.turns.take()
                 else:
                     await self.turns.news()
-                return True
+                return not self._ended
         return False
 
 

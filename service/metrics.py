@@ -106,6 +106,8 @@ def process_families(counters: Counters, screener: Screener, lags: RemovalLags) 
     yield Family("refers_total", "counter", "Checks referred, by reason.").of(
         _by({(reason,): count for reason, count in counters.refers.items()}, "reason")
     )
+    refused = Family("refused_total", "counter", "Requests turned away as there were too many.")
+    yield refused.of([((), counters.refused)])
     yield Family("filter_hits_total", "counter", "Checks that the filter did not clear.").of(
         _by({("true",): screener.true_hits, ("false",): screener.false_hits}, "kind")
     )

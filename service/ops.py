@@ -74,7 +74,7 @@ def conditions(upkeep: Upkeep) -> dict[str, Condition]:
     service, screener = upkeep.service, upkeep.service.screener
     lacking = ", ".join(sorted(service.lists.name(code) for code in screener.lacking))
     return {
-        "serving": _condition(not upkeep.draining, "this process is ending"),
+        "draining": _condition(not upkeep.draining, "this process is ending"),
         "loaded": _condition(screener.loaded, "the filters are not loaded yet"),
         "key": _condition(not screener.wrong_key, "the roster was loaded with another ID key"),
         "covered": _condition(not lacking, f"not fully loaded: {lacking}"),

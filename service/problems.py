@@ -88,8 +88,11 @@ _FOREIGN = {400: INVALID, 413: TABLE[errors.BodyTooLarge], 500: INTERNAL}
 _DETAILS = {
     404: "there is nothing at this path",
     405: "this path does not take this method",
+    408: "the request did not come whole in time",
     413: "send less at once",
 }
+_HAS_LEFT = "client disconnected prematurely"
+"""What Litestar calls an error of the server, but is nobody's: there is nobody to tell."""
 _RETRIED = frozenset({429, 503})
 
 
@@ -102,13 +105,21 @@ def problem_of(exc: BaseException) -> Problem:
     if isinstance(exc, ValidationException):
         return _invalid(_parameter_errors(exc))
     if isinstance(exc, HTTPException):
-        return _of_status(exc.status_code)
+        return _of_status(408 if exc.detail == _HAS_LEFT else exc.status_code)
     return Problem(INTERNAL.type, INTERNAL.title, INTERNAL.status)
 
 
 def problem_bytes(exc: BaseException) -> tuple[int, Headers, bytes]:
     """Status, headers and body of the answer to an error, for raw ASGI handlers."""
-    problem = problem_of(exc)
+    return _bytes(problem_of(exc))
+
+
+def status_bytes(status: int) -> tuple[int, Headers, bytes]:
+    """The same for an error that is no more than its status, found before there is a request."""
+    return _bytes(_of_status(status))
+
+
+def _bytes(problem: Problem) -> tuple[int, Headers, bytes]:
     headers = [("content-type", MEDIA_TYPE), *_headers(problem).items()]
     return (
         problem.status,

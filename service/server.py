@@ -1,31 +1,26 @@
 """Runs the service under uvicorn: one process or several, with TLS or on loopback."""
 
+import asyncio
 import gc
 import ipaddress
 import logging
 import os
+import signal
 import socket
 import ssl
-from typing import Any, cast
+from multiprocessing.connection import Connection
+from typing import Any
 
 import msgspec
 import structlog
 import uvicorn
-from litestar import Litestar
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.supervisors import Multiprocess
 
 from roster.errors import SettingsError
 from roster.settings import Settings, read_settings
 from service.app import create_app
-from service.auth import CERT_SCOPE
-from service.certificates import fingerprint
-from service.corked import Cork
-
-GRACE_S = 2
-"""How long open requests may take when the service ends; long polls would hold it for ever."""
-
-BACKLOG = 2_048
+from service.protocol import Protocol
+from service.serving import Serving
+from service.workers import Workers
 
 
 class Listen(msgspec.Struct, frozen=True):
@@ -34,26 +29,6 @@ class Listen(msgspec.Struct, frozen=True):
     host: str
     port: int
     workers: int = 1
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, corked, which also tells whose certificate the caller has shown."""
-
-    _fingerprint = ""
-
-    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 -- uvicorn says no more
-        """Look at the certificate once for each connection."""
-        corked: Any = Cork(transport, self.loop)
-        super().connection_made(corked)
-        tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-        shown = tls.getpeercert(binary_form=True) if tls is not None else None
-        self._fingerprint = fingerprint(shown) if shown else ""
-
-    def on_message_begin(self) -> None:
-        """Put it into the request's scope."""
-        super().on_message_begin()
-        if self._fingerprint:
-            cast("dict[str, Any]", self.scope)[CERT_SCOPE] = self._fingerprint
 
 
 def require_safe(listen: Listen, settings: Settings) -> None:
@@ -78,39 +53,47 @@ def is_loopback(host: str) -> bool:
 def run(listen: Listen, settings: Settings) -> bool:
     """Whether the service started; returns when it has ended."""
     set_up_logging(settings)
-    config = _config(listen, settings)
-    listening = _bound(config)  # before anything is started
+    listening = _bound(listen)  # before anything is started
     try:
         if listen.workers > 1:
-            Multiprocess(config, sockets=[listening]).run()
-            return True
-        server = uvicorn.Server(config)
+            workers = Workers(work, listening, listen.workers, settings.drain_s)
+            return asyncio.run(workers.run())
+        server = _serving(settings)
         server.run(sockets=[listening])
         return server.started
     finally:
         listening.close()
 
 
-def _bound(config: uvicorn.Config) -> socket.socket:
+def work(listening: socket.socket, link: Connection, others: bool) -> None:  # noqa: FBT001 -- what a process is started with
+    """One process of several, until it is told to end."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's
+    settings = read_settings(os.environ)
+    set_up_logging(settings)
+    server = _serving(settings, link)
+    server.others = others
+    server.run(sockets=[listening])
+
+
+def _serving(settings: Settings, link: Connection | None = None) -> Serving:
+    """The server of this process.
+
+    Modules and routes stay for good: were they looked through for garbage again and again,
+    every check would wait for it, 60 to 80 ms each time.
+    """
+    app = create_app(settings)
+    gc.collect()
+    gc.freeze()
+    return Serving(_config(app, settings), app, settings, link)
+
+
+def _bound(listen: Listen) -> socket.socket:
+    config = uvicorn.Config("", host=listen.host, port=listen.port, log_config=None)
     try:
         return config.bind_socket()
     except SystemExit as exc:  # uvicorn has logged why
         where = f"{config.host}:{config.port}"
         raise SettingsError(f"cannot listen on {where}: is it in use already?") from exc
-
-
-def app() -> Litestar:
-    """The application of a worker process, which reads its own environment.
-
-    Modules and routes stay for good: were they looked through for garbage again and again,
-    every check would wait for it, 60 to 80 ms each time.
-    """
-    settings = read_settings(os.environ)
-    set_up_logging(settings)
-    created = create_app(settings)
-    gc.collect()
-    gc.freeze()
-    return created
 
 
 def set_up_logging(settings: Settings) -> None:
@@ -142,13 +125,9 @@ def set_up_logging(settings: Settings) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _config(listen: Listen, settings: Settings) -> uvicorn.Config:
+def _config(app: Any, settings: Settings) -> uvicorn.Config:  # noqa: ANN401 -- Litestar is more than an ASGI application
     return uvicorn.Config(
-        "service.server:app",
-        factory=True,
-        host=listen.host,
-        port=listen.port,
-        workers=listen.workers,
+        app,
         http=Protocol,
         ws="none",
         lifespan="on",
@@ -156,8 +135,6 @@ def _config(listen: Listen, settings: Settings) -> uvicorn.Config:
         log_config=None,
         server_header=False,
         proxy_headers=False,
-        backlog=BACKLOG,
-        timeout_graceful_shutdown=GRACE_S,
         **_tls(settings),
     )
 

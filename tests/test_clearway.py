@@ -44,6 +44,7 @@ class Cli:
         self.env = {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "PYTHONPATH": str(ROOT),
+            "CLEARWAY_DRAIN_S": "0",
             "CLEARWAY_DATA_DIR": str(folder / "data"),
             **{f"CLEARWAY_{name.upper()}": value for name, value in settings.items()},
         }

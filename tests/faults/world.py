@@ -251,5 +251,6 @@ class Caller:
 
 
 def _plain_env() -> dict[str, str]:
-    """This environment without settings."""
-    return {name: text for name, text in os.environ.items() if not name.startswith("CLEARWAY_")}
+    """This environment without settings, but for one: no load balancer has to be told here."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("CLEARWAY_")}
+    return kept | {"CLEARWAY_DRAIN_S": "0"}

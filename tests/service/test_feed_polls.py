@@ -16,7 +16,8 @@ from roster.entry import CANARY, Content, Op, Provenance
 from roster.record import pack_content, provenance_tail
 from service import feed_polls
 from service.feed_turns import ANSWERS_PER_S
-from service.server import Protocol
+from service.protocol import Protocol
+from service.serving import Serving
 from tests.service.apps import bearer, make_key, settings_for, started
 from tests.service.parts import WAIT
 from tests.service.rosters import LISTED, Desk, covered, desk, edit
@@ -91,12 +92,13 @@ async def watched() -> AsyncIterator[Loop]:
 @asynccontextmanager
 async def served(server: Server, folder: Path, **more: str) -> AsyncIterator[tuple[Desk, int]]:
     """The same with a port to connect to, as in production."""
-    async with started(settings_for(server, folder, **more)) as (app, client):
+    settings = settings_for(server, folder, **more | {"drain_s": "0"})
+    async with started(settings) as (app, client):
         await covered(app.state.service)
         config = uvicorn.Config(app, http=Protocol, ws="none", lifespan="off", log_config=None)
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
-            running = uvicorn.Server(config)
+            running = Serving(config, app, settings)
             task = asyncio.create_task(running.serve([listening]))
             await until(lambda: running.started)
             try:

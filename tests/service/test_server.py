@@ -86,7 +86,8 @@ def serving(settings: Mapping[str, str], folder: Path, context: ssl.SSLContext) 
     with (folder / "serve.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "clearway", "serve", "--port", str(port)],
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings},
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings}
+            | {"CLEARWAY_DRAIN_S": "0"},
             stdout=log,
             stderr=log,
         )

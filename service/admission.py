@@ -1,0 +1,136 @@
+"""Which requests are begun when: probes and changes at once, others a slice in each turn.
+
+A process that is asked more than it can answer must still say that it lives, take removals and
+read what Redis has long answered. So checks wait in a line here, where they cost nothing yet, and
+no turn of the loop begins more than a slice of them. Where the line is full a check is refused
+before its body is read; refusals themselves are paced, since a caller that asks again at once
+would leave no time for anything else.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from roster.errors import TooMany
+from service.auth import Bucket
+from service.problems import problem_bytes
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from service.counters import Counters
+    from service.protocol import Protocol
+
+FREE = frozenset({"/healthz", "/readyz", "/v1/changes", "/v1/roster", "/metrics"})
+"""Paths that never wait and are never refused."""
+IN_FLIGHT_MAX = 512
+"""Checks that a process has begun or keeps in line: some 40 ms of its work."""
+SLICE = 32
+"""Checks that are begun in one turn of the loop: some 3 ms."""
+BYTES_PER_CHECK = 4_096
+"""A batch counts as a check for so much of its body."""
+REFUSALS_PER_S = 1_000.0
+REFUSALS_AT_ONCE = 100.0
+HELD_S = 0.25
+"""A refusal waits this long at most."""
+PACE_S = 0.01
+RETRY_MS = (500, 1_500)
+"""Between these callers are told to come back, so that they do not all come together."""
+WHY = "this process has more requests than it can answer in time"
+
+
+class Waiting(NamedTuple):
+    """A request in line, and how many checks it counts as."""
+
+    protocol: Protocol
+    cycle: Any
+    app: Any
+    weight: int
+
+
+class Gate:
+    """The line of one process; `in_flight` counts checks."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, counters: Counters) -> None:
+        """Nobody waits; who is turned away is counted."""
+        self._counters = counters
+        self._loop = loop
+        self._line: deque[Waiting] = deque()
+        self._held: deque[tuple[float, Protocol, Any]] = deque()
+        self._refusals = Bucket(REFUSALS_PER_S, REFUSALS_AT_ONCE, loop.time())
+        self._begun = 0
+        self.in_flight = 0
+
+    def take(self, protocol: Protocol, cycle: Any, app: Any) -> bool:  # noqa: ANN401 -- uvicorn's
+        """Whether the request was seen to here: begun, put in line, or refused."""
+        path = cycle.scope["path"]
+        if path in FREE:
+            return False
+        weight = _weight(cycle.scope["headers"]) if path == "/v1/check/batch" else 1
+        if protocol.surplus or self.in_flight + weight > max(IN_FLIGHT_MAX, weight):
+            self._refuse(protocol, cycle)
+            return True
+        self.in_flight += weight
+        waiting = Waiting(protocol, cycle, app, weight)
+        if self._line or self._begun >= SLICE:
+            self._line.append(waiting)
+        else:
+            self._begin(waiting)
+        return True
+
+    def _begin(self, waiting: Waiting) -> None:
+        if not self._begun:
+            self._loop.call_soon(self._turn)
+        self._begun += waiting.weight
+        task = self._loop.create_task(waiting.cycle.run_asgi(waiting.app))
+        tasks = waiting.protocol.tasks
+        tasks.add(task)
+        task.add_done_callback(partial(self._ended, tasks, waiting.weight))
+
+    def _turn(self) -> None:
+        """A new turn of the loop: what came meanwhile is read, and the next slice begins."""
+        self._begun = 0
+        while self._line and self._begun < SLICE:
+            waiting = self._line.popleft()
+            if waiting.cycle.disconnected:
+                self.in_flight -= waiting.weight
+            else:
+                self._begin(waiting)
+
+    def _ended(self, tasks: set[asyncio.Task[None]], weight: int, task: asyncio.Task[None]) -> None:
+        tasks.discard(task)
+        self.in_flight -= weight
+
+    def _refuse(self, protocol: Protocol, cycle: Any) -> None:  # noqa: ANN401 -- uvicorn's
+        self._counters.refused += 1
+        now = self._loop.time()
+        if not self._held and not self._refusals.take(1, now):
+            protocol.answer_now(cycle, refusal())
+            return
+        if not self._held:
+            self._loop.call_later(PACE_S, self._release)
+        self._held.append((now + HELD_S, protocol, cycle))
+
+    def _release(self) -> None:
+        """Answer those whose refusal is due by the pace, or has waited long enough."""
+        now = self._loop.time()
+        while self._held and (self._held[0][0] < now or not self._refusals.take(1, now)):
+            _, protocol, cycle = self._held.popleft()
+            protocol.answer_now(cycle, refusal())
+        if self._held:
+            self._loop.call_later(PACE_S, self._release)
+
+
+def refusal() -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of a 429; when to come back is different for each."""
+    return problem_bytes(TooMany(random.randint(*RETRY_MS), WHY))  # noqa: S311 -- jitter
+
+
+def _weight(headers: list[tuple[bytes, bytes]]) -> int:
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit():
+            return 1 + int(value) // BYTES_PER_CHECK
+    return 1

@@ -1,0 +1,229 @@
+"""One HTTP/1.1 connection: uvicorn's protocol, and what callers of all kinds need besides.
+
+An offered upgrade is ignored, as RFC 9110, 7.8 has it, and the request answered: httptools loses
+its body, so its head is read again without the offer. Heads and bodies have to come within a
+time, and an idle connection ends only where no request lies in its socket. One sweep a moment
+looks at all connections; a timer for each request would cost more.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import ssl
+import termios
+from typing import TYPE_CHECKING, Any, cast
+
+import httptools
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from service.auth import CERT_SCOPE
+from service.certificates import fingerprint
+from service.corked import Cork
+from service.problems import status_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.admission import Gate
+
+HEAD_S = 10.0
+BODY_S = 30.0
+"""How long a caller may take for the whole head of a request, and for its body."""
+IDLE_GRACE_S = 1.0
+"""An idle connection is kept so much longer than is promised, so that the caller ends it first."""
+_OFFERS = frozenset({b"upgrade", b"http2-settings"})
+
+Response = tuple[int, list[tuple[bytes, bytes]], bytes]
+
+
+class House(msgspec.Struct):
+    """What the connections of one process share.
+
+    Once `closing`, every answer ends its connection. Times are in seconds.
+    """
+
+    gate: Gate
+    keep_alive_s: float
+    closing: bool = False
+    head_s: float = HEAD_S
+    body_s: float = BODY_S
+
+
+class Protocol(HttpToolsProtocol):
+    """A caller's connection; `surplus` ones, above what the process may hold, get one answer.
+
+    `left` is called when it is over.
+    """
+
+    house: House
+    left: Callable[[], None]
+    surplus = False
+    _fingerprint = ""
+    _offered = False
+    _silent = True
+    _phase = "head"
+    _since = 0.0
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 -- uvicorn says no more
+        """Look at the certificate once for each connection."""
+        corked: Any = Cork(transport, self.loop)
+        super().connection_made(corked)
+        self._since = self.loop.time()
+        tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        shown = tls.getpeercert(binary_form=True) if tls is not None else None
+        self._fingerprint = fingerprint(shown) if shown else ""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Make room for another."""
+        super().connection_lost(exc)
+        self.left()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; a head that offers an upgrade is read again without it."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserError:
+                self.refuse(400)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                data = self._plain_head() + data[offer.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            else:
+                return
+
+    def on_message_begin(self) -> None:
+        """A request begins; the caller's certificate goes into its scope."""
+        super().on_message_begin()
+        self._offered = self._silent = False
+        self._phase, self._since = "head", self.loop.time()
+        if self._fingerprint:
+            cast("dict[str, Any]", self.scope)[CERT_SCOPE] = self._fingerprint
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, but for a head that will be read again."""
+        self._offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if self._offered:
+            return
+        self._phase, self._since = "body", self.loop.time()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body."""
+        if not self._offered:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A whole request has come."""
+        if not self._offered:
+            self._phase, self._since = "", self.loop.time()
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with what the caller sent meanwhile; no timer is set, as the sweep sees to it."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if not self._phase:
+            self._since = self.loop.time()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+
+    def shutdown(self) -> None:
+        """End with the answer that is under way; an idle connection stays for a moment."""
+        cycles: list[Any] = [self.cycle, *(waiting for waiting, _ in self.pipeline)]
+        for cycle in filter(None, cycles):
+            cycle.keep_alive = False
+
+    def sweep(self) -> None:
+        """End the connection where its time is over."""
+        age_s = self.loop.time() - self._since
+        if self.flow.read_paused:  # we are the ones who are slow
+            self._since = self.loop.time()
+        elif self._phase == "head":
+            if age_s > self.house.head_s:
+                self.refuse(408)
+        elif self._phase == "body":
+            if age_s > self.house.body_s:
+                self.refuse(408)
+        elif self.idle and age_s > self.house.keep_alive_s + IDLE_GRACE_S:
+            self.close_if_quiet()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing has been asked that is not answered yet."""
+        if not self._phase:
+            return self.cycle.response_complete and not self.pipeline
+        return self._silent
+
+    def close_if_quiet(self) -> None:
+        """Close, but where a request lies in the socket already: it is answered first."""
+        if not _lies_unread(self.transport.get_extra_info("socket")):
+            self.transport.close()
+
+    def answer_now(self, cycle: Any, response: Response) -> None:  # noqa: ANN401 -- uvicorn's
+        """Answer a request that no task has begun, without reading its body."""
+        if cycle.disconnected or cycle.response_complete:
+            return
+        cycle.response_started = cycle.response_complete = True
+        body = b"" if cycle.scope["method"] == "HEAD" else response[2]
+        keep = cycle.keep_alive and not self.house.closing and not self.surplus
+        self.transport.write(self._head(response, keep=keep) + body)
+        if not keep:
+            self.transport.close()
+        cycle.on_response()
+
+    def refuse(self, status: int) -> None:
+        """End with an error that is not about a whole request; a caller who said nothing gets none.
+
+        Whoever waits for an answer already gets nothing either: it is under way.
+        """
+        begun: Any = self.cycle  # None before there was any
+        waits = begun is not None and begun.response_started and not begun.response_complete
+        if not self._silent and not waits:
+            response = status_bytes(status)
+            self.transport.write(self._head(response, keep=False) + response[2])
+        self.transport.close()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
+        if self.house.closing or self.surplus:
+            cycle.keep_alive = False
+        if not self.house.gate.take(self, cycle, app):
+            super()._start_asgi_task(cycle, app)
+
+    def _head(self, response: Response, *, keep: bool) -> bytes:
+        status, headers, body = response
+        length = (b"content-length", b"%d" % len(body))
+        lines = [*self.server_state.default_headers, *headers, length]
+        if not keep:
+            lines.append((b"connection", b"close"))
+        told = b"".join(b"%s: %s\r\n" % line for line in lines)
+        return STATUS_LINE[status] + told + b"\r\n"
+
+    def _plain_head(self) -> bytes:
+        """The head that was read last, without its offer."""
+        lines = [(name, value) for name, value in self.headers if name not in _OFFERS]
+        told = b"".join(
+            b"%s: %s\r\n" % (name, _plain(value) if name == b"connection" else value)
+            for name, value in lines
+        )
+        version = self.parser.get_http_version().encode()
+        return b"%s %s HTTP/%s\r\n%s\r\n" % (self.parser.get_method(), self.url, version, told)
+
+
+def _plain(connection: bytes) -> bytes:
+    options = (option.strip() for option in connection.split(b","))
+    return b", ".join(option for option in options if option.lower() not in _OFFERS)
+
+
+def _lies_unread(socket: Any) -> bool:  # noqa: ANN401 -- the loop's own kind of socket
+    """Whether the kernel holds something of it that the loop has not read."""
+    try:
+        held = fcntl.ioctl(socket.fileno(), termios.FIONREAD, bytes(4))
+    except OSError:
+        return False
+    return held != bytes(4)

@@ -11,10 +11,16 @@ from loader.push import push
 from roster.errors import ClearwayError, Unavailable
 from service.commands import COMMANDS as SERVICE_COMMANDS
 from service.demo import demo
+from service.terminal import prepare
 
 
 class Commands(click.Group):
     """The commands; what Clearway refuses is told in one line, with status 1."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- click's
+        """The same as click's, with output that every terminal can show."""
+        prepare()
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- click's
         """What the command gives, or click's own error for ours."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 import random
 import re
 import time
@@ -13,10 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 import msgspec
 
-from roster.errors import PushRefused, Unavailable
+from roster.address import fault_of
+from roster.errors import PushRefused, SettingsError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from roster.address import Address
 
 BATCH = 500
 TRIES = 10
@@ -25,6 +27,9 @@ TIMEOUT_S = 60.0
 _AGAIN = frozenset({429, 502, 503, 504})
 _ONE_BY_ONE = 413
 _CHANGE = re.compile(r"changes\[(\d{1,4})\]")
+_NOWHERE = frozenset({404, 405})
+HUNG_UP = (httpx.RemoteProtocolError, httpx.ReadError)
+NOT_CLEARWAY = "what answers there is not Clearway: look at the URL"
 
 
 class Outcome(NamedTuple):
@@ -94,12 +99,16 @@ class Pusher:
         for attempt in range(TRIES):
             try:
                 response = self._client.post("/v1/changes", json={"changes": changes})
-            except httpx.TransportError:
+            except UnicodeEncodeError:
+                raise PushRefused("a line holds half of a character: no JSON can") from None
+            except httpx.TransportError as exc:
+                root = str(self._client.base_url) if isinstance(exc, HUNG_UP) else ""
+                if fault := fault_of(exc, root):
+                    raise PushRefused(fault) from exc
                 self._pause(_pause_s(attempt, None))
                 continue
-            if response.is_success:
-                answer: dict[str, Any] = response.json()
-                return answer
+            if response.is_success or response.is_redirect:
+                return _answer(response)
             if response.status_code == _ONE_BY_ONE and len(changes) > 1:
                 return None
             if unreadable := _unreadable(response, len(changes)):
@@ -111,10 +120,26 @@ class Pusher:
         raise Unavailable("the service has not acknowledged a batch; push the same file again")
 
 
-def open_client(url: str, key: str) -> httpx.Client:
-    """A client for the service at `url`."""
-    headers = {"authorization": f"Bearer {key}"}
-    return httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_S)
+def open_client(address: Address) -> httpx.Client:
+    """A client for the service there; no proxy of the environment's ever sees what it sends."""
+    try:
+        return httpx.Client(
+            base_url=address.url,
+            headers={"authorization": f"Bearer {address.key}"},
+            timeout=TIMEOUT_S,
+            proxy=address.proxy,
+            trust_env=False,
+            verify=httpx.create_ssl_context(),  # with SSL_CERT_FILE, which is no proxy
+        )
+    except httpx.InvalidURL:
+        raise SettingsError("the URL's host or port cannot be read") from None
+
+
+def _answer(response: httpx.Response) -> dict[str, Any]:
+    content = _content(response)
+    if "results" not in content:
+        raise PushRefused(f"{response.status_code}: {NOT_CLEARWAY}")
+    return content
 
 
 def _parse(text: bytes) -> dict[str, Any] | None:
@@ -158,13 +183,15 @@ def _told(response: httpx.Response) -> str:
     content = _content(response)
     errors = [f"{each.get('field')}: {each.get('message')}" for each in content.get("errors", [])]
     why = "; ".join(errors) or content.get("detail") or content.get("title") or ""
+    if response.status_code in _NOWHERE and not content:
+        why = NOT_CLEARWAY
     return f"the service refused: {response.status_code} {why}".strip()
 
 
 def _content(response: httpx.Response) -> dict[str, Any]:
     try:
         content = response.json()
-    except json.JSONDecodeError:
+    except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -15,14 +15,23 @@ from rich.console import Console
 from rich.progress import Progress
 
 from loader.client import Outcome, Pusher, open_client
-from roster.settings import read_api_key, read_settings
+from roster.address import address_of, checked_url
+from roster.settings import read_settings
+
+
+def _url(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    try:
+        return value if value is None else checked_url(value)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from None
+
 
 DOUBTFUL = frozenset({"superseded", "unseen", "rejected"})
 
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--url", help="The service; default: CLEARWAY_URL, or this machine.")
+@click.option("--url", callback=_url, help="The service; default: CLEARWAY_URL, or this machine.")
 @click.option(
     "--key-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -36,10 +45,9 @@ def push(file: IO[bytes], url: str | None, key_file: Path | None, *, as_json: bo
     What was acknowledged stays, also where a later batch fails; the same file may be pushed
     again.
     """
-    settings = read_settings(os.environ)
     counts: Counter[str] = Counter()
     doubtful: list[Outcome] = []
-    with open_client(url or settings.url, read_api_key(settings, key_file)) as client:
+    with open_client(address_of(read_settings(os.environ), url, key_file)) as client:
         try:
             for outcome in _shown(Pusher(client), file):
                 counts[outcome.outcome] += 1

@@ -42,5 +42,21 @@ class DisabledLists:
 
     async def enable(self, name: str) -> bool:
         """Whether it was disabled; it is not any more."""
+        known = (await self.all()).get(name)
+        if known is not None:
+            trace = ("HSET", keys.ENABLED, f"{name} {known.since_ms}", "")
+            await self._nodes.keyed(keys.ENABLED, [trace], self._wait)
         (count,) = await self._nodes.keyed(keys.LISTS, [("HDEL", keys.LISTS, name)], self._wait)
         return bool(count)
+
+    async def enabled(self) -> dict[str, frozenset[int]]:
+        """Which disablings somebody has ended: since when they had been, by the list's name.
+
+        A list that is disabled no more, and is not here, has come back from a backup.
+        """
+        (reply,) = await self._nodes.keyed(keys.ENABLED, [("HKEYS", keys.ENABLED)])
+        found: dict[str, frozenset[int]] = {}
+        for trace in reply:
+            name, _, since_ms = trace.decode().rpartition(" ")
+            found[name] = found.get(name, frozenset()) | {int(since_ms)}
+        return found

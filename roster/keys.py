@@ -7,10 +7,12 @@
 | clearway:{NN}:meta      | hash   | a partition's coverage, counts, digest   | roster.lua    |
 | clearway:{NN}:log       | stream | every change of a partition, in order    | roster.lua    |
 | clearway:{NN}:image     | string | a partition's filter, and its position   | roster.lua    |
+| clearway:roster         | string | the roster's id, made once               | naming.py     |
 | clearway:courts         | hash   | court names, by their four bytes         | dictionary.py |
 | clearway:loads          | hash   | files that were loaded, by number        | dictionary.py |
 | clearway:load           | string | the one load that is under way           | lease.py      |
 | clearway:lists          | hash   | lists that are disabled, and why         | disabled.py   |
+| clearway:enabled        | hash   | lists that are disabled no more, each time| disabled.py  |
 | clearway:processes      | hash   | live service processes, what they applied| processes.py  |
 | clearway:{NN}:processes | hash   | the same on each server of a cluster     | processes.py  |
 | clearway:keys           | hash   | API keys, hashed, by id                  | access.py     |
@@ -18,7 +20,8 @@
 | clearway:lag            | hash   | removal lags of the last day, in buckets | tallies.py    |
 | clearway:renewal        | string | the lease for renewing images            | renewal.py    |
 | clearway:canary         | string | the lease of the canary                  | lease.py      |
-| clearway:doorbell       | channel| positions that are safe now              | processes.py  |
+| clearway:doorbell:ID    | channel| positions that are safe now, of roster ID| processes.py  |
+| clearway:doorbell       | channel| the same of all rosters, for old versions| processes.py  |
 
 NN is a partition, 00 to 63; BBBB a bucket in hexadecimal, 0000 to 03ff. The braces make
 all keys of a partition share one cluster slot.
@@ -29,10 +32,12 @@ from __future__ import annotations
 PARTITIONS = 64
 BUCKETS = 1024
 
+ROSTER = "clearway:roster"
 COURTS = "clearway:courts"
 LOADS = "clearway:loads"
 LOAD = "clearway:load"
 LISTS = "clearway:lists"
+ENABLED = "clearway:enabled"
 PROCESSES = "clearway:processes"
 KEYS = "clearway:keys"
 DECISIONS = "clearway:decisions"
@@ -45,6 +50,11 @@ META = tuple(f"clearway:{{{partition:02d}}}:meta" for partition in range(PARTITI
 LOG = tuple(f"clearway:{{{partition:02d}}}:log" for partition in range(PARTITIONS))
 PROCESSES_AT = tuple(f"clearway:{{{partition:02d}}}:processes" for partition in range(PARTITIONS))
 IMAGE = tuple(f"clearway:{{{partition:02d}}}:image" for partition in range(PARTITIONS))
+
+
+def doorbell(roster: bytes) -> str:
+    """The channel of the roster with this id."""
+    return f"{DOORBELL}:{roster.decode()}"
 
 
 def bucket(partition: int, number: int) -> str:

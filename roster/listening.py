@@ -14,21 +14,23 @@ PINGS = 2
 """So many without an answer, and the connection is a dead one: after 1.5 s."""
 
 
-async def messages(node: redis.asyncio.Redis, channel: str) -> AsyncGenerator[bytes, None]:
-    """The messages of a channel; raises TimeoutError once the server has been silent.
+async def messages(
+    node: redis.asyncio.Redis, *channels: str
+) -> AsyncGenerator[tuple[str, bytes], None]:
+    """Channel and message of each; raises TimeoutError once the server has been silent.
 
     A connection that was cut without a word looks like a channel on which nobody speaks, so
     the server is asked while it says nothing.
     """
     async with node.pubsub() as pubsub:
-        await pubsub.subscribe(channel)
+        await pubsub.subscribe(*channels)
         unanswered = 0
         while True:
             got = await pubsub.parse_response(block=False, timeout=PING_EVERY_S)
             if got is not None:
                 unanswered = 0
                 if got[0] == b"message":
-                    yield bytes(got[2])
+                    yield got[1].decode(), bytes(got[2])
             elif unanswered == PINGS:
                 raise TimeoutError
             else:

@@ -146,7 +146,8 @@ class Merging:
     async def begin(self, partitions: Sequence[int]) -> list[Begun]:
         """The partitions as they stand; older snapshots of these lists are refused from now on."""
         snapshot = self.snapshot
-        args = (self.store.check_value, snapshot.lists, snapshot.as_of, snapshot.nonce)
+        await self.store.name.read()
+        args = (self.store.stamp, snapshot.lists, snapshot.as_of, snapshot.nonce)
         calls = [Call(p, "begin", (keys.META[p],), args) for p in partitions]
         return [
             Begun(from_wire(p, position), covered, ever)
@@ -242,9 +243,9 @@ class Merging:
         try:
             return await self.store.nodes.run(calls)
         except ResponseError as exc:
-            if error_code(exc) != "OLDER":
+            message = _REFUSED.get(error_code(exc))
+            if message is None:
                 raise
-            message = "another load of this list has begun, as of the same time or a newer one"
             raise LoadRefused(message) from exc
 
 
@@ -261,5 +262,9 @@ def _merged(reply: Sequence[Any]) -> Merged:
     )
 
 
+_REFUSED = {
+    "OLDER": "another load of this list has begun, as of the same time or a newer one",
+    "PUTBACK": "an older state of the roster was put back while this load ran: load again",
+}
 _NUMBER = struct.Struct(">H")
 _EXCEPTION = struct.Struct(">12s?")

@@ -161,11 +161,11 @@ class Nodes:
                 replies[index] = raised(reply)
         return replies
 
-    async def subscribed(self, channel: str) -> AsyncIterator[bytes]:
-        """The messages of a channel, until the connection breaks: then Unavailable."""
+    async def subscribed(self, *channels: str) -> AsyncIterator[tuple[str, bytes]]:
+        """Channel and message of each, until the connection breaks: then Unavailable."""
         node = secrets.choice(await self.masters())  # any may be lost, and is known later
         with translated(node):
-            async with aclosing(messages(node, channel)) as heard:
+            async with aclosing(messages(node, *channels)) as heard:
                 async for message in heard:
                     yield message
 

@@ -26,6 +26,9 @@ COMPACT = b"\x02"
 NO_MARK = bytes(4)
 """Of a partition's beginning; elsewhere of a change that the log has no longer."""
 WIRE_BYTES = 14
+MARK_AT_BYTES = 6
+ROSTER_BYTES = 16
+"""Of a roster's id: hexadecimal digits."""
 TEXT_LIMIT = 2048
 
 
@@ -45,6 +48,38 @@ class Position(NamedTuple):
     def includes(self, other: Position) -> bool:
         """Whether it is at or past `other`, which is one of the same partition."""
         return (self.history, self.seq) >= (other.history, other.seq)
+
+
+class HighWater(NamedTuple):
+    """A position that is known to be safe, and what goes with it where it is known.
+
+    `at_ms` is when it was applied, 0 where nobody can tell; `roster` is the id of the roster;
+    `covered` are codes of the lists that were loaded in full then.
+    """
+
+    position: Position
+    at_ms: int = 0
+    roster: bytes = b""
+    covered: bytes = b""
+
+    @property
+    def wire(self) -> bytes:
+        """The bytes that `roster.lua` reads: position, time, roster, lists."""
+        roster = self.roster or bytes(ROSTER_BYTES)
+        return self.position.wire + self.at_ms.to_bytes(MARK_AT_BYTES) + roster + self.covered
+
+
+Known = Position | HighWater
+"""A high-water mark as it is handed to Redis: alone, or with what goes with it."""
+
+
+def high_water_of(partition: int, data: bytes) -> HighWater:
+    """The mark of its bytes, as `wire` makes them."""
+    at = WIRE_BYTES + MARK_AT_BYTES
+    at_ms = int.from_bytes(data[WIRE_BYTES:at])
+    roster = data[at : at + ROSTER_BYTES]
+    covered = data[at + ROSTER_BYTES :]
+    return HighWater(from_wire(partition, data), at_ms, roster.strip(b"\0"), covered)
 
 
 def from_wire(partition: int, data: bytes) -> Position:

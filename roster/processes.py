@@ -58,12 +58,26 @@ end
 """Takes processes off the list that have not been listed again since they were read."""
 
 
+_RING = """#!lua flags=allow-oom
+local roster = redis.call('GET', KEYS[1])
+if not roster then return redis.call('PUBLISH', ARGV[1], ARGV[2]) end
+redis.call('PUBLISH', ARGV[1] .. ':' .. roster, ARGV[2])
+return redis.call('PUBLISH', ARGV[1], ARGV[3])
+"""
+"""Rings for the roster that stands here now. Versions that know of one channel only are woken
+without positions: they would take those of another roster for their own."""
+
+WAKE = b"\0"
+"""What is heard on the channel of all rosters where a program of this version rings."""
+
+
 class Process(msgspec.Struct, frozen=True):
     """A service process as it last stated itself; `fresh_as_of_ms` is Redis' clock.
 
     `seen_ms` is when it was listed, by its server's clock; `beat` counts how often it has
     been, and is 0 of an older version. `applied` are the joined wire positions of all
-    partitions. `left` is a process that has ended in order.
+    partitions. `left` is a process that has ended in order. One that
+    `remembers` would notice a backup that was restored.
     """
 
     id: str
@@ -76,6 +90,7 @@ class Process(msgspec.Struct, frozen=True):
     left: bool = False
     seen_ms: int = 0
     beat: int = 0
+    remembers: bool = True
 
     def at(self, partition: int) -> Position:
         """The position that it has applied."""
@@ -240,7 +255,8 @@ class Processes:
         Where it is `wanted`, they say at once what they have applied, not with their next poll.
         """
         payload = b"".join(bytes((p.partition,)) + p.wire for p in positions) + bytes((wanted,))
-        await self._nodes.keyed(keys.DOORBELL, [("PUBLISH", keys.DOORBELL, payload)])
+        command = ("EVAL", _RING, 1, keys.ROSTER, keys.DOORBELL, payload, WAKE)
+        await self._nodes.keyed(keys.ROSTER, [command])
 
 
 def _as_known(process: Process, listed: _Listed | None) -> Process:
@@ -269,15 +285,15 @@ def _any_of(replies: list[Any]) -> list[Any]:
     return replies
 
 
-_RUNG_BYTES = 1 + WIRE_BYTES
+RING_BYTES = 1 + WIRE_BYTES
 
 
 def parse_ring(payload: bytes) -> list[Position]:
     """The positions of a doorbell message; behind them may stand one byte, see `is_wanted`."""
-    chunks = (payload[at : at + _RUNG_BYTES] for at in range(0, len(payload), _RUNG_BYTES))
-    return [from_wire(chunk[0], chunk[1:]) for chunk in chunks if len(chunk) == _RUNG_BYTES]
+    chunks = (payload[at : at + RING_BYTES] for at in range(0, len(payload), RING_BYTES))
+    return [from_wire(chunk[0], chunk[1:]) for chunk in chunks if len(chunk) == RING_BYTES]
 
 
 def is_wanted(payload: bytes) -> bool:
     """Whether somebody may wait for the processes to say so; older versions do not tell."""
-    return len(payload) % _RUNG_BYTES != 1 or payload[-1:] != b"\0"
+    return len(payload) % RING_BYTES != 1 or payload[-1:] != b"\0"

@@ -85,6 +85,8 @@ class Tail(NamedTuple):
     `image` is the position that the image includes and the seq of the newest reset that it
     covers, or None where there is no image. `logged` are the log's entries in their bytes:
     every process reads every one of them, and most only for whom it adds to the filter.
+    `roster` is the roster's id, `b""` where it is not known; `lost` the furthest position that a
+    rewound partition had.
     """
 
     position: Position
@@ -95,6 +97,8 @@ class Tail(NamedTuple):
     now_ms: int
     continues: bool
     logged: list[bytes]
+    roster: bytes = b""
+    lost: Position | None = None
 
     @property
     def entries(self) -> list[LogEntry]:
@@ -218,7 +222,7 @@ def found(partition: int, reply: list[Any]) -> Found:
 
 def tail(partition: int, reply: list[Any]) -> Tail:
     """A partition and the log behind a position, of `tail`."""
-    position, covered, rewound, ack, image, now_ms, status, *entries = reply
+    position, covered, rewound, ack, image, now_ms, status, roster, lost, *entries = reply
     here = from_wire(partition, position)
     return Tail(
         here,
@@ -229,6 +233,8 @@ def tail(partition: int, reply: list[Any]) -> Tail:
         now_ms,
         status == 0,
         entries,
+        roster,
+        from_wire(partition, lost) if lost else None,
     )
 
 

@@ -18,6 +18,9 @@ local EVENT = 32
 local NO_MARK = '\0\0\0\0'
 local NO_DIGEST = '\0\0\0\0\0\0\0\0'
 local NO_PLACE = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+local NO_ROSTER = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+local NOBODYS_SEQ = 281474976710655  -- no log ever gets there: no filter has read up to it
+local OPS = {[ACTIVE] = PUT, [SUSPENDED] = SUSPEND, [REMOVED] = REMOVE, [ABSENT] = DROP}
 
 -- The standard library is there only while a function runs, not while this file loads.
 local max, min, floor, spread, pack, unpack, sub, byte, char, bxor
@@ -330,22 +333,40 @@ local function now_ms()
   return t[1] * 1000 + floor(t[2] / 1000), tonumber(t[1])
 end
 
-local function open(meta, check)
+-- What a rewound partition has lost: the furthest position known to be safe, when it was
+-- applied, the lists that were covered then, and the end of the log that was left. A version
+-- that does not know of these has left none, or those of an earlier rewind.
+local function open_lost(meta, p)
+  p.lost, p.lost_ms, p.lost_lists, p.kept = '', 0, '', NO_PLACE
+  if p.rewound ~= '1' then return end
+  local m = redis.call('HMGET', meta, 'lost', 'lost_ms', 'lost_lists', 'kept', 'lost_in')
+  if tonumber(m[5] or 0) ~= p.history then return end
+  p.lost, p.lost_ms, p.lost_lists, p.kept = m[1], tonumber(m[2]), m[3], m[4]
+end
+
+-- `stamp` is the check value of the ID key and, where the caller knows it, the roster's id.
+local function open(meta, stamp)
   local m = redis.call('HMGET', meta, 'check', 'history', 'seq', 'mark', 'covered', 'rewound',
-                       'image', 'ack')
+                       'image', 'ack', 'roster')
   local p = {check = m[1], history = tonumber(m[2] or 0), seq = tonumber(m[3] or 0),
              mark = m[4] or NO_MARK, covered = m[5] or '', rewound = m[6] or '0',
-             image = m[7] or '', ack = m[8] or ''}
-  if p.check and p.check ~= check then
+             image = m[7] or '', ack = m[8] or '', roster = m[9] or '', stamp = stamp}
+  if p.check and p.check ~= sub(stamp, 1, 8) then
     return nil, redis.error_reply('WRONGKEY the roster was loaded with another ID key')
   end
+  open_lost(meta, p)
   return p
 end
 
-local function found(meta, p, check, now_s)
+local function found(meta, p, now_s)
+  local named = sub(p.stamp, 9)
+  if named ~= '' and p.roster == '' then
+    redis.call('HSET', meta, 'roster', named)
+    p.roster = named
+  end
   if p.check then return end
-  p.history = max(p.history + 1, now_s)
-  redis.call('HSET', meta, 'check', check, 'history', p.history, 'seq', 0, 'mark', NO_MARK)
+  p.check, p.history = sub(p.stamp, 1, 8), max(p.history + 1, now_s)
+  redis.call('HSET', meta, 'check', p.check, 'history', p.history, 'seq', 0, 'mark', NO_MARK)
 end
 
 local function id(p, seq) return string.format('%d-%d', p.history, seq) end
@@ -418,21 +439,101 @@ local function behind(log, p, position)
   return where == 'ahead' or where == 'other'
 end
 
--- A new history at once: what changes from here on must not pass for what was lost, neither
--- to a follower nor to whoever counts which processes have applied it.
-local function note_rewound(meta, log, p, high_water)
-  if p.rewound ~= '0' or not p.check or not behind(log, p, high_water) then return end
-  local _, now_s = now_ms()
-  local next_history = max(p.history + 1, now_s, unpack('>I4', high_water) + 1)
-  p.history, p.seq, p.mark, p.rewound = next_history, 0, NO_MARK, '1'
-  redis.call('HSET', meta, 'rewound', 1, 'history', p.history, 'seq', 0, 'mark', NO_MARK)
+local function position(p) return pack('>I4', p.history) .. u48(p.seq) .. p.mark end
+
+-- Whether a high-water mark is of this roster. It is a position 14 and, where they are known,
+-- when that was applied u48, the roster's id 16, codes of the lists that were covered.
+local function is_ours(p, mark)
+  local of = sub(mark, 21, 36)
+  return of == '' or of == NO_ROSTER or p.roster == '' or of == p.roster
 end
 
-local function position(p) return pack('>I4', p.history) .. u48(p.seq) .. p.mark end
+local function is_foreign(p)
+  local named = sub(p.stamp, 9)
+  return named ~= '' and p.roster ~= '' and named ~= p.roster
+end
+
+-- Whether a position of an older history lies on what a rewound log has kept.
+local function was_kept(log, p, mark)
+  local history, seq = unpack('>I4', mark), from_u48(mark, 5)
+  local kept_history, kept_seq = unpack('>I4', p.kept), from_u48(p.kept, 5)
+  if history ~= kept_history then return history < kept_history end
+  if seq > kept_seq or seq == 0 then return seq == 0 end
+  if seq == kept_seq then return sub(mark, 11, 14) == sub(p.kept, 11, 14) end
+  local name = string.format('%d-%d', history, seq)
+  local e = redis.call('XRANGE', log, name, name)[1]
+  return not e or sub(e[2][2], 1, 4) == sub(mark, 11, 14)
+end
+
+-- Whether what is lost reaches further than was known; or as far, on another branch: then
+-- nobody is known to have read both.
+local function goes_beyond(mark, lost)
+  local a, b = unpack('>I4', mark), unpack('>I4', lost)
+  local c, d = from_u48(mark, 5), from_u48(lost, 5)
+  if a == b and c == d then
+    return sub(mark, 11, 14) ~= sub(lost, 11, 14) and sub(lost, 11, 14) ~= NO_MARK
+  end
+  return a > b or (a == b and c > d)
+end
+
+local function union(a, b)
+  for i = 1, #b do
+    if not string.find(a, sub(b, i, i), 1, true) then a = a .. sub(b, i, i) end
+  end
+  return a
+end
+
+local function write_lost(meta, p)
+  redis.call('HSET', meta, 'rewound', 1, 'lost', p.lost, 'lost_ms', p.lost_ms, 'lost_lists',
+             p.lost_lists, 'kept', p.kept, 'lost_in', p.history)
+end
+
+-- Keep the further mark and the later time; `lists` were covered.
+local function lose(p, mark, at_ms, lists)
+  local lost = sub(mark, 1, 14)
+  if p.lost == '' or goes_beyond(lost, p.lost) then
+    local same = sub(lost, 1, 10) == sub(p.lost, 1, 10)
+    p.lost = same and sub(lost, 1, 10) .. NO_MARK or lost
+  end
+  p.lost_ms = max(p.lost_ms, at_ms)
+  p.lost_lists = union(p.lost_lists, lists)
+end
+
+-- A new history at once: what changes from here on must not pass for what was lost, neither
+-- to a follower nor to whoever counts which processes have applied it.
+local function rewind(meta, p, next_history)
+  p.kept = position(p)
+  p.history, p.seq, p.mark, p.rewound = next_history, 0, NO_MARK, '1'
+  redis.call('HSET', meta, 'history', p.history, 'seq', 0, 'mark', NO_MARK)
+  for i = 1, #p.lost_lists do redis.call('HDEL', meta, 'r:' .. byte(p.lost_lists, i)) end
+end
+
+-- What nobody has read: the end of a history that has no end.
+local function nobodys(history) return pack('>I4', history) .. u48(NOBODYS_SEQ) .. NO_MARK end
+
+-- Write down that the partition is behind `mark`, or has lost more than was known.
+local function note_rewound(meta, log, p, mark)
+  if not p.check then return end
+  if p.rewound == '1' and p.lost == '' then  -- found by a version that told nothing of it
+    lose(p, nobodys(p.history), (now_ms()), p.covered)
+    write_lost(meta, p)
+  end
+  if mark == '' or not is_ours(p, mark) then return end
+  local history = unpack('>I4', mark)
+  local is_behind = behind(log, p, mark)
+  if not is_behind and (p.rewound == '0' or history >= p.history or was_kept(log, p, mark)
+                        or not goes_beyond(mark, p.lost)) then return end
+  local at_ms, now_s = now_ms()
+  local applied_ms = #mark > 14 and from_u48(mark, 15) or 0
+  lose(p, mark, applied_ms > 0 and applied_ms or at_ms, union(p.covered, sub(mark, 37)))
+  if is_behind then rewind(meta, p, max(p.history + 1, now_s, history + 1)) end
+  write_lost(meta, p)
+end
 
 -- Whether this acknowledged position is news.
 local function is_news(p, ack)
-  if ack == '' or p.ack == '' then return ack ~= '' end
+  if ack == '' or not is_ours(p, ack) then return false end
+  if p.ack == '' then return true end
   local history, known = unpack('>I4', ack), unpack('>I4', p.ack)
   return history > known or (history == known and from_u48(ack, 5) > from_u48(p.ack, 5))
 end
@@ -519,6 +620,10 @@ local function change(job, bucket, history, arg)
       job.pasts[key] = with_event(known, entry, job.at_ms, job.keep_ms)
       job.remembered[key] = {history, field}
     end
+  elseif live(now) then  -- a first load that was killed may have stored it and told nobody
+    local entry = log_entry(OPS[now], e, before.state, place, job.at_ms, revision(e), e.content,
+                            e.prov)
+    job.log[#job.log + 1], job.log[#job.log + 2] = numbered(job.p, job.seed, entry)
   else
     note_unlogged(job.meta, place, outcome ~= DUPLICATE)
   end
@@ -532,8 +637,8 @@ end
 --   KEYS[2]  log    stream  changes
 --   then for each change: bucket, a hash of records by field; history, a hash of what
 --            happened to each person of the bucket
---   ARGV[1]  check  8       of the ID key
---   ARGV[2]  mark seed 4;   ARGV[3] an acknowledged position or '';  ARGV[4] keep_ms
+--   ARGV[1]  stamp: the ID key's check value 8, the roster's id 16 where it is known
+--   ARGV[2]  mark seed 4;   ARGV[3] the process' high-water mark or '';  ARGV[4] keep_ms
 --   then for each change: bucket number u16 and field 12, list u8, op u8, revision in ms u48
 --            (0: now or stored + 1), entry hash 6, digest 8, size u8 and bytes of the
 --            provenance's tail, content
@@ -542,14 +647,14 @@ end
 --            everything is merged before anything is written, and every outcome writes
 --            something, so that WAIT has an offset to wait for
 local function apply(keys, args)
-  local meta, check = keys[1], args[1]
-  local p, wrong = open(meta, check)
+  local meta = keys[1]
+  local p, wrong = open(meta, args[1])
   if wrong then return wrong end
   for i = 5, #args do
     if byte(args[i], 37) > 248 then return redis.error_reply('ERR the provenance is too long') end
   end
   local at_ms, now_s = now_ms()
-  found(meta, p, check, now_s)
+  found(meta, p, now_s)
   note_rewound(meta, keys[2], p, args[3])
   local job = {meta = meta, p = p, log = {}, seed = args[2], at_ms = at_ms,
                keep_ms = tonumber(args[4]), stamp = 'P' .. u48(at_ms), records = {}, told = {},
@@ -566,7 +671,7 @@ local function apply(keys, args)
     set('mark', p.mark)
   end
   for name in pairs(job.times) do set(name, at_ms) end
-  if is_news(p, args[3]) then set('ack', args[3]) end
+  if is_news(p, args[3]) then set('ack', sub(args[3], 1, 14)) end
   add(job.delta, 'writes', #args - 4)  -- one for each: a load that watches counts them
   flush(meta, job.delta, sets)
   return {at_ms, table.concat(out)}
@@ -594,7 +699,7 @@ end
 -- begin: announce a snapshot; older ones are refused from here on.
 --
 --   KEYS[1]  meta
---   ARGV[1]  check;  ARGV[2] list codes, one byte each;  ARGV[3] as_of ms;  ARGV[4] nonce
+--   ARGV[1]  stamp;  ARGV[2] list codes, one byte each;  ARGV[3] as_of ms;  ARGV[4] nonce
 --   returns  {position 14, covered, entries known}
 local function begin(keys, args)
   local meta = keys[1]
@@ -607,7 +712,7 @@ local function begin(keys, args)
       return redis.error_reply('OLDER a newer snapshot of this list has begun')
     end
   end
-  found(meta, p, args[1], now_s)
+  found(meta, p, now_s)
   for i = 1, #args[2] do
     local code = byte(args[2], i)
     redis.call('HSET', meta, 'b:' .. code, args[3] .. ':' .. args[4], 'm:' .. code, 0)
@@ -628,7 +733,6 @@ local function codes(text)
   return set
 end
 
-local OPS = {[ACTIVE] = PUT, [SUSPENDED] = SUSPEND, [REMOVED] = REMOVE, [ABSENT] = DROP}
 local ADDED, CHANGED, ENDED, UNCHANGED, SUPERSEDED_ROW = 1, 2, 3, 4, 5
 
 -- One more entry of this list of which the file made that.
@@ -649,6 +753,15 @@ local function tell(job, e, was, place)
   append(job.log, job.p, job.seed, entry)
   job.told[e.list .. ':' .. op] = true
   remember(job.history, sub(place, 3), entry, job.at_ms, job.keep_ms)
+end
+
+-- Log an entry that a partial file states and that was there: a first load that was killed
+-- may have stored it and told nobody. Of a list that is covered everybody knows it.
+local function tell_again(job, e, place)
+  local now = state(e)
+  if job.dry or not job.partial or job.covered[e.list] or not live(now) then return end
+  append(job.log, job.p, job.seed, log_entry(OPS[now], e, now, place, job.at_ms, revision(e),
+                                             e.content, e.prov))
 end
 
 local function kept(job, e, place)
@@ -684,6 +797,7 @@ local function merge_rows(job, entries, rows, norev, place)
       local newer = (state(e) == REMOVED and inc.R == 0)
         or (inc.L < e.L and not inc.norev and inc.content ~= e.content)
       count(job, e.list, newer and SUPERSEDED_ROW or UNCHANGED, 1)
+      tell_again(job, e, place)
     end
   end
   return changed, seen
@@ -847,6 +961,9 @@ local function blend(job, bucket, number, olds, blob)
     if old then equal, n = same(old, rec, kind) end
     if equal then
       for i = 3, 2 + HEADER * n, HEADER do count(job, byte(rec, i), UNCHANGED, 1) end
+      if job.partial and not job.dry then
+        for _, e in ipairs(parse(old)) do tell_again(job, e, prefix .. field) end
+      end
     else
       write(field, merge_record(job, old, parse(rec), kind == PLAIN_NO_REVISION,
                                 prefix .. field))
@@ -952,7 +1069,7 @@ local function merge_buckets(keys, args)
   end
   if args[10] ~= '' and args[10] ~= seen then return {-1} end
   local at_ms, now_s = now_ms()
-  if not dry then found(meta, p, args[1], now_s) end
+  if not dry then found(meta, p, now_s) end
   local job = {log = log, p = p, seed = args[7], at_ms = at_ms, as_of = tonumber(args[3]),
                tombstone_ms = tonumber(args[5]), keep_ms = tonumber(args[6]),
                snapshot = codes(lists), partial = #lists == 0, covered = codes(p.covered),
@@ -1007,8 +1124,46 @@ local function fill_buckets(keys, args)
   return told(close_merge(job, meta, lists, args[5]), job)
 end
 
+-- Whether every list that was covered has been loaded in full, of a time after what was lost.
+local function is_made_good(meta, p, loaded)
+  local lists = union(p.covered, p.lost_lists)
+  for i = 1, #lists do
+    local code = byte(lists, i)
+    local as_of = loaded[code] or tonumber(redis.call('HGET', meta, 'r:' .. code) or 0)
+    if as_of <= p.lost_ms then return false end
+  end
+  return true
+end
+
+-- What is stored is the roster from now on, in a new history.
+local function end_rewind(meta, log, p, now_s)
+  local lists = union(p.covered, p.lost_lists)
+  for i = 1, #lists do redis.call('HDEL', meta, 'r:' .. byte(lists, i)) end
+  p.history, p.seq, p.mark, p.rewound = max(p.history + 1, now_s), 0, NO_MARK, '0'
+  redis.call('DEL', log)
+  redis.call('HSET', meta, 'history', p.history, 'seq', 0, 'mark', NO_MARK, 'rewound', 0)
+  redis.call('HDEL', meta, 'lost', 'lost_ms', 'lost_lists', 'kept', 'lost_in')
+end
+
+-- Note what this load makes good of what was lost. One that began before that was found does
+-- not count: what it merged may be lost, too.
+local function make_good(meta, log, p, load, now_s)
+  if p.rewound ~= '1' or unpack('>I4', load.from) ~= p.history then return end
+  local loaded = {}
+  for i = 1, #load.lists do
+    local code = byte(load.lists, i)
+    loaded[code] = load.as_of
+    redis.call('HSET', meta, 'r:' .. code, load.as_of)
+  end
+  if not is_made_good(meta, p, loaded) then return end
+  load.outdated = load.from ~= position(p)  -- the bits lack what came since; the log goes
+  end_rewind(meta, log, p, now_s)
+  load.from = position(p)
+end
+
 -- finish: a partition has its snapshot: floor, coverage, and for a first load the image
--- and a reset, after which no process is fresh until it holds an image that covers it.
+-- and a reset, after which no process is fresh until it holds an image that covers it. A
+-- rewound partition stays so until all its lists have been loaded from newer files.
 --
 --   KEYS[1]  meta;  KEYS[2] log;  KEYS[3] image
 --   ARGV[1]  check;  ARGV[2] lists;  ARGV[3] as_of;  ARGV[4] nonce;  ARGV[5] mark seed
@@ -1018,38 +1173,37 @@ local function finish(keys, args)
   local meta, log, image = keys[1], keys[2], keys[3]
   local p, wrong = open(meta, args[1])
   if wrong then return wrong end
-  local lists = args[2]
+  local lists, as_of = args[2], tonumber(args[3])
   if not still_mine(meta, lists, args[3] .. ':' .. args[4]) then
     return redis.error_reply('OLDER another load of this list has begun')
   end
-  local at_ms, now_s = now_ms()
-  local from, outdated = args[6], false
-  if p.rewound == '1' then
-    outdated = from ~= position(p)  -- the bits lack what came since; the log goes
-    p.history, p.seq, p.mark, p.rewound = max(p.history + 1, now_s), 0, NO_MARK, '0'
-    redis.call('DEL', log)
-    redis.call('HSET', meta, 'history', p.history, 'rewound', 0)
-    from = position(p)
+  local where = reached(log, p, args[6])
+  if where == 'ahead' or where == 'other' then
+    return redis.error_reply('PUTBACK an older state of the roster came back meanwhile')
   end
+  note_rewound(meta, log, p, '')
+  local at_ms, now_s = now_ms()
+  local load = {lists = lists, as_of = as_of, from = args[6], outdated = where ~= 'here'}
+  make_good(meta, log, p, load, now_s)
   local covered = codes(p.covered)
   for i = 1, #lists do
     local code = byte(lists, i)
     if not covered[code] then
       p.covered = p.covered .. char(code)
       append(log, p, args[5], char(RESET, code, 0, 0) .. NO_PLACE
-             .. u48(tonumber(args[3])) .. u48(at_ms) .. '\0\0')
+             .. u48(as_of) .. u48(at_ms) .. '\0\0')
     end
     redis.call('HSET', meta, 'f:' .. code, args[3])
     redis.call('HDEL', meta, 'm:' .. code)
   end
   local covers = pack('>I4', p.history) .. u48(p.seq)
   redis.call('HSET', meta, 'covered', p.covered, 'seq', p.seq, 'mark', p.mark)
-  if outdated then
+  if load.outdated then
     redis.call('DEL', image)
     redis.call('HDEL', meta, 'image')
   else
-    redis.call('SET', image, from .. covers .. args[7])
-    redis.call('HSET', meta, 'image', from .. covers)
+    redis.call('SET', image, load.from .. covers .. args[7])
+    redis.call('HSET', meta, 'image', load.from .. covers)
   end
   redis.call('HDEL', meta, 'unlogged')
   redis.call('HINCRBY', meta, 'writes', 1)
@@ -1089,7 +1243,7 @@ end
 -- lookup: records, and everything that says whether they may be believed.
 --
 --   KEYS[1]  meta;  KEYS[2] log;  then one bucket for each record
---   ARGV[1]  check;  ARGV[2] the process' high-water mark, 14 or ''
+--   ARGV[1]  stamp;  ARGV[2] the process' high-water mark or ''
 --   ARGV[3]  at_least, 14 or '';  then one field for each record
 --   returns  {position 14, covered, rewound, 1 where at_least is reached, now_ms, record...}
 local function lookup(keys, args)
@@ -1097,7 +1251,7 @@ local function lookup(keys, args)
   local p, wrong = open(meta, args[1])
   if wrong then return wrong end
   note_rewound(meta, log, p, args[2])
-  local known = behind(log, p, args[3]) and 0 or 1
+  local known = (is_foreign(p) or behind(log, p, args[3])) and 0 or 1
   local out = {position(p), p.covered, p.rewound, known, (now_ms())}
   if not p.check then out[2] = '' end
   for i = 3, #keys do
@@ -1129,7 +1283,8 @@ end
 --   KEYS[1]  meta;  KEYS[2] log
 --   ARGV[1]  check;  ARGV[2] the position applied so far, 14 or '';  ARGV[3] high-water mark
 --   ARGV[4]  at most so many entries;  ARGV[5] of so many bytes (at least one, if there is one)
---   returns  {position 14, covered, rewound, ack, image header 24, now_ms, status, entry...}
+--   returns  {position 14, covered, rewound, ack, image header 24, now_ms, status, the
+--            roster's id or '', what a rewound partition has lost: position 14 or '', entry...}
 --            status 0: goes on; 1: another history, a gap or another mark, start again.
 --            an entry is its seq in 6 bytes and its bytes
 local function tail(keys, args)
@@ -1137,7 +1292,8 @@ local function tail(keys, args)
   local p, wrong = open(meta, args[1])
   if wrong then return wrong end
   note_rewound(meta, log, p, args[3])
-  local out = {position(p), p.covered, p.rewound, p.ack, p.image, (now_ms()), 0}
+  local out = {position(p), p.covered, p.rewound, p.ack, p.image, (now_ms()), 0, p.roster,
+               p.lost}
   if args[2] == '' then return out end
   local where = reached(log, p, args[2])
   local seq = from_u48(args[2], 5)
@@ -1170,13 +1326,27 @@ end
 -- acknowledge: this position is safe; for processes that miss the doorbell.
 --
 --   KEYS[1]  meta
---   ARGV[1]  check;  ARGV[2] position 14
+--   ARGV[1]  stamp;  ARGV[2] position 14
 --   returns  1
 local function acknowledge(keys, args)
   local p, wrong = open(keys[1], args[1])
   if wrong then return wrong end
-  if p.check and is_news(p, args[2]) then redis.call('HSET', keys[1], 'ack', args[2]) end
+  if p.check and not is_foreign(p) and is_news(p, args[2]) then
+    redis.call('HSET', keys[1], 'ack', args[2])
+  end
   return 1
+end
+
+-- adopt: the partition says of which roster it is.
+--
+--   KEYS[1]  meta
+--   ARGV[1]  stamp
+--   returns  the roster's id, or '' where there is no partition yet
+local function adopt(keys, args)
+  local p, wrong = open(keys[1], args[1])
+  if wrong then return wrong end
+  if p.check then found(keys[1], p, 0) end
+  return p.roster
 end
 
 -- Whether a record's person belongs in the filter.
@@ -1217,7 +1387,8 @@ local function fields(keys)
   return table.concat(out)
 end
 
--- accept: end `rewound`: what is stored is the roster from now on, in a new history.
+-- accept: end `rewound`: what is stored is the roster from now on, in a new history. Also
+-- where it is not rewound somebody has looked, which is noted.
 --
 --   KEYS[1]  meta;  KEYS[2] log;  KEYS[3] image
 --   ARGV[1]  check
@@ -1226,12 +1397,30 @@ local function accept(keys, args)
   local meta, log = keys[1], keys[2]
   local p, wrong = open(meta, args[1])
   if wrong then return wrong end
+  local at_ms, now_s = now_ms()
+  if p.check then redis.call('HSET', meta, 'accepted', at_ms) end
   if p.rewound ~= '1' then return {0} end
-  local _, now_s = now_ms()
-  redis.call('DEL', log, keys[3])
-  redis.call('HSET', meta, 'history', max(p.history + 1, now_s), 'seq', 0, 'mark', NO_MARK,
-             'rewound', 0)
+  end_rewind(meta, log, p, now_s)
+  redis.call('DEL', keys[3])
   redis.call('HDEL', meta, 'image', 'ack')
+  return {1}
+end
+
+-- restored: an older state came back while nobody looked: it counts as rewound, without a
+-- witness, and what was acknowledged until now as lost.
+--
+--   KEYS[1]  meta
+--   ARGV[1]  check
+--   returns  {1 where there is such a partition}
+local function restored(keys, args)
+  local p, wrong = open(keys[1], args[1])
+  if wrong then return wrong end
+  if not p.check then return {0} end
+  local at_ms, now_s = now_ms()
+  local next_history = max(p.history + 1, now_s)
+  lose(p, nobodys(next_history), at_ms, p.covered)
+  rewind(keys[1], p, next_history)
+  write_lost(keys[1], p)
   return {1}
 end
 
@@ -1306,6 +1495,8 @@ register('here', here, {'allow-oom'})
 register('acknowledge', acknowledge, {'allow-oom'})
 register('fields', fields, {'allow-oom'})
 register('accept', accept, {'allow-oom'})
+register('restored', restored, {'allow-oom'})
+register('adopt', adopt, {'allow-oom'})
 register('settle', settle, {'allow-oom'})
 register('read', read, {'allow-oom'})
 register('purge', purge, {'allow-oom'})

@@ -63,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     url: str = "http://127.0.0.1:8080"
     api_key: str | None = None
+    proxy: str | None = None
 
     def __repr__(self) -> str:
         """Only where the data is: the rest holds keys and passwords."""
@@ -100,21 +101,6 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     settings = _convert(given)
     _refuse_contradictions(settings)
     return settings
-
-
-def read_api_key(settings: Settings, key_file: Path | None) -> str:
-    """The API key of a command that speaks HTTP; raises SettingsError where there is none."""
-    if key_file is None:
-        if settings.api_key is None:
-            raise SettingsError("an API key is required: CLEARWAY_API_KEY, or --key-file")
-        return settings.api_key.strip()
-    try:
-        text = key_file.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"the key file {key_file} cannot be read") from exc
-    if not text:
-        raise SettingsError(f"the key file {key_file} is empty")
-    return text
 
 
 def _refuse_odd(given: Mapping[str, str]) -> None:

@@ -15,7 +15,8 @@ from roster.change import together
 from roster.connection import error_code, raised
 from roster.entry import BIND, State
 from roster.errors import NotDurable, Unavailable
-from roster.position import Position, newest
+from roster.naming import RosterName
+from roster.position import Known, Position, newest
 from roster.replies import MARK_BYTES, Applied, Found, Image, LogEntry, Polled, Refusal, Tail
 from roster.tails import TAIL_ENTRIES, tail_calls
 
@@ -42,12 +43,23 @@ class Store:
         self.nodes = nodes
         self.check_value = check_value
         self.keep_ms = keep_ms
+        self.name = RosterName(nodes)
+
+    @property
+    def stamp(self) -> bytes:
+        """What says of which roster a call speaks: check value, and the id where it is known."""
+        return self.check_value + self.name.id
+
+    async def adopt(self, partitions: Sequence[int]) -> None:
+        """Nothing; these partitions state the roster's id, also those of a version without."""
+        calls = [Call(p, "adopt", (keys.META[p],), (self.stamp,)) for p in partitions]
+        await self.nodes.run(calls)
 
     async def apply(
         self,
         changes: Sequence[Change],
         wait: Wait,
-        acknowledged: Mapping[int, Position] | None = None,
+        acknowledged: Mapping[int, Known] | None = None,
     ) -> list[Applied]:
         """What every change amounted to, once all of them are safe.
 
@@ -64,9 +76,11 @@ class Store:
         self,
         changes: Sequence[Change],
         wait: Wait,
-        acknowledged: Mapping[int, Position] | None = None,
+        acknowledged: Mapping[int, Known] | None = None,
     ) -> list[Applied | Refusal]:
         """The same, with the reason in its place for a change that was refused by itself."""
+        if not self.name.id:
+            await self.name.read()
         groups = together(changes)
         calls = [self._apply_call(group, acknowledged or {}) for group in groups]
         got = await self.nodes.attempt(calls, wait)
@@ -87,15 +101,13 @@ class Store:
         The doorbell tells it at once, but not to a process that is just connecting again.
         """
         calls = [
-            Call(p.partition, "acknowledge", (keys.META[p.partition],), (self.check_value, p.wire))
+            Call(p.partition, "acknowledge", (keys.META[p.partition],), (self.stamp, p.wire))
             for p in newest(positions)
         ]
         if calls:
             await self.nodes.run(calls)
 
-    def _apply_call(
-        self, group: Mapping[int, Change], acknowledged: Mapping[int, Position]
-    ) -> Call:
+    def _apply_call(self, group: Mapping[int, Change], acknowledged: Mapping[int, Known]) -> Call:
         changes = list(group.values())
         partition = changes[0].token[1]
         ack = acknowledged.get(partition)
@@ -108,7 +120,7 @@ class Store:
             "apply_oom" if changes[0].lenient else "apply",
             (keys.META[partition], keys.LOG[partition], *names),
             (
-                self.check_value,
+                self.stamp,
                 secrets.token_bytes(MARK_BYTES),
                 ack.wire if ack else b"",
                 self.keep_ms,
@@ -119,7 +131,7 @@ class Store:
     async def lookup(
         self,
         asked: Sequence[tuple[bytes, Mapping[int, Position]]],
-        high_water: Mapping[int, Position],
+        high_water: Mapping[int, Known],
     ) -> list[Found]:
         """Every token's record, read from the primary after this call began.
 
@@ -132,7 +144,7 @@ class Store:
         ]
 
     def _lookup_call(
-        self, token: bytes, at_least: Mapping[int, Position], high_water: Mapping[int, Position]
+        self, token: bytes, at_least: Mapping[int, Position], high_water: Mapping[int, Known]
     ) -> Call:
         partition, bucket, field = place(token)
         high, least = high_water.get(partition), at_least.get(partition)
@@ -140,13 +152,13 @@ class Store:
             partition,
             "lookup",
             (keys.META[partition], keys.LOG[partition], keys.bucket(partition, bucket)),
-            (self.check_value, high.wire if high else b"", least.wire if least else b"", field),
+            (self.stamp, high.wire if high else b"", least.wire if least else b"", field),
         )
 
     async def tails(
         self,
         applied: Mapping[int, Position | None],
-        high_water: Mapping[int, Position],
+        high_water: Mapping[int, Known],
         limit: int | None = None,
     ) -> dict[int, Tail]:
         """For each partition of `applied`, its state and a share of the log behind that position.
@@ -160,7 +172,7 @@ class Store:
     async def poll(
         self,
         applied: Mapping[int, Position | None],
-        high_water: Mapping[int, Position],
+        high_water: Mapping[int, Known],
         limit: int,
         listing: Listing,
     ) -> Polled:
@@ -258,6 +270,14 @@ class Store:
         """How many partitions were rewound and are accepted as they are now."""
         calls = [
             Call(p, "accept", (keys.META[p], keys.LOG[p], keys.IMAGE[p]), (self.check_value,))
+            for p in range(keys.PARTITIONS)
+        ]
+        return sum(reply[0] for reply in await self.nodes.run(calls))
+
+    async def restored(self) -> int:
+        """How many partitions there are: all of them count as rewound from now on."""
+        calls = [
+            Call(p, "restored", (keys.META[p],), (self.check_value,))
             for p in range(keys.PARTITIONS)
         ]
         return sum(reply[0] for reply in await self.nodes.run(calls))

@@ -10,7 +10,7 @@ from roster.calls import Call
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from roster.position import Position
+    from roster.position import Known, Position
 
 TAIL_ENTRIES = 2_048
 """At most in one poll: they cost a server some 2 us each."""
@@ -20,7 +20,7 @@ TAIL_BYTES = 1 << 20
 def tail_calls(
     check_value: bytes,
     applied: Mapping[int, Position | None],
-    high_water: Mapping[int, Position],
+    high_water: Mapping[int, Known],
     limit: int,
 ) -> list[Call]:
     """What reads at most `limit` entries behind each position, and `TAIL_BYTES` in all."""

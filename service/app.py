@@ -25,6 +25,7 @@ from roster.settings import Settings
 from roster.store import DAY_MS, Store
 from roster.tallies import Tallies
 from service.auth import Access
+from service.belonging import EVERY_S as BELONGING_EVERY_S
 from service.canary import EVERY_S as CANARY_EVERY_S
 from service.canary import Canary
 from service.changes import post_changes
@@ -140,6 +141,7 @@ def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> 
     )
     screener = Screener(required_codes(settings, lists), settings.fresh_ms, settings.serve_stale_s)
     screener.lists_known = False  # a list that is disabled denies nobody
+    check.name = change.name = follow.name
     follower = Follower(follow, screener, (secrets.token_hex(6), socket.gethostname()))
     follower.herald.replicas = settings.replicas
     dictionary = Dictionary(nodes["change"])
@@ -173,24 +175,23 @@ def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> 
     return Upkeep(service, opening, tallies, DisabledLists(nodes["change"], wait))
 
 
-def _memory(settings: Settings, tokeniser: Tokeniser, screener: Screener) -> Memory:
-    """The marks of the roster with this ID key, recalled."""
-    with suppress(OSError):  # a folder that cannot be made is told when marks are saved
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    memory = Memory(settings.data_dir / f"marks-{tokeniser.check_value.hex()}", screener)
-    memory.recall()
-    return memory
-
-
 def _more_chores(app: Litestar, upkeep: Upkeep) -> tuple[Chore, ...]:
     service, screener = upkeep.service, upkeep.service.screener
-    memory = _memory(service.settings, service.tokeniser, screener)
+    folder, check_value = service.settings.data_dir, service.tokeniser.check_value
+    memory = Memory(folder, check_value, screener, service.access.ended)
+    belonging = service.follower.belonging
+    belonging.memory = memory
     log_days = service.settings.log_days
     renewer = Renewer(service.changes_store, screener, service.follower.id, log_days)
     service.canary = canary = Canary(app, service)
     canary.on_lag = partial(upkeep.lags.add, "processes")
     return (
         ("memory", MEMORY_EVERY_S, memory.save),
+        (
+            "belonging",
+            BELONGING_EVERY_S,
+            partial(belonging.watch, service.processes, service.follower.id),
+        ),
         ("note", NOTE_EVERY_S, service.teller.note),
         ("renewal", RENEWAL_EVERY_S, renewer.tick),
         ("canary", CANARY_EVERY_S, canary.sing),
@@ -200,6 +201,8 @@ def _more_chores(app: Litestar, upkeep: Upkeep) -> tuple[Chore, ...]:
 @asynccontextmanager
 async def _tasks(upkeep: Upkeep) -> AsyncIterator[None]:
     """Everything that runs beside the requests; the keys and lists are known before."""
+    with suppress(Unavailable):
+        await upkeep.service.follower.belonging.begin(EVERY)
     with suppress(Unavailable):
         await upkeep.service.access.refresh()
         await upkeep.service.dictionary.refresh()

@@ -16,6 +16,7 @@ from litestar.handlers.base import BaseRouteHandler
 
 from roster.access import ApiKey, KeyStore, key_id
 from roster.errors import Forbidden, TooMany, Unauthorised, Unavailable
+from service.ended import Ended
 
 CERT_SCOPE = "clearway.client_cert"
 """Where `service/server.py` puts the fingerprint of the caller's certificate."""
@@ -67,6 +68,7 @@ class Access:
     def __init__(self, store: KeyStore, serve_stale_s: float) -> None:
         """Nothing is known yet: see `refresh`."""
         self._store = store
+        self.ended = Ended()
         self._serve_stale_s = serve_stale_s
         self._keys: dict[str, _Known] = {}
         self._headers: dict[bytes, _Known] = {}
@@ -84,7 +86,7 @@ class Access:
         asked_s = time.monotonic()
         found = await self._store.all()
         self._read = True
-        self._learn(found, asked_s)
+        self._learn(self.ended.standing(found), asked_s)
 
     def known(self, header: bytes | None) -> ApiKey | None:
         """The key of a header that was seen before and still holds."""
@@ -145,7 +147,7 @@ class Access:
             return None  # whoever was known when Redis went away still is
         if key is None:
             return None
-        self._keys[identifier] = known = self._until(key, now_s)
+        self._keys[identifier] = known = self._until(self.ended.of(key), now_s)
         return known
 
     def _learn(self, found: Mapping[str, ApiKey], asked_s: float) -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import click
 import httpx
 
-from roster.settings import read_api_key, read_settings
+from roster.address import Address, address_of, checked_url, fault_of
+from roster.errors import SettingsError
+from roster.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +21,9 @@ TIMEOUT_S = 40.0
 """A change with `wait: all` may take 30 seconds."""
 TRIES = 5
 UNPROCESSED = 503
+_NOWHERE = frozenset({404, 405})
+HUNG_UP = (httpx.RemoteProtocolError, httpx.ReadError)
+NOT_CLEARWAY = "what answers there is not Clearway: look at the URL"
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -26,11 +31,9 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 class Caller:
     """A connection to the service; whatever it refuses ends the command with status 1."""
 
-    def __init__(self, url: str, key: str) -> None:
-        """`url` is the service's root."""
-        self._client = httpx.Client(
-            base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=TIMEOUT_S
-        )
+    def __init__(self, address: Address) -> None:
+        """The service there."""
+        self._client = client_of(address)
 
     def get(self, path: str) -> dict[str, Any]:
         """The answer's JSON."""
@@ -71,28 +74,51 @@ class Caller:
     def _send(self, method: str, path: str, content: dict[str, Any] | None) -> httpx.Response:
         try:
             return self._client.request(method, path, json=content)
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            raise click.ClickException(
-                f"{self._client.base_url} does not answer: {type(exc).__name__}"
-            ) from exc
+        except UnicodeEncodeError:
+            raise click.ClickException("an option is no text in this terminal's encoding") from None
+        except httpx.HTTPError as exc:
+            root = str(self._client.base_url) if isinstance(exc, HUNG_UP) else ""
+            why = fault_of(exc, root) or type(exc).__name__
+            raise click.ClickException(f"{self._client.base_url} does not answer: {why}") from exc
+
+
+def client_of(address: Address) -> httpx.Client:
+    """A client for a service; no proxy of the environment's ever sees what it sends."""
+    try:
+        return httpx.Client(
+            base_url=address.url,
+            headers={"authorization": f"Bearer {address.key}"},
+            timeout=TIMEOUT_S,
+            proxy=address.proxy,
+            trust_env=False,
+            verify=httpx.create_ssl_context(),  # with SSL_CERT_FILE, which is no proxy
+        )
+    except httpx.InvalidURL:
+        raise SettingsError("the URL's host or port cannot be read") from None
 
 
 def open_caller(url: str | None, key_file: Path | None) -> Caller:
     """A caller for a command's options and the environment; raises SettingsError."""
-    settings = read_settings(os.environ)
-    return Caller(url or settings.url, read_api_key(settings, key_file))
+    return Caller(address_of(read_settings(os.environ), url, key_file))
 
 
 def over_http(command: Command) -> Command:
     """The options of every command that speaks HTTP."""
-    command = click.option("--url", help="The service; default: CLEARWAY_URL, or this machine.")(
-        command
-    )
+    command = click.option(
+        "--url", callback=_url, help="The service; default: CLEARWAY_URL, or this machine."
+    )(command)
     return click.option(
         "--key-file",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="A file with the API key; default: CLEARWAY_API_KEY.",
     )(command)
+
+
+def _url(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    try:
+        return value if value is None else checked_url(value)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from None
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:
@@ -105,8 +131,12 @@ def _json(response: httpx.Response) -> dict[str, Any]:
 
 def _checked(response: httpx.Response) -> dict[str, Any]:
     content = _json(response)
-    if response.is_success:
+    if response.is_success and content:
         return content
+    if response.is_success or response.is_redirect:
+        raise click.ClickException(f"{response.status_code}: {NOT_CLEARWAY}")
     errors = [f"{each.get('field')}: {each.get('message')}" for each in content.get("errors", [])]
     told = "; ".join(errors) or content.get("detail") or content.get("title") or ""
+    if response.status_code in _NOWHERE and not content:
+        told = NOT_CLEARWAY
     raise click.ClickException(f"{response.status_code} {told}".strip())

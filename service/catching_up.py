@@ -89,8 +89,12 @@ class CatchUp:
         return goal.partition not in self._astray and here.includes(goal)
 
     def _outdated(self, number: int, tail: Tail) -> bool:
-        """Whether there is another image now: people who left the roster are not in it."""
-        return self._screener.partitions[number].outdated_by(tail)
+        """Whether there is another image now: people who left the roster are not in it.
+
+        A rewound partition keeps its filter: it may be the only witness of what was lost.
+        """
+        partition = self._screener.partitions[number]
+        return not partition.rewound and partition.outdated_by(tail)
 
     async def _take(self, tails: dict[int, Tail], until: float) -> None:
         """Take in what goes on from here, and make anew some of what does not."""
@@ -102,7 +106,7 @@ class CatchUp:
                 self._screener.acknowledge([tail.acknowledged])
             if tail.continues and not partition.reset_by(tail) and not _spared(partition, tail):
                 partition.take(tail)
-            elif tail.rewound and not tail.continues:
+            elif tail.rewound:
                 await self._keep(number, tail)
             else:
                 lost.append(number)
@@ -126,6 +130,7 @@ class CatchUp:
         """
         made = await self._rebuilder.caught_up(numbers)
         for number, partition in zip(numbers, made, strict=True):
+            partition.trail.follow(self._screener.partitions[number].trail)
             self._screener.partitions[number] = partition
             self._astray.discard(number)
 
@@ -135,11 +140,8 @@ class CatchUp:
         What the log has got since then, this process has never read.
         """
         partition = self._screener.partitions[number]
-        partition.rewound = True
-        partition.image = tail.image  # another one than before is no reason to replace the filter
         await join(partition.filter, await scan(self._reader.store, number))
-        partition.move(tail.position)
-        partition.note(tail)
+        partition.go_on(tail)
 
 
 def _spared(partition: Partition, tail: Tail) -> bool:

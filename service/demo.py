@@ -53,7 +53,7 @@ def demo(people: int, *, once: bool) -> None:
             stage.load(people)
             key = asyncio.run(_make_key(opening))
             with stage.serving() as (process, url):
-                _tell(stage, httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}))
+                _tell(stage, _client(url, key))
                 if not once:
                     _stay(console, process, url, key)
 
@@ -125,9 +125,10 @@ class Stage:
 
     def _run(self, *arguments: str) -> None:
         command = [*_CLEARWAY, *arguments]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False)  # noqa: S603 -- ours
+        done = subprocess.run(command, env=self.env, capture_output=True, check=False)  # noqa: S603 -- ours
         if done.returncode:
-            raise click.ClickException(f"{arguments[0]} failed: {done.stderr.strip()[-500:]}")
+            told = done.stderr.decode(errors="replace").strip()[-500:]
+            raise click.ClickException(f"{arguments[0]} failed: {told}")
 
 
 _CLEARWAY = (sys.executable, "-m", "clearway")
@@ -180,6 +181,12 @@ def _show(stage: Stage, answer: dict[str, Any]) -> None:
         stage.tell(f"  instead: {product['mode']} {' '.join(trains)}, seats {' '.join(seats)}")
 
 
+def _client(url: str, key: str) -> httpx.Client:
+    """For this machine only: no proxy of the environment's is asked."""
+    headers = {"authorization": f"Bearer {key}"}
+    return httpx.Client(base_url=url, headers=headers, trust_env=False)
+
+
 def _post(client: httpx.Client, path: str, content: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = client.post(path, json=content).raise_for_status().json()
     return answer
@@ -209,7 +216,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            if httpx.get(f"{url}/readyz", timeout=1).is_success:
+            if httpx.get(f"{url}/readyz", timeout=1, trust_env=False).is_success:
                 return
         except httpx.TransportError:
             pass  # it does not listen yet

@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from roster.bounds import DisputeReason, RemovalReason
+from roster.errors import InvalidInput
 from roster.identity import KINDS, DocumentType
 from roster.restrictions import MODES
 from roster.spelling import trimmed
 from service.caller import Caller, open_caller, over_http
 from service.shapes import Cabin
+from service.terminal import read_line
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -36,10 +38,10 @@ def _number(_context: click.Context, _option: click.Parameter, value: str) -> st
     if sys.stdin.isatty():
         asked: str = click.prompt("Number", hide_input=True, err=True)
         return asked.strip()
-    number = sys.stdin.readline().strip()
-    if not number:
-        raise click.BadParameter("there is no number on standard input")
-    return number
+    try:
+        return read_line()
+    except InvalidInput as exc:
+        raise click.BadParameter(exc.message) from None
 
 
 def _of_document(command: Command) -> Command:

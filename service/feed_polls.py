@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from litestar.types import Receive
 
-    from roster.position import Position
+    from roster.position import HighWater
     from roster.store import Store
     from service.follower import Follower
 
@@ -55,7 +55,7 @@ class Feed:
     """Answers the polls of one process."""
 
     def __init__(
-        self, store: Store, follower: Follower, high_water: Mapping[int, Position]
+        self, store: Store, follower: Follower, high_water: Mapping[int, HighWater]
     ) -> None:
         """Fed by `follower`; `high_water` are positions that this process knows to be safe."""
         self.log = FeedLog()
@@ -104,7 +104,8 @@ class Feed:
         Raises LogTrimmed, Unavailable and WrongKey.
         """
         until = time.monotonic() + ask.wait_ms / 1000
-        marks = [self._high_water[p] for p in range(keys.PARTITIONS) if p in self._high_water]
+        known = (self._high_water.get(p) for p in range(keys.PARTITIONS))
+        marks = [mark.position for mark in known if mark is not None]
         if not self.log.has_passed(marks):
             await self.log.pass_by(marks, OWN_TIMEOUT_S)
         cursor = ask.after

@@ -17,8 +17,9 @@ import structlog
 
 from roster import keys
 from roster.errors import ClearwayError
-from roster.processes import is_wanted, parse_ring
+from roster.processes import RING_BYTES, is_wanted, parse_ring
 from roster.shares import shares
+from service.belonging import Belonging
 from service.herald import Herald
 from service.screener import EVERY, Screener
 from service.share import Means, Share
@@ -48,7 +49,11 @@ class Follower:
         self._nodes = store.nodes
         self._screener = screener
         self.herald = Herald(store.nodes, screener, identity)
-        self._means = Means(store, screener, self.herald, self._on_tail, self._on_poll)
+        self.belonging = Belonging(store, screener, self._listen_anew)
+        self._ear = asyncio.Timeout(None)
+        self._means = Means(
+            store, screener, self.herald, self.belonging, self._on_tail, self._on_poll
+        )
         self._shares: dict[Server, Share] = {}
         self._running: set[Server] = set()
         self._tried: set[int] = set()
@@ -153,11 +158,28 @@ class Follower:
                 log.warning("doorbell lost", error=type(exc).__name__)
                 await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 -- jitter
 
+    def _listen_anew(self) -> None:
+        """Another roster has another channel."""
+        with suppress(RuntimeError):  # it is just connecting
+            self._ear.reschedule(0)
+
     async def _hear(self) -> None:
-        async for payload in self._nodes.subscribed(keys.DOORBELL):
-            positions = parse_ring(payload)
-            self._screener.acknowledge(positions)
-            rung = {position.partition for position in positions} or EVERY
-            for server, numbers in shares(self._nodes, rung).items():
-                if server in self._shares:
-                    self._shares[server].ring(set(numbers), wanted=is_wanted(payload))
+        """Hear the roster's own channel, and older versions on the one of all rosters.
+
+        What those say is safe may be another roster's, and this version rings on both.
+        """
+        roster = self._screener.roster
+        own = keys.doorbell(roster)
+        async with asyncio.timeout(None) as self._ear:
+            async for channel, payload in self._nodes.subscribed(own, keys.DOORBELL):
+                if channel == own:
+                    self._screener.acknowledge(parse_ring(payload))
+                elif roster and len(payload) % RING_BYTES:
+                    continue
+                self._rung_by(payload)
+
+    def _rung_by(self, payload: bytes) -> None:
+        rung = {position.partition for position in parse_ring(payload)} or EVERY
+        for server, numbers in shares(self._nodes, rung).items():
+            if server in self._shares:
+                self._shares[server].ring(set(numbers), wanted=is_wanted(payload))

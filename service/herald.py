@@ -59,4 +59,5 @@ class Herald:
             lag_ms=self.lag_ms,
             false_hit_rate=screener.false_hit_rate,
             beat=self._beat,
+            remembers=not screener.unremembered,
         )

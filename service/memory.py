@@ -1,4 +1,4 @@
-"""High-water marks in the data folder: what this machine knows to be acknowledged.
+"""What the data folder remembers of a roster: high-water marks, and keys and lists that ended.
 
 A Redis that comes back from an old backup is behind them, also for a process that starts
 only then.
@@ -6,16 +6,16 @@ only then.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import structlog
 
-from roster.processes import parse_ring
+from roster.marks import marks_file, old_marks, pack_marks, read_marks, replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from service.ended import Ended
     from service.screener import Screener
 
 EVERY_S = 1.0
@@ -24,33 +24,49 @@ log = structlog.get_logger("clearway.memory")
 
 
 class Memory:
-    """The marks' file; `save` is called once a second and writes only what changed."""
+    """One roster's files; `save` is called once a second and writes only what changed."""
 
-    def __init__(self, path: Path, screener: Screener) -> None:
-        """The file need not be there."""
-        self._path = path
+    def __init__(self, folder: Path, check_value: bytes, screener: Screener, ended: Ended) -> None:
+        """The folder need not be there."""
+        self._folder = folder
+        self._check_value = check_value
         self._screener = screener
-        self._saved = b""
+        self._ended = ended
+        self._saved: dict[Path, bytes] = {}
 
-    def recall(self) -> None:
-        """Nothing; the screener knows the marks of the file."""
-        try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            return
-        self._screener.acknowledge(parse_ring(data))
+    def recall(self, roster: bytes, histories: dict[int, int]) -> bool:
+        """Whether anything is known of this roster; the screener knows its marks now."""
+        marks = read_marks(marks_file(self._folder, self._check_value, roster))
+        marks += old_marks(self._folder, self._check_value, histories)
+        self._screener.recall(marks)
+        self._ended.start_anew(self._read_ended(roster))
+        self._saved = {}
+        return bool(marks)
 
     async def save(self) -> None:
-        """Nothing; the file holds the marks, or the old ones where it cannot be written."""
-        marks = sorted(self._screener.high_water.values())
-        data = b"".join(bytes((mark.partition,)) + mark.wire for mark in marks)
-        if data == self._saved:
+        """Nothing; the files hold what is known, or the old where they cannot be written."""
+        roster = self._screener.roster
+        if not roster:
             return
-        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        marks = marks_file(self._folder, self._check_value, roster)
+        self._write(marks, pack_marks(self._screener.high_water.values()))
+        self._write(self._ended_file(roster), self._ended.data())
+
+    def _ended_file(self, roster: bytes) -> Path:
+        return self._folder / f"ended-{self._check_value.hex()}-{roster.decode()}"
+
+    def _read_ended(self, roster: bytes) -> bytes:
         try:
-            draft.write_bytes(data)
-            draft.replace(self._path)
-        except OSError as exc:
-            log.warning("high-water marks not saved", error=type(exc).__name__)
+            return self._ended_file(roster).read_bytes()
+        except OSError:
+            return b""
+
+    def _write(self, path: Path, data: bytes) -> None:
+        if not data or data == self._saved.get(path):
             return
-        self._saved = data
+        try:
+            replace_file(path, data)
+        except OSError as exc:
+            log.warning("not remembered", what=path.name, error=type(exc).__name__)
+            return
+        self._saved[path] = data

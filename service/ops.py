@@ -92,9 +92,13 @@ def degraded(upkeep: Upkeep) -> list[str]:
         "unknown": not upkeep.facts_known,
         "stale": not screener.fresh,
         "rewound": screener.rewound,
+        "unremembered": screener.unremembered,
         "list_disabled": bool(upkeep.service.desk.disabled),
     }
-    return [*upkeep.service.degraded, *(name for name, found in own.items() if found)]
+    ended = upkeep.service.access.ended
+    back = [f"key_restored:{name}" for name in sorted(ended.keys)]
+    back += [f"list_restored:{name}" for name in sorted(ended.lists)]
+    return [*upkeep.service.degraded, *(name for name, found in own.items() if found), *back]
 
 
 async def summary(upkeep: Upkeep) -> Summary:

@@ -59,14 +59,24 @@ class Rebuilder:
         here = tail.position
         partition = image if image and reached and _worth(image, reached) else None
         if partition is None:
-            made = TokenFilter()
-            if here.seq or tail.covered:
-                made = await build(self._reader.store, here.partition)
-            partition = Partition(made, here)
+            partition = Partition(await self._scanned(tail), here)
             partition.image = tail.image
         partition.witnessed = not tail.rewound
         partition.note(tail)
         return partition
+
+    async def _scanned(self, tail: Tail) -> TokenFilter:
+        """The filter of everybody who is there; it has read the log up to the tail.
+
+        Raises Unavailable where an older state has come back during the scan.
+        """
+        here, store = tail.position, self._reader.store
+        if not (here.seq or tail.covered):
+            return TokenFilter()
+        made = await build(store, here.partition)
+        if not (await store.log(here, 1)).continues:
+            raise Unavailable("the log changed while a filter was made from it")
+        return made
 
     @staticmethod
     def _opened(image: Image | None) -> Partition | None:

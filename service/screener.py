@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Self
 
 from roster import keys
 from roster.filter import TokenFilter
-from roster.position import Position, to_text
+from roster.position import HighWater, Position, to_text
 from roster.replies import MARK_BYTES
 from service.freshness import Freshness
+from service.trail import Trail
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -23,7 +24,7 @@ BULK = 100
 class Partition:
     """One partition's filter, the position that it includes, and what the last poll said.
 
-    `witnessed` is False where the filter was made from a roster that was rewound already,
+    `witnessed` is False where the filter has not read all that a rewound roster has lost,
     `known` where nothing has been read yet: then everybody may be listed.
     """
 
@@ -35,6 +36,7 @@ class Partition:
         self.rewound = False
         self.witnessed = True
         self.known = True
+        self.trail = Trail(position)
         self.move(position)
 
     @classmethod
@@ -68,13 +70,26 @@ class Partition:
         else:
             self.filter.join_fields(b"".join(token[4:] for token in joining))
         if tail.logged:
+            self.trail.extend(tail.logged)
             self.move(tail.last)
         self.note(tail)
+
+    def go_on(self, tail: Tail) -> None:
+        """Go on from a rewound log; the filter has all that is there now, and what it had."""
+        if tail.continues:
+            self.take(tail)
+        else:
+            self.trail.start(tail.position)
+            self.move(tail.position)
+            self.note(tail)
+        self.image = tail.image  # another one than before is no reason to replace the filter
 
     def note(self, tail: Tail) -> None:
         """Remember what a tail says of the partition as a whole."""
         self.covered = frozenset(tail.covered)
         self.rewound = tail.rewound
+        if tail.rewound and not (tail.lost and self.trail.has(tail.lost)):
+            self.witnessed = False
 
     def _covers(self, reset: Position) -> bool:
         return self.image is not None and self.image.covers >= (reset.history, reset.seq)
@@ -88,13 +103,16 @@ class Screener:
 
         `loaded` says whether there are filters at all: of every server that answered when
         they were made first. `lists_known` is False until it has been read once which lists
-        are disabled.
+        are disabled; `roster` is the roster's id once it is known, and it is `unremembered`
+        where a backup that was restored before the start could not have been noticed.
         """
         self.required = required
         self.news = Freshness(fresh_ms, serve_stale_s)
         self.partitions = [Partition.unknown(number) for number in EVERY]
         self.loaded = False
-        self.high_water: dict[int, Position] = {}
+        self.high_water: dict[int, HighWater] = {}
+        self.roster = b""
+        self.unremembered = False
         self.wrong_key = False
         self.lists_known = True
         self.was_ready = False
@@ -185,8 +203,28 @@ class Screener:
         """Positions that are safe: Redis must never be behind them again."""
         for position in positions:
             known = self.high_water.get(position.partition)
-            if known is None or not known.includes(position):
-                self.high_water[position.partition] = position
+            if known is None or not known.position.includes(position):
+                self.high_water[position.partition] = self._mark(position)
+            elif not known.at_ms:
+                self.high_water[position.partition] = self._mark(known.position)
+
+    def recall(self, marks: Iterable[HighWater]) -> None:
+        """The same, with what goes with them."""
+        for mark in marks:
+            known = self.high_water.get(mark.position.partition)
+            if known is None or not known.position.includes(mark.position):
+                self.high_water[mark.position.partition] = mark
+
+    def start_anew(self, roster: bytes) -> None:
+        """Another roster is there: everybody is referred until its filters are here."""
+        self.roster = roster
+        self.high_water.clear()
+        self.news = Freshness(self.news.fresh_ms, self.news.serve_stale_s)
+
+    def _mark(self, position: Position) -> HighWater:
+        partition = self.partitions[position.partition]
+        at_ms = partition.trail.applied_ms(position)
+        return HighWater(position, at_ms, self.roster, bytes(sorted(partition.covered)))
 
     @property
     def applied(self) -> bytes:

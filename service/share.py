@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from roster.store import Store
+    from service.belonging import Belonging
     from service.catching_up import OnTail
     from service.herald import Herald
     from service.screener import Screener
@@ -38,6 +39,7 @@ class Means(NamedTuple):
     store: Store
     screener: Screener
     herald: Herald
+    belonging: Belonging
     on_tail: OnTail
     on_poll: Callable[[Sequence[int], bool], None]
 
@@ -109,6 +111,7 @@ class Share:
         return pause * random.uniform(0.75, 1.0)  # noqa: S311 -- jitter
 
     async def _poll(self, numbers: Sequence[int]) -> bool:
+        await self._means.belonging.begin(numbers)
         await self._catch_up.begin(numbers)
         sent_s = boot_s()
         followed = await self._follow(numbers)
@@ -126,6 +129,8 @@ class Share:
         means = self._means
         sent_s = boot_s()
         polled = await self._catch_up.poll(numbers, means.herald.listing(numbers))
+        if await means.belonging.look(polled.tails):  # with what is remembered of that one
+            polled = await self._catch_up.poll(numbers, means.herald.listing(numbers))
         reached = await self._catch_up.apply(polled.tails)
         means.herald.processes = max(1, polled.processes)
         tails = [tail for number, tail in polled.tails.items() if number in reached]

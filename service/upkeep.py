@@ -79,7 +79,9 @@ class Upkeep(msgspec.Struct):
 
     async def read_disabled(self) -> None:
         """Nothing; checks know which lists are disabled. Raises Unavailable."""
-        names = await self.disabled.all()
+        found, ended = await self.disabled.all(), self.service.access.ended
+        enabled = await self.disabled.enabled() if ended.missing(found) else {}
+        names = ended.off(found, enabled)
         rules = [self.service.lists.by_id(name) for name in names]
         self.service.desk.disabled = frozenset(rule.code for rule in rules if rule is not None)
         self.service.screener.lists_known = True

@@ -128,7 +128,7 @@ async def test_a_process_that_missed_the_doorbell_knows_a_restored_backup_all_th
         position = await put(store, 7, 10)
         await store.acknowledge([position])
         assert await follower.poll()
-        assert screener.high_water[7] == position
+        assert screener.high_water[7].position == position
         earlier: dict[str, int | bytes] = {"seq": position.seq - 1, "mark": bytes(4)}
         await store.nodes.keyed(keys.META[7], [("HSET", keys.META[7], *flat(earlier))])
         assert await follower.poll()

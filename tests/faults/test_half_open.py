@@ -96,8 +96,8 @@ async def test_a_server_to_which_connecting_takes_longer_than_a_check_may_is_rea
         assert await failures(nodes, 10) < 5
 
 
-async def _first(heard: AsyncIterator[bytes]) -> bytes:
-    return await anext(heard)
+async def _first(heard: AsyncIterator[tuple[str, bytes]]) -> bytes:
+    return (await anext(heard))[1]
 
 
 async def failures(nodes: Nodes, tries: int) -> int:

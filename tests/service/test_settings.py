@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from roster.address import read_api_key
 from roster.errors import SettingsError
-from roster.settings import read_api_key, read_settings
+from roster.settings import read_settings
 
 KEY = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 

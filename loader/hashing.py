@@ -9,6 +9,7 @@ import numpy as np
 from loader.columns import Column
 from loader.pieces import Bools, Numbers, Octets, Pieces, octets_of, windows
 from roster.identity import Tokeniser
+from roster.names import is_plain_han
 
 _HAN_BYTES = 15
 """Five characters: surnames and given names have no more."""
@@ -16,6 +17,7 @@ _FIRST_HAN, _LAST_HAN = 0x4E00, 0x9FA5
 _OF_THREE = 0xE0
 """How UTF-8 begins a character of three bytes."""
 _KNOWN_BITS = 18
+_MORE = np.uint64(1 << 32)
 _FACTORS = np.array((0x9E37_79B9_7F4A_7C15, 0xC2B2_AE3D_27D4_EB4F), np.uint64)
 
 
@@ -64,7 +66,8 @@ class HanNames:
         """It knows none."""
         self._tokeniser = tokeniser
         self._known = np.zeros((1 << _KNOWN_BITS, 3), np.uint64)
-        """In a place that a name's two words say: those words, and its hash."""
+        """In a place that a name's two words say: those words, and its hash; `_MORE` on top of it
+        where that is not all the name has."""
 
     def of(self, names: Column) -> tuple[Octets, Bools]:
         """The names' parts of a content, in shape (n, 5), and which of them are right."""
@@ -74,14 +77,16 @@ class HanNames:
         known = self._known[places]
         new = np.flatnonzero(han & ((known[:, 0] != words[:, 0]) | (known[:, 1] != words[:, 1])))
         if len(new):
-            hashes = octets_of(self._tokeniser.many("name", names.chosen(new).cut(), b"\0"))
+            cells = names.chosen(new).cut()
+            hashes = octets_of(self._tokeniser.many("name", cells, b"\0"))
             known[new, :2] = words[new]
             known[new, 2] = hashes.view(np.uint32).reshape(-1)
+            known[new, 2] |= np.array([_MORE * (not is_plain_han(c.decode())) for c in cells])
             self._known[places[new]] = known[new]
         parts = np.ones((len(names), 5), np.uint8)
         parts[:, 1:] = known[:, 2].astype(np.uint32).view(np.uint8).reshape(-1, 4)
         parts[:, 1] &= 0x3F
-        return parts, han
+        return parts, han & (known[:, 2] < _MORE)
 
 
 def _are_han(octets: Octets, sizes: Numbers) -> Bools:

@@ -13,6 +13,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from roster.entry import NameToken
+from roster.placeholders import (
+    HAN_TITLES,
+    TITLES,
+    is_no_han_name,
+    is_no_latin_name,
+    is_no_name,
+    without_glued_titles,
+)
+from roster.radicals import UNIFIED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -33,14 +42,15 @@ _OTHER_SCRIPTS = (
     "YI", "BOPOMOFO", "THAANA",
 )  # fmt: skip
 
-_TITLES = frozenset(
-    ("mr", "mrs", "ms", "miss", "mx", "mstr", "mdm", "mme", "dr", "prof", "adt", "chd", "inf")
-)
 _JOINING = frozenset("'`\u2018\u2019\u201b\u02b9\u02bb\u02bc\u02bf\u00b4\u2032")
-_MASKS = frozenset("*\uff0a\u2217")  # a black circle is somebody's middle dot
+# Asterisks and crosses blot out; a question mark, a box or a geta stand for what was lost.
+_MASKS = frozenset("*\uff0a\u2217\u00d7?\uff1f\u25a1\u25a0\u3013\ufffd\u25cb\u25ef")
 _HYPHENS = frozenset("-\u00ad\u2010\u2011\u2012\u2013\u2212")
-# Unified ideographs, zero, the private use area, and the two planes of ideographs.
+# Unified ideographs, radicals and strokes, zero, the private use area, the planes of ideographs.
 _HAN = (
+    range(0x2E80, 0x2FE0),
+    range(0x31C0, 0x31E4),
+    range(0x303B, 0x303C),
     range(0x3400, 0x4DC0),
     range(0x4E00, 0xA000),
     range(0x3007, 0x3008),
@@ -53,6 +63,7 @@ _PLAIN = str.maketrans(
      "\u0131": "i"}
 )  # fmt: skip
 _ORDINARY_HAN = re.compile("[\u4e00-\u9fa5]+")  # nearly every name; the rest would say the same
+_SHORTEST_HAN = 2
 _IGNORED, _BREAK = "ignored", "break"
 
 
@@ -60,20 +71,29 @@ def forms(name: str) -> tuple[tuple[int, str], ...]:
     """What two names are compared by: (form, text) pairs, none where nothing can be compared.
 
     Forms: 0 Han, 1 Latin words sorted, 2 Latin joined, from 3 on one for each other script.
-    A masked name (`张*`) has none: it neither confirms nor contradicts anything.
+    A masked name (`张*`) has none, nor has one that was lost on its way (`张?`) or never was there
+    (`NULL`): it neither confirms nor contradicts anything.
     """
     if _ORDINARY_HAN.fullmatch(name):
-        return ((HAN, name),)
+        return tuple(_han(name))
     if not _MASKS.isdisjoint(name):
         return ()
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    text = text.translate(UNIFIED)
+    if is_no_name(text):
+        return ()
     scripts = {script for c in text if (script := _script(c)) not in {_IGNORED, _BREAK}}
     found = set(_latin(text, others=len(scripts) > 1)) if "LATIN" in scripts else set()
     if "HAN" in scripts:
-        found.add((HAN, "".join(c for c in text if _script(c) == "HAN")))
+        found.update(_han("".join(c for c in text if _script(c) == "HAN")))
     for script in scripts - {"HAN", "LATIN"}:
         found.update(_other(text, script))
     return tuple(sorted(found))
+
+
+def is_plain_han(name: str) -> bool:
+    """Whether `name` is all that it is compared by: Han characters that are a name."""
+    return forms(name) == ((HAN, name),)
 
 
 def token(form: int, hashed: bytes) -> NameToken:
@@ -125,6 +145,16 @@ def _words(text: str, script: str) -> list[str]:
     return "".join(kept).split()
 
 
+def _han(text: str) -> Iterator[tuple[int, str]]:
+    """The Han forms, sorted: without a title at the end, and as written."""
+    if is_no_han_name(text):
+        return
+    bare = next((text.removesuffix(title) for title in HAN_TITLES if text.endswith(title)), "")
+    if len(bare) >= _SHORTEST_HAN:
+        yield HAN, bare
+    yield HAN, text
+
+
 def _latin(text: str, *, others: bool) -> Iterator[tuple[int, str]]:
     """The Latin forms. A hyphen may part two words or not: `San-Feng` is `San Feng`, `Sanfeng`."""
     plain = _without_accents(text)
@@ -133,11 +163,20 @@ def _latin(text: str, *, others: bool) -> Iterator[tuple[int, str]]:
 
 
 def _latin_forms(halves: list[list[str]], *, others: bool) -> Iterator[tuple[int, str]]:
-    untitled = [[word for word in half if word not in _TITLES] for half in halves]
+    untitled = [[word for word in half if word not in TITLES] for half in halves]
     if others or any(untitled):
         halves = untitled  # else the title is all the name there is
-    if not any(halves):
+    if not any(halves) or is_no_latin_name([word for half in halves for word in half]):
         return
+    yield from _spelled(halves)
+    last = next(half for half in reversed(halves) if half)
+    for word in without_glued_titles(last[-1]):
+        last[-1] = word
+        yield from _spelled(halves)
+
+
+def _spelled(halves: list[list[str]]) -> Iterator[tuple[int, str]]:
+    """The words sorted, and joined in both orders of the halves."""
     yield LATIN_SORTED, " ".join(sorted(word for half in halves for word in half))
     for order in (halves, halves[::-1]):
         yield LATIN_JOINED, "".join(word for half in order for word in half)

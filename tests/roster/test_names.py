@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from roster.identity import Tokeniser
 from roster.names import compare, forms
+from roster.radicals import UNIFIED
 
 TOKENISER = Tokeniser(bytes(range(32)))
 
@@ -13,6 +16,80 @@ TOKENISER = Tokeniser(bytes(range(32)))
 def check(asked: str, *listed: str) -> str:
     tokens = {token for name in listed for token in TOKENISER.names(name)}
     return compare(TOKENISER.names(asked), tokens)
+
+
+NOBODY = [
+    "NULL",
+    "null",
+    "Null",
+    "(null)",
+    "[NULL]",
+    "ＮＵＬＬ",
+    " NULL ",
+    '"NULL"',
+    "NULL/NULL",
+    "NULL MR",
+    "\\N",
+    " \\n",
+    "nan",
+    "NaN",
+    "NAN",
+    "N/A",
+    "n/a",
+    "N.A.",
+    "NA",
+    "#N/A",
+    "#REF!",
+    "#NAME?",
+    "#VALUE!",
+    "<NA>",
+    "None",
+    "NONE",
+    "nil",
+    "undefined",
+    "unknown",
+    "UNKNOWN/UNKNOWN",
+    "no name",
+    "NONAME",
+    "not available",
+    "TBA/TBA",
+    "TBA",
+    "XXX",
+    "FNU/LNU",
+    "-",
+    "--",
+    "—",
+    "/",
+    "",
+    " ",
+    "0",
+    "．",
+    "?",
+    "??",
+    "***",
+    "_",
+    "无",
+    "無",
+    "（无）",
+    "无。",
+    "未 知",
+    "未知",
+    "不详",
+    "不詳",
+    "不明",
+    "暂无",
+    "姓名不详",
+    "无名氏",
+    "佚名",
+    "匿名",
+    "未提供",
+    "未登记",
+    "空",
+    "无/NULL",
+    "某某",
+    "\u200b",
+    "\u3000",
+]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +135,34 @@ def check(asked: str, *listed: str) -> str:
         ("Иван Иванов", "ИВАНОВ ИВАН"),
         ("홍 길동", "홍길동"),
         ("高橋はなこ", "高橋"),
+        ("⻢长龙", "马长龙"),
+        ("⻢⻓⻰", "马长龙"),
+        ("⼭本⾹", "山本香"),
+        ("\U0002f801三", "丸三"),
+        ("\ufa0e三", "\ufa0e 三"),
+        ("㇐⻢", "一马"),
+        ("ZHANG/SANFENGMR", "ZHANG/SANFENG"),
+        ("ZHANG/SANFENGMRS", "ZHANG SANFENG"),
+        ("ZHANG/SANFENGMS", "San Feng Zhang"),
+        ("ZHANG/SANFENGMISS", "ZHANG/SAN FENG"),
+        ("ZHANG/SANFENGMSTR", "SANFENG/ZHANG"),
+        ("ZHANG/SANFENGCHD", "ZHANG/SANFENG MR"),
+        ("ZHANG/SANFENGMISSCHD", "ZHANG/SANFENG"),
+        ("ZHANG/SANFENGINF", "ZHANG/SANFENG"),
+        ("ZHANG/SANFENGDR", "ZHANG/SANFENG"),
+        ("zhang/san fengmr", "ZHANG/SANFENG"),
+        ("Zhang SanfengMr", "Sanfeng Zhang"),
+        ("ZHANG/SANFENGMR CHD", "ZHANG/SANFENG"),
+        ("ZHANG<<SANFENGMR<<<<", "ZHANG/SANFENG"),
+        ("WANG/EMR", "WANG/E"),
+        ("SMITH/ADAMS", "SMITH/ADAMS MR"),
+        ("张三先生", "张三"),
+        ("张三丰 女士", "张三丰"),
+        ("张三(儿童)", "张三"),
+        ("NA/NA", "Na Na"),
+        ("NULL/JENNIFER", "Jennifer Null"),
+        ("无名山", "无 名 山"),
+        ("张三 NULL", "张三"),
     ],
 )
 def test_ways_to_write_one_name_match(asked: str, listed: str) -> None:
@@ -77,6 +182,15 @@ def test_ways_to_write_one_name_match(asked: str, listed: str) -> None:
         ("ZHANG/SANFENG", "ZHANG/SAN"),
         ("张三 LI SI", "张四 LI WU"),
         ("Иван Иванов", "Пётр Иванов"),
+        ("⻢长龙", "长龙"),
+        ("\u2e80长龙", "长龙"),
+        ("ZHANG/SANFENGMR", "ZHANG/SAN"),
+        ("MRZHANG/SANFENG", "ZHANG/SANFENG"),
+        ("ZHANGMR/SANFENG", "ZHANG/SANFENG"),
+        ("ZHANG/SANFENGMRX", "ZHANG/SANFENG"),
+        ("先生", "小姐"),
+        ("NA/NA", "ZHANG/SAN"),
+        ("无名山", "张三"),
     ],
 )
 def test_different_names_do_not_match(asked: str, listed: str) -> None:
@@ -97,11 +211,39 @@ def test_different_names_do_not_match(asked: str, listed: str) -> None:
         ("张＊三", "张三"),
         ("Z****G", "ZHANG"),
         ("\ud800", "张三"),
+        ("张?三", "张三"),
+        ("张□三", "张三"),
+        ("张\ufffd", "张三"),
+        ("张××", "张三"),
+        ("李○○", "李三"),
     ],
 )
 def test_names_without_a_script_in_common_are_not_compared(asked: str, listed: str) -> None:
     assert check(asked, listed) == "not_compared"
     assert check(listed, asked) == "not_compared"
+
+
+@pytest.mark.parametrize("nobody", NOBODY)
+def test_what_says_that_there_is_no_name_has_nothing_to_compare(nobody: str) -> None:
+    assert forms(nobody) == ()
+    assert check("张三", nobody, "张三") == "match"
+    for name in ("张三", "ZHANG/SAN", "Иван", nobody, "NULL", "无"):
+        assert check(name, nobody) == check(nobody, name) == "not_compared"
+
+
+def test_every_radical_and_stroke_is_its_ideograph() -> None:
+    kangxi = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0x2F00, 0x2FD6)}
+    for code, ideograph in (UNIFIED | kangxi).items():
+        assert check(f"{chr(code)}长龙", f"{ideograph}长龙") == "match", hex(code)
+        assert check(f"{chr(code)}长龙", "长龙") == "mismatch", hex(code)
+    assert {UNIFIED[0x2EE2], UNIFIED[0x2EF0], UNIFIED[0x2E85], UNIFIED[0x31E1]} == set("马龙亻𠄎")
+    assert len(UNIFIED) == 114 + 20
+
+
+def test_no_letter_is_dropped() -> None:
+    letters = (chr(code) for code in range(0x110000) if code not in range(0xD800, 0xE000))
+    plain = (c for c in letters if unicodedata.category(c) in {"Lo", "Lu", "Ll", "Lt"})
+    assert [hex(ord(c)) for c in plain if forms(f"{c}龙") == ((0, "龙"),)] == []
 
 
 def test_one_of_several_names_is_enough() -> None:

@@ -13,10 +13,10 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import redis.asyncio
-import redis.exceptions
 from redis.crc import key_slot
+from redis.exceptions import AskError
 
-from roster.calls import SLOTS, Call, Plain, Wait
+from roster.calls import SLOTS, Call, Plain, Wait, whatever_memory
 from roster.connection import error_code, raised, translated
 from roster.discovery import Discovery
 from roster.errors import NotDurable, Unavailable
@@ -38,10 +38,6 @@ _SOON = frozenset({"ASK", "TRYAGAIN", "CLUSTERDOWN"})
 TRIES = 4
 PAUSE_S = 0.003
 FIND_S = 5.0
-_SPENDING = frozenset({"SET", "HSET", "HSETNX", "HINCRBY"})
-_ALWAYS = """#!lua flags=allow-oom
-return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))
-"""
 __all__ = ["SLOTS", "TRIES", "Call", "Nodes", "Plain", "Server", "Wait", "open_nodes"]
 
 
@@ -122,6 +118,8 @@ class Nodes:
             for indexes, got in await self._ask(groups, commands, waits):
                 for index, reply in zip(indexes, got, strict=False):
                     replies[index] = reply
+                if any(isinstance(reply, AskError) for reply in got):
+                    safe += await self._go_ahead(indexes, commands, replies, wait)
                 again = [i for i in indexes if self._again(replies[i], attempt)]
                 failed += again
                 if wait and len(again) < len(indexes):
@@ -132,6 +130,31 @@ class Nodes:
             pending = failed
         return [*replies, *safe] if wait else replies
 
+    async def _go_ahead(
+        self,
+        indexes: list[int],
+        commands: Sequence[_Command],
+        replies: list[Any],
+        wait: Wait | None,
+    ) -> list[bool]:
+        """What `Wait.holds` says of calls that are made where their keys have moved to.
+
+        A server from which a slot is on its way sends us on for what has left it. Functions with
+        keys on both sides are refused by both, until all have arrived.
+        """
+        safe: list[bool] = []
+        for index in indexes:
+            node = self._routes.ahead(replies[index]) if self._routes is not None else None
+            if node is None:
+                continue
+            sent = [("ASKING",), commands[index], *(wait.commands() if wait else [])]
+            _, replies[index], *held = await self._pipeline(node, sent)
+            if "Function not found" in str(replies[index]):
+                await _load(node)
+            elif wait:
+                safe.append(_holds(wait, held))
+        return safe
+
     async def keyed(
         self, key: str, commands: Sequence[tuple[Any, ...]], wait: Wait | None = None
     ) -> list[Any]:
@@ -141,10 +164,15 @@ class Nodes:
         among them: so they also work where the server's memory is full. With `wait`,
         raises NotDurable where they are not known to be safe.
         """
-        node = self._one or (await self._known()).client(key_slot(key.encode()))
+        slot = key_slot(key.encode())
         waits = wait.commands() if wait else []
-        sent = [_whatever_memory(command) for command in commands]
-        got = await self._pipeline(node, [*sent, *waits])
+        sent = [whatever_memory(command) for command in commands]
+        for _ in range(TRIES):
+            node = self._one or (await self._known()).client(slot)
+            got = await self._pipeline(node, [*sent, *waits])
+            if not all(sent_on(reply) for reply in got[: len(sent)]):
+                break
+            await self._mend(got)
         for reply in got:
             raised(reply)
         if wait and not wait.holds(got[len(commands) :]):
@@ -178,11 +206,15 @@ class Nodes:
         return list(dict.fromkeys(map(routes.client, owned or SLOTS)))
 
     async def load_library(self) -> None:
-        """Nothing; every server has our functions afterwards, beside those of other versions."""
-        code = library().code
-        for node in await self.masters():
-            with translated(node):
-                await node.function_load(code, replace=True)
+        """Nothing; every server has our functions afterwards, beside those of other versions.
+
+        One that does not answer keeps the others from nothing. Raises Unavailable where none does.
+        """
+        loading = [_load(node) for node in await self.masters()]
+        failed = [each for each in await asyncio.gather(*loading, return_exceptions=True) if each]
+        lasting = [each for each in failed if not isinstance(each, Unavailable)]
+        if lasting or len(failed) == len(loading):
+            raise [*lasting, *failed][0]
 
     async def close(self) -> None:
         """Nothing; all connections are closed."""
@@ -251,10 +283,9 @@ class Nodes:
             await asyncio.sleep(PAUSE_S)
 
 
-def _whatever_memory(command: _Command) -> _Command:
-    """The command in a script that the server also runs where its memory is full."""
-    name, *rest = command
-    return ("EVAL", _ALWAYS, 1, rest[0], name, *rest[1:]) if name in _SPENDING else command
+async def _load(node: redis.asyncio.Redis) -> None:
+    with translated(node):
+        await node.function_load(library().code, replace=True)
 
 
 def _holds(wait: Wait, replies: Sequence[Any]) -> bool:

@@ -85,6 +85,12 @@ class Routes:
         if any(sent_on(reply) or _replaced(reply) for reply in replies):
             self._discovery.nudge()
 
+    def ahead(self, reply: object) -> redis.asyncio.Redis | None:
+        """The client of the server to which a key has moved ahead of its slot, if it has."""
+        if isinstance(reply, redis.exceptions.AskError) and error_code(reply) == "ASK":
+            return self._at((reply.host, reply.port)) if reply.host else None
+        return None
+
     async def close(self) -> None:
         """Nothing; all connections are closed, and nothing is asked for this one's sake."""
         await self._discovery.unwatch(self._changed)

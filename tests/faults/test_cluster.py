@@ -223,6 +223,26 @@ async def test_what_has_all_moved_ahead_of_its_slot_is_answered_where_it_is(
             assert await registers(store, change.token) == Registers(listed_at=10)
 
 
+async def test_a_slot_that_moves_at_once_is_followed_without_a_refusal(cluster: Cluster) -> None:
+    async with opened(cluster.url) as store:
+        people = [put(7, 10, n) for n in range(1, 30)]
+        await store.apply(people, SAFE)
+        source = cluster.owner(SLOTS[7])
+        target = next(member for member in cluster.members[:3] if member is not source)
+        moving = ("SLOTSRANGE", SLOTS[7], SLOTS[7], "NODE", target.id)
+        source.ask("CLUSTER", "MIGRATESLOTS", *moving)
+        deadline = time.monotonic() + 20
+        revision = 20
+        while not target.owns(SLOTS[7]):
+            assert time.monotonic() < deadline
+            for change in people:
+                assert await registers(store, change.token) is not None
+            (applied,) = await store.apply([put(7, revision := revision + 1)], SAFE)
+            assert applied.outcome is Outcome.APPLIED
+        for change in people:
+            assert await registers(store, change.token) is not None
+
+
 async def test_changes_and_look_ups_go_on_beside_a_moving_slot(cluster: Cluster) -> None:
     async with opened(cluster.url) as store:
         await store.apply([put(p, 10) for p in range(PARTITIONS)], SAFE)

@@ -1,17 +1,20 @@
-"""Look-ups of concurrent checks in one round trip, and a circuit for when Redis is gone.
+"""Look-ups of concurrent checks in few round trips, and a circuit for when Redis is gone.
 
-Everything that asks within one turn of the event loop goes out together.
+What asks within one turn of the event loop goes out together, and so does what asks while enough
+is under way already. The time that a look-up may take does not include this process' own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from roster.calls import SLOTS
 from roster.errors import ClearwayError, Unavailable
+from roster.patience import patience
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,10 +28,17 @@ if TYPE_CHECKING:
 SILENCE_TO_OPEN_S = 0.15
 """Failures that come together are one busy moment; a silence is not."""
 PROBE_S = 0.2
-LARGEST_PIPELINE = 512
+LARGEST = 512
+"""Look-ups in one pipeline."""
+PIPELINES = 2
+"""Under way to one server at once."""
+LATE = 5
+"""After this part of its time a pipeline is late."""
 
 Asked = tuple[bytes, "Mapping[int, Position]"]
+Ask = Callable[[Sequence[Asked]], Awaitable["list[Found]"]]
 _Batch = list[tuple[Asked, "asyncio.Future[Found]"]]
+_Queue = deque[tuple[Asked, "asyncio.Future[Found]"]]
 
 
 class Circuit:
@@ -62,54 +72,99 @@ class Circuit:
         self._probe_at = now + PROBE_S
 
 
+class Lane:
+    """The way to one server: who waits for it, and a few pipelines under way.
+
+    While these are, whoever asks joins the next one: load makes pipelines longer, not more. One
+    that is late leaves its place to another, so that a silent server costs nobody two time-outs.
+    """
+
+    def __init__(self, ask: Ask, timeout_s: float) -> None:
+        """`ask` gives what the server has on several tokens."""
+        self._ask = ask
+        self._timeout_s = timeout_s
+        self._waiting: _Queue = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._places = PIPELINES
+        self._planned = False
+        self.circuit = Circuit()
+
+    def ask(self, asked: Asked) -> asyncio.Future[Found]:
+        """The record; raises Unavailable where the server has long been silent."""
+        self.circuit.check()
+        future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self._waiting.append((asked, future))
+        self._plan()
+        return future
+
+    def _plan(self) -> None:
+        """Send what waits with the next turn, together with what else asks in this one."""
+        if self._waiting and self._places and not self._planned:
+            self._planned = True
+            asyncio.get_running_loop().call_soon(self._send)
+
+    def _send(self) -> None:
+        self._planned = False
+        while self._waiting and self._places:
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST))]
+            self._places -= 1
+            task = asyncio.create_task(self._run(batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, batch: _Batch) -> None:
+        leave = self._leaving()
+        late = asyncio.get_running_loop().call_later(self._timeout_s / LATE, leave)
+        try:
+            async with patience(self._timeout_s):
+                found = await self._ask([asked for asked, _ in batch])
+        except Exception as exc:  # noqa: BLE001 -- else whoever asked would wait for ever
+            self.circuit.failed()
+            error = exc if isinstance(exc, ClearwayError) else Unavailable("no usable answer")
+            for _, future in batch:
+                _settle(future, error)
+        else:
+            self.circuit.succeeded()
+            for (_, future), one in zip(batch, found, strict=True):
+                _settle(future, one)
+        finally:
+            late.cancel()
+            leave()
+
+    def _leaving(self) -> Callable[[], None]:
+        """What lets one more pipeline go, once."""
+        left = False
+
+        def leave() -> None:
+            nonlocal left
+            if not left:
+                left = True
+                self._places += 1
+                self._plan()
+
+        return leave
+
+
 class Lookups:
-    """Asks the store for records; all that is asked in one loop turn shares a pipeline."""
+    """Asks the store for records, each server on a lane of its own."""
 
     def __init__(self, store: Store, screener: Screener, timeout_ms: int) -> None:
         """A look-up fails after `timeout_ms`, whatever the connection does."""
         self._store = store
         self._screener = screener
         self.timeout_s = timeout_ms / 1000
-        self._waiting: dict[Server, _Batch] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._circuits: defaultdict[Server, Circuit] = defaultdict(Circuit)
+        self._lanes: dict[Server, Lane] = {}
 
     def ask(self, token: bytes, at_least: Mapping[int, Position]) -> asyncio.Future[Found]:
         """A token's record as of after this call; the future raises Unavailable or WrongKey."""
         server = self._store.nodes.server(SLOTS[token[1]])
-        self._circuits[server].check()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Found] = loop.create_future()
-        if not self._waiting:
-            loop.call_soon(self._send)
-        self._waiting.setdefault(server, []).append(((token, at_least), future))
-        return future
+        lane = self._lanes.get(server)
+        if lane is None:
+            lane = self._lanes[server] = Lane(self._look_up, self.timeout_s)
+        return lane.ask((token, at_least))
 
-    def _send(self) -> None:
-        """Ask each server by itself: another's silence is not waited for."""
-        waiting, self._waiting = self._waiting, {}
-        for server, asked in waiting.items():
-            for first in range(0, len(asked), LARGEST_PIPELINE):
-                batch = asked[first : first + LARGEST_PIPELINE]
-                task = asyncio.create_task(self._run(batch, self._circuits[server]))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-
-    async def _run(self, batch: _Batch, circuit: Circuit) -> None:
-        try:
-            async with asyncio.timeout(self.timeout_s):
-                found = await self._store.lookup(
-                    [asked for asked, _ in batch], self._screener.high_water
-                )
-        except Exception as exc:  # noqa: BLE001 -- else whoever asked would wait for ever
-            circuit.failed()
-            error = exc if isinstance(exc, ClearwayError) else Unavailable("no usable answer")
-            for _, future in batch:
-                _settle(future, error)
-            return
-        circuit.succeeded()
-        for (_, future), one in zip(batch, found, strict=True):
-            _settle(future, one)
+    async def _look_up(self, asked: Sequence[Asked]) -> list[Found]:
+        return await self._store.lookup(asked, self._screener.high_water)
 
 
 def _settle(future: asyncio.Future[Found], outcome: Found | ClearwayError) -> None:

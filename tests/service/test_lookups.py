@@ -1,0 +1,117 @@
+"""Look-ups under load: the time that this process takes itself costs nobody an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from roster.entry import Op
+from roster.errors import Unavailable
+from roster.patience import patience
+from service.lookups import LARGEST, Lookups
+from tests.service.parts import process
+
+if TYPE_CHECKING:
+    from tests.servers import Server
+
+LISTED = "110105187912310024"
+
+
+def busy(seconds: float) -> None:
+    """Keep the loop from its turn, as a burst of checks would."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
+async def test_an_answer_that_lies_in_the_socket_counts_however_late_it_is_read(
+    valkey: Server,
+) -> None:
+    async with process(valkey) as parts:
+        await parts.cover()
+        await parts.change(LISTED, Op.PUT, 10)
+        lookups = Lookups(parts.store, parts.screener, 50)
+        token = parts.token(LISTED)
+        await lookups.ask(token, {})
+        for _ in range(5):
+            asked = lookups.ask(token, {})
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # now it is written
+            busy(0.2)
+            assert (await asked).record
+
+
+async def test_a_silent_server_costs_a_look_up_its_time_and_no_more(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await parts.cover()
+        lookups = Lookups(parts.store, parts.screener, 100)
+        await lookups.ask(parts.token(LISTED), {})
+        valkey.pause()
+        try:
+            asked_at, asked = [], []
+            for _ in range(5):  # some while others are under way
+                asked_at.append(time.monotonic())
+                asked.append(lookups.ask(parts.token(LISTED), {}))
+                await asyncio.sleep(0.005)
+            for at, each in zip(asked_at, asked, strict=True):
+                with pytest.raises(Unavailable):
+                    await each
+                assert 0.09 < time.monotonic() - at < 0.3
+        finally:
+            valkey.resume()
+
+
+async def test_load_makes_longer_pipelines_and_not_more_of_them(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await parts.cover()
+        await parts.change(LISTED, Op.PUT, 10)
+        lookups = Lookups(parts.store, parts.screener, 1_000)
+        sizes: list[int] = []
+        under_way = most = 0
+        store: Any = parts.store
+        look_up = store.lookup
+
+        async def counted(asked: Any, high_water: Any) -> Any:  # noqa: ANN401 -- the store's
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            sizes.append(len(asked))
+            try:
+                return await look_up(asked, high_water)
+            finally:
+                under_way -= 1
+
+        store.lookup = counted
+        asked = []
+        for _ in range(100):
+            asked += [lookups.ask(parts.token(LISTED), {}) for _ in range(10)]
+            await asyncio.sleep(0)
+        assert all(found.record for found in await asyncio.gather(*asked))
+        assert most <= 2
+        assert len(sizes) < 60
+        assert max(sizes) <= LARGEST
+
+
+async def test_patience_is_over_when_the_other_side_takes_its_time() -> None:
+    begun = time.monotonic()
+    with pytest.raises(TimeoutError):
+        async with patience(0.05):
+            await asyncio.Event().wait()
+    assert 0.045 < time.monotonic() - begun < 0.5
+    async with patience(None), patience(10):
+        await asyncio.sleep(0)
+
+
+async def test_patience_lets_a_cancellation_through() -> None:
+    async def wait() -> None:
+        async with patience(10):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -21,6 +21,7 @@ from loader.packing import Context
 from loader.partition import Done, Job, call_buckets
 from loader.reading import Options, Told, crew_for, read_files, write_rejects
 from loader.report import Summary
+from loader.rewinds import still_rewound
 from loader.scatter import Scattered, kept_in
 from loader.session import Session
 from loader.spill import spill_folder
@@ -218,7 +219,7 @@ class Loading:
 
     def _summary(self, reading: Reading, parts: Iterable[Preview | Done], crew: Crew) -> Summary:
         parts = list(parts)
-        found, fates = reading.found, self._fates(parts)
+        session, found, fates = self._session, reading.found, self._fates(parts)
         together = report.total(fates)
         seconds = time.monotonic() - self._began_s
         duplicates = sum(part.duplicates for part in parts)
@@ -238,6 +239,7 @@ class Loading:
             peak_bytes=crew.peak_bytes(),
             lists=report.by_list(fates),
             seconds_by_phase=self._phases,
+            rewound=still_rewound(session, reading.snapshot),
         )
 
 

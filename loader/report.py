@@ -9,6 +9,23 @@ import msgspec
 from roster.merging import Fate
 
 
+class ToLoad(msgspec.Struct, frozen=True):
+    """A list that is still to be loaded in full before the roster is believed again.
+
+    The file has to have been cut after `as_of_after`; `why` this load has not done it.
+    """
+
+    as_of_after: str
+    why: str
+
+
+class StillRewound(msgspec.Struct, frozen=True):
+    """Partitions in which nobody is denied after the load, and the lists that would end that."""
+
+    partitions: int
+    lists: dict[str, ToLoad]
+
+
 class Summary(msgspec.Struct, kw_only=True):
     """What a load did, or (dry run) would do; `peak_bytes` is of all its processes together.
 
@@ -34,6 +51,7 @@ class Summary(msgspec.Struct, kw_only=True):
     peak_bytes: int
     lists: dict[str, dict[str, int]]
     seconds_by_phase: dict[str, float]
+    rewound: StillRewound | None = None
 
 
 def by_list(fates: Mapping[str, Fate]) -> dict[str, dict[str, int]]:
@@ -70,7 +88,21 @@ def summary_text(summary: Summary) -> str:
     ]
     if len(summary.lists) > 1 or summary.dry_run:
         lines += [_list_line(name, fates) for name, fates in summary.lists.items()]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_rewound_lines(summary.rewound)])
+
+
+def _rewound_lines(found: StillRewound | None) -> list[str]:
+    if found is None:
+        return []
+    told = (
+        f"  {name}: {each.why}; a full file as of after {each.as_of_after} is to be loaded"
+        for name, each in sorted(found.lists.items())
+    )
+    return [
+        f"still rewound: {found.partitions} partitions, where nobody is denied until then",
+        *told,
+        "  or look at what is stored and `clearway accept`",
+    ]
 
 
 def _reasons(counts: Mapping[str, int]) -> str:

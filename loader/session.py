@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -19,9 +19,12 @@ from roster.errors import ClearwayError, LoadRefused
 from roster.identity import Tokeniser
 from roster.lease import Lease
 from roster.lists import load_lists
+from roster.marks import add_marks, marks_file
 from roster.nodes import Wait
 from roster.opening import Opening
+from roster.position import HighWater
 from roster.processes import Processes
+from roster.replies import Tail
 from roster.settings import Settings
 from roster.store import DAY_MS, Store
 
@@ -124,10 +127,24 @@ class Session:
         """Nothing; all is safe, every process hears of it, an embedded server tidies up."""
         done = Load(_actor(paths), now_ms, time.time_ns() // 1_000_000)
         self.run(self.dictionary.close_load(load, done))
+        tails = self.run(self.store.tails(dict.fromkeys(range(keys.PARTITIONS)), {}, 1))
         self.run(self.store.settle(self.wait()))
-        self.run(Processes(self._nodes).ring([]))
+        self._tell(tails.values())
         if self.opening.embedded is not None:
             self.run(rewrite(self._nodes))
+
+    def _tell(self, tails: Collection[Tail]) -> None:
+        """Nothing; this is safe, and whoever follows, or starts on this folder, knows it."""
+        positions = [tail.position for tail in tails]
+        self.run(self.store.acknowledge(positions))
+        self.run(Processes(self._nodes).ring(positions))
+        path = marks_file(self.settings.data_dir, self.store.check_value, self.store.name.id)
+        with suppress(OSError):  # whoever has no such folder is told by the service
+            add_marks(path, [_mark(tail) for tail in tails])
+
+
+def _mark(tail: Tail) -> HighWater:
+    return HighWater(tail.position, tail.now_ms, tail.roster, bytes(sorted(tail.covered)))
 
 
 def _actor(paths: Sequence[str]) -> str:

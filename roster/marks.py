@@ -61,6 +61,16 @@ def old_marks(folder: Path, check_value: bytes, histories: dict[int, int]) -> li
     return [m for m in marks if histories.get(m.position.partition) == m.position.history]
 
 
+def add_marks(path: Path, marks: Iterable[HighWater]) -> None:
+    """Nothing; the file has these marks, where it has no further ones. Raises OSError."""
+    known = {mark.position.partition: mark for mark in read_marks(path)}
+    for mark in marks:
+        old = known.get(mark.position.partition)
+        if old is None or not old.position.includes(mark.position):
+            known[mark.position.partition] = mark
+    replace_file(path, pack_marks(known.values()))
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Nothing; the file holds these bytes, or the old ones. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

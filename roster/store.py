@@ -50,11 +50,6 @@ class Store:
         """What says of which roster a call speaks: check value, and the id where it is known."""
         return self.check_value + self.name.id
 
-    async def adopt(self, partitions: Sequence[int]) -> None:
-        """Nothing; these partitions state the roster's id, also those of a version without."""
-        calls = [Call(p, "adopt", (keys.META[p],), (self.stamp,)) for p in partitions]
-        await self.nodes.run(calls)
-
     async def apply(
         self,
         changes: Sequence[Change],
@@ -266,21 +261,23 @@ class Store:
         got = await self.nodes.on_partitions(asked)
         return {p for p, counts in enumerate(got) if any(int(count or 0) for count in counts)}
 
-    async def accept(self) -> int:
-        """How many partitions were rewound and are accepted as they are now."""
+    async def accept(self, wait: Wait | None = None) -> int:
+        """How many partitions were rewound and are accepted as they are now.
+
+        With `wait`, raises NotDurable where that may not be safe.
+        """
         calls = [
             Call(p, "accept", (keys.META[p], keys.LOG[p], keys.IMAGE[p]), (self.check_value,))
             for p in range(keys.PARTITIONS)
         ]
-        return sum(reply[0] for reply in await self.nodes.run(calls))
+        return await self.count(calls, wait)
 
-    async def restored(self) -> int:
-        """How many partitions there are: all of them count as rewound from now on."""
-        calls = [
-            Call(p, "restored", (keys.META[p],), (self.check_value,))
-            for p in range(keys.PARTITIONS)
-        ]
-        return sum(reply[0] for reply in await self.nodes.run(calls))
+    async def count(self, calls: Sequence[Call], wait: Wait | None) -> int:
+        """How many of these calls say that they did something; as `accept`."""
+        got = await self.nodes.run(calls, wait)
+        if not all(got[len(calls) :]):
+            raise NotDurable("this is done, but not known to be safe yet: do it again")
+        return sum(reply[0] for reply in got[: len(calls)])
 
     async def metas(self) -> list[dict[bytes, bytes]]:
         """Every partition's counts, coverage and digests, as Redis holds them."""

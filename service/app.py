@@ -233,3 +233,5 @@ async def _leave(upkeep: Upkeep) -> None:
     for step in (service.teller.close, upkeep.write_counts, service.follower.leave):
         with suppress(ClearwayError):
             await step()
+    if service.follower.belonging.memory is not None:
+        await service.follower.belonging.memory.save()

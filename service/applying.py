@@ -135,6 +135,12 @@ def positions(fates: Sequence[Fates]) -> list[Position]:
     return [fate.position for each in fates for fate in each if isinstance(fate, Applied)]
 
 
+def applied_ms(fates: Sequence[Fates]) -> int:
+    """When the last of it was, by Redis' clock; 0 where nothing was."""
+    at_ms = (fate.applied_at_ms for each in fates for fate in each if isinstance(fate, Applied))
+    return max(at_ms, default=0)
+
+
 def result_json(edit: Edit, fates: Fates) -> dict[str, Any]:
     """What the answer says of an edit."""
     if not whole(fates):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from roster.rewinding import adopt
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -82,7 +84,7 @@ class Belonging:
         else:
             await name.read(was)
         if any(tail.position.history and not tail.roster for tail in tails):
-            await self._store.adopt([tail.position.partition for tail in tails])
+            await adopt(self._store, (tail.position.partition for tail in tails))
         return name.id
 
     def _remember(self, tails: Collection[Tail]) -> None:

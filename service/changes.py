@@ -14,6 +14,7 @@ from roster.replies import Refusal
 from service.applying import (
     Fates,
     Stamp,
+    applied_ms,
     apply,
     guessed,
     packed,
@@ -54,6 +55,7 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         for (index, edit), each in zip(edits.items(), fates, strict=True):
             results[index] = result_json(edit, each)
             _count(service, edit, each, received_at_ms)
+        service.screener.acknowledge(positions(fates), applied_ms(fates))
         return answered(await _told(service, body, results, positions(fates)))
     except (NotDurable, Unavailable, WrongKey) as exc:
         refused = type(exc)(*exc.args)
@@ -67,7 +69,6 @@ async def _told(
     """The answer to changes that are safe, once every process hears of them."""
     answer: dict[str, Any] = {"results": results, "position": to_text(reached)}
     if reached:
-        service.screener.acknowledge(reached)
         service.teller.tell(reached, wanted=body.wait == "all")
     if body.wait == "all":
         try:

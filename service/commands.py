@@ -22,7 +22,8 @@ from roster.settings import read_settings
 from roster.times import format_ms, parse_until
 from service.certificates import fingerprint_of_file
 from service.desk_commands import check, find, print_json, remove, resume, suspend
-from service.roster_commands import accept, lists, status
+from service.rewind_commands import accept, restored
+from service.roster_commands import lists, status
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -119,7 +120,7 @@ def revoke(identifier: str) -> None:
 
 
 COMMANDS: list[click.Command] = [
-    *(serve, keys, status, check, find, remove, suspend, resume, lists, accept),
+    *(serve, keys, status, check, find, remove, suspend, resume, lists, accept, restored),
 ]
 
 

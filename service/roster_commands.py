@@ -1,4 +1,4 @@
-"""Commands about the whole roster: how it is, its lists, the end of a rewind."""
+"""Commands about the whole roster: how it is, and its lists."""
 
 from __future__ import annotations
 
@@ -83,15 +83,6 @@ def enable(name: str) -> None:
     click.echo(f"{name} is enabled")
 
 
-@click.command()
-@click.option("--reason", required=True, help="Why what is stored is right.")
-def accept(reason: str) -> None:
-    """End `rewound` after a restored backup: what is stored is the roster from now on."""
-    with Opening(read_settings(os.environ)) as opening:
-        count = asyncio.run(_accept(opening))
-    click.echo(f"{count} partitions accepted: {reason}" if count else "nothing was rewound")
-
-
 def _require(known: Lists, name: str) -> None:
     rule = known.by_id(name)
     if rule is None or not rule.restricts:
@@ -132,14 +123,6 @@ async def _enable(opening: Opening, name: str) -> bool:
     try:
         wait = opening.wait(await opening.facts(nodes))
         return await DisabledLists(nodes, wait).enable(name)
-    finally:
-        await nodes.close()
-
-
-async def _accept(opening: Opening) -> int:
-    nodes = opening.change_nodes()
-    try:
-        return await Store(nodes, Tokeniser(opening.id_key()).check_value).accept()
     finally:
         await nodes.close()
 

@@ -199,12 +199,12 @@ class Screener:
         self._covered = frozenset.intersection(*known) if known else frozenset()
         self.was_ready = self.was_ready or self.ready
 
-    def acknowledge(self, positions: Iterable[Position]) -> None:
-        """Positions that are safe: Redis must never be behind them again."""
+    def acknowledge(self, positions: Iterable[Position], applied_ms: int = 0) -> None:
+        """Positions that are safe, applied then at the latest: Redis must never be behind them."""
         for position in positions:
             known = self.high_water.get(position.partition)
             if known is None or not known.position.includes(position):
-                self.high_water[position.partition] = self._mark(position)
+                self.high_water[position.partition] = self._mark(position, applied_ms)
             elif not known.at_ms:
                 self.high_water[position.partition] = self._mark(known.position)
 
@@ -221,9 +221,9 @@ class Screener:
         self.high_water.clear()
         self.news = Freshness(self.news.fresh_ms, self.news.serve_stale_s)
 
-    def _mark(self, position: Position) -> HighWater:
+    def _mark(self, position: Position, applied_ms: int = 0) -> HighWater:
         partition = self.partitions[position.partition]
-        at_ms = partition.trail.applied_ms(position)
+        at_ms = applied_ms or partition.trail.applied_ms(position)
         return HighWater(position, at_ms, self.roster, bytes(sorted(partition.covered)))
 
     @property

@@ -10,6 +10,7 @@ from roster import keys
 from roster.entry import CANARY, Op, State
 from roster.position import Position, to_text
 from roster.restrictions import Lists
+from roster.rewinds import rewound
 from roster.times import format_ms
 
 DIGEST_BYTES = 8
@@ -44,11 +45,12 @@ class Summary(msgspec.Struct, frozen=True):
     digest: str
     position: str
     rewound: int
+    load_as_of_after: dict[str, str]
 
 
 def summarise(metas: Sequence[Meta], lists: Lists, disabled: Iterable[str]) -> Summary:
     """What these partitions' counts amount to."""
-    off = frozenset(disabled)
+    off, behind = frozenset(disabled), rewound(metas)
     shown = [rule for rule in lists.all if rule.code != CANARY]
     by_list = {rule.id: _list(metas, rule.code, disabled=rule.id in off) for rule in shown}
     return Summary(
@@ -61,7 +63,10 @@ def summarise(metas: Sequence[Meta], lists: Lists, disabled: Iterable[str]) -> S
         lists=by_list,
         digest=_xor(bytes.fromhex(each.digest) for each in by_list.values()).hex(),
         position=to_text(_positions(metas)),
-        rewound=sum(meta.get(b"rewound") == b"1" for meta in metas),
+        rewound=behind.partitions if behind else 0,
+        load_as_of_after={
+            lists.name(code): format_ms(at) for code, at in (behind.until if behind else {}).items()
+        },
     )
 
 

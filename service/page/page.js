@@ -100,7 +100,7 @@ function showConditions(conditions, degraded) {
   });
   items("degraded", degraded, (item, name) => {
     const told = document.createElement("span");
-    told.append(words.DEGRADED[name] ?? "See the operations manual.");
+    told.append(words.DEGRADED[name.split(":")[0]] ?? "See the operations manual.");
     item.replaceChildren(code(name), told);
   });
 }

@@ -17,7 +17,10 @@ export const CONDITIONS = {
 
 export const DEGRADED = {
   stale: "No recent news from Redis. Answers say so, and whoever the filters do not clear is referred.",
-  rewound: "Redis is behind what was known before, as after a restored backup. Nobody is denied there until a newer full load or “clearway accept”.",
+  rewound: "Redis is behind what was known before, as after a restored backup. Nobody is denied there until newer full loads of every list or “clearway accept”.",
+  unremembered: "Nothing is remembered of this roster: a backup that was restored before the start cannot be noticed.",
+  key_restored: "An API key that had ended has come back with a backup. It is refused here: end it again.",
+  list_restored: "A disabled list has come back enabled with a backup. It refers here: disable it again.",
   list_disabled: "A list is disabled. Its matches are referred.",
   durability: "A change that was acknowledged can be lost when a Redis server fails.",
   replicas: "Redis has fewer replicas than every change has to reach.",

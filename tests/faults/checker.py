@@ -103,8 +103,8 @@ class _Person:
             if starts:
                 self._begin(number, event)
             elif isinstance(event, Answered):
-                if not self._answered(number):
-                    yield Violation(self.person, event, self._told())
+                if event.never or not self._answered(number):
+                    yield Violation(self.person, event, event.never or self._told())
                     self.asked.pop(number, None)
             elif not self._done(number, event):
                 yield Violation(self.person, _as_answer(event), self._told())
@@ -189,7 +189,8 @@ class _Person:
         changes = [(n, step) for n, step in unsafe if isinstance(step, Changed)]
         if loss.how != "failed over":
             kept = NOTHING if loss.how == "flushed" else state.copy
-            state = state._replace(how=loss.how, kept=kept, mended=frozenset())
+            lost_ms = wall_ms(loss.began)
+            state = state._replace(how=loss.how, kept=kept, lost_ms=lost_ms, mended=frozenset())
         for size in range(len(changes) + 1):
             for left in combinations(changes, size):
                 world = reduce(World.changed, (step for _, step in left), state.safe)

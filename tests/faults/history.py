@@ -23,6 +23,8 @@ Name = tuple[int, str, str]
 
 BIND = "bind"
 LIFT = "lift"
+LISTS = ("sx", "xgl")
+"""The lists that are loaded from files, all of which are required."""
 
 
 class Changed(msgspec.Struct, frozen=True, tag=True):
@@ -85,8 +87,9 @@ class Answered(msgspec.Struct, frozen=True, tag=True):
     """One check and its answer.
 
     `looked_up` where the answer must come from a look-up: a denial, an answer with a
-    subject or one that was asked with `at_least`. `entry` is for `find`: an entry's name and
-    its state.
+    subject or one that was asked with `at_least`. `name` and `state` are for `find`: an entry's
+    name and its state. `never` says why nobody could be denied who asked so: the journey is
+    one that no list forbids, or the traveller's name is another's.
     """
 
     document: int
@@ -100,6 +103,7 @@ class Answered(msgspec.Struct, frozen=True, tag=True):
     code: str = ""
     name: Name | None = None
     state: str = ""
+    never: str = ""
 
 
 Event: TypeAlias = Changed | Loaded | Lost | Copied | Accepted | Answered

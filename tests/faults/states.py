@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from tests.faults.history import BIND, Accepted, Answered, Changed, Copied, Loaded, Lost
+from tests.faults.history import BIND, LISTS, Accepted, Answered, Changed, Copied, Loaded, Lost
 from tests.faults.worlds import World
 
 Step: TypeAlias = Changed | Loaded | Lost | Copied | Accepted
@@ -16,8 +16,9 @@ class State(NamedTuple):
 
     `taken` are steps under way that have taken effect, `right` look-ups under way that have
     been right. `safe` is the world without what was not acknowledged. `kept` is what the
-    server really has after a loss, `how` which; `mended` are the documents that a file has
-    spoken of since. `copy` is what was copied.
+    server really has after a loss, `how` which and `lost_ms` when; `mended` are the documents
+    and lists of which a file has spoken since that was not cut before it. `copy` is what was
+    copied.
     """
 
     world: World
@@ -26,12 +27,18 @@ class State(NamedTuple):
     right: frozenset[int] = frozenset()
     how: str = ""
     kept: World = NOTHING
-    mended: frozenset[int] = frozenset()
+    lost_ms: int = 0
+    mended: frozenset[tuple[int, str]] = frozenset()
     copy: World = NOTHING
 
     @property
     def stored(self) -> World:
         return self.kept if self.how else self.world
+
+    def is_whole_again(self, document: int) -> bool:
+        """Whether files have spoken of every list since the loss, about whoever has this."""
+        every = {(each, of) for each in self.kept.documents(document) for of in LISTS}
+        return every <= self.mended
 
 
 def whole(state: State, world: World) -> State:
@@ -43,9 +50,12 @@ def loaded(state: State, load: Loaded) -> State:
     """The state after what a file says of one document."""
     if not state.how:
         return whole(state, state.world.loaded(load))
-    mended = state.mended | {load.document}
-    kept = state.kept.loaded(load)
-    return whole(state, kept) if len(mended) == 2 else state._replace(kept=kept, mended=mended)
+    mends = state.how == "flushed" or load.as_of >= state.lost_ms
+    mended = state.mended | {(load.document, of) for of in load.lists if mends}
+    # Where nothing of the partition was lost, the file counts as ever.
+    world = state.world if state.how == "flushed" else state.world.loaded(load)
+    state = state._replace(world=world, kept=state.kept.loaded(load), mended=mended)
+    return whole(state, state.kept) if len(mended) == 2 * len(LISTS) else state
 
 
 def explains(state: State, number: int, asked: Answered | Changed) -> bool:
@@ -55,9 +65,10 @@ def explains(state: State, number: int, asked: Answered | Changed) -> bool:
     if asked.decision == "find":
         assert asked.name is not None
         return state.stored.edits(asked.name).state == asked.state
+    if state.how and state.is_whole_again(asked.document):
+        return state.kept.blocked(asked.document) == (asked.decision == "deny")
     if state.how == "flushed":
-        covered = state.kept.documents(asked.document) <= state.mended
-        return covered and state.kept.blocked(asked.document) == (asked.decision == "deny")
+        return False
     return state.world.blocked(asked.document) == (asked.decision == "deny")
 
 

@@ -11,6 +11,7 @@ from tests.faults.checker import violations
 from tests.faults.history import (
     BIND,
     LIFT,
+    LISTS,
     MS,
     OFFSET_NS,
     Accepted,
@@ -87,6 +88,10 @@ def allow(
     )
 
 
+def named(answer: Answered, never: str) -> Answered:
+    return msgspec.structs.replace(answer, never=never)
+
+
 def refer(began: float, ended: float) -> Answered:
     return Answered(0, "a", at(began), at(ended), "refer")
 
@@ -96,11 +101,19 @@ def find(began: float, ended: float, state: str) -> Answered:
 
 
 def load(
-    rows: dict[tuple[int, str, str], int], as_of: int, began: float, ended: float | None
+    rows: dict[tuple[int, str, str], int],
+    as_of: int,
+    began: float,
+    ended: float | None,
+    lists: tuple[str, ...] = LISTS,
 ) -> Loaded:
-    return Loaded(
-        ("sx", "xgl"), tuple(rows.items()), as_of, at(began), None if ended is None else at(ended)
-    )
+    done = None if ended is None else at(ended)
+    return Loaded(lists, tuple(rows.items()), as_of, at(began), done)
+
+
+def late(ms: float) -> int:
+    """What a file says that was cut then, on the wall's clock."""
+    return int(ms + OFFSET_NS / MS) + 1
 
 
 def flushed(began: float, ended: float) -> Lost:
@@ -196,6 +209,31 @@ RIGHT: dict[str, list[Event]] = {
         rewound(10, 20),
         Accepted(at(50), at(60)),
         deny(70, 80),
+    ],
+    "a file from after the loss ends it": [
+        put(1, 1, 2),
+        Copied(at(3), at(4)),
+        remove(2, 5, 6),
+        rewound(10, 20),
+        load({ENTRY: 1}, late(5), 25, 28),
+        refer(30, 40),
+        load({ENTRY: 1}, late(21), 45, 50),
+        deny(60, 70),
+    ],
+    "two files from after the loss, each of one list, end it": [
+        put(1, 1, 2),
+        Copied(at(3), at(4)),
+        remove(2, 5, 6),
+        rewound(10, 20),
+        load({ENTRY: 1}, late(21), 45, 50, ("sx",)),
+        load({}, late(22), 51, 55, ("xgl",)),
+        deny(60, 70),
+    ],
+    "nothing of this person was lost, and an older file lists": [
+        Copied(at(3), at(4)),
+        rewound(10, 20),
+        load({ENTRY: 1}, late(5), 25, 28),
+        deny(30, 40),
     ],
     "changes after a rewind outlive its acceptance": [
         Copied(at(3), at(4)),
@@ -308,6 +346,34 @@ WRONG: dict[str, list[Event]] = {
         rewound(10, 20),
         allow(3_000, 3_010),
     ],
+    "G6: a load of another list ends it, and who was removed is denied": [
+        put(1, 1, 2),
+        Copied(at(3), at(4)),
+        remove(2, 5, 6),
+        rewound(10, 20),
+        load({}, late(21), 25, 28, ("xgl",)),
+        deny(30, 40),
+    ],
+    "G6: a file from before the loss ends it, and who was removed is denied": [
+        put(1, 1, 2),
+        Copied(at(3), at(4)),
+        remove(2, 5, 6),
+        rewound(10, 20),
+        load({ENTRY: 1}, late(5), 25, 28),
+        deny(30, 40),
+    ],
+    "G6: a filter that had not read what was lost clears who was added": [
+        Copied(at(3), at(4)),
+        put(1, 5, 6, everywhere=True),
+        rewound(10, 20),
+        allow(30, 40, fresh=25),
+    ],
+    "G2: a batch that began stale says that it is not": [
+        put(1, 10, 20, everywhere=True),
+        allow(30, 900, fresh=-FAR_MS),
+    ],
+    "a denial in another's name": [put(1, 1, 2), named(deny(3, 4), "another's name")],
+    "a denial of what no list forbids": [put(1, 1, 2), named(deny(3, 4), "a free journey")],
     "an acknowledgement that is not true": [put(1, 1, 2, state="removed")],
     "a file that was loaded did nothing": [load({ENTRY: 5}, 6, 10, 20), find(30, 40, "unknown")],
 }

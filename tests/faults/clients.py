@@ -8,32 +8,23 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
-from tests.faults.history import BIND, LIFT, MS, Answered, Changed, History, Name
+from tests.faults.asked import Asked, document, name_of
+from tests.faults.history import BIND, LIFT, LISTS, MS, Answered, Changed, History, Name
 from tests.faults.world import Caller
 
 if TYPE_CHECKING:
     from tests.faults.world import World
 
-LISTS = ("sx", "xgl")
 FAR = "2199-12-31T00:00:00Z"
 GIVE_UP_S = 20.0
 PAUSE_S = 0.03
-_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+BATCH = 20
 _OPS: dict[str, tuple[Literal["put", "remove", "suspend", "resume"], ...]] = {
     "sx": ("put", "put", "put", "remove", "remove", "suspend", "resume"),
     "xgl": ("put", "remove", "suspend", "resume"),
     LIFT: ("put", "remove"),
     BIND: ("put", "remove"),
 }
-
-
-def document(number: int) -> dict[str, str]:
-    """A document of nobody: an ID card of somebody born before 1880, or a passport."""
-    if number % 2:
-        return {"type": "passport", "issuer": "RUS", "number": f"E{number:07d}"}
-    stem = f"1101051{800 + number // 2 % 80}0101{number // 2 // 80:03d}"
-    total = sum(int(digit) * weight for digit, weight in zip(stem, _WEIGHTS, strict=True))
-    return {"type": "resident_id", "number": stem + "10X98765432"[total % 11]}
 
 
 class Source:
@@ -68,6 +59,7 @@ def rows(listed: tuple[tuple[Name, int], ...]) -> list[dict[str, object]]:
             "list": name[1],
             "entry_id": name[2],
             "revision": revision,
+            "name": name_of(name[0]),
             **{f"document_{key}": value for key, value in document(name[0]).items()},
         }
         for name, revision in listed
@@ -84,7 +76,8 @@ def shape(op: str, name: Name, revision: int) -> dict[str, Any]:
         return change
     change["document"] = document(number)
     if op == "put":
-        change["entry"] = {"until": FAR} if of == LIFT else {"case": f"({number})", "court": of}
+        published = {"name": name_of(number), "case": f"({number})", "court": of}
+        change["entry"] = {"until": FAR} if of == LIFT else published
     return change
 
 
@@ -113,6 +106,13 @@ class Clients:
             caller = self.random.choice(callers)
             if not await self.check(caller, self.random.randrange(2 * self.people)):
                 await asyncio.sleep(PAUSE_S)
+        _close(callers)
+
+    async def batch_for_ever(self) -> None:
+        callers = self.callers()
+        while not self.ended.is_set():
+            await self.batch(self.random.choice(callers))
+            await asyncio.sleep(PAUSE_S)
         _close(callers)
 
     async def find_for_ever(self) -> None:
@@ -146,7 +146,8 @@ class Clients:
 
     async def check(self, caller: Caller, number: int) -> bool:
         """Whether a check was answered with a decision."""
-        body: dict[str, Any] = {"document": document(number), "journey": {"mode": "air"}}
+        asked = Asked(number)
+        body = asked.body()
         at_least = self.positions.get(number // 2)
         if at_least and self.random.random() < 0.2:
             body["at_least"] = at_least
@@ -160,8 +161,29 @@ class Clients:
             # Only a process that has just been started may say so, and that it is starting.
             self.figures[f"checks with status {status}"] += 1
             return False
-        self._answered(number, caller, began, answer, looked_up="at_least" in body)
+        self._answered(asked, caller, began, answer, looked_up="at_least" in body)
         return bool(answer["decision"] != "refer")
+
+    async def batch(self, caller: Caller) -> None:
+        """Some checks in one request, each with a journey and often a name of its own."""
+        numbers = (self.random.randrange(2 * self.people) for _ in range(BATCH))
+        asked = [Asked.some(number, self.random) for number in numbers]
+        began = time.monotonic_ns()
+        try:
+            status, answer = await caller.post(
+                "/v1/check/batch", {"items": [each.body() for each in asked]}
+            )
+        except (OSError, TimeoutError):
+            self.figures["checks broken off"] += 1
+            return
+        if status != 200:
+            self.figures[f"checks with status {status}"] += 1
+            return
+        assert answer["counts"]["error"] == 0, answer["counts"]
+        self.figures["batches"] += 1
+        whole = {key: answer[key] for key in ("stale", "fresh_as_of")}
+        for each, result in zip(asked, answer["results"], strict=True):
+            self._answered(each, caller, began, {"reasons": [], **result, **whole})
 
     async def find(self, caller: Caller, number: int) -> None:
         """One look at a document's entries."""
@@ -223,8 +245,9 @@ class Clients:
         )  # fmt: skip
 
     def _answered(
-        self, number: int, caller: Caller, began: int, answer: dict[str, Any], *, looked_up: bool
-    ) -> None:
+        self, asked: Asked, caller: Caller, began: int, answer: dict[str, Any],
+        *, looked_up: bool = False,
+    ) -> None:  # fmt: skip
         decision = answer["decision"]
         code = answer["reasons"][0]["code"] if answer["reasons"] else ""
         self.figures[f"checks {decision}"] += 1
@@ -232,12 +255,15 @@ class Clients:
             self.figures[f"refers {code}"] += 1
         if answer["stale"]:
             self.figures["stale answers"] += 1
+        if decision == "allow" and asked.free:
+            return  # whoever is listed may be sold it, too
         as_of = _ms(answer["fresh_as_of"])
         self.history.add(
             Answered(
-                number, str(caller.port), began, time.monotonic_ns(), decision,
+                asked.number, str(caller.port), began, time.monotonic_ns(), decision,
                 looked_up=looked_up or decision == "deny" or "subject" in answer,
                 stale=answer["stale"], fresh_as_of_ms=as_of, code=code,
+                never=asked.never if decision == "deny" else "",
             )
         )  # fmt: skip
 

@@ -21,6 +21,7 @@ from redis.retry import Retry
 from roster.connection import change_client, check_client
 from roster.nodes import Nodes, open_nodes
 from roster.target import parse_target
+from tests.faults.world import Cut
 from tests.servers import DEADLINE_S, Server, eventually, free_port
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 NODE_TIMEOUT_MS = 1_000
+SILENT_S = 1.0
 SLOTS = 16_384
 MASTERS = 3
 SERVICE = "roster"
@@ -43,10 +45,10 @@ SAFE = {"min-replicas-to-write": "1", "min-replicas-max-lag": "2"}
 """A primary that is cut off from its replicas refuses everything, also to be asked."""
 
 
-def plain(port: int) -> redis.Redis:
+def plain(port: int, timeout_s: float = 5) -> redis.Redis:
     """A blocking client of one port that never tries again."""
     return redis.Redis(
-        host=HOST, port=port, protocol=2, socket_timeout=5, retry=Retry(NoBackoff(), 0)
+        host=HOST, port=port, protocol=2, socket_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
     )
 
 
@@ -64,9 +66,17 @@ def nodes_of(url: str, timeout_ms: int | None = None) -> Nodes:
 class Member:
     """One server of a cluster, on a port of its own."""
 
+    cut: Cut | None = None
+    """The proxy by which everybody else reaches it, where there is one."""
+
     def __init__(self, binary: str, folder: Path, settings: dict[str, str]) -> None:
         self.port = free_port()
         self.server = Server(binary, folder, {**QUICK, "port": str(self.port), **settings})
+
+    @property
+    def announced(self) -> int:
+        """The port by which everybody else reaches it."""
+        return self.cut.port if self.cut else self.port
 
     def ask(self, *command: object) -> Any:  # noqa: ANN401 -- Redis' answer
         with self.server.client(timeout_s=5) as client:
@@ -238,17 +248,27 @@ def running_cluster(
 class Sentinels:
     """One primary, two replicas, and three sentinels that watch them."""
 
-    def __init__(self, members: list[Member], ports: list[int]) -> None:
+    def __init__(self, members: list[Member], sentinels: Mapping[int, int]) -> None:
+        """`sentinels` are their processes, by port."""
         self.members = members
-        self.ports = ports
+        self.pids = dict(sentinels)
+        self.ports = ports = list(sentinels)
         self.url = f"redis+sentinel://{','.join(f'{HOST}:{p}' for p in ports)}/{SERVICE}"
 
     @property
     def primary(self) -> Member:
         """Whom most sentinels call the primary now."""
-        said = [self.says(port) for port in self.ports]
+        said = [told for port in self.ports if (told := self.says(port))]
         port = max(set(said), key=said.count)
-        return next(member for member in self.members if member.port == port)
+        return next(member for member in self.members if member.announced == port)
+
+    def pause(self, port: int) -> None:
+        """This sentinel says nothing more, as if its host had gone."""
+        os.kill(self.pids[port], signal.SIGSTOP)
+
+    def resume(self, port: int) -> None:
+        """It goes on."""
+        os.kill(self.pids[port], signal.SIGCONT)
 
     def complete(self, replicas: int = 2) -> bool:
         """Whether the sentinels know one another, and the primary so many replicas in step."""
@@ -264,19 +284,21 @@ class Sentinels:
     @contextmanager
     def silent(self, number: int) -> Iterator[list[int]]:
         """One sentinel is stopped where it stands within; the ports of the others."""
-        with plain(self.ports[number]) as client:
-            pid = int(client.info("server")["process_id"])
-        os.kill(pid, signal.SIGSTOP)
+        port = self.ports[number]
+        self.pause(port)
         try:
-            yield [port for port in self.ports if port != self.ports[number]]
+            yield [other for other in self.ports if other != port]
         finally:
-            os.kill(pid, signal.SIGCONT)
+            self.resume(port)
 
     @staticmethod
     def says(port: int) -> int:
-        """The port of the server that a sentinel calls the primary."""
-        with plain(port) as client:
-            reply: Any = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
+        """Whom this sentinel calls the primary; 0 where it is silent."""
+        with plain(port, timeout_s=SILENT_S) as client:
+            try:
+                reply: Any = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
+            except redis.TimeoutError:
+                return 0
             return int(reply[1])
 
     @staticmethod
@@ -287,7 +309,10 @@ class Sentinels:
         return int(said[b"num-other-sentinels"]) == 2 and int(said[b"num-slaves"]) >= replicas
 
 
-def _sentinel(stack: ExitStack, binary: str, primary: Member) -> int:
+def _sentinel(
+    stack: ExitStack, binary: str, primary: Member, down_after_ms: int
+) -> tuple[int, int]:
+    """Its port and its process."""
     place, port = stack.enter_context(folder()), free_port()
     config = place / "sentinel.conf"
     lines = [
@@ -295,8 +320,8 @@ def _sentinel(stack: ExitStack, binary: str, primary: Member) -> int:
         f"bind {HOST}",
         f"dir {place}",
         f"logfile {place / 'sentinel.log'}",
-        f"sentinel monitor {SERVICE} {HOST} {primary.port} 2",
-        f"sentinel down-after-milliseconds {SERVICE} {NODE_TIMEOUT_MS}",
+        f"sentinel monitor {SERVICE} {HOST} {primary.announced} 2",
+        f"sentinel down-after-milliseconds {SERVICE} {down_after_ms}",
         f"sentinel failover-timeout {SERVICE} 3000",
         f"sentinel parallel-syncs {SERVICE} 2",
     ]
@@ -310,7 +335,7 @@ def _sentinel(stack: ExitStack, binary: str, primary: Member) -> int:
     )
     stack.callback(_end, process)
     eventually(lambda: _answers(port))
-    return port
+    return port, process.pid
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -328,17 +353,36 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def running_sentinels(binary: str) -> Iterator[Sentinels]:
-    """Three servers and three sentinels, all of which know each other."""
+def running_sentinels(
+    binary: str, *, down_after_ms: int = NODE_TIMEOUT_MS, cuttable: bool = False
+) -> Iterator[Sentinels]:
+    """Three servers and three sentinels, all of which know each other.
+
+    Where they are `cuttable` all reach each other through proxies, which can part a server
+    from its peers alone.
+    """
+    start = _start_behind_proxy if cuttable else _start
     with ExitStack() as stack:
-        primary = _start(stack, binary, SAFE)
-        replicas = [
-            _start(stack, binary, {**SAFE, "replicaof": f"{HOST} {primary.port}"}) for _ in range(2)
-        ]
-        ports = [_sentinel(stack, binary, primary) for _ in range(3)]
-        sentinels = Sentinels([primary, *replicas], ports)
+        primary = start(stack, binary, SAFE)
+        of = {**SAFE, "replicaof": f"{HOST} {primary.announced}"}
+        members = [primary, *(start(stack, binary, of) for _ in range(2))]
+        found = dict(_sentinel(stack, binary, primary, down_after_ms) for _ in range(3))
+        sentinels = Sentinels(members, found)
         eventually(sentinels.complete)
         yield sentinels
+
+
+def _start_behind_proxy(stack: ExitStack, binary: str, settings: Mapping[str, str]) -> Member:
+    member = Member(binary, stack.enter_context(folder()), dict(settings))
+    member.cut = Cut(member.port)
+    stack.callback(member.cut.close)
+    member.server._settings |= {
+        "replica-announce-ip": HOST,
+        "replica-announce-port": str(member.announced),
+    }
+    stack.callback(member.server.kill)
+    member.server.start()
+    return member
 
 
 @pytest.fixture

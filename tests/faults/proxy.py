@@ -4,7 +4,8 @@
 each line of its standard input says: `silence` lets nothing through, `refuse` breaks all
 connections and takes no new ones, `heal` ends both; `forget` lets nothing through on the
 connections that there are, for ever, as a firewall that has lost them; `slow` lets a new
-connection wait; `narrow` is `heal`, but for `NARROW_BYTES_PER_S`. It ends with its standard input.
+connection wait; `narrow` is `heal`, but for `NARROW_BYTES_PER_S`; `part` lets nothing through from
+and to replicas and sentinels. It ends with its standard input.
 """
 
 from __future__ import annotations
@@ -16,12 +17,23 @@ import sys
 CHUNK_BYTES = 1 << 16
 SLOW_S = 0.25
 NARROW_BYTES_PER_S = 300_000
+PEERS = (b"REPLCONF", b"PSYNC", b"sentinel-")
+"""What replicas and sentinels say first, and clients never."""
+
+
+class Link:
+    """One connection: what has to be open for it, and whether it is one of `PEERS`."""
+
+    def __init__(self, through: asyncio.Event) -> None:
+        self.through = through
+        self.peer = False
 
 
 class Proxy:
     def __init__(self, host: str, port: int) -> None:
         self._to = host, port
         self._through = _open_gate()
+        self._together = _open_gate()
         self._refusing = False
         self._delay_s = 0.0
         self._narrow = False
@@ -38,9 +50,9 @@ class Proxy:
             writer.transport.abort()
             return
         self._writers |= {writer, far_writer}
-        through = self._through
-        there = asyncio.create_task(self._pump(reader, far_writer, through))
-        back = asyncio.create_task(self._pump(far_reader, writer, through))
+        link = Link(self._through)
+        there = asyncio.create_task(self._pump(reader, far_writer, link))
+        back = asyncio.create_task(self._pump(far_reader, writer, link))
         await asyncio.wait({there, back})
         self._writers -= {writer, far_writer}
 
@@ -49,6 +61,8 @@ class Proxy:
             self._through.clear()
             if word == "forget":
                 self._through = _open_gate()
+        elif word == "part":
+            self._together.clear()
         elif word == "slow":
             self._delay_s = SLOW_S
         elif word == "refuse":
@@ -59,13 +73,17 @@ class Proxy:
             self._narrow = word == "narrow"
             self._refusing = False
             self._through.set()
+            self._together.set()
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, through: asyncio.Event
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: Link
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK_BYTES):
-                await through.wait()
+                link.peer = link.peer or any(word in data for word in PEERS)
+                await link.through.wait()
+                if link.peer:
+                    await self._together.wait()
                 await asyncio.sleep(len(data) / NARROW_BYTES_PER_S * self._narrow)
                 writer.write(data)
                 await writer.drain()

@@ -22,15 +22,16 @@ class Resharding(Mischief):
     """What can happen to a world before a cluster."""
 
     def __init__(self, clients: Clients, cluster: Cluster) -> None:
-        super().__init__(clients, None)
+        super().__init__(clients)
         self.cluster = cluster
 
     def faults(self) -> list[Fault]:
-        return [
+        every: list[Fault] = [
             self.master_killed, self.master_stopped, self.replica_stopped, self.slot_moved,
             self.process_killed, self.process_stopped, self.loaded, self.crowd_loaded,
             self.old_file,
         ]  # fmt: skip
+        return [*every, self.backlog] if self.backlog_people else every
 
     async def master_killed(self) -> None:
         await self._left(lambda old: old.server.kill(), lambda old: old.server.start())

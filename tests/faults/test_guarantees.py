@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from roster import keys
-from tests.faults.clients import Source, document, rows, shape
+from tests.faults.asked import document
+from tests.faults.clients import Source, rows, shape
 from tests.faults.clusters import HOST, folder
 from tests.faults.history import LIFT
 from tests.faults.world import Caller, World

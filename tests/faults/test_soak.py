@@ -10,14 +10,14 @@ import os
 import shutil
 import time
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from tests.faults.checker import violations
 from tests.faults.clients import Clients
 from tests.faults.clusters import HOST, SAFE, folder, running_cluster, running_sentinels
-from tests.faults.mischief import FailOvers, Mischief
+from tests.faults.mischief import BACKLOG, FailOvers, Mischief
 from tests.faults.resharding import Resharding
 from tests.faults.world import World
 from tests.servers import Server, eventually, free_port
@@ -30,8 +30,13 @@ if TYPE_CHECKING:
 
 FRESH_MS = 1_000
 PEOPLE = 40
-CHANGING, CHECKING = 4, 8
+CHANGING, CHECKING, BATCHING = 4, 8, 2
 BRIEF_S = 45.0
+BRIEF_PROCESSES, PROCESSES = 2, 6
+PARTED_MS = 4_000
+"""A primary that is cut off refuses before another takes over: see `SAFE`."""
+NEIGHBOURS = 8
+NEIGHBOURS_KEY = "7b" * 32
 SETTINGS = {
     "fresh_ms": str(FRESH_MS),
     "required_lists": "sx,xgl",
@@ -40,14 +45,17 @@ SETTINGS = {
 
 
 @contextmanager
-def running(binary: str, processes: int = 2) -> Iterator[World]:
-    """A world whose lists are loaded, empty."""
+def running(binary: str, processes: int) -> Iterator[tuple[World, World]]:
+    """A world whose lists are loaded, empty, and another one whose roster is on the same server."""
     with ExitStack() as stack:
         settings = {"port": str(free_port()), "bind": HOST}
         server = Server(binary, stack.enter_context(folder()), settings)
         stack.callback(server.stop)
         server.start()
-        yield prepared(World(stack, server, stack.enter_context(folder())), processes)
+        world = prepared(World(stack, server, stack.enter_context(folder())), processes)
+        url = f"redis://{HOST}:{settings['port']}/1"
+        beside = World(stack, server, stack.enter_context(folder()), url, NEIGHBOURS_KEY)
+        yield world, prepared(beside, 1)
 
 
 def prepared(world: World, processes: int) -> World:
@@ -60,19 +68,28 @@ def prepared(world: World, processes: int) -> World:
     return world
 
 
-async def soak(clients: Clients, mischief: Mischief, duration_s: float) -> None:
+async def soak(mischief: Mischief, duration_s: float) -> None:
+    clients, *neighbours = mischief.everybody
     async with asyncio.TaskGroup() as tasks:
         for _ in range(CHANGING):
             tasks.create_task(clients.change_for_ever())
         for _ in range(CHECKING):
             tasks.create_task(clients.check_for_ever())
+        for _ in range(BATCHING):
+            tasks.create_task(clients.batch_for_ever())
         tasks.create_task(clients.find_for_ever())
+        for each in neighbours:
+            tasks.create_task(each.change_for_ever())
+            tasks.create_task(each.batch_for_ever())
         try:
             await mischief.make(time.monotonic() + duration_s)
-            await asyncio.to_thread(settle, clients.world)
+            for each in mischief.everybody:
+                await asyncio.to_thread(settle, each.world)
         finally:
-            clients.ended.set()
-    await look_at_everybody(clients)
+            for each in mischief.everybody:
+                each.ended.set()
+    for each in mischief.everybody:
+        await look_at_everybody(each)
 
 
 def settle(world: World) -> None:
@@ -104,15 +121,22 @@ def tell(text: str) -> None:
     print(text)  # noqa: T201 -- the figures are half of what a soak is for
 
 
-async def run(clients: Clients, mischief: Mischief, duration_s: float, tmp_path: Path) -> None:
+async def run(mischief: Mischief, duration_s: float, tmp_path: Path) -> None:
     """A soak, judged."""
     try:
-        await soak(clients, mischief, duration_s)
+        await soak(mischief, duration_s)
     finally:
-        clients.history.written(tmp_path / "history.jsonl")
-        for process in clients.world.processes:
-            shutil.copy(process.log, tmp_path / f"{process.port}.log")
-        tell(told(clients))
+        for number, each in enumerate(mischief.everybody):
+            each.history.written(tmp_path / f"history-{number}.jsonl")
+            for process in each.world.processes:
+                shutil.copy(process.log, tmp_path / f"{process.port}.log")
+            tell(told(each))
+    for each in mischief.everybody:
+        judge(each, tmp_path)
+
+
+def judge(clients: Clients, tmp_path: Path) -> None:
+    """Every answer of this roster has to be right, whatever happened to others'."""
     found = violations(clients.history.events, FRESH_MS)
     tell(f"{'violations':32} {len(found):9,}")
     assert found == [], f"history in {tmp_path}: {found[:5]}"
@@ -126,47 +150,67 @@ def a_seed() -> int:
     return seed
 
 
+class Size(NamedTuple):
+    """How long a soak lasts, and what it is made of."""
+
+    duration_s: float = BRIEF_S
+    processes: int = BRIEF_PROCESSES
+    backlog_people: int = 0
+
+
+def long(soak_s: float) -> Size:
+    return Size(soak_s, PROCESSES, BACKLOG)
+
+
 async def on_one_server(
-    binary: str, foreign_env: Mapping[str, str], duration_s: float, tmp_path: Path
+    binary: str, foreign_env: Mapping[str, str], size: Size, tmp_path: Path
 ) -> None:
-    with running(binary) as world:
-        clients = Clients(world, PEOPLE, a_seed())
-        await run(clients, Mischief(clients, foreign_env), duration_s, tmp_path)
+    with running(binary, size.processes) as (world, beside):
+        seed = a_seed()
+        clients = Clients(world, PEOPLE, seed)
+        mischief = Mischief(clients, foreign_env, [Clients(beside, NEIGHBOURS, seed)])
+        mischief.backlog_people = size.backlog_people
+        await run(mischief, size.duration_s, tmp_path)
 
 
-async def on_sentinels(binary: str, duration_s: float, tmp_path: Path) -> None:
-    with running_sentinels(binary) as sentinels, ExitStack() as stack:
-        server = sentinels.primary.server
-        world = prepared(World(stack, server, stack.enter_context(folder()), sentinels.url), 2)
-        clients = Clients(world, PEOPLE, a_seed())
-        await run(clients, FailOvers(clients, sentinels), duration_s, tmp_path)
+async def on_sentinels(binary: str, size: Size, tmp_path: Path) -> None:
+    made = running_sentinels(binary, down_after_ms=PARTED_MS, cuttable=True)
+    with made as sentinels, ExitStack() as stack:
+        place = stack.enter_context(folder())
+        world = World(stack, sentinels.primary.server, place, sentinels.url)
+        clients = Clients(prepared(world, size.processes), PEOPLE, a_seed())
+        mischief = FailOvers(clients, sentinels)
+        mischief.backlog_people = size.backlog_people
+        await run(mischief, size.duration_s, tmp_path)
 
 
-async def on_cluster(binary: str, duration_s: float, tmp_path: Path) -> None:
+async def on_cluster(binary: str, size: Size, tmp_path: Path) -> None:
     with running_cluster(binary, SAFE) as cluster, ExitStack() as stack:
-        server = cluster.members[0].server
-        world = prepared(World(stack, server, stack.enter_context(folder()), cluster.url), 2)
-        clients = Clients(world, PEOPLE, a_seed())
-        await run(clients, Resharding(clients, cluster), duration_s, tmp_path)
+        place = stack.enter_context(folder())
+        world = World(stack, cluster.members[0].server, place, cluster.url)
+        clients = Clients(prepared(world, size.processes), PEOPLE, a_seed())
+        mischief = Resharding(clients, cluster)
+        mischief.backlog_people = size.backlog_people
+        await run(mischief, size.duration_s, tmp_path)
 
 
 @pytest.mark.timeout(180)
 async def test_every_promise_holds_while_everything_breaks(
     valkey_binary: str, foreign_env: Mapping[str, str], tmp_path: Path
 ) -> None:
-    await on_one_server(valkey_binary, foreign_env, BRIEF_S, tmp_path)
+    await on_one_server(valkey_binary, foreign_env, Size(), tmp_path)
 
 
 @pytest.mark.timeout(180)
 async def test_every_promise_holds_while_primaries_fail(valkey_binary: str, tmp_path: Path) -> None:
-    await on_sentinels(valkey_binary, BRIEF_S / 3, tmp_path)
+    await on_sentinels(valkey_binary, Size(BRIEF_S / 2), tmp_path)
 
 
 @pytest.mark.timeout(180)
 async def test_every_promise_holds_while_a_cluster_changes(
     valkey_binary: str, tmp_path: Path
 ) -> None:
-    await on_cluster(valkey_binary, BRIEF_S / 3, tmp_path)
+    await on_cluster(valkey_binary, Size(BRIEF_S / 3), tmp_path)
 
 
 @pytest.mark.soak
@@ -179,7 +223,7 @@ async def test_every_promise_holds_for_as_long_as_everything_breaks(
     tmp_path: Path,
     soak_s: float,
 ) -> None:
-    await on_one_server(request.getfixturevalue(binary), foreign_env, soak_s, tmp_path)
+    await on_one_server(request.getfixturevalue(binary), foreign_env, long(soak_s), tmp_path)
 
 
 @pytest.mark.soak
@@ -187,7 +231,7 @@ async def test_every_promise_holds_for_as_long_as_everything_breaks(
 async def test_every_promise_holds_for_as_long_as_primaries_fail(
     valkey_binary: str, tmp_path: Path, soak_s: float
 ) -> None:
-    await on_sentinels(valkey_binary, soak_s, tmp_path)
+    await on_sentinels(valkey_binary, long(soak_s), tmp_path)
 
 
 @pytest.mark.soak
@@ -195,4 +239,4 @@ async def test_every_promise_holds_for_as_long_as_primaries_fail(
 async def test_every_promise_holds_for_as_long_as_a_cluster_changes(
     valkey_binary: str, tmp_path: Path, soak_s: float
 ) -> None:
-    await on_cluster(valkey_binary, soak_s, tmp_path)
+    await on_cluster(valkey_binary, long(soak_s), tmp_path)

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.faults.history import LISTS
 from tests.servers import DEADLINE_S, Server, eventually, free_port
 from tests.source import ROOT
 
@@ -24,6 +25,11 @@ ID_KEY = "5a" * 32
 HOST = "127.0.0.1"
 EVERYBODY = "1000000"
 SCOPES = "check,standing,feed,list:read,list:add,list:remove,list:lift,audit,ops"
+COLUMNS = (
+    *("list", "entry_id", "document_type", "document_number", "document_issuer"),
+    *("document_kind", "name", "revision"),
+)
+LOAD_TIMEOUT_S = 180.0
 COMMAND = [sys.executable, str(ROOT / "clearway.py")]
 
 
@@ -41,7 +47,7 @@ class Cut:
         self.port = int(self._line())
 
     def tell(self, word: str) -> None:
-        """`silence`, `forget`, `refuse`, `narrow` or `heal`; it is so when this returns."""
+        """`silence`, `forget`, `part`, `refuse`, `narrow` or `heal`; it is so on return."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()
@@ -126,10 +132,12 @@ class Process:
 class World:
     """A server on a port, and service processes that reach it through a proxy each.
 
-    With a `url`, of sentinels or a cluster, they reach that without one.
+    With a `url`, of sentinels, a cluster or another database, they reach that without one.
     """
 
-    def __init__(self, stack: ExitStack, server: Server, folder: Path, url: str = "") -> None:
+    def __init__(
+        self, stack: ExitStack, server: Server, folder: Path, url: str = "", id_key: str = ID_KEY
+    ) -> None:
         self.stack = stack
         self.server = server
         self.folder = folder
@@ -139,12 +147,13 @@ class World:
         self.key = ""
         self.told = ""
         self._url = url
+        self._id_key = id_key
 
     def settings(self, port: int, **more: str) -> dict[str, str]:
         """The environment of a process that reaches the server by this port."""
         values = {
             "redis_url": self._url or f"redis://{HOST}:{port}",
-            "id_key": ID_KEY,
+            "id_key": self._id_key,
             "data_dir": str(self.folder / "data"),
             "log_level": "warning",
             **more,
@@ -194,18 +203,25 @@ class World:
             eventually(lambda p=process: p.ready() or not p.running)  # type: ignore[misc]
             assert process.running, process.log.read_text()[-2000:]
 
-    def load(self, rows: Sequence[Mapping[str, object]], as_of: str, *more: str) -> int:
-        """The status of a load of both lists, whatever the file does to them."""
+    def load(
+        self,
+        rows: Sequence[Mapping[str, object]],
+        as_of: str,
+        *more: str,
+        lists: Sequence[str] = LISTS,
+    ) -> int:
+        """The status of a load of these lists, whatever the file does to them.
+
+        `more` are options, or files beside the one with these rows.
+        """
         path = self.folder / "list.csv"
-        names = ("list", "entry_id", "document_type", "document_number", "document_issuer")
-        columns = (*names, "revision")
-        lines = [",".join(columns)]
-        lines += [",".join(str(row.get(name, "")) for name in columns) for row in rows]
+        lines = [",".join(COLUMNS)]
+        lines += [",".join(str(row.get(name, "")) for name in COLUMNS) for row in rows]
         path.write_text("\n".join(lines) + "\n")
         done = self.run(
-            "load", str(path), "--list", "sx", "--list", "xgl", "--as-of", as_of,
+            "load", str(path), *(arg for of in lists for arg in ("--list", of)), "--as-of", as_of,
             "--max-removals", EVERYBODY, "--max-additions", EVERYBODY, "--allow-empty",
-            "--jobs", "1", *more,
+            "--jobs", "1", *more, timeout_s=LOAD_TIMEOUT_S,
         )  # fmt: skip
         self.told = done.stdout + done.stderr
         return done.returncode

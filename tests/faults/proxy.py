@@ -53,7 +53,8 @@ class Proxy:
         link = Link(self._through)
         there = asyncio.create_task(self._pump(reader, far_writer, link))
         back = asyncio.create_task(self._pump(far_reader, writer, link))
-        await asyncio.wait({there, back})
+        with contextlib.suppress(asyncio.CancelledError):  # the proxy ends
+            await asyncio.wait({there, back})
         self._writers -= {writer, far_writer}
 
     def obey(self, word: str) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from roster import keys
 from roster.times import format_ms
-from tests.faults.clients import document, rows
+from tests.faults.asked import document
+from tests.faults.clients import rows
 from tests.faults.clusters import HOST, folder
 from tests.faults.test_guarantees import SETTINGS, SOURCE, Client, backup
 from tests.faults.world import Caller, Process, World

@@ -35,6 +35,7 @@ BRIEF_S = 45.0
 BRIEF_PROCESSES, PROCESSES = 2, 6
 PARTED_MS = 4_000
 """A primary that is cut off refuses before another takes over: see `SAFE`."""
+NEIGHBOURS = 8
 NEIGHBOURS_KEY = "7b" * 32
 SETTINGS = {
     "fresh_ms": str(FRESH_MS),
@@ -164,10 +165,10 @@ def long(soak_s: float) -> Size:
 async def on_one_server(
     binary: str, foreign_env: Mapping[str, str], size: Size, tmp_path: Path
 ) -> None:
-    with running(binary, size.processes) as (world, _):
+    with running(binary, size.processes) as (world, beside):
         seed = a_seed()
         clients = Clients(world, PEOPLE, seed)
-        mischief = Mischief(clients, foreign_env)
+        mischief = Mischief(clients, foreign_env, [Clients(beside, NEIGHBOURS, seed)])
         mischief.backlog_people = size.backlog_people
         await run(mischief, size.duration_s, tmp_path)
 

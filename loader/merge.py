@@ -129,6 +129,8 @@ class Loading:
                 self._guard_changes(intake, previews.values(), standing)
         if self._options.dry_run:
             return self._summary(reading, previews.values(), crew)
+        if not snapshot.lists and not all(each.covered for each in standing.values()):
+            previews = {}  # also who is settled is told: a first load that was killed told nobody
         with self._phase("merge"):
             done = self._write(reading, jobs, previews, crew)
         return self._summary(reading, done, crew)

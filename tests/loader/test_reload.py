@@ -204,11 +204,11 @@ class Bench:
         }
 
     async def state(self) -> dict[str, Any]:
-        """All but what tells one run from another: times, marks, whose turn it was in the log."""
+        """All but what tells one run from another: id, times, marks, whose turn it was."""
         meta = await self.client.hgetall(keys.META[PARTITION])
         log = await self.client.xrange(keys.LOG[PARTITION])
         image = await self.client.get(keys.IMAGE[PARTITION])
-        own = (b"t:", b"mark", b"writes", b"image", b"history", b"b:")
+        own = (b"t:", b"mark", b"writes", b"image", b"history", b"b:", b"roster")
         return {
             "records": await self.records(),
             "meta": {name: value for name, value in told(meta).items() if not name.startswith(own)},

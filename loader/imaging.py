@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from roster.filter import TokenFilter, capacity_for
-from roster.images import FIELD_BYTES, build
-from roster.logs import end as log_end
+from roster.images import FIELD_BYTES, build, renew
 from roster.logs import logged as logged_of
 from roster.merging import Merging
 from roster.position import Position
@@ -32,30 +31,29 @@ async def finish(merging: Merging, begun: Position, fields: bytes, total: Sum) -
 
     `fields` are the file's people who are on a list; `begun` is where the load began.
     """
-    store = merging.store
-    end = await log_end(store, begun.partition)
-    joined = await _joined(store, begun, end, total.told)
-    if joined is None:
-        bits = (await build(store, begun.partition)).to_bytes()
-    else:
+    store, here = merging.store, begun.partition
+    tail = (await store.tails({here: begun}, {}, 1))[here]
+    end = tail.position
+    joined = await _joined(store, begun, end, total.told) if tail.continues else None
+    if joined is not None:
         bits = filter_of(fields, total.exceptions | dict.fromkeys(joined, True))
-    await merging.finish(end, bits)
+    else:
+        bits = (await build(store, here)).to_bytes()
+    # What is not known to go on from the begin is left to be judged by it.
+    goes_on = tail.continues or end.history > begun.history
+    await merging.finish(end if goes_on else begun, bits)
 
 
-async def renew(store: Store, partition: int, total: Sum) -> None:
+async def told(store: Store, partition: int, total: Sum) -> None:
     """Nothing; where a partial file has told much, no process has to read it in the log."""
-    if sum(map(len, total.told)) < TOLD_LEAST:
-        return
-    end = await log_end(store, partition)
-    await store.set_image(end, (await build(store, partition)).to_bytes())
+    if sum(map(len, total.told)) >= TOLD_LEAST:
+        await renew(store, partition)
 
 
 async def _joined(
     store: Store, begun: Position, end: Position, own: Iterable[range]
 ) -> list[bytes] | None:
     """The fields of whom others put on a list since `begun`; None where the log has not all."""
-    if begun.history != end.history:
-        return None
     fields: list[bytes] = []
     for others in _between(begun.seq + 1, end.seq + 1, own):
         for first in range(others.start, others.stop, AT_ONCE):

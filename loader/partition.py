@@ -107,7 +107,7 @@ async def merge(store: Store, job: Job, folder: Path, begun: Position) -> Done:
     if job.snapshot.lists:
         await imaging.finish(merging, begun, rows.fields, total)
     else:
-        await imaging.renew(store, job.partition, total)
+        await imaging.told(store, job.partition, total)
     return total.done(job, rows.people, rows.duplicates)
 
 

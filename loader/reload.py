@@ -43,7 +43,7 @@ async def merge(here: Partition, begun: Position, previewed: Preview) -> Done:
     if here.job.snapshot.lists:
         await imaging.finish(merge_.merging, begun, fields, merge_.total)
     else:
-        await imaging.renew(here.store, here.job.partition, merge_.total)
+        await imaging.told(here.store, here.job.partition, merge_.total)
     return merge_.total.done(here.job, previewed.people, previewed.duplicates)
 
 

@@ -2,13 +2,15 @@
 
 A key is `cw_`, 12 hexadecimal digits that name it, `_` and a secret of 256 random bits.
 The roster keeps the SHA-256 of the whole text: enough for random keys, and 200,000 times
-faster than a password's hash. Revoked keys stay, so that a key that is missing means that
-Redis was emptied, not that somebody took the key away.
+faster than a password's hash. Revoked keys stay for long, so that a key that is missing means
+that Redis was emptied, not that somebody took the key away: when `forget` drops one, no process
+has believed in it for months.
 """
 
 from __future__ import annotations
 
 import hmac
+import math
 import re
 import secrets
 from hashlib import sha256
@@ -39,6 +41,11 @@ LEAST_BURST = 1_000
 BURST_PER_RATE = 3
 
 _KEY = re.compile(r"cw_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
+_DROP = (
+    "if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end "
+    "return redis.call('HDEL', KEYS[1], ARGV[1])"
+)
+"""A key that was rotated meanwhile stays."""
 _TEXT_BYTES = len("cw_") + 2 * ID_BYTES + len("_") + 43
 
 
@@ -77,6 +84,11 @@ class ApiKey(Terms, frozen=True, kw_only=True):
     def works(self, now_ms: int) -> bool:
         """Whether it is neither revoked nor expired."""
         return self.revoked_ms is None and (self.expires_ms is None or now_ms < self.expires_ms)
+
+    @property
+    def worked_until_ms(self) -> float:
+        """When it was revoked or expired; infinity while that lies open."""
+        return min(self.revoked_ms or math.inf, self.expires_ms or math.inf)
 
     @property
     def burst_checks(self) -> float:
@@ -144,6 +156,14 @@ class KeyStore:
         """The key of this id."""
         (data,) = await self._nodes.keyed(keys.KEYS, [("HGET", keys.KEYS, identifier)])
         return _parse(data) if data else None
+
+    async def forget(self, cutoff_ms: int) -> list[str]:
+        """The ids of keys that have not worked since `cutoff_ms`, which are gone now."""
+        found = await self.all()
+        old = [key for key in found.values() if key.worked_until_ms < cutoff_ms]
+        drops = [("EVAL", _DROP, 1, keys.KEYS, key.id, msgspec.json.encode(key)) for key in old]
+        dropped = await self._nodes.keyed(keys.KEYS, drops) if drops else []
+        return [key.id for key, gone in zip(old, dropped, strict=True) if gone]
 
     async def _standing(self, identifier: str) -> ApiKey:
         key = await self.find(identifier)

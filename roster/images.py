@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from roster import keys
 from roster.filter import TokenFilter, capacity_for
+from roster.logs import end, older_than
 
 if TYPE_CHECKING:
     from roster.store import Store
@@ -32,6 +33,18 @@ async def build(store: Store, partition: int) -> TokenFilter:
     token_filter = TokenFilter(capacity_for(len(joined) // FIELD_BYTES))
     await join(token_filter, joined)
     return token_filter
+
+
+async def renew(store: Store, partition: int, cutoff_ms: int = 0) -> TokenFilter | None:
+    """The partition's new image; None where Redis has a newer one.
+
+    The log goes up to the image, as far as it was applied before `cutoff_ms`.
+    """
+    here = await end(store, partition)
+    token_filter = await build(store, partition)
+    trim_to = await older_than(store, partition, cutoff_ms) if cutoff_ms else 0
+    taken = await store.set_image(here, token_filter.to_bytes(), trim_to)
+    return token_filter if taken else None
 
 
 async def join(token_filter: TokenFilter, fields: bytes) -> None:

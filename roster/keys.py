@@ -18,7 +18,8 @@
 | clearway:keys           | hash   | API keys, hashed, by id                  | access.py     |
 | clearway:decisions      | hash   | checks so far, by mode and decision      | tallies.py    |
 | clearway:lag            | hash   | removal lags of the last day, in buckets | tallies.py    |
-| clearway:renewal        | string | the lease for renewing images            | renewal.py    |
+| clearway:renewal        | string | the lease for renewing and forgetting    | lease.py      |
+| clearway:forgetting     | string | how far the daily round has come         | forgetting.py |
 | clearway:canary         | string | the lease of the canary                  | lease.py      |
 | clearway:doorbell:ID    | channel| positions that are safe now, of roster ID| processes.py  |
 | clearway:doorbell       | channel| the same of all rosters, for old versions| processes.py  |
@@ -43,6 +44,7 @@ KEYS = "clearway:keys"
 DECISIONS = "clearway:decisions"
 LAG = "clearway:lag"
 RENEWAL = "clearway:renewal"
+FORGETTING = "clearway:forgetting"
 CANARY = "clearway:canary"
 DOORBELL = "clearway:doorbell"
 

@@ -264,6 +264,7 @@ def _merged(reply: Sequence[Any]) -> Merged:
 
 _REFUSED = {
     "OLDER": "another load of this list has begun, as of the same time or a newer one",
+    "FORGOTTEN": "the file is older than removals of this list that are forgotten by now",
     "PUTBACK": "an older state of the roster was put back while this load ran: load again",
 }
 _NUMBER = struct.Struct(">H")

@@ -6,7 +6,7 @@ import struct
 from enum import Enum
 from typing import Any, NamedTuple
 
-from roster.entry import Op, Outcome, State
+from roster.entry import CANARY, Op, Outcome, State
 from roster.position import Position, from_wire
 
 MARK_BYTES = 4
@@ -14,7 +14,8 @@ HEADER_BYTES = 24
 _APPLIED = struct.Struct(">BBBHIIHI4sHI")
 _OUTCOMES = {int(outcome): outcome for outcome in Outcome}
 _STATES = tuple(State)
-_OP, _STATE, _PLACE = 10, 13, slice(14, 28)
+_OP, _LIST, _STATE, _PLACE = 10, 11, 13, slice(14, 28)
+CANARY_WEIGHT = 0.1
 _ON_LIST = (int(State.ACTIVE), int(State.SUSPENDED))
 _RESET = int(Op.RESET)
 _NO_RECORD = b"\0"
@@ -110,6 +111,11 @@ class Tail(NamedTuple):
     def last(self) -> Position:
         """Of the last entry."""
         return _position(self.position.partition, self.position.history, self.logged[-1])
+
+    @property
+    def weight(self) -> float:
+        """How many changes it tells of; those of the canary weigh a tenth: they are many."""
+        return sum(CANARY_WEIGHT if data[_LIST] == CANARY else 1.0 for data in self.logged)
 
     @property
     def joining(self) -> list[bytes]:

@@ -12,6 +12,7 @@ local UNKNOWN, ACTIVE, SUSPENDED, REMOVED, ABSENT = 0, 1, 2, 3, 4
 local PUT, REMOVE, SUSPEND, RESUME, DROP, RESET = 1, 2, 3, 4, 5, 6
 local UNREADABLE, APPLIED, DUPLICATE, SUPERSEDED, UNSEEN = 0, 1, 2, 3, 4
 local RESTRICTING_BELOW = 200
+local CANARY = 202  -- counted nowhere, and without a history: it comes every few seconds
 local HEADER = 19
 local LOG_AT_ONCE = 256
 local EVENT = 32
@@ -538,11 +539,12 @@ local function is_news(p, ack)
   return history > known or (history == known and from_u48(ack, 5) > from_u48(p.ack, 5))
 end
 
--- How far back full files speak in this bucket: the floor, or a merge that has passed it.
--- `told` is what `told_of` reads.
+-- How far back full files speak in this bucket: the floor, or a merge that has passed it; and
+-- the newest of the tombstones that `forget` dropped. `told` is what `told_of` reads.
 local function told_of(meta, list_code)
-  local m = redis.call('HMGET', meta, 'f:' .. list_code, 'b:' .. list_code, 'm:' .. list_code)
-  return {floor = tonumber(m[1] or 0), begun = m[2] and tonumber(string.match(m[2], '^%d+')),
+  local m = redis.call('HMGET', meta, 'f:' .. list_code, 'b:' .. list_code, 'm:' .. list_code,
+                       'g:' .. list_code)
+  return {floor = max(tonumber(m[1] or 0), tonumber(m[4] or 0)), begun = m[2] and tonumber(string.match(m[2], '^%d+')),
           merged = tonumber(m[3] or 0)}
 end
 
@@ -603,10 +605,10 @@ local function change(job, bucket, history, arg)
   else
     outcome = raise(e, inc, RAISES[op])
   end
-  local now = state(e)
+  local now, counted = state(e), list_code ~= CANARY
   if outcome ~= DUPLICATE then
     job.changed[key] = {bucket, field, entries}
-    recount(job.delta, entries, e, before)
+    if counted then recount(job.delta, entries, e, before) end
   end
   if outcome == APPLIED or outcome == UNSEEN
     or (outcome == DUPLICATE and (op == PUT or op == RESUME) and live(now))
@@ -614,8 +616,8 @@ local function change(job, bucket, history, arg)
     local entry = log_entry(op, e, before.state, place, job.at_ms, inc.revision, inc.content,
                             inc.prov)
     job.log[#job.log + 1], job.log[#job.log + 2] = numbered(job.p, job.seed, entry)
-    job.times['t:' .. list_code .. ':' .. op] = true
-    if outcome ~= DUPLICATE then
+    if counted then job.times['t:' .. list_code .. ':' .. op] = true end
+    if counted and outcome ~= DUPLICATE then
       local known = once(job.pasts, key, past, history, field)
       job.pasts[key] = with_event(known, entry, job.at_ms, job.keep_ms)
       job.remembered[key] = {history, field}
@@ -710,6 +712,10 @@ local function begin(keys, args)
     local begun = redis.call('HGET', meta, 'b:' .. byte(args[2], i))
     if begun and tonumber(string.match(begun, '^%d+')) > tonumber(args[3]) then
       return redis.error_reply('OLDER a newer snapshot of this list has begun')
+    end
+    local forgotten = redis.call('HGET', meta, 'g:' .. byte(args[2], i))
+    if forgotten and tonumber(args[3]) <= tonumber(forgotten) then
+      return redis.error_reply('FORGOTTEN later removals of this list are not known any more')
     end
   end
   found(meta, p, now_s)
@@ -1465,6 +1471,104 @@ local function purge(keys, args)
   return changed
 end
 
+-- Whether the list has no full file as of `quiet_ms` or later, and none is being merged.
+local function comes_alone(meta, code, quiet_ms)
+  local told = told_of(meta, code)
+  local merging = redis.call('HEXISTS', meta, 'm:' .. code) == 1
+  local floor_ms = tonumber(redis.call('HGET', meta, 'f:' .. code) or 0)
+  return not merging and max(floor_ms, told.begun or 0) < quiet_ms
+end
+
+-- Whether a record has entries of these lists that are more than plainly listed.
+local function has_edited(record, lists)
+  local n = unpack('>I2', record)
+  for at = 3, 2 + HEADER * n, HEADER do
+    local list, present = byte(record, at, at + 1)
+    if lists[list] and present ~= 1 then return true end
+  end
+  return false
+end
+
+-- Whether this is a tombstone, last edited and applied before `cutoff_ms`.
+local function outlived(e, cutoff_ms)
+  if live(state(e)) or revision(e) >= cutoff_ms then return false end
+  return sub(e.prov, 1, 1) ~= 'P' or #e.prov < 7 or from_u48(e.prov, 2) < cutoff_ms
+end
+
+-- A record without the tombstones that it has outlived, '' where nothing is left; nil where
+-- none is dropped. `newest` keeps the newest revision that is dropped of each list.
+local function without_outlived(record, lists, cutoff_ms, newest, delta)
+  local entries, left = parse(record), {}
+  if not entries then return nil end
+  for i = 1, #entries do
+    local e = entries[i]
+    if lists[e.list] and outlived(e, cutoff_ms) then
+      newest[e.list] = max(newest[e.list] or 0, revision(e))
+      if state(e) ~= UNKNOWN then add(delta, 'n:' .. e.list .. ':' .. state(e), -1) end
+    else
+      left[#left + 1] = e
+    end
+  end
+  if #left == #entries then return nil end
+  return #left > 0 and serialize(left) or ''
+end
+
+-- forget: drop old tombstones of lists that come by changes alone. Nothing brings them back:
+-- from then on a `put` of an unknown entry at or below the newest of them is superseded.
+--
+--   KEYS[1]  meta;  then buckets of the partition
+--   ARGV[1]  check;  ARGV[2] lists, one byte each
+--   ARGV[3]  drop what was last edited and applied before, in ms
+--   ARGV[4]  a list with a full file as of then or later does not come by changes alone
+--   returns  how many people's records were changed; 0 while a load compares the partition
+local function forget(keys, args)
+  local meta, cutoff_ms, lists = keys[1], tonumber(args[3]), {}
+  local _, wrong = open(meta, args[1])
+  if wrong then return wrong end
+  if redis.call('HEXISTS', meta, 'unlogged') == 1 then return 0 end
+  for code in pairs(codes(args[2])) do
+    lists[code] = comes_alone(meta, code, tonumber(args[4])) or nil
+  end
+  local newest, delta, changed = {}, {digests = {}}, 0
+  for k = 2, #keys do
+    local stored = next(lists) and redis.call('HGETALL', keys[k]) or {}
+    for i = 1, #stored, 2 do
+      local record = has_edited(stored[i + 1], lists)
+        and without_outlived(stored[i + 1], lists, cutoff_ms, newest, delta)
+      if record then
+        changed = changed + 1
+        if record == '' then
+          redis.call('HDEL', keys[k], stored[i])
+        else
+          redis.call('HSET', keys[k], stored[i], record)
+        end
+      end
+    end
+  end
+  if changed == 0 then return 0 end
+  local sets = {}
+  for code, at in pairs(newest) do
+    local known = tonumber(redis.call('HGET', meta, 'g:' .. code) or 0)
+    sets[#sets + 1], sets[#sets + 2] = 'g:' .. code, max(known, at)
+  end
+  add(delta, 'writes', 1)
+  flush(meta, delta, sets)
+  return changed
+end
+
+-- trim: drop the log's entries before a seq, at most those that the image includes.
+--
+--   KEYS[1]  meta;  KEYS[2] log
+--   ARGV[1]  check;  ARGV[2] seq
+--   returns  how many were dropped
+local function trim(keys, args)
+  local p, wrong = open(keys[1], args[1])
+  if wrong then return wrong end
+  if p.image == '' or unpack('>I4', p.image) ~= p.history then return 0 end
+  local upto = min(tonumber(args[2]), from_u48(p.image, 5))
+  return upto > 0 and redis.call('XTRIM', keys[2], 'MINID', id(p, upto)) or 0
+end
+
 -- settle: write something, so that WAIT has an offset to wait for.
 --
 --   KEYS[1]  meta
@@ -1500,3 +1604,5 @@ register('adopt', adopt, {'allow-oom'})
 register('settle', settle, {'allow-oom'})
 register('read', read, {'allow-oom'})
 register('purge', purge, {'allow-oom'})
+register('forget', forget, {'allow-oom'})
+register('trim', trim, {'allow-oom'})

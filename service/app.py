@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException
 from roster.access import KeyStore
 from roster.dictionary import Dictionary
 from roster.disabled import DisabledLists
+from roster.entry import BIND
 from roster.errors import ClearwayError, SettingsError, Unavailable
 from roster.identity import Tokeniser
 from roster.lists import load_lists
@@ -21,6 +22,7 @@ from roster.nodes import Nodes, Wait
 from roster.opening import SAFE_TIMEOUT_MS, Opening
 from roster.processes import Processes
 from roster.restrictions import Lists
+from roster.retention import Terms
 from roster.settings import Settings
 from roster.store import DAY_MS, Store
 from roster.tallies import Tallies
@@ -36,6 +38,7 @@ from service.entries import find, history
 from service.feed import get_changes
 from service.feed_polls import Feed
 from service.follower import Follower
+from service.forgetting import Forgetting
 from service.front import Front
 from service.http import BODY_MAX_BYTES, Service
 from service.lookups import Lookups
@@ -181,10 +184,10 @@ def _more_chores(app: Litestar, upkeep: Upkeep) -> tuple[Chore, ...]:
     memory = Memory(folder, check_value, screener, service.access.ended)
     belonging = service.follower.belonging
     belonging.memory = memory
-    log_days = service.settings.log_days
-    renewer = Renewer(service.changes_store, screener, service.follower.id, log_days)
+    renewer = _renewer(service)
     service.canary = canary = Canary(app, service)
     canary.on_lag = partial(upkeep.lags.add, "processes")
+    upkeep.leaving = (renewer.leave, canary.leave)
     return (
         ("memory", MEMORY_EVERY_S, memory.save),
         (
@@ -196,6 +199,20 @@ def _more_chores(app: Litestar, upkeep: Upkeep) -> tuple[Chore, ...]:
         ("renewal", RENEWAL_EVERY_S, renewer.tick),
         ("canary", CANARY_EVERY_S, canary.sing),
     )
+
+
+def _renewer(service: Service) -> Renewer:
+    store, settings = service.changes_store, service.settings
+    audit_ms = settings.audit_days * DAY_MS
+    terms = Terms(
+        history_ms=audit_ms,
+        tombstone_ms=settings.tombstone_days * DAY_MS,
+        log_ms=settings.log_days * DAY_MS,
+        keys_ms=audit_ms,
+    )
+    lists = bytes(sorted({BIND, *(rule.code for rule in service.lists.all)}))
+    forgetting = Forgetting(store, KeyStore(store.nodes, service.wait), terms, lists)
+    return Renewer(store, service.screener, forgetting, settings.log_days)
 
 
 @asynccontextmanager
@@ -230,7 +247,8 @@ async def _end(running: list[asyncio.Task[None]]) -> None:
 async def _leave(upkeep: Upkeep) -> None:
     """What other processes should know when this one ends in order."""
     service = upkeep.service
-    for step in (service.teller.close, upkeep.write_counts, service.follower.leave):
+    steps = (service.teller.close, upkeep.write_counts, service.follower.leave, *upkeep.leaving)
+    for step in steps:
         with suppress(ClearwayError):
             await step()
     if service.follower.belonging.memory is not None:

@@ -61,6 +61,7 @@ class Rebuilder:
         if partition is None:
             partition = Partition(await self._scanned(tail), here)
             partition.image = tail.image
+            partition.changes = _since(tail)
         partition.witnessed = not tail.rewound
         partition.note(tail)
         return partition
@@ -91,6 +92,13 @@ class Rebuilder:
         partition = Partition(token_filter, image.header.position)
         partition.image = image.header
         return partition
+
+
+def _since(tail: Tail) -> float:
+    """How many changes the log has beyond the image."""
+    image, here = tail.image, tail.position
+    known = image.position.seq if image and image.position.history == here.history else 0
+    return float(here.seq - known)
 
 
 def _worth(image: Partition, reached: Tail) -> bool:

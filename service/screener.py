@@ -25,7 +25,8 @@ class Partition:
     """One partition's filter, the position that it includes, and what the last poll said.
 
     `witnessed` is False where the filter has not read all that a rewound roster has lost,
-    `known` where nothing has been read yet: then everybody may be listed.
+    `known` where nothing has been read yet: then everybody may be listed. `changes` is how many
+    have come since its image.
     """
 
     def __init__(self, token_filter: TokenFilter, position: Position) -> None:
@@ -37,6 +38,7 @@ class Partition:
         self.witnessed = True
         self.known = True
         self.trail = Trail(position)
+        self.changes = 0.0
         self.move(position)
 
     @classmethod
@@ -71,6 +73,7 @@ class Partition:
             self.filter.join_fields(b"".join(token[4:] for token in joining))
         if tail.logged:
             self.trail.extend(tail.logged)
+            self.changes += tail.weight
             self.move(tail.last)
         self.note(tail)
 

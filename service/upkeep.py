@@ -51,6 +51,7 @@ class Upkeep(msgspec.Struct):
     draining: bool = False
     facts_known: bool = False
     more: tuple[Chore, ...] = ()
+    leaving: tuple[Callable[[], Awaitable[None]], ...] = ()
 
     def chores(self) -> list[Chore]:
         """What to do, and how often."""

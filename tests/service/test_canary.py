@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from tests.servers import Server
 
+ROUNDS = 8
+
 
 def test_no_check_digit_admits_the_canary() -> None:
     assert not normalise(Document(type="resident_id", number=NUMBER)).valid
@@ -52,3 +54,35 @@ async def test_nobody_else_may_edit_the_canarys_list(valkey: Server, tmp_path: P
         change = {"op": "remove", "list": "canary", "entry_id": "canary", "document": document}
         (result,) = (await api.change(change))["results"]
         assert result["outcome"] == "rejected"
+
+
+async def test_the_canary_costs_2_kb_of_log_a_round_and_leaves_no_history(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        canary = api.service.canary
+        assert canary is not None
+        token = api.service.canary_token
+        assert token is not None
+        with valkey.client() as link:
+            sizes = []
+            for _ in range(30):
+                await canary.sing()
+                sizes.append(int(link.info("persistence")["aof_current_size"]))
+        assert canary.failures == 0
+        assert (sizes[-1] - sizes[-1 - ROUNDS]) / ROUNDS < 2_000
+        assert sizes[-1] - sizes[-1 - ROUNDS] < 1.2 * (sizes[ROUNDS] - sizes[0])
+        assert await api.service.store.history(token) == []
+
+
+async def test_the_canary_does_not_wear_out_the_images(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        canary = api.service.canary
+        assert canary is not None
+        for _ in range(5):
+            await canary.sing()
+        assert canary.failures == 0
+        await api.service.follower.poll()
+        token = api.service.canary_token
+        assert token is not None
+        assert 1 <= api.service.screener.partitions[token[1]].changes < 3

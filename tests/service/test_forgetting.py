@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from roster import keys
+from roster.access import KeyStore
+from roster.access import Terms as KeyTerms
+from roster.change import Change
+from roster.entry import Op, Outcome
+from roster.errors import LoadRefused, Unauthorised
+from roster.merging import Merging, Snapshot
+from roster.retention import Place, Terms, forget
+from service import forgetting
+from service.auth import Access
+from service.forgetting import Forgetting
+from tests.service.parts import DAY_MS, WAIT, Parts, process
+
+if TYPE_CHECKING:
+    from roster.replies import Applied
+    from tests.servers import Server
+
+NUMBER = 7
+LIST = 1
+OTHER = 2
+SOON_MS = -1_000
+"""What was done within this test's milliseconds is old, too."""
+NOW = Terms(SOON_MS, SOON_MS, SOON_MS, SOON_MS)
+LATER = Terms(90 * DAY_MS, 30 * DAY_MS, 7 * DAY_MS, 90 * DAY_MS)
+
+
+@pytest.fixture(autouse=True)
+def all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forgetting, "PAUSE_S", 0)
+    monkeypatch.setattr(forgetting, "STEPS_A_SHARE", forgetting.STEPS)
+
+
+def token(n: int, partition: int = NUMBER) -> bytes:
+    return bytes((0, partition)) + (n % 1024).to_bytes(2) + n.to_bytes(12)
+
+
+async def edit(parts: Parts, op: Op, n: int, revision: int, code: int = LIST) -> Applied:
+    lenient = op in {Op.REMOVE, Op.SUSPEND}
+    change = Change(token(n), code, op, revision, bytes(6), b"content", bytes(8), lenient=lenient)
+    (applied,) = await parts.store.apply([change], WAIT)
+    return applied
+
+
+def rounds(parts: Parts, terms: Terms = NOW) -> Forgetting:
+    lists = bytes((LIST, OTHER))
+    return Forgetting(parts.store, KeyStore(parts.store.nodes, WAIT), terms, lists)
+
+
+async def count(parts: Parts, name: bytes) -> int:
+    return sum(int(meta.get(name, 0)) for meta in await parts.store.metas())
+
+
+async def test_a_tombstone_of_a_list_without_files_ends_and_nothing_brings_it_back(
+    valkey: Server,
+) -> None:
+    async with process(valkey) as parts:
+        await edit(parts, Op.PUT, 1, 10)
+        await edit(parts, Op.REMOVE, 1, 20)
+        await edit(parts, Op.PUT, 2, 15)
+        await rounds(parts).share()
+        assert await parts.store.records(NUMBER, [1]) == [[]]
+        assert await count(parts, b"n:1:3") == 0
+        late = await edit(parts, Op.PUT, 1, 10)
+        assert (late.outcome, late.state.name) == (Outcome.SUPERSEDED, "ABSENT")
+        assert (await edit(parts, Op.PUT, 1, 21)).outcome is Outcome.APPLIED
+        assert await count(parts, b"n:1:1") == 2
+        assert await count(parts, b"ever") >= 2
+
+
+async def test_a_tombstone_that_is_not_old_stays(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await edit(parts, Op.PUT, 1, 10)
+        await edit(parts, Op.REMOVE, 1, 20)
+        await rounds(parts, LATER).share()
+        assert await count(parts, b"n:1:3") == 1
+
+
+async def test_a_list_with_files_keeps_its_tombstones_for_them(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        now_ms = (await parts.store.tails({0: None}, {}))[0].now_ms
+        await parts.cover(LIST, now_ms + 60_000)
+        for code in (LIST, OTHER):
+            await edit(parts, Op.REMOVE, 1, 20, code)
+        await rounds(parts).share()
+        assert await count(parts, b"n:1:3") == 1
+        assert await count(parts, b"n:2:3") == 0
+
+
+async def test_nothing_is_forgotten_while_a_load_compares(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await edit(parts, Op.REMOVE, 1, 20)
+        merging = Merging(parts.store, Snapshot(bytes((LIST,)), 30, "n", 30 * DAY_MS))
+        await merging.watch(NUMBER)
+        await rounds(parts).share()
+        assert await count(parts, b"n:1:3") == 1
+        await merging.unwatch([NUMBER])
+        await merging.begin([NUMBER])
+        place = Place(NUMBER, range(32), 2**47)
+        assert await forget(parts.store, place, NOW, bytes((LIST,))) == 0
+
+
+async def test_a_file_from_before_a_forgotten_removal_is_refused(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await edit(parts, Op.PUT, 1, 10)
+        await edit(parts, Op.REMOVE, 1, 20)
+        await rounds(parts).share()
+        for as_of, taken in ((20, False), (21, True)):
+            merging = Merging(parts.store, Snapshot(bytes((LIST,)), as_of, "n", 30 * DAY_MS))
+            if taken:
+                await merging.begin([NUMBER])
+                continue
+            with pytest.raises(LoadRefused, match="removals"):
+                await merging.begin([NUMBER])
+
+
+async def test_who_is_forgotten_in_between_is_never_listed_again_by_a_late_change(
+    valkey: Server,
+) -> None:
+    """The same changes, with rounds between them and without: nobody is listed only with them."""
+    chosen = random.Random(7)
+    ops = (Op.PUT, Op.PUT, Op.REMOVE, Op.SUSPEND, Op.RESUME)
+    edits = [
+        (chosen.choice(ops), chosen.randrange(12), chosen.randrange(1, 40)) for _ in range(400)
+    ]
+    place = Place(NUMBER, range(32), 2**47)
+    async with process(valkey) as parts:
+        for step, (op, n, revision) in enumerate(edits):
+            await edit(parts, op, n, revision, LIST)
+            await edit(parts, op, n + 100, revision, OTHER)
+            if step % 7 == 0:
+                await forget(parts.store, place, NOW, bytes((LIST,)))
+            with_rounds = await live(parts, range(12))
+            assert with_rounds <= {n - 100 for n in await live(parts, range(100, 112))}
+
+
+async def live(parts: Parts, people: range) -> set[int]:
+    fields = await parts.store.fields(NUMBER, range(keys.BUCKETS))
+    return {n for n in people if token(n)[4:] in fields}
+
+
+async def test_a_history_is_forgotten_soon_after_a_start_and_once_a_day(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await edit(parts, Op.PUT, 1, 10)
+        await rounds(parts).share()
+        assert await parts.store.history(token(1)) == []
+        await edit(parts, Op.PUT, 1, 11)
+        await rounds(parts).share()  # after a restart, within the day
+        assert len(await parts.store.history(token(1))) == 1
+
+
+async def test_a_restart_goes_on_where_the_round_was(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "STEPS_A_SHARE", forgetting.STEPS // 2)
+    async with process(valkey) as parts:
+        near, far = token(1, 3), token(1, 60)
+        for each in (near, far):
+            change = Change(each, LIST, Op.PUT, 10, bytes(6), b"content", bytes(8))
+            await parts.store.apply([change], WAIT)
+        left = []
+        for _ in range(2):
+            await rounds(parts).share()
+            left.append([bool(await parts.store.history(each)) for each in (near, far)])
+        assert left == [[False, True], [False, False]]
+
+
+async def test_the_log_goes_when_it_is_old_and_an_image_has_it(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await parts.cover()
+        for n in range(50):
+            await edit(parts, Op.PUT, n, 10)
+        await parts.follower.poll()
+        await rounds(parts).share()
+        with valkey.client() as link:
+            assert link.xlen(keys.LOG[NUMBER]) <= 1
+        assert await parts.follower.poll()
+        assert parts.screener.may_be_listed(token(49))
+
+
+async def test_a_revoked_key_goes_after_a_while_and_is_not_taken_for_a_lost_one(
+    valkey: Server,
+) -> None:
+    async with process(valkey) as parts:
+        store = KeyStore(parts.store.nodes, WAIT)
+        gone, gone_text = await store.create(KeyTerms(name="a", scopes=("check",)), 1_000)
+        stays, text = await store.create(KeyTerms(name="b", scopes=("check",)), 1_000)
+        late, _ = await store.create(KeyTerms(name="c", scopes=("check",)), 1_000)
+        access = Access(store, 900)
+        await store.revoke(gone.id, 2_000)
+        await store.revoke(late.id, 2**50)
+        await access.refresh()
+        await rounds(parts).share()
+        assert set(await store.all()) == {stays.id, late.id}
+        await access.refresh()
+        with pytest.raises(Unauthorised):
+            await access.authorise(f"Bearer {gone_text}".encode())
+        assert (await access.authorise(f"Bearer {text}".encode())).id == stays.id

@@ -1,6 +1,6 @@
 """Runs a benchmark, or what `make bench` runs: the peers at moderate size, and the nation.
 
-    python -m benchmarks [beside|identity|load|national|outage|peers|removal|scale] [OPTIONS]
+    python -m benchmarks [beside|feed|identity|load|national|outage|peers|removal|scale] [OPTIONS]
 
 Each has `--help`. Without a name, the status is 1 where one of the two misses a limit.
 """
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 BENCHMARKS = (
-    "beside", "identity", "load", "national", "outage", "peers", "removal", "scale",
+    "beside", "feed", "identity", "load", "national", "outage", "peers", "removal", "scale",
 )  # fmt: skip
 USUAL = ("peers", "national")
 _ROOT = Path(__file__).resolve().parent.parent

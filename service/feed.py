@@ -6,11 +6,11 @@ from typing import Any
 from litestar import Request, Response, get
 
 from roster.access import ApiKey
-from roster.cursor import Cursor, from_feed
+from roster.cursor import from_feed
 from roster.errors import InvalidInput, PositionError
 from service.auth import scoped
 from service.feed_pages import View
-from service.feed_polls import Ask, until_gone
+from service.feed_polls import Ask, Feed, until_gone
 from service.http import Service
 
 LIMIT_MAX = 1_000
@@ -31,7 +31,9 @@ async def get_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     )
     wait_ms = _number(query, "wait_ms", 0, WAIT_MAX_MS, 0)
     after = query.get("after")
-    ask = None if after == "now" else Ask(_cursor(after), view, wait_ms)
+    ask = None if after == "now" else Ask(after, view, wait_ms)
+    if ask and ask.after is not None:
+        _check(feed, ask.after)
     with feed.opened(key.id):
         page = await until_gone(feed.poll(ask) if ask else feed.now(), request.receive)
     return Response(
@@ -42,9 +44,12 @@ async def get_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     )
 
 
-def _cursor(after: str | None) -> Cursor | None:
+def _check(feed: Feed, after: str) -> None:
+    """Nothing; raises InvalidInput where the feed has not given this position."""
+    if feed.knows(after):
+        return
     try:
-        return None if after is None else from_feed(after)
+        from_feed(after)
     except PositionError as exc:
         raise InvalidInput(
             "after",

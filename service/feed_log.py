@@ -15,6 +15,7 @@ from roster import keys
 from roster.entry import BIND, CANARY, Op
 from roster.position import Position
 from roster.replies import LogEntry, parse_log_entry
+from service.feed_line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -104,6 +105,8 @@ class FeedLog:
         self._told_at = [float("-inf")] * keys.PARTITIONS
         self._chunks: deque[tuple[_Stretch, int, int]] = deque()
         self._count = self._bytes = 0
+        self._short: set[int] = set()
+        self._line: Line | None = None
         self._moved = asyncio.Event()
 
     def take(self, asked: Position, tail: Tail) -> None:
@@ -120,6 +123,7 @@ class FeedLog:
         new = read[known:] if tail.continues else []
         if new:
             self._append(stretch, new)
+        (self._short.discard if tail.position == stretch.end else self._short.add)(number)
         self._moved.set()
         self._moved = asyncio.Event()
 
@@ -133,6 +137,20 @@ class FeedLog:
         """Where every log ended when it was last read; None until all have been."""
         ends = tuple(end for end in self._ends if end is not None)
         return ends if len(ends) == keys.PARTITIONS else None
+
+    @property
+    def line(self) -> Line | None:
+        """What has been read, in order; None until something of every partition has been."""
+        if self._line is None:
+            places = [stretch.end for stretch in self._stretches if stretch is not None]
+            if len(places) == keys.PARTITIONS:
+                self._line = Line(places)
+        return self._line
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is here that the logs had when they were last read."""
+        return not self._short
 
     def before(self, place: Position) -> int | None:
         """How many entries lie between `place` and what is here; None where that is not known."""
@@ -171,6 +189,7 @@ class FeedLog:
     def _begin(self, start: Position) -> _Stretch:
         """Begin this partition's stretch anew: there is a gap, or another history."""
         self.gaps += 1
+        self._line = None
         old, made = self._stretches[start.partition], _Stretch(start)
         self._stretches[start.partition] = made
         if old is not None:
@@ -182,6 +201,8 @@ class FeedLog:
 
     def _append(self, stretch: _Stretch, new: list[Kept]) -> None:
         stretch.entries += new
+        if self._line is not None:
+            self._line.append(new)
         stretch.end = new[-1].place
         size = sum(len(kept.data) for kept in new)
         self._chunks.append((stretch, len(new), size))
@@ -212,4 +233,4 @@ def _overlap(stretch: _Stretch, asked: Position, read: list[Kept]) -> int | None
         return None
     known = stretch.entries[at:]
     same = all(old.data == new.data for old, new in zip(known, read, strict=False))
-    return len(known) if same and len(known) <= len(read) else None
+    return len(known) if same else None

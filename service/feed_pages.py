@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import struct
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from roster.cursor import from_feed
 from roster.entry import CANARY, Op
 from roster.identity import Token
 from roster.record import unpack_content, unpack_provenance
@@ -19,7 +21,7 @@ from roster.times import format_ms
 from service.answers import op_name, time_or_null
 from service.feed_bound import Bound
 from service.feed_reader import Shared
-from service.feed_writing import PageWriter
+from service.feed_writing import CursorSteps, LineSteps, Page, PageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from roster.replies import LogEntry
     from roster.restrictions import Lists
     from roster.store import Store
+    from service.feed_line import Line
     from service.feed_log import FeedLog, Kept
     from service.feed_reader import Reader
     from service.feed_turns import Turns
@@ -39,6 +42,7 @@ COUNT_LEAST, COUNT_MOST = 16, 1_024
 PREPARED_AT_ONCE = 64
 MADE_BYTES = 4 * 1024 * 1024
 """How much of made pages is kept for others who stand at the same place."""
+SUBJECTS = 16_384
 _UNREADABLE = (struct.error, msgspec.MsgspecError, ValueError, IndexError, KeyError)
 _encode = msgspec.json.Encoder().encode
 
@@ -54,13 +58,6 @@ class View(NamedTuple):
         return kept.list != CANARY and (self.key_id is None or not kept.is_reset)
 
 
-class Page(NamedTuple):
-    """A page's JSON, and how many changes are in it."""
-
-    body: bytes
-    changes: int
-
-
 class Pages:
     """Makes the pages of one process."""
 
@@ -71,42 +68,79 @@ class Pages:
         self._turns = turns
         self._bound = Bound(store, log)
         self._shared = Shared()
-        self._made: dict[tuple[Cursor, View], Page] = {}
+        self._made: dict[tuple[str, View], Page] = {}
         self._made_of = -1
 
     def equip(self, tokeniser: Tokeniser, lists: Lists, dictionary: Dictionary) -> None:
         """Give it the pseudonyms, the lists' names and the dictionaries."""
-        self._tokeniser = tokeniser
         self._lists = lists
         self._dictionary = dictionary
 
-    async def page(self, cursor: Cursor, view: View) -> Page:
-        """What follows the cursor; no change where that is its end now.
+        @lru_cache(maxsize=SUBJECTS)
+        def subject(key_id: str, token: bytes) -> bytes:
+            return b'"subject":"%s"}' % tokeniser.subject(key_id, Token(token)).encode()
 
-        Raises LogTrimmed, Unavailable and WrongKey.
+        self._subject = subject
+
+    def has_none(self, text: str) -> bool:
+        """Whether nothing follows a position, as far as can be said at once."""
+        line = self._log.line
+        return line is not None and line.find(text) == line.end and self._log.complete
+
+    async def page(self, text: str, view: View) -> Page:
+        """What follows a position of the feed; no change where that is its end now.
+
+        Raises PositionError, LogTrimmed, Unavailable and WrongKey.
         """
         version, size = self._log.version, sum(len(page.body) for page in self._made.values())
         if self._made_of != version or size > MADE_BYTES:
             self._made, self._made_of = {}, version
-        made = self._made.get((cursor, view))
+        made = self._made.get((text, view))
         if made is None:
-            what = cursor, view, version
-            made = await self._shared.do(what, lambda: self._page(cursor, view))
+            what = text, view, version
+            made = await self._shared.do(what, lambda: self._page(text, view))
             if made.changes and self._made_of == version:
-                self._made[cursor, view] = made
+                self._made[text, view] = made
         return made
 
-    async def _page(self, cursor: Cursor, view: View) -> Page:
+    async def _page(self, text: str, view: View) -> Page:
+        line = self._log.line
+        number = line.find(text) if line is not None and self._log.complete else None
+        if line is not None and number is not None:
+            page = await self._live(line, number, view)
+            if page is not None:
+                return page
+        return await self._from(from_feed(text), view)
+
+    async def _live(self, line: Line, number: int, view: View) -> Page | None:
+        """A page of what has been read since; None where too much has been meanwhile."""
+        count = max(COUNT_LEAST, view.limit)
+        while True:
+            read = line.after(number, count)
+            steps = LineSteps(line, number)
+            writer = PageWriter(steps, view.limit)
+            await self._fill(writer, read, view)
+            if steps.lost:
+                return None
+            if writer.changes or not read:
+                return writer.page
+            number += len(read)
+
+    async def _from(self, cursor: Cursor, view: View) -> Page:
+        """A page from any cursor, out of memory or out of Redis."""
         count = max(COUNT_LEAST, view.limit)
         while True:
             read = await self._reader.entries(list(cursor.places), count)
             if cursor.told:  # what has been begun is ended first
                 read.sort(key=lambda kept: kept.place.partition != cursor.partition)
-            writer = PageWriter(cursor, view.limit)
+            steps = CursorSteps(cursor)
+            writer = PageWriter(steps, view.limit)
             await self._fill(writer, read, view)
+            cursor = steps.cursor
             if writer.changes or not read:
-                return Page(writer.body, len(writer.changes))
-            cursor = writer.cursor
+                if self._log.line is not None and self._log.complete:
+                    self._log.line.meet(cursor)
+                return writer.page
             count = min(2 * count, COUNT_MOST)
 
     async def _fill(self, writer: PageWriter, read: Sequence[Kept], view: View) -> None:
@@ -118,7 +152,7 @@ class Pages:
             else:
                 await self._bound.tell([kept for kept in part if view.shows(kept)])
             for kept in part:
-                if not writer.take(kept, self._told(kept, view)):
+                if writer.lost or not writer.take(kept, self._told(kept, view)):
                     return
                 since = await self._turns.breathe(since)
 
@@ -139,9 +173,7 @@ class Pages:
             return ()
         if view.key_id is None:
             return (kept.shown,) if kept.shown else ()
-        subject, key_id = self._tokeniser.subject, view.key_id
-        told = kept.told or ()
-        return [b'"subject":"%s"}' % subject(key_id, Token(each)).encode() for each in told]
+        return [self._subject(view.key_id, token) for token in kept.told or ()]
 
     def _head(self, entry: LogEntry) -> dict[str, Any]:
         shown: dict[str, Any] = {

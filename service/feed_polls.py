@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from roster import keys
-from roster.cursor import Cursor
 from roster.errors import TooMany, Unavailable
 from service.feed_log import FeedLog
-from service.feed_pages import Page, Pages, View
+from service.feed_pages import Pages, View
 from service.feed_reader import Reader
 from service.feed_turns import Turns
+from service.feed_writing import Page
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
@@ -46,7 +46,7 @@ T = TypeVar("T")
 class Ask(msgspec.Struct, frozen=True):
     """What a poll asks for: what follows `after`, or the oldest kept, and how long it waits."""
 
-    after: Cursor | None
+    after: str | None
     view: View
     wait_ms: int
 
@@ -93,42 +93,61 @@ class Feed:
         self._ended = True
         self.turns.wake()
 
+    def knows(self, text: str) -> bool:
+        """Whether a position was given by this process for a place that is still at hand."""
+        return self.log.line is not None and self.log.line.find(text) is not None
+
     async def now(self) -> Page:
         """A page without changes that ends where the logs end now."""
         cursor = await _in_time(self.reader.now())
+        if self.log.line is not None:
+            self.log.line.meet(cursor)
         return Page(b'{"changes":[],"position":"%s"}' % cursor.text.encode(), 0)
 
     async def poll(self, ask: Ask) -> Page:
         """The next page, once there is anything in it or the time is up.
 
-        Raises LogTrimmed, Unavailable and WrongKey.
+        Raises PositionError, LogTrimmed, Unavailable and WrongKey.
         """
         until = time.monotonic() + ask.wait_ms / 1000
         known = (self._high_water.get(p) for p in range(keys.PARTITIONS))
         marks = [mark.position for mark in known if mark is not None]
         if not self.log.has_passed(marks):
             await self.log.pass_by(marks, OWN_TIMEOUT_S)
-        cursor = ask.after
-        if cursor is None:
-            cursor = await _in_time(self.reader.oldest())
-        await self.turns.take()
+        after = ask.after
+        if after is None:
+            after = (await _in_time(self.reader.oldest())).text
         version = self.log.version
-        page = await self.pages.page(cursor, ask.view)
-        if not ask.wait_ms and page.changes < ask.view.limit:
-            return await self._now(cursor, ask.view)
-        while not page.changes and await self._news(version, until):
+        if not ask.wait_ms or not self.pages.has_none(after):
+            page = await self._next(after, ask)
+            if page.changes or not ask.wait_ms:
+                return page
+        while await self._news(version, until):
             version = self.log.version
-            page = await self.pages.page(cursor, ask.view)
-        if not page.changes and self.log.age_ms > NEWS_MAX_MS:
-            raise Unavailable("the logs have not been read for some seconds")
-        return page
+            page = await self.pages.page(after, ask.view)
+            if page.changes:
+                return page
+        return await self._nothing(after, ask.view)
 
-    async def _now(self, cursor: Cursor, view: View) -> Page:
-        """The page as of this moment, whoever has changed something."""
+    async def _next(self, after: str, ask: Ask) -> Page:
+        """What is there; who does not wait is told all that there is at this moment."""
+        await self.turns.take()
+        page = await self.pages.page(after, ask.view)
+        if ask.wait_ms or page.changes == ask.view.limit:
+            return page
         current = await _in_time(self.reader.is_current())
-        page = await self.pages.page(cursor, view)
+        page = await self.pages.page(after, ask.view)
         if not page.changes and not current:
             raise Unavailable("the logs cannot be read now")
+        return page
+
+    async def _nothing(self, after: str, view: View) -> Page:
+        """The page of somebody who has waited in vain; one that is late after all, too."""
+        if not self._ended:
+            await self.turns.take()
+        page = await self.pages.page(after, view)
+        if not page.changes and self.log.age_ms > NEWS_MAX_MS:
+            raise Unavailable("the logs have not been read for some seconds")
         return page
 
     async def _news(self, version: int, until: float) -> bool:

@@ -1,6 +1,8 @@
 """Runs a benchmark, or what `make bench` runs: the peers at moderate size, and the nation.
 
-    python -m benchmarks [beside|feed|identity|load|national|outage|peers|removal|scale] [OPTIONS]
+    python -m benchmarks [NAME] [OPTIONS]
+
+NAME is beside, feed, identity, load, national, outage, overload, peers, removal or scale.
 
 Each has `--help`. Without a name, the status is 1 where one of the two misses a limit.
 """
@@ -12,7 +14,8 @@ import sys
 from pathlib import Path
 
 BENCHMARKS = (
-    "beside", "feed", "identity", "load", "national", "outage", "peers", "removal", "scale",
+    "beside", "feed", "identity", "load", "national", "outage", "overload", "peers", "removal",
+    "scale",
 )  # fmt: skip
 USUAL = ("peers", "national")
 _ROOT = Path(__file__).resolve().parent.parent

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from service.protocol import Protocol
 
 BACKLOG = 2_048
-AT_ONCE = 8
+AT_ONCE = 16
 """Callers taken in in one turn, so that workers of one socket share them."""
 PAUSE_S = 0.05
 SURPLUS = 32

@@ -20,18 +20,20 @@ from service.problems import problem_bytes
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Mapping
 
     from service.counters import Counters
     from service.protocol import Protocol
 
 FREE = frozenset({"/healthz", "/readyz", "/v1/changes", "/v1/roster", "/metrics"})
 """Paths that never wait and are never refused."""
+BATCH = "/v1/check/batch"
 IN_FLIGHT_MAX = 512
 """Checks that a process has begun or keeps in line: some 40 ms of its work."""
-SLICE = 32
-"""Checks that are begun in one turn of the loop: some 3 ms."""
-BYTES_PER_CHECK = 4_096
-"""A batch counts as a check for so much of its body."""
+SLICE = 8
+"""Checks that are begun in one turn of the loop: some 1 ms."""
+BYTES_PER_CHECK, HEAVIEST = 4_096, IN_FLIGHT_MAX // 4
+"""A batch counts as a check for so much of its body, and never for more than so many."""
 REFUSALS_PER_S = 1_000.0
 REFUSALS_AT_ONCE = 100.0
 HELD_S = 0.25
@@ -64,31 +66,31 @@ class Gate:
         self._begun = 0
         self.in_flight = 0
 
-    def take(self, protocol: Protocol, cycle: Any, app: Any) -> bool:  # noqa: ANN401 -- uvicorn's
-        """Whether the request was seen to here: begun, put in line, or refused."""
-        path = cycle.scope["path"]
-        if path in FREE:
-            return False
-        weight = _weight(cycle.scope["headers"]) if path == "/v1/check/batch" else 1
-        if protocol.surplus or self.in_flight + weight > max(IN_FLIGHT_MAX, weight):
-            self._refuse(protocol, cycle)
-            return True
-        self.in_flight += weight
-        waiting = Waiting(protocol, cycle, app, weight)
+    @property
+    def full(self) -> bool:
+        """Whether there is no place for another."""
+        return self.in_flight >= IN_FLIGHT_MAX
+
+    def take(self, protocol: Protocol, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
+        """Begin a request that has come whole, or put it in line."""
+        waiting = Waiting(protocol, cycle, app, weight_of(cycle.scope))
+        self.in_flight += waiting.weight
         if self._line or self._begun >= SLICE:
             self._line.append(waiting)
         else:
             self._begin(waiting)
-        return True
+
+    def count(self, task: asyncio.Task[None], weight: int) -> None:
+        """Count a request that was begun before it had come whole."""
+        self.in_flight += weight
+        task.add_done_callback(partial(self._ended, weight))
 
     def _begin(self, waiting: Waiting) -> None:
         if not self._begun:
             self._loop.call_soon(self._turn)
         self._begun += waiting.weight
-        task = self._loop.create_task(waiting.cycle.run_asgi(waiting.app))
-        tasks = waiting.protocol.tasks
-        tasks.add(task)
-        task.add_done_callback(partial(self._ended, tasks, waiting.weight))
+        task = waiting.protocol.begin(waiting.cycle, waiting.app)
+        task.add_done_callback(partial(self._ended, waiting.weight))
 
     def _turn(self) -> None:
         """A new turn of the loop: what came meanwhile is read, and the next slice begins."""
@@ -100,11 +102,11 @@ class Gate:
             else:
                 self._begin(waiting)
 
-    def _ended(self, tasks: set[asyncio.Task[None]], weight: int, task: asyncio.Task[None]) -> None:
-        tasks.discard(task)
+    def _ended(self, weight: int, _: asyncio.Task[None]) -> None:
         self.in_flight -= weight
 
-    def _refuse(self, protocol: Protocol, cycle: Any) -> None:  # noqa: ANN401 -- uvicorn's
+    def refuse(self, protocol: Protocol, cycle: Any) -> None:  # noqa: ANN401 -- uvicorn's
+        """Turn a request away before its body is read."""
         self._counters.refused += 1
         now = self._loop.time()
         if not self._held and not self._refusals.take(1, now):
@@ -129,8 +131,18 @@ def refusal() -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     return problem_bytes(TooMany(random.randint(*RETRY_MS), WHY))  # noqa: S311 -- jitter
 
 
-def _weight(headers: list[tuple[bytes, bytes]]) -> int:
-    for name, value in headers:
+def length_of(scope: Mapping[str, Any]) -> int | None:
+    """The length of the body as its head states it; None where it does not."""
+    for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
-            return 1 + int(value) // BYTES_PER_CHECK
-    return 1
+            return int(value)
+        if name == b"transfer-encoding":
+            return None
+    return 0
+
+
+def weight_of(scope: Mapping[str, Any]) -> int:
+    """How many checks the request counts as."""
+    if scope["path"] != BATCH:
+        return 1
+    return min(1 + (length_of(scope) or 0) // BYTES_PER_CHECK, HEAVIEST)

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 SILENCE_TO_OPEN_S = 0.15
 """Failures that come together are one busy moment; a silence is not."""
 PROBE_S = 0.2
-LARGEST = 512
+LARGEST = 128
 """Look-ups in one pipeline."""
+SLICE = 8
+"""Answers that are given in one turn of the loop: each has a check decided."""
 PIPELINES = 2
 """Under way to one server at once."""
 LATE = 5
@@ -125,8 +127,11 @@ class Lane:
                 _settle(future, error)
         else:
             self.circuit.succeeded()
-            for (_, future), one in zip(batch, found, strict=True):
+            leave()
+            for index, ((_, future), one) in enumerate(zip(batch, found, strict=True)):
                 _settle(future, one)
+                if index % SLICE == SLICE - 1:
+                    await asyncio.sleep(0)
         finally:
             late.cancel()
             leave()

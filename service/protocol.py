@@ -11,18 +11,22 @@ from __future__ import annotations
 import fcntl
 import ssl
 import termios
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 import msgspec
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from service.admission import FREE, length_of, weight_of
 from service.auth import CERT_SCOPE
 from service.certificates import fingerprint
 from service.corked import Cork
 from service.problems import status_bytes
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from service.admission import Gate
@@ -62,6 +66,7 @@ class Protocol(HttpToolsProtocol):
     _fingerprint = ""
     _offered = False
     _silent = True
+    _due: Callable[[], None] | None = None
     _phase = "head"
     _since = 0.0
 
@@ -117,9 +122,13 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """A whole request has come."""
-        if not self._offered:
-            self._phase, self._since = "", self.loop.time()
-            super().on_message_complete()
+        if self._offered:
+            return
+        self._phase, self._since = "", self.loop.time()
+        super().on_message_complete()
+        if self._due is not None:
+            due, self._due = self._due, None
+            due()
 
     def on_response_complete(self) -> None:
         """Go on with what the caller sent meanwhile; no timer is set, as the sweep sees to it."""
@@ -190,10 +199,27 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
+        """Begin to answer; what may wait, once it has come whole: slow ones keep no place."""
+        gate, scope = self.house.gate, cycle.scope
         if self.house.closing or self.surplus:
             cycle.keep_alive = False
-        if not self.house.gate.take(self, cycle, app):
-            super()._start_asgi_task(cycle, app)
+        if scope["path"] in FREE:
+            self.begin(cycle, app)
+        elif gate.full or self.surplus:
+            gate.refuse(self, cycle)
+        elif not cycle.more_body:
+            gate.take(self, cycle, app)
+        elif cycle.waiting_for_100_continue or _is_long(scope):
+            self._due = partial(gate.count, self.begin(cycle, app), weight_of(scope))
+        else:
+            self._due = partial(gate.take, self, cycle, app)
+
+    def begin(self, cycle: Any, app: Any) -> asyncio.Task[None]:  # noqa: ANN401 -- uvicorn's
+        """The task that answers a request."""
+        task: asyncio.Task[None] = self.loop.create_task(cycle.run_asgi(app))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
 
     def _head(self, response: Response, *, keep: bool) -> bytes:
         status, headers, body = response
@@ -218,6 +244,12 @@ class Protocol(HttpToolsProtocol):
 def _plain(connection: bytes) -> bytes:
     options = (option.strip() for option in connection.split(b","))
     return b", ".join(option for option in options if option.lower() not in _OFFERS)
+
+
+def _is_long(scope: Any) -> bool:  # noqa: ANN401 -- a mapping, whatever its declared kinds
+    """Whether a body would be held back before it is whole, as nobody reads it."""
+    length = length_of(scope)
+    return length is None or length > HIGH_WATER_LIMIT
 
 
 def _lies_unread(socket: Any) -> bool:  # noqa: ANN401 -- the loop's own kind of socket

@@ -41,7 +41,7 @@ PUT = {
 
 @pytest.fixture
 def service(valkey: Server, short_folder: Path) -> Served:
-    made = Served(valkey, short_folder, drain_s="1")
+    made = Served(valkey, short_folder, drain_s="1", redis_timeout_ms="500")
     made.cover()
     return made
 

@@ -38,7 +38,7 @@ _DAYS = frozenset(
 )
 
 _ICAO_VALUE = {c: value for value, c in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")}
-_ICAO_WEIGHTS = (7, 3, 1) * 5
+_ICAO_WEIGHTS = (7, 3, 1) * 8
 
 
 def remainder(number: str) -> int:
@@ -62,7 +62,7 @@ def check_digit(digits: str) -> str:
 
 
 def icao_check_digit(text: str) -> str:
-    """The check digit of ICAO 9303 part 3, 4.9, for at most 15 of `0-9A-Z`."""
+    """The check digit of ICAO 9303 part 3, 4.9, for at most 24 of `0-9A-Z`."""
     return str(sum(_ICAO_VALUE[c] * w for c, w in zip(text, _ICAO_WEIGHTS, strict=False)) % 10)
 
 

@@ -23,8 +23,8 @@ from roster.check_digits import (
     remainder,
 )
 from roster.errors import InvalidInput
-from roster.issuers import ISSUERS, SAME_ISSUER
-from roster.spelling import MASKS, fold, with_x
+from roster.issuers import ISSUERS, SAME_ISSUER, STATE_OF
+from roster.spelling import MASKS, fold, with_x, without_filler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,7 +99,7 @@ def is_masked(number: str) -> bool:
 def _normalise(document: Document, latest_birth: str) -> Normalised:
     if len(document.number) > LONGEST_NUMBER:
         raise InvalidInput("document.number", f"longer than {LONGEST_NUMBER} characters")
-    number = fold(document.number)
+    number = without_filler(fold(document.number))
     if not number:
         raise InvalidInput("document.number", "empty, or nothing but blanks")
     if document.type == "other":
@@ -178,7 +178,8 @@ _TAIWAN = re.compile(r"([0-9]{8})(?:[0-9]{2})?(?:[A-Z]|\([A-Z]\))?")
 # Permits for one trip are longer than those for five years; no source gives their form.
 _TAIWAN_ONE_TRIP = re.compile(r"[0-9A-Z]{11,20}")
 _PASSPORT = re.compile(r"[0-9A-Z]{1,20}")
-_PASSPORT_CHN = re.compile(r"[A-Z][0-9]{8}|[A-Z]{2}[0-9]{7}|1[45][0-9]{7}")
+# In no place of its letters has one an I or an O, which would be taken for digits (DOMAIN.md 1).
+_PASSPORT_CHN = re.compile(r"[A-HJ-NP-Z][0-9]{8}|[A-HJ-NP-Z]{2}[0-9]{7}|1[45][0-9]{7}")
 
 
 def _hk_macao(number: str) -> Normalised:
@@ -199,7 +200,7 @@ def _taiwan(number: str) -> Normalised:
 
 def _passport(issuer: str, number: str) -> Normalised:
     """As spelled: a passport's check digit is in its machine readable zone only."""
-    shape = _PASSPORT_CHN if issuer == "CHN" else _PASSPORT
+    shape = _PASSPORT_CHN if STATE_OF.get(issuer) == "CHN" else _PASSPORT
     return Normalised(DocumentNumber(f"W:{issuer}:{number}"), shape.fullmatch(number) is not None)
 
 

@@ -26,5 +26,31 @@ XXA XXB XXC XXX
 ISSUERS = frozenset(_ISO_3166.split()) | frozenset(_ICAO_9303.split())
 """ISO 3166-1 alpha-3, and the codes that ICAO 9303 prints in passports."""
 
+_PRINTED_BY = """
+CHN: HKG MAC
+GBR: GBD GBN GBO GBP GBS AIA BMU CYM FLK GGY GIB IMN IOT JEY MSR PCN SGS SHN TCA VGB
+USA: ASM GUM MNP PRI UMI VIR
+FRA: ATF BLM GLP GUF MAF MTQ MYT NCL PYF REU SPM WLF
+NLD: ABW BES CUW SXM
+DNK: FRO GRL
+NZL: COK NIU TKL
+AUS: CCK CXR HMD NFK
+NOR: BVT SJM
+FIN: ALA
+"""
+# docs/decisions/0006-one-state-several-codes.md: which, and why no others.
+
 SAME_ISSUER = {"D": "DEU"}
 """Codes of ICAO 9303 for a state that ISO 3166-1 names otherwise: one passport, two codes."""
+
+CODES_OF_STATE = {
+    state: (state, *codes.split())
+    for state, _, codes in (line.partition(":") for line in _PRINTED_BY.split("\n") if line)
+}
+"""All codes that documents of one state go by, its own first.
+
+The state prints them, in one series of numbers; bookings and lists call them by any of these.
+"""
+
+STATE_OF = {code: state for state, codes in CODES_OF_STATE.items() for code in codes}
+"""The state that prints the documents of an issuer, where it has several codes."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from roster.check_digits import icao_check_digit
+
 MASKS = frozenset("*\uff0a\u2217\u25cf")
 """Characters that stand for what was blotted out."""
 
@@ -28,6 +30,8 @@ _ASCII_IGNORED = dict.fromkeys([*range(0x21), 0x7F, ord("-"), ord("'")])
 # Cyrillic, Greek, signs for multiplication and for crossing out.
 _LOOKS_LIKE_X = frozenset("\u0425\u03a7\u00d7\u2715\u2716\u2717\u2718\u2613\u2573\u2a2f")
 _ID_CARD = re.compile(r"[0-9]{17}.")
+_ZONE_PLACES = 9
+_ZONE = re.compile(r"[0-9A-Z]{1,22}")
 
 
 def fold(text: str) -> str:
@@ -54,6 +58,24 @@ def trimmed(text: str) -> str:
     while start < end and _is_blank(text[end - 1]):
         end -= 1
     return text[start:end]
+
+
+def without_filler(number: str) -> str:
+    """A folded number without the `<` that fills machine readable zones (ICAO 9303).
+
+    It stands at the ends, or where a blank or a hyphen is printed. What stands behind it may be
+    the check digit of all before it: alone, or behind the rest of a number that is longer than
+    the zone's nine places (part 5, 4.2.2.1).
+    """
+    if "<" not in number:
+        return number
+    first, _, rest = number.strip("<").partition("<")
+    rest = rest.replace("<", "")
+    if len(rest) == 1 or (len(first) == _ZONE_PLACES and rest):
+        body, last = f"{first}{rest[:-1]}", rest[-1:]
+        if _ZONE.fullmatch(body) and last == icao_check_digit(body):
+            return body
+    return first + rest
 
 
 def with_x(number: str) -> str:

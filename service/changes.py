@@ -28,6 +28,7 @@ from service.counters import Lag
 from service.edits import Edit, Reader, now_ms
 from service.faults import Body
 from service.http import INVALID, Service, answered
+from service.places import placed
 from service.problems import problem_of
 from service.rights import heads, require_scope
 from service.shapes import ChangeShape, ChangesShape
@@ -48,6 +49,7 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     edits, results = _read(service, request.auth, body.changes, received_at_ms)
     revisions = guessed(service, edits, received_at_ms)
     try:
+        edits = await placed(service, edits)
         revisions = await stated(service, edits)
         stamp = Stamp(request.auth.name, received_at_ms)
         changes = await packed(service, edits, revisions, stamp)

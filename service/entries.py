@@ -1,6 +1,8 @@
 """POST /v1/entries/find and /v1/entries/history: what is known of a document, and was."""
 
+import heapq
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import Request, Response, post
@@ -10,10 +12,10 @@ from roster.check_digits import beijing_day
 from roster.entry import BIND, Content, Provenance, State
 from roster.errors import Unavailable
 from roster.identity import Document, Token, normalise
-from roster.position import to_text
+from roster.position import Position, to_text
 from roster.reader import readable
 from roster.record import unpack_content, unpack_provenance
-from roster.replies import LogEntry
+from roster.replies import Found, LogEntry
 from roster.spelling import trimmed
 from roster.times import format_ms
 from service.answers import op_name, time_or_null
@@ -21,6 +23,7 @@ from service.auth import scoped
 from service.faults import Body
 from service.http import READ_TIMEOUT_S, Service, answered, in_time
 from service.person import parse
+from service.places import others
 from service.shapes import FindShape, HistoryShape
 
 _find_decoder = Body(FindShape)
@@ -33,10 +36,13 @@ async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     """All entries of a document, tombstones too."""
     service: Service = request.app.state.service
     shape = _find_decoder.decode(await request.body())
-    token = token_of(service, shape.document)
     async with in_time():
-        (found,) = await service.changes_store.lookup([(token, {})], service.screener.high_water)
-        entries = await parse(service.dictionary, found.record, READ_TIMEOUT_S)
+        looked = await _looked(service, shape.document)
+        entries = [
+            entry
+            for found in looked.values()
+            for entry in await parse(service.dictionary, found.record, READ_TIMEOUT_S)
+        ]
     with readable():
         shown = [
             {
@@ -47,7 +53,7 @@ async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
             }
             for entry in entries
         ]
-    return answered({"entries": shown, "position": to_text([found.position])})
+    return answered({"entries": shown, "position": _position(looked)})
 
 
 @post("/v1/entries/history", status_code=200, guards=[scoped("list:read")])
@@ -55,12 +61,12 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     """What happened to a document's entries, oldest first."""
     service: Service = request.app.state.service
     shape = _history_decoder.decode(await request.body())
-    token = token_of(service, shape.document)
     async with in_time():
-        (found,) = await service.changes_store.lookup([(token, {})], service.screener.high_water)
+        looked = await _looked(service, shape.document)
         with readable():
-            events = await service.changes_store.history(token)
-    since_ms = found.now_ms - service.settings.audit_days * DAY_MS
+            told_of = [await service.changes_store.history(token) for token in looked]
+    events = list(heapq.merge(*told_of, key=_when))
+    since_ms = max(found.now_ms for found in looked.values()) - service.settings.audit_days * DAY_MS
     with readable():
         told = [
             await event_json(service, event) for event in events if event.applied_at_ms >= since_ms
@@ -71,7 +77,25 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         if shape.list in (None, event["list"])
         and shape.entry_id in (None, trimmed(event["entry_id"]))
     ]
-    return answered({"history": shown, "position": to_text([found.position])})
+    return answered({"history": shown, "position": _position(looked)})
+
+
+async def _looked(service: Service, document: Document) -> dict[Token, Found]:
+    """What is stored under the document's own token, and under others that it may have."""
+    own = token_of(service, document)
+    tokens = [own, *others(service.tokeniser, document)]
+    asked: list[tuple[bytes, Mapping[int, Position]]] = [(token, {}) for token in tokens]
+    found = await service.changes_store.lookup(asked, service.screener.high_water)
+    both = zip(tokens, found, strict=True)
+    return {token: each for token, each in both if token == own or each.record}
+
+
+def _position(looked: Mapping[Token, Found]) -> str:
+    return to_text([found.position for found in looked.values()])
+
+
+def _when(event: LogEntry) -> int:
+    return event.applied_at_ms
 
 
 def token_of(service: Service, document: Document) -> Token:

@@ -16,10 +16,11 @@ from roster.errors import Unavailable
 from roster.record import parse_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from roster.dictionary import Dictionary
     from roster.entry import Entry
+    from roster.identity import Token
     from roster.position import Position
     from roster.replies import Found
     from service.lookups import Lookups
@@ -30,12 +31,14 @@ DOCUMENTS_MAX = 16
 class Person(NamedTuple):
     """A person's entries, tombstones too, and the look-ups that they come from.
 
-    `complete` is False where more than `DOCUMENTS_MAX` documents are bound.
+    `complete` is False where more than `DOCUMENTS_MAX` documents are bound. `listed_under` is the
+    token, of those asked for, under which there is anything.
     """
 
     entries: list[Entry]
     looked: list[Found]
     complete: bool
+    listed_under: Token | None = None
 
     @property
     def now_ms(self) -> int:
@@ -66,16 +69,17 @@ async def parse(dictionary: Dictionary, record: bytes, within_s: float) -> list[
 async def person(
     lookups: Lookups,
     dictionary: Dictionary,
-    token: bytes,
+    tokens: Sequence[Token],
     at_least: Mapping[int, Position],
 ) -> Person:
-    """What is known of the person with this document.
+    """What is known of the person with this document, which may be stored under any of `tokens`.
 
     Raises Unavailable, WrongKey or Unreadable.
     """
     records: dict[bytes, list[Entry]] = {}
     looked: list[Found] = []
-    members, step = {token}, [token]
+    members: set[bytes] = set(tokens)
+    step: list[bytes] = list(tokens)
     while step:
         found = await asyncio.gather(*(lookups.ask(each, at_least) for each in step))
         looked += found
@@ -84,18 +88,22 @@ async def person(
         members |= set(_bound(records, members))
         step = [other for each in members for other in _named(records.get(each, []))]
         step = sorted({other for other in step if other not in records})
-        if len(members | set(step)) > DOCUMENTS_MAX:
-            return Person(_entries(records, members, token), looked, complete=False)
-    return Person(_entries(records, members, token), looked, complete=True)
+        complete = len(members | set(step)) - len(tokens) < DOCUMENTS_MAX
+        if not complete:
+            break
+    under = next((token for token in tokens if records[token]), None)
+    return Person(_entries(records, members, tokens), looked, complete, under)
 
 
-def _entries(records: dict[bytes, list[Entry]], members: set[bytes], asked: bytes) -> list[Entry]:
+def _entries(
+    records: dict[bytes, list[Entry]], members: set[bytes], asked: Sequence[Token]
+) -> list[Entry]:
     """All documents' entries; a mistaken identity speaks for its own document only."""
     return [
         entry
         for each in sorted(members)
         for entry in records[each]
-        if each == asked or entry.content.kind != MISTAKEN_IDENTITY
+        if each in asked or entry.content.kind != MISTAKEN_IDENTITY
     ]
 
 

@@ -192,6 +192,16 @@ class Screener:
         """False: certainly not on the roster, as far as this process has followed it."""
         return token in self.partitions[token[1]].filter
 
+    def clears(self, token: bytes) -> bool:
+        """Whether the filter that has the token's partition may say no, and says it."""
+        partition = self.partitions[token[1]]
+        return (
+            token not in partition.filter
+            and self.required <= partition.covered
+            and not self.is_expired(token[1])
+            and not (partition.rewound and not partition.witnessed)
+        )
+
     def polled(self, tails: Sequence[Tail], sent_s: float, *, listed: bool) -> None:
         """A poll of some partitions, sent at `sent_s` of `boot_s`, has been applied.
 

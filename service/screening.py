@@ -15,6 +15,7 @@ from roster.identity import Token, normalise
 from roster.position import to_text
 from roster.verdict import Question, Reason, Verdict
 from service.person import Person, parse, person
+from service.places import others
 
 if TYPE_CHECKING:
     import asyncio
@@ -54,10 +55,14 @@ class Screening(msgspec.Struct, frozen=True):
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """Whom a request is about: the document's token, and whether it can be such a document."""
+    """Whom a request is about: the document's token, and whether it can be such a document.
+
+    `others` are tokens under which the same document may be stored, too.
+    """
 
     token: Token
     valid: bool
+    others: tuple[Token, ...] = ()
 
 
 async def begun(dictionary: Dictionary, found: Found, within_s: float) -> Person | None:
@@ -109,7 +114,8 @@ class Desk:
     def subject(self, query: Query) -> Subject:
         """The document's token; raises InvalidInput."""
         found = normalise(query.document, beijing_day(time.time_ns() // 1_000_000))
-        return Subject(self.tokeniser.token(found.number), found.valid)
+        token = self.tokeniser.token(found.number)
+        return Subject(token, found.valid, others(self.tokeniser, query.document))
 
     def clear(self, query: Query, subject: Subject) -> Screening | None:
         """The answer where the roster need not be asked, else None."""
@@ -122,12 +128,13 @@ class Desk:
             return self.refer("not_covered", subject.token)
         if screener.is_expired(subject.token[1]):
             return self.refer("stale", subject.token)
-        if subject.token in partition.filter or query.at_least or not subject.valid:
+        asks = query.at_least or not subject.valid or (subject.others and self._uncleared(subject))
+        if subject.token in partition.filter or asks:
             return None
         if partition.rewound and not partition.witnessed:
             return self.refer("rewound", subject.token)
         screener.cleared += 1
-        stale = not screener.is_fresh(subject.token[1])
+        stale = self._is_stale(subject)
         return Screening(CLEAR, subject.token, partition.position_text, stale)
 
     async def ask(self, query: Query, subject: Subject) -> Screening:
@@ -160,8 +167,9 @@ class Desk:
                 raise looked
             found = await looked
             known = await begun(self.dictionary, found, self.lookups.timeout_s)
-            if known is None:
-                known = await person(self.lookups, self.dictionary, token, query.at_least)
+            step = (token, *self._uncleared(subject))
+            if known is None or len(step) > 1:
+                known = await person(self.lookups, self.dictionary, step, query.at_least)
         except (Unavailable, Unreadable, WrongKey) as exc:
             code = "not_covered" if isinstance(exc, WrongKey) else "registry_unavailable"
             return self.refer(code, token)
@@ -172,11 +180,19 @@ class Desk:
         self._count(token, known)
         return Screening(
             verdict,
-            token,
+            known.listed_under or token,
             to_text(known.positions),
-            not self.screener.is_fresh(token[1]),
+            self._is_stale(subject),
             on_roster=any(entry.list < RESTRICTING_BELOW for entry in known.entries),
         )
+
+    def _uncleared(self, subject: Subject) -> list[Token]:
+        """Those of the other tokens that the filters of their partitions do not clear."""
+        return [token for token in subject.others if not self.screener.clears(token)]
+
+    def _is_stale(self, subject: Subject) -> bool:
+        fresh = self.screener.is_fresh
+        return not (fresh(subject.token[1]) and all(fresh(each[1]) for each in subject.others))
 
     def doubt(self, known: Person) -> str | None:
         """The reason code where a look-up may not be believed, else None."""

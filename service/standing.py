@@ -37,7 +37,8 @@ async def _standing(
     desk = service.desk
     subject = desk.subject(Query(shape.document, Journey("air")))
     try:
-        known = await person(desk.lookups, desk.dictionary, subject.token, {})
+        documents = (subject.token, *subject.others)
+        known = await person(desk.lookups, desk.dictionary, documents, {})
     except (Unavailable, Unreadable):
         return _refer(service, "registry_unavailable", subject.token)
     except WrongKey:

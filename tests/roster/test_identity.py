@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from stdnum.exceptions import ValidationError
 from stdnum.iso7064 import mod_11_2
 
+from roster.alternatives import alternatives
 from roster.check_digits import beijing_day, check_digit, icao_check_digit, remainder
 from roster.errors import InvalidInput
 from roster.identity import (
@@ -27,7 +28,7 @@ from roster.identity import (
     is_masked,
     normalise,
 )
-from roster.issuers import ISSUERS
+from roster.issuers import CODES_OF_STATE, ISSUERS
 from roster.spelling import fold
 
 GOLDEN = json.loads(Path(__file__).with_name("golden_tokens.json").read_text(encoding="utf-8"))
@@ -202,6 +203,7 @@ def test_a_wrong_check_digit_changes_validity_and_never_the_number(digits: str, 
 
 # Spellings.
 
+FEW = st.sampled_from
 IGNORED = (
     " \t\n\u00a0\u2003\u3000\u1680\u2028\u00ad\u200b\u200c\u200d\u2060\ufeff\u202e\u180e\ufe0f"
     "-\u2010\u2011\u2013\u2014\u2015\u2212\ufe63\uff0d\u2e3a'\u2019\u2018\uff07"
@@ -363,6 +365,16 @@ def test_another_shape_of_a_permit_is_taken_as_spelled(
         ("CHN", "161234567", False),
         ("CHN", "EAB123456", False),
         ("CHN", "E123456789", False),
+        ("CHN", "EO1234567", False),
+        ("CHN", "EI1234567", False),
+        ("CHN", "OE1234567", False),
+        ("CHN", "I41234567", False),
+        ("CHN", "O12345678", False),
+        ("CHN", "GO1234567", False),
+        ("CHN", "EJ1234567", True),
+        ("CHN", "EP1234567", True),
+        ("CHN", "DE1234567", True),
+        ("CHN", "K12345678", True),
         ("GBR", "123456789", True),
         ("GBR", "1" * 20, True),
         ("GBR", "1" * 21, False),
@@ -378,6 +390,120 @@ def test_a_passport_is_as_spelled_with_its_issuer(issuer: str, number: str, vali
 @pytest.mark.parametrize("issuer", ["D", "d<<", "DEU", " deu", "ＤＥＵ"])
 def test_a_german_passport_is_one_document_under_both_codes(issuer: str) -> None:
     assert normalise(Document("passport", "C01X00T47", issuer)).number == "W:DEU:C01X00T47"
+
+
+@pytest.mark.parametrize("letter", "IO")
+@pytest.mark.parametrize("issuer", ["CHN", "HKG", "mac"])
+def test_a_letter_that_the_document_excludes_makes_it_invalid_under_every_code(
+    letter: str, issuer: str
+) -> None:
+    for number in (f"E{letter}1234567", f"e{letter.lower()}1234567", f"{letter}12345678"):
+        assert not normalise(Document("passport", number, issuer)).valid
+        assert not normalise(Document("passport", full_width(number), issuer)).valid
+
+
+FAMILIES = {
+    "CHN": ["CHN", "HKG", "MAC", "hkg ", "ＭＡＣ"],
+    "GBR": ["GBR", "GBN", "GBD", "GBO", "GBP", "GBS", "BMU", "GIB", "JEY", "IMN", "GGY", "CYM"],
+    "DEU": ["DEU", "D", "d<<"],
+    "USA": ["USA", "PRI", "GUM"],
+    "FRA": ["FRA", "REU", "NCL"],
+    "NLD": ["NLD", "CUW"],
+    "DNK": ["DNK", "GRL"],
+}
+
+
+def numbers_of(document: Document) -> set[str]:
+    """All numbers that a document may be stored under."""
+    number = normalise(document).number
+    return {number, *alternatives(document, number)}
+
+
+@pytest.mark.parametrize("state", FAMILIES)
+def test_the_documents_of_one_state_are_looked_for_under_all_its_codes(state: str) -> None:
+    for kind in (None, "seaman", "travel_document"):
+        documents = [
+            Document("other" if kind else "passport", "K12345678", code, kind)
+            for code in FAMILIES[state]
+        ]
+        stored = {normalise(document).number for document in documents}
+        for document in documents:
+            assert stored <= numbers_of(document)
+            assert len(numbers_of(document)) == 1 + len(
+                alternatives(document, normalise(document).number)
+            )
+
+
+def test_a_number_with_filler_is_looked_for_as_it_was_stored_before() -> None:
+    document = Document("passport", "k9876543＜", "IND")
+    assert numbers_of(document) == {"W:IND:K9876543", "W:IND:K9876543<"}
+    kept = Document("other", "K9876543<", "D", "seaman")
+    assert numbers_of(kept) == {"O:DEU:seaman:K9876543", "O:DEU:seaman:K9876543<"}
+
+
+@pytest.mark.parametrize("kind", ["resident_id", "hk_macao_permit", "taiwan_permit"])
+def test_ordinary_documents_have_one_number_only(kind: DocumentType) -> None:
+    assert len(numbers_of(Document(kind, PERSON))) == 1
+
+
+APART = ["CHN", "TWN", "GBR", "IRL", "DEU", "AUT", "XXA", "XXB", "XXC", "XXX", "UNO", "UNA", "UNK",
+         "RKS", "SRB", "EUE", "XOM", "VAT", "ITA", "PSE", "PRK", "KOR", "ESH", "XPO"]  # fmt: skip
+
+
+def test_documents_of_different_issuers_stay_apart() -> None:
+    numbers = [numbers_of(Document("passport", "123456789", code)) for code in APART]
+    assert sum(map(len, numbers)) == len(set().union(*numbers))
+
+
+def test_every_code_of_a_state_is_one_that_bookings_may_send() -> None:
+    codes = [code for family in CODES_OF_STATE.values() for code in family]
+    assert len(codes) == len(set(codes))
+    assert set(codes) <= ISSUERS
+    assert all(family[0] == state for state, family in CODES_OF_STATE.items())
+
+
+@pytest.mark.parametrize(
+    ("spelled", "number"),
+    [
+        ("K9876543<", "K9876543"),
+        ("<K9876543<<", "K9876543"),
+        ("K98765432<<", "K98765432"),
+        ("k9876543＜", "K9876543"),
+        ("K9876543 <", "K9876543"),
+        ("K9876543<" + icao_check_digit("K9876543"), "K9876543"),
+        ("K9876543<" + icao_check_digit("K9876543") + "<<", "K9876543"),
+        ("K9876543<" + str((int(icao_check_digit("K9876543")) + 1) % 10), None),
+        ("AB<123456", "AB123456"),  # printed AB-123456 or AB 123456
+        ("AB-123456", "AB123456"),
+        # A number of 11 places, as the zone of three lines has it (ICAO 9303 part 5).
+        ("D23145890<73" + "4" + icao_check_digit("D23145890734"), "D23145890734"),
+        ("D23145890<73" + icao_check_digit("D2314589073") + "<<", "D2314589073"),
+    ],
+)
+def test_filler_of_a_machine_readable_zone_is_no_part_of_a_number(
+    spelled: str, number: str | None
+) -> None:
+    number = number or spelled.replace("<", "")
+    assert normalise(Document("passport", spelled, "IND")) == (f"W:IND:{number}", True)
+    kept = normalise(Document("other", spelled, "IND", "travel_document"))
+    assert kept == (f"O:IND:travel_document:{number}", True)
+
+
+def test_filler_is_no_part_of_permits_and_cards_either() -> None:
+    assert normalise(Document("hk_macao_permit", "H12345678<<")) == ("H:H12345678", True)
+    assert normalise(Document("taiwan_permit", "12345678<")) == ("T:12345678", True)
+    assert normalise(resident(PERSON + "<<<")) == ("R:" + PERSON, True)
+    with pytest.raises(InvalidInput, match="empty"):
+        normalise(Document("passport", "<<<", "IND"))
+
+
+@given(st.text("0123456789ABCDEFGHKMNP", min_size=1, max_size=9), st.data())
+def test_filler_and_check_digit_change_no_number(number: str, data: st.DataObject) -> None:
+    padded = number.ljust(9, "<") + data.draw(FEW(["", "<", "<<<"]))
+    assert normalise(Document("passport", padded, "IND")).number == f"W:IND:{number}"
+    if len(number) < 9:
+        checked = number.ljust(9, "<") + icao_check_digit(number)
+        assert normalise(Document("passport", checked, "IND")).number == f"W:IND:{number}"
 
 
 def test_issuers_are_iso_3166_and_icao_9303() -> None:
@@ -396,7 +522,6 @@ def test_other_documents_are_told_apart_by_issuer_kind_and_number(kind: str) -> 
 
 # No two documents meet.
 
-FEW = st.sampled_from
 NUMBERS = {
     "hk_macao_permit": (FEW(["H12345678", "M12345678"]), FEW(["", "00", "01"])),
     "taiwan_permit": (FEW(["12345678", "12345679"]), FEW(["", "00", "01(B)", "01B"])),
@@ -470,7 +595,7 @@ def test_the_short_way_for_ascii_folds_like_the_long_one(text: str) -> None:
 )
 def test_normalising_is_idempotent(kind: DocumentType, text: str) -> None:
     issuer = "GBR" if kind == "passport" else None
-    assume(fold(text))
+    assume(fold(text).strip("<"))
     once = normalise(Document(kind, text, issuer))
     spelled = once.number.split(":", 2 if kind == "passport" else 1)[-1]
     assume(len(spelled) <= 64)
@@ -480,7 +605,7 @@ def test_normalising_is_idempotent(kind: DocumentType, text: str) -> None:
 @given(ANY_TEXT, st.binary(max_size=20))
 def test_whatever_is_sent_gets_a_token_or_a_refusal(text: str, junk: bytes) -> None:
     for spelled in (text[:64], junk.decode("utf-8", "surrogateescape")):
-        if fold(spelled):
+        if fold(spelled).strip("<"):
             assert len(TOKENISER.token(normalise(resident(spelled)).number)) == 16
         else:
             with pytest.raises(InvalidInput, match="empty"):

@@ -27,6 +27,7 @@ from roster.change import Change
 from roster.dictionary import Dictionary
 from roster.entry import Content, Op, Provenance
 from roster.errors import LoadRefused
+from roster.identity import Token
 from roster.lists import load_lists
 from roster.merging import MIXED, Bucket, How, Merging, Snapshot
 from roster.nodes import Nodes, Wait
@@ -219,7 +220,7 @@ class Machine(RuleBasedStateMachine):
     async def _decides(self, token: bytes) -> bool:
         """Whether a check of this document would be denied."""
         lookups = Lookups(self.store, self.screener, 5_000)
-        known = await person(lookups, Dictionary(self.store.nodes), token, {})
+        known = await person(lookups, Dictionary(self.store.nodes), [Token(token)], {})
         question = Question(Journey("air"), known.now_ms, None, True, frozenset())
         return rules.decide(known.entries, question, LISTS).decision == "deny"
 

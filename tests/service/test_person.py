@@ -100,7 +100,7 @@ async def test_checks_of_one_moment_share_a_round_trip(valkey: Server) -> None:
         with valkey.client() as link:
             before = link.info("stats")["total_reads_processed"]
             found = await asyncio.gather(
-                *(person(parts.desk.lookups, parts.dictionary, token, {}) for _ in range(20))
+                *(person(parts.desk.lookups, parts.dictionary, [token], {}) for _ in range(20))
             )
             after = link.info("stats")["total_reads_processed"]
         assert all(len(each.entries) == 1 for each in found)

@@ -1,0 +1,33 @@
+"""Under which other numbers a document may be stored: its state's other codes, older spellings.
+
+The number that `normalise` gives is the one to store; these are looked for beside it. So nothing
+that is stored has to change, and processes of several versions find what any of them wrote.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roster.identity import DocumentNumber
+from roster.issuers import CODES_OF_STATE, STATE_OF
+from roster.spelling import fold
+
+if TYPE_CHECKING:
+    from roster.identity import Document
+
+_ISSUED = frozenset({"passport", "other"})
+
+
+def alternatives(document: Document, number: DocumentNumber) -> tuple[DocumentNumber, ...]:
+    """The other numbers of a document whose number is `number`; mostly there are none."""
+    if document.type not in _ISSUED:
+        return ()
+    kind, issuer, rest = number.split(":", 2)
+    rests = [rest]
+    if not (document.number.isascii() and "<" not in document.number):
+        spelled = fold(document.number)  # as versions that took filler for a part of it
+        head = f"{document.kind}:" if kind == "O" else ""
+        rests = list(dict.fromkeys([rest, f"{head}{spelled}"]))
+    codes = CODES_OF_STATE[STATE_OF[issuer]] if issuer in STATE_OF else (issuer,)
+    found = (f"{kind}:{code}:{each}" for each in rests for code in codes)
+    return tuple(DocumentNumber(each) for each in found if each != number)

@@ -15,7 +15,7 @@ import contextlib
 import sys
 
 CHUNK_BYTES = 1 << 16
-SLOW_S = 0.25
+SLOW_S = 0.7
 NARROW_BYTES_PER_S = 300_000
 PEERS = (b"REPLCONF", b"PSYNC", b"sentinel-")
 """What replicas and sentinels say first, and clients never."""

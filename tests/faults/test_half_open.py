@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
+import subprocess
+import sys
 import time
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -16,13 +20,15 @@ from roster.target import parse_target
 from tests.faults.clusters import HOST
 from tests.faults.world import Cut
 from tests.servers import Server, free_port
+from tests.source import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
 
 NOTICED_S = 2.0
 BUSY_S = 1.0  # for a machine that other tests keep busy
-TIMEOUT_MS = 100
+TIMEOUT_MS = 300
 
 
 @pytest.fixture
@@ -98,6 +104,27 @@ async def test_a_server_to_which_connecting_takes_longer_than_a_check_may_is_rea
 
 async def _first(heard: AsyncIterator[tuple[str, bytes]]) -> bytes:
     return (await anext(heard))[1]
+
+
+def test_the_kernel_ends_what_was_cut_off_within_two_seconds(
+    valkey_binary: str, short_folder: Path
+) -> None:
+    """Without a word from us: all packets of the server are lost, in a network of its own."""
+    alone = ["unshare", "--map-root-user", "--net"]
+    cable = ["ip", "link", "add", "here", "type", "veth", "peer", "name", "there"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, *cable], check=False).returncode:
+        pytest.skip("networks of our own are not permitted here")
+    done = subprocess.run(
+        [*alone, sys.executable, "-m", "tests.faults.blackhole", valkey_binary, short_folder],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    took = json.loads(done.stdout)
+    assert set(took) == {"idle", "asking"}
+    assert max(took.values()) <= NOTICED_S + BUSY_S
 
 
 async def failures(nodes: Nodes, tries: int) -> int:

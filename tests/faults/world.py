@@ -31,6 +31,8 @@ COLUMNS = (
 )
 LOAD_TIMEOUT_S = 180.0
 COMMAND = [sys.executable, str(ROOT / "clearway.py")]
+NOW = ROOT
+"""Where this version's code is; a test of an upgrade has another one's elsewhere."""
 
 
 class Cut:
@@ -66,9 +68,10 @@ class Cut:
 
 
 class Process:
-    """One `clearway serve`; `url` is its own, `log` what it wrote."""
+    """One `clearway serve` of the code in `home`; `url` is its own, `log` what it wrote."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str], home: Path = NOW) -> None:
+        self.home = home
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
         self.log = folder / "serve.log"
@@ -78,9 +81,9 @@ class Process:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*COMMAND, "serve", "--port", str(self.port)],
-                cwd=ROOT,
-                env={**_plain_env(), **self.settings},
+                [*command(self.home), "serve", "--port", str(self.port)],
+                cwd=self.home,
+                env={**_plain_env(self.home), **self.settings},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -133,6 +136,7 @@ class World:
     """A server on a port, and service processes that reach it through a proxy each.
 
     With a `url`, of sentinels, a cluster or another database, they reach that without one.
+    What is started is the code in `home` at that moment.
     """
 
     def __init__(
@@ -141,6 +145,7 @@ class World:
         self.stack = stack
         self.server = server
         self.folder = folder
+        self.home = NOW
         self.redis_port = int(server._settings["port"])
         self.processes: list[Process] = []
         self.cuts: list[Cut] = []
@@ -165,9 +170,9 @@ class World:
     ) -> subprocess.CompletedProcess[str]:
         """A command, done; it reaches the server without a proxy."""
         return subprocess.run(
-            [*COMMAND, *args],
-            cwd=ROOT,
-            env={**_plain_env(), **self.settings(self.redis_port, **more)},
+            [*command(self.home), *args],
+            cwd=self.home,
+            env={**_plain_env(self.home), **self.settings(self.redis_port, **more)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -186,7 +191,7 @@ class World:
         folder = self.folder / f"process-{number}"
         folder.mkdir()
         port = self.redis_port if self._url else self._add_cut().port
-        process = Process(folder, self.settings(port, data_dir=str(folder), **more))
+        process = Process(folder, self.settings(port, data_dir=str(folder), **more), self.home)
         self.stack.callback(process.kill)
         process.start()
         self.processes.append(process)
@@ -266,7 +271,15 @@ class Caller:
         self._streams = None
 
 
-def _plain_env() -> dict[str, str]:
-    """This environment without settings, but for one: no load balancer has to be told here."""
+def command(home: Path) -> list[str]:
+    """How the command is called whose code is in `home`."""
+    return [sys.executable, str(home / "clearway.py")]
+
+
+def _plain_env(home: Path = NOW) -> dict[str, str]:
+    """This environment without settings, but for one: no load balancer has to be told here.
+
+    A version of before does not know it.
+    """
     kept = {name: text for name, text in os.environ.items() if not name.startswith("CLEARWAY_")}
-    return kept | {"CLEARWAY_DRAIN_S": "0"}
+    return kept | ({"CLEARWAY_DRAIN_S": "0"} if home == NOW else {})

@@ -18,6 +18,7 @@ import msgspec
 from roster import keys
 from roster.calls import Plain
 from roster.clock import boot_s
+from roster.doorbell import Rung
 from roster.errors import ClearwayError
 from roster.position import WIRE_BYTES, Position, from_wire
 from roster.shares import each, lowest
@@ -56,19 +57,6 @@ for at = 1, #ARGV, 2 do
 end
 """
 """Takes processes off the list that have not been listed again since they were read."""
-
-
-_RING = """#!lua flags=allow-oom
-local roster = redis.call('GET', KEYS[1])
-if not roster then return redis.call('PUBLISH', ARGV[1], ARGV[2]) end
-redis.call('PUBLISH', ARGV[1] .. ':' .. roster, ARGV[2])
-return redis.call('PUBLISH', ARGV[1], ARGV[3])
-"""
-"""Rings for the roster that stands here now. Versions that know of one channel only are woken
-without positions: they would take those of another roster for their own."""
-
-WAKE = b"\0"
-"""What is heard on the channel of all rosters where a program of this version rings."""
 
 
 class Process(msgspec.Struct, frozen=True):
@@ -171,6 +159,7 @@ class Processes:
         self._nodes = nodes
         self._seen: dict[str, _Seen] = {}
         self._used: set[str] = {keys.PROCESSES}
+        self._watched = False
 
     async def announce(self, process: Process) -> None:
         """Nothing; the process is listed as of now, on every server that answers."""
@@ -197,6 +186,7 @@ class Processes:
         """Nothing; the lists as they are now are remembered."""
         more = keys.PROCESSES_AT if self._nodes.clustered else ()
         await self._live([keys.PROCESSES, *more])
+        self._watched = True
 
     async def _live(self, names: Sequence[str]) -> list[Process]:
         listed = await self._read(names)
@@ -249,14 +239,26 @@ class Processes:
         if commands:
             await each(self._nodes, commands)
 
-    async def ring(self, positions: Sequence[Position], *, wanted: bool = False) -> None:
+    async def ring(
+        self,
+        positions: Sequence[Position],
+        joining: Sequence[bytes] = (),
+        *,
+        wanted: bool = False,
+    ) -> None:
         """Nothing; every process hears of these safe positions, of none: poll everything.
 
-        Where it is `wanted`, they say at once what they have applied, not with their next poll.
+        `joining` are the tokens of people whom they have left on a list. Where it is `wanted`,
+        the processes say at once what they have applied, not with their next poll.
         """
-        payload = b"".join(bytes((p.partition,)) + p.wire for p in positions) + bytes((wanted,))
-        command = ("EVAL", _RING, 1, keys.ROSTER, keys.DOORBELL, payload, WAKE)
-        await self._nodes.keyed(keys.ROSTER, [command])
+        rung = Rung(positions, joining, wanted)
+        await rung.ring(self._nodes, wake=self._older_live)
+
+    @property
+    def _older_live(self) -> bool:
+        """Whether a process of an older version may be live, which does not count its beats."""
+        seen = self._seen.values()
+        return not self._watched or any(one.left_ms >= 0 and not one.process.beat for one in seen)
 
 
 def _as_known(process: Process, listed: _Listed | None) -> Process:
@@ -283,17 +285,3 @@ def _any_of(replies: list[Any]) -> list[Any]:
     if all(isinstance(reply, ClearwayError) for reply in replies):
         raise replies[0]
     return replies
-
-
-RING_BYTES = 1 + WIRE_BYTES
-
-
-def parse_ring(payload: bytes) -> list[Position]:
-    """The positions of a doorbell message; behind them may stand one byte, see `is_wanted`."""
-    chunks = (payload[at : at + RING_BYTES] for at in range(0, len(payload), RING_BYTES))
-    return [from_wire(chunk[0], chunk[1:]) for chunk in chunks if len(chunk) == RING_BYTES]
-
-
-def is_wanted(payload: bytes) -> bool:
-    """Whether somebody may wait for the processes to say so; older versions do not tell."""
-    return len(payload) % RING_BYTES != 1 or payload[-1:] != b"\0"

@@ -19,7 +19,7 @@ from service.edits import Packer
 from service.faults import FieldError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from roster.change import Change
     from roster.position import Position
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Fates: TypeAlias = "list[Applied | Refusal]"
 """What became of the changes that one edit is."""
 
+_LISTED = frozenset({State.ACTIVE, State.SUSPENDED})
 _HELD = 2
 """So many documents that name each other make a binding."""
 
@@ -139,6 +140,16 @@ def applied_ms(fates: Sequence[Fates]) -> int:
     """When the last of it was, by Redis' clock; 0 where nothing was."""
     at_ms = (fate.applied_at_ms for each in fates for fate in each if isinstance(fate, Applied))
     return max(at_ms, default=0)
+
+
+def joining(edits: Iterable[Edit], fates: Iterable[Fates]) -> list[bytes]:
+    """The tokens of the people whom these edits have left on a list."""
+    return [
+        token
+        for edit, each in zip(edits, fates, strict=True)
+        for token, fate in zip(edit.own, each, strict=False)
+        if isinstance(fate, Applied) and fate.state in _LISTED
+    ]
 
 
 def result_json(edit: Edit, fates: Fates) -> dict[str, Any]:

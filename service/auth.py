@@ -15,6 +15,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
 from roster.access import ApiKey, KeyStore, key_id
+from roster.clock import boot_s
 from roster.errors import Forbidden, TooMany, Unauthorised, Unavailable
 from service.ended import Ended
 
@@ -63,7 +64,7 @@ class _Known(msgspec.Struct, frozen=True):
 
 
 class Access:
-    """The keys of this process; times are of the monotonic clock."""
+    """The keys of this process; times are those of `boot_s`."""
 
     def __init__(self, store: KeyStore, serve_stale_s: float) -> None:
         """Nothing is known yet: see `refresh`."""
@@ -73,7 +74,7 @@ class Access:
         self._keys: dict[str, _Known] = {}
         self._headers: dict[bytes, _Known] = {}
         self._buckets: dict[str, Bucket] = {}
-        self._lookups = Bucket(LOOKUPS_PER_S, LOOKUPS_PER_S, time.monotonic())
+        self._lookups = Bucket(LOOKUPS_PER_S, LOOKUPS_PER_S, boot_s())
         self._read = False
         self._trusted: dict[bytes, ApiKey] = {}
 
@@ -83,17 +84,26 @@ class Access:
 
     async def refresh(self) -> None:
         """Nothing; this process knows the keys that Redis has now. Raises Unavailable."""
-        asked_s = time.monotonic()
+        asked_s = boot_s()
         found = await self._store.all()
         self._read = True
         self._learn(self.ended.standing(found), asked_s)
+
+    def prolong(self) -> None:
+        """Nothing; the keys that still hold do so for as long as if they were read now.
+
+        For when their server is lost, and others are not.
+        """
+        now_s = boot_s()
+        held = (known for known in self._keys.values() if known.until_s > now_s)
+        self._learn({known.key.id: known.key for known in held}, now_s)
 
     def known(self, header: bytes | None) -> ApiKey | None:
         """The key of a header that was seen before and still holds."""
         known = self._headers.get(header) if header is not None else None
         if known is None and header in self._trusted:
             return self._trusted[header]
-        if known is None or known.until_s < time.monotonic() or known.key.client_cert:
+        if known is None or known.until_s < boot_s() or known.key.client_cert:
             return None
         return known.key
 
@@ -116,7 +126,7 @@ class Access:
         """Nothing; raises TooMany where the key has asked for too much lately."""
         if not key.rate:
             return
-        now_s = time.monotonic()
+        now_s = boot_s()
         bucket = self._buckets.get(key.id)
         if bucket is None:
             bucket = self._buckets[key.id] = Bucket(key.rate, key.burst_checks, now_s)
@@ -136,7 +146,7 @@ class Access:
         return known
 
     async def _look_up(self, identifier: str) -> _Known | None:
-        now_s = time.monotonic()
+        now_s = boot_s()
         if self._lookups.take(1, now_s):
             return None
         try:
@@ -177,7 +187,7 @@ class Access:
     def _until(self, key: ApiKey, read_s: float) -> _Known:
         until_s = read_s + self._serve_stale_s
         if key.expires_ms is not None:
-            until_s = min(until_s, time.monotonic() + (key.expires_ms - _now_ms()) / 1000)
+            until_s = min(until_s, boot_s() + (key.expires_ms - _now_ms()) / 1000)
         return _Known(key, until_s)
 
 
@@ -223,7 +233,7 @@ async def known_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRo
 
 def _holds(known: _Known, text: bytes) -> bool:
     key = known.key
-    fresh = known.until_s >= time.monotonic()
+    fresh = known.until_s >= boot_s()
     return fresh and key.works(_now_ms()) and key.is_of(text)
 
 

@@ -17,6 +17,7 @@ from service.applying import (
     applied_ms,
     apply,
     guessed,
+    joining,
     packed,
     positions,
     result_json,
@@ -57,21 +58,23 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         for (index, edit), each in zip(edits.items(), fates, strict=True):
             results[index] = result_json(edit, each)
             _count(service, edit, each, received_at_ms)
-        service.screener.acknowledge(positions(fates), applied_ms(fates))
-        return answered(await _told(service, body, results, positions(fates)))
+        reached = positions(fates)
+        if reached:
+            service.screener.acknowledge(reached, applied_ms(fates))
+            on = joining(edits.values(), fates)
+            service.teller.tell(reached, on, wanted=body.wait == "all")
+        return answered(await _answer(service, body, results, reached))
     except (NotDurable, Unavailable, WrongKey) as exc:
         refused = type(exc)(*exc.args)
         refused.revisions = tuple(revisions.get(index, 0) for index in range(len(results)))
         raise refused from exc
 
 
-async def _told(
+async def _answer(
     service: Service, body: ChangesShape, results: list[dict[str, Any]], reached: list[Position]
 ) -> dict[str, Any]:
-    """The answer to changes that are safe, once every process hears of them."""
+    """The answer to changes that are safe, once every process has them where that is waited for."""
     answer: dict[str, Any] = {"results": results, "position": to_text(reached)}
-    if reached:
-        service.teller.tell(reached, wanted=body.wait == "all")
     if body.wait == "all":
         try:
             timeout_ms = body.timeout_ms or TIMEOUT_MS

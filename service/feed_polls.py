@@ -67,6 +67,7 @@ class Feed:
         self._ended = False
         self.log.on_news = self.turns.wake
         follower.on_tail = self.log.take
+        follower.eager = lambda: self.open > 0
 
     @property
     def open(self) -> int:

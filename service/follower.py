@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from roster import keys
+from roster.doorbell import Rung, parse, parse_old
 from roster.errors import ClearwayError
-from roster.processes import RING_BYTES, is_wanted, parse_ring
 from roster.shares import shares
 from service.belonging import Belonging
 from service.herald import Herald
@@ -25,7 +25,7 @@ from service.screener import EVERY, Screener
 from service.share import Means, Share
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from roster.nodes import Server
     from roster.position import Position
@@ -42,6 +42,7 @@ class Follower:
     """One process's place in the logs; `run` never ends by itself.
 
     `on_tail` is told of every tail that is read, and from which position: the feed's source.
+    `eager` says whether whoever is told wants to hear at once.
     """
 
     def __init__(self, store: Store, screener: Screener, identity: tuple[str, str]) -> None:
@@ -52,7 +53,13 @@ class Follower:
         self.belonging = Belonging(store, screener, self._listen_anew)
         self._ear = asyncio.Timeout(None)
         self._means = Means(
-            store, screener, self.herald, self.belonging, self._on_tail, self._on_poll
+            store,
+            screener,
+            self.herald,
+            self.belonging,
+            self._on_tail,
+            self._on_poll,
+            self._is_eager,
         )
         self._shares: dict[Server, Share] = {}
         self._running: set[Server] = set()
@@ -60,6 +67,7 @@ class Follower:
         self._shared: asyncio.Task[bool] | None = None
         self._ill: set[int] = set()
         self.on_tail: OnTail = lambda _asked, _tail: None
+        self.eager: Callable[[], bool] = lambda: False
 
     @property
     def id(self) -> str:
@@ -132,6 +140,9 @@ class Follower:
     def _numbers(self, server: Server) -> list[int]:
         return shares(self._nodes, EVERY).get(server, [])
 
+    def _is_eager(self) -> bool:
+        return self.eager()
+
     def _on_tail(self, asked: Position, tail: Tail) -> None:
         self.on_tail(asked, tail)
 
@@ -154,12 +165,14 @@ class Follower:
         while True:
             try:
                 await self._hear()
+            except TimeoutError:
+                continue  # another roster has another channel
             except (ClearwayError, OSError) as exc:
                 log.warning("doorbell lost", error=type(exc).__name__)
                 await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 -- jitter
 
     def _listen_anew(self) -> None:
-        """Another roster has another channel."""
+        """The roster has another name, and so another channel."""
         with suppress(RuntimeError):  # it is just connecting
             self._ear.reschedule(0)
 
@@ -168,18 +181,21 @@ class Follower:
 
         What those say is safe may be another roster's, and this version rings on both.
         """
-        roster = self._screener.roster
-        own = keys.doorbell(roster)
+        own = keys.doorbell(self._screener.roster)
         async with asyncio.timeout(None) as self._ear:
             async for channel, payload in self._nodes.subscribed(own, keys.DOORBELL):
                 if channel == own:
-                    self._screener.acknowledge(parse_ring(payload))
-                elif roster and len(payload) % RING_BYTES:
-                    continue
-                self._rung_by(payload)
+                    rung = parse(payload)
+                    self._screener.acknowledge(rung.positions)
+                    self._screener.join(rung.joining)
+                    self._rung_by(rung)
+                elif old := parse_old(payload):
+                    self._rung_by(old)
+                elif not self._screener.roster:
+                    self._rung_by(Rung(()))
 
-    def _rung_by(self, payload: bytes) -> None:
-        rung = {position.partition for position in parse_ring(payload)} or EVERY
-        for server, numbers in shares(self._nodes, rung).items():
+    def _rung_by(self, rung: Rung) -> None:
+        numbers = {position.partition for position in rung.positions} or EVERY
+        for server, own in shares(self._nodes, numbers).items():
             if server in self._shares:
-                self._shares[server].ring(set(numbers), wanted=is_wanted(payload))
+                self._shares[server].ring(set(own), wanted=rung.wanted)

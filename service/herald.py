@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from roster.nodes import Nodes
     from service.screener import Screener
 
+FEW = 2
+"""So many processes ask at once for whatever the doorbell tells of."""
+TURN_S = 0.1
+"""For each more the polls in between come so much later; from 12 on none are left."""
+
 
 class Herald:
     """One process's announcements; each counts one more than the last.
@@ -41,6 +46,11 @@ class Herald:
     async def announce(self, numbers: Sequence[int]) -> None:
         """Nothing; whoever waits for changes to these partitions sees what has been applied."""
         await self._nodes.run(self.listing(numbers).commands)
+
+    @property
+    def turn_s(self) -> float:
+        """How long to leave between polls that the doorbell asks for: each costs the server."""
+        return TURN_S * max(0, self.processes - FEW)
 
     async def leave(self) -> None:
         """Nothing; other processes wait for this one no longer."""

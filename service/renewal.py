@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from roster import keys
+from roster.clock import boot_s
 from roster.errors import Unavailable
 from roster.images import renew
 from roster.lease import Lease
@@ -52,7 +53,7 @@ class Renewer:
         self._lease = Lease(store.nodes, keys.RENEWAL, LEASE_MS)
         self._held = False
         self._keep_ms = log_days * DAY_MS
-        self._looked_at = time.monotonic()
+        self._looked_at = boot_s()
         self._seen = 0
 
     async def tick(self) -> None:
@@ -83,7 +84,7 @@ class Renewer:
         return self._held
 
     def _all_due(self) -> list[int]:
-        share = PATIENCE if self._changes_per_s(time.monotonic()) > BUSY_PER_S else 1
+        share = PATIENCE if self._changes_per_s(boot_s()) > BUSY_PER_S else 1
         partitions = enumerate(self._screener.partitions)
         return [number for number, each in partitions if self._due(each, share)]
 

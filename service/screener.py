@@ -202,6 +202,11 @@ class Screener:
             and not (partition.rewound and not partition.witnessed)
         )
 
+    def join(self, tokens: Iterable[bytes]) -> None:
+        """Nothing; these people may be listed, as the logs will tell."""
+        for token in tokens:
+            self.partitions[token[1]].filter.add(token)
+
     def polled(self, tails: Sequence[Tail], sent_s: float, *, listed: bool) -> None:
         """A poll of some partitions, sent at `sent_s` of `boot_s`, has been applied.
 

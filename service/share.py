@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
@@ -33,7 +34,8 @@ class Means(NamedTuple):
     """What all shares of one process follow with.
 
     `on_tail` is told of every tail that is applied, `on_poll` of every poll: of which
-    partitions, and whether they are fresh by it.
+    partitions, and whether they are fresh by it. `eager` says whether somebody here wants to
+    read the logs at once, whatever it costs.
     """
 
     store: Store
@@ -42,6 +44,7 @@ class Means(NamedTuple):
     belonging: Belonging
     on_tail: OnTail
     on_poll: Callable[[Sequence[int], bool], None]
+    eager: Callable[[], bool]
 
 
 class Share:
@@ -60,6 +63,7 @@ class Share:
         self._wanted = False
         self._bell = asyncio.Event()
         self._behind = False
+        self._polled_s = float("-inf")
         self.wrong_key = False
 
     async def run(self) -> None:
@@ -127,7 +131,9 @@ class Share:
         long as it can be fresh by them; so does who takes over, if enough replicas have it.
         """
         means = self._means
-        sent_s = boot_s()
+        sent_s = self._polled_s = boot_s()
+        if not self._wanted:
+            self._rung.clear()  # whatever has rung is read now
         polled = await self._catch_up.poll(numbers, means.herald.listing(numbers))
         if await means.belonging.look(polled.tails):  # with what is remembered of that one
             polled = await self._catch_up.poll(numbers, means.herald.listing(numbers))
@@ -145,6 +151,7 @@ class Share:
         while True:
             await self._bell.wait()
             self._bell.clear()
+            await self._take_turn()
             rung, self._rung = self._rung, set()
             wanted, self._wanted = self._wanted, False
             numbers = sorted(rung.intersection(self._numbers()))
@@ -156,9 +163,23 @@ class Share:
             except ClearwayError as exc:
                 log.warning("rung poll failed", error=type(exc).__name__)
 
+    async def _take_turn(self) -> None:
+        """Wait until it is this process' turn to ask: the more there are, the less often.
+
+        The bell has told who is listed now; the rest comes with the next poll. Whoever waits
+        for an answer need not wait for that.
+        """
+        until_s = self._polled_s + self._means.herald.turn_s
+        while not self._wanted and not self._means.eager() and (left_s := until_s - boot_s()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._bell.wait()
+            self._bell.clear()
+
     async def _poll_rung(self, numbers: Sequence[int], *, wanted: bool) -> bool:
         """Whether everything that has rung is applied; told of where somebody waits for it."""
-        means, started_s = self._means, boot_s()
+        means = self._means
+        started_s = self._polled_s = boot_s()
         async with self._polling:
             tails = await self._catch_up.tails(numbers)
             reached = await self._catch_up.apply(tails)

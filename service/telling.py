@@ -31,15 +31,24 @@ class Teller:
         self._processes = processes
         self._untold: list[Position] = []
         self._unnoted: list[Position] = []
+        self._joining: list[bytes] = []
         self._wanted = False
         self._ringing: asyncio.Task[None] | None = None
 
-    def tell(self, positions: Iterable[Position], *, wanted: bool = False) -> None:
+    def tell(
+        self,
+        positions: Iterable[Position],
+        joining: Iterable[bytes] = (),
+        *,
+        wanted: bool = False,
+    ) -> None:
         """Nothing; the bell rings in a moment, once for all that came while it last rang.
 
-        `wanted` says whether somebody waits for every process to have applied them.
+        `joining` are the tokens of people who are on a list now; `wanted` says whether somebody
+        waits for every process to have applied it.
         """
         self._untold += positions
+        self._joining += joining
         self._wanted = self._wanted or wanted
         if self._ringing is None or self._ringing.done():
             self._ringing = asyncio.create_task(self._ring())
@@ -65,7 +74,8 @@ class Teller:
     async def _ring(self) -> None:
         while self._untold:
             positions, self._untold = newest(self._untold), []
+            joining, self._joining = self._joining, []
             wanted, self._wanted = self._wanted, False
             self._unnoted += positions
             with suppress(ClearwayError):
-                await self._processes.ring(positions, wanted=wanted)
+                await self._processes.ring(positions, joining, wanted=wanted)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from roster.errors import ClearwayError
+from roster.errors import ClearwayError, Unavailable
 from roster.fitness import ServerFacts, unfit
 from service.metrics import RemovalLags
 
@@ -56,7 +56,7 @@ class Upkeep(msgspec.Struct):
     def chores(self) -> list[Chore]:
         """What to do, and how often."""
         return [
-            ("keys", KEYS_EVERY_S, self.service.access.refresh),
+            ("keys", KEYS_EVERY_S, self.read_keys),
             ("counts", COUNTS_EVERY_S, self.write_counts),
             ("lists", LISTS_EVERY_S, self.read_disabled),
             ("processes", PROCESSES_EVERY_S, self.service.processes.watch),
@@ -65,6 +65,19 @@ class Upkeep(msgspec.Struct):
             ("settings", SETTINGS_EVERY_S, self.put_right),
             *self.more,
         ]
+
+    async def read_keys(self) -> None:
+        """Nothing; this process knows the keys that Redis has now. Raises Unavailable.
+
+        Where only their server is lost, those that are known go on: nobody can revoke one.
+        """
+        try:
+            await self.service.access.refresh()
+        except Unavailable:
+            nodes, news = self.service.changes_store.nodes, self.service.screener.news
+            if nodes.clustered and not news.all_stale:
+                self.service.access.prolong()
+            raise
 
     async def write_counts(self) -> None:
         """Nothing; what was counted here is in Redis. Raises Unavailable, and keeps it."""
@@ -100,7 +113,7 @@ class Upkeep(msgspec.Struct):
     async def revive(self) -> None:
         """Nothing; a crashed embedded server runs again. Raises EmbeddedError."""
         embedded = self.opening.embedded
-        if embedded is not None and self.service.screener.age_ms > SILENT_MS:
+        if embedded is not None and self.service.screener.news.silence_ms > SILENT_MS:
             await asyncio.to_thread(embedded.ensure, renew=True)
 
     async def put_right(self) -> None:

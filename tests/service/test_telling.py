@@ -8,11 +8,12 @@ import redis.asyncio
 
 from roster import keys
 from roster.change import Change
+from roster.doorbell import parse
 from roster.entry import Op
 from roster.errors import Unavailable
 from roster.nodes import Nodes, Wait
 from roster.position import newest
-from roster.processes import Processes, parse_ring
+from roster.processes import Processes
 from roster.store import Store
 from service.telling import Teller
 
@@ -53,7 +54,7 @@ async def test_what_comes_while_the_bell_rings_is_told_in_one_ring(valkey: Serve
             await teller.close()
             rung = bell.get_message(timeout=5)
             assert rung is not None
-            assert parse_ring(rung["data"]) == newest(positions)
+            assert parse(rung["data"]).positions == newest(positions)
             assert bell.get_message() is None
 
 

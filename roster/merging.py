@@ -142,6 +142,7 @@ class Merging:
         """One snapshot on one store."""
         self.store = store
         self.snapshot = snapshot
+        self._calls: dict[int, int] = {}
 
     async def begin(self, partitions: Sequence[int]) -> list[Begun]:
         """The partitions as they stand; older snapshots of these lists are refused from now on."""
@@ -173,7 +174,14 @@ class Merging:
         None, and nothing is written, where the partition has seen other writes than `how` says.
         """
         (reply,) = await self._run([self._merge_call(partition, buckets, how)])
-        return _merged(reply) if reply[0] >= 0 else None
+        return self._noted(partition, reply, dry=how.dry)
+
+    def _noted(self, partition: int, reply: Sequence[Any], *, dry: bool = False) -> Merged | None:
+        """The reply of a merge, which counts where it has written something."""
+        if reply[0] < 0:
+            return None
+        self._calls[partition] = self._calls.get(partition, 0) + (not dry)
+        return _merged(reply)
 
     def _merge_call(self, partition: int, buckets: Sequence[Bucket], how: How) -> Call:
         names = [keys.META[partition], keys.LOG[partition]]
@@ -218,12 +226,13 @@ class Merging:
         )
         call = Call(partition, "fill_buckets", (keys.META[partition], *names), args)
         (reply,) = await self._run([call])
-        return _merged(reply) if reply[0] >= 0 else None
+        return self._noted(partition, reply)
 
     async def finish(self, included: Position, bits: bytes) -> Position:
         """The partition's position; its lists are covered, its image is `bits`.
 
-        `included` is the log's end from before the scan that made the bits.
+        `included` is the log's end from before the scan that made the bits. Raises LoadRefused
+        also where something that was merged with this object is gone again.
         """
         snapshot, partition = self.snapshot, included.partition
         names = (keys.META[partition], keys.LOG[partition], keys.IMAGE[partition])
@@ -235,6 +244,7 @@ class Merging:
             secrets.token_bytes(MARK_BYTES),
             included.wire,
             bits,
+            self._calls.get(partition, 0),
         )
         (reply,) = await self._run([Call(partition, "finish", names, args)])
         return from_wire(partition, reply[0])

@@ -721,7 +721,8 @@ local function begin(keys, args)
   found(meta, p, now_s)
   for i = 1, #args[2] do
     local code = byte(args[2], i)
-    redis.call('HSET', meta, 'b:' .. code, args[3] .. ':' .. args[4], 'm:' .. code, 0)
+    redis.call('HSET', meta, 'b:' .. code, args[3] .. ':' .. args[4], 'm:' .. code, 0,
+               'k:' .. code, 0, 'h:' .. code, p.history)
   end
   return {position(p), p.covered, tonumber(redis.call('HGET', meta, 'ever') or 0)}
 end
@@ -1029,6 +1030,7 @@ local function close_merge(job, meta, lists, upto)
     local name = 'm:' .. byte(lists, i)
     local known = tonumber(redis.call('HGET', meta, name) or 0)
     redis.call('HSET', meta, name, max(known, tonumber(upto)))
+    redis.call('HINCRBY', meta, 'k:' .. byte(lists, i), 1)
   end
   return redis.call('HINCRBY', meta, 'writes', 1)
 end
@@ -1154,17 +1156,26 @@ end
 -- Note what this load makes good of what was lost. One that began before that was found does
 -- not count: what it merged may be lost, too.
 local function make_good(meta, log, p, load, now_s)
-  if p.rewound ~= '1' or unpack('>I4', load.from) ~= p.history then return end
+  if p.rewound ~= '1' then return end
   local loaded = {}
   for i = 1, #load.lists do
     local code = byte(load.lists, i)
+    if tonumber(redis.call('HGET', meta, 'h:' .. code) or 0) ~= p.history then return end
     loaded[code] = load.as_of
-    redis.call('HSET', meta, 'r:' .. code, load.as_of)
   end
+  for code in pairs(loaded) do redis.call('HSET', meta, 'r:' .. code, load.as_of) end
   if not is_made_good(meta, p, loaded) then return end
   load.outdated = load.from ~= position(p)  -- the bits lack what came since; the log goes
   end_rewind(meta, log, p, now_s)
   load.from = position(p)
+end
+
+-- Whether all that a load has merged here is still there: every call has left its count.
+local function has_merged(meta, lists, calls)
+  for i = 1, #lists do
+    if redis.call('HGET', meta, 'k:' .. byte(lists, i)) ~= calls then return false end
+  end
+  return true
 end
 
 -- finish: a partition has its snapshot: floor, coverage, and for a first load the image
@@ -1174,6 +1185,7 @@ end
 --   KEYS[1]  meta;  KEYS[2] log;  KEYS[3] image
 --   ARGV[1]  check;  ARGV[2] lists;  ARGV[3] as_of;  ARGV[4] nonce;  ARGV[5] mark seed
 --   ARGV[6]  position 14 that the bits include;  ARGV[7] the filter's bytes
+--   ARGV[8]  how many calls have merged something for it here
 --   returns  {position 14}
 local function finish(keys, args)
   local meta, log, image = keys[1], keys[2], keys[3]
@@ -1184,7 +1196,7 @@ local function finish(keys, args)
     return redis.error_reply('OLDER another load of this list has begun')
   end
   local where = reached(log, p, args[6])
-  if where == 'ahead' or where == 'other' then
+  if where == 'ahead' or where == 'other' or not has_merged(meta, lists, args[8]) then
     return redis.error_reply('PUTBACK an older state of the roster came back meanwhile')
   end
   note_rewound(meta, log, p, '')
@@ -1200,7 +1212,7 @@ local function finish(keys, args)
              .. u48(as_of) .. u48(at_ms) .. '\0\0')
     end
     redis.call('HSET', meta, 'f:' .. code, args[3])
-    redis.call('HDEL', meta, 'm:' .. code)
+    redis.call('HDEL', meta, 'm:' .. code, 'k:' .. code, 'h:' .. code)
   end
   local covers = pack('>I4', p.history) .. u48(p.seq)
   redis.call('HSET', meta, 'covered', p.covered, 'seq', p.seq, 'mark', p.mark)

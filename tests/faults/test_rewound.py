@@ -13,7 +13,7 @@ from roster.entry import Content, Op
 from roster.errors import LoadRefused
 from roster.filter import TokenFilter
 from roster.identity import Document, Tokeniser, normalise
-from roster.merging import Merging, Snapshot
+from roster.merging import How, Merging, Snapshot
 from roster.position import HighWater
 from roster.store import Store
 from tests.service.parts import DAY_MS, KEY, process
@@ -133,7 +133,10 @@ async def test_a_list_first_loaded_meanwhile_from_an_older_file_counts_too(
         assert not is_rewound(parts, number)
 
 
-async def test_a_load_that_began_before_the_rewind_does_not_end_it(valkey: Server) -> None:
+@pytest.mark.parametrize("which", ["begun", "end"])
+async def test_a_load_that_began_before_the_rewind_does_not_end_it(
+    valkey: Server, which: str
+) -> None:
     async with process(valkey) as parts:
         await parts.cover(SX)
         await parts.follower.poll()
@@ -144,9 +147,25 @@ async def test_a_load_that_began_before_the_rewind_does_not_end_it(valkey: Serve
         known_to(parts, added.position._replace(seq=added.position.seq + 5))
         await parts.follower.poll()
         assert is_rewound(parts, number)
-        await merging.finish(begun.position, TokenFilter().to_bytes())
+        end = parts.screener.partitions[number].position
+        included = {"begun": begun.position, "end": end}[which]
+        await merging.finish(included, TokenFilter().to_bytes())
         await parts.follower.poll()
         assert is_rewound(parts, number)
+
+
+async def test_a_load_that_lost_what_it_had_merged_covers_nothing(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await parts.cover(XGL)
+        number = parts.token(LISTED)[1]
+        merging = Merging(parts.store, Snapshot(bytes((SX,)), soon_ms(), "n", 30 * DAY_MS))
+        (begun,) = await merging.begin([number])
+        restore = saved(valkey, number)
+        await merging.merge(number, [], How(upto=512))
+        restore()
+        await merging.merge(number, [], How(upto=1024))
+        with pytest.raises(LoadRefused, match="put back"):
+            await merging.finish(begun.position, TokenFilter().to_bytes())
 
 
 async def test_a_load_under_which_an_older_state_comes_back_is_refused(valkey: Server) -> None:

@@ -44,13 +44,14 @@ class Discovery:
     def __init__(self, target: Target) -> None:
         """Of the Sentinel or the cluster at `target`; nothing is asked yet."""
         self.target = target
+        self._by_sentinel = target.kind == "sentinel"
         self.map: SlotMap | None = None
         self.failures: dict[Address, str] = {}
         self._known: Word | None = None
         self._heard: dict[Address, tuple[float, Word | View]] = {}
         self._watchers: set[Callable[[], None]] = set()
         self._tasks: dict[Address, asyncio.Task[None]] = {}
-        self._clients: dict[Address, redis.asyncio.Redis] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._troubled_until = 0.0
         self._turn = asyncio.Event()
         self._wake = asyncio.Event()
@@ -68,14 +69,11 @@ class Discovery:
         self._watchers.discard(changed)
         if self._watchers:
             return
-        tasks, self._tasks = list(self._tasks.values()), {}
-        clients, self._clients = list(self._clients.values()), {}
+        tasks, self._tasks = [*self._tasks.values(), *self._ending], {}
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        for client in clients:
-            await client.aclose()
 
     async def found(self, timeout_s: float) -> SlotMap:
         """The map, waited for while there is none; raises Unavailable, with who said what.
@@ -115,24 +113,36 @@ class Discovery:
         for address in members - self._tasks.keys():
             self._tasks[address] = asyncio.create_task(self._ask_for_ever(address))
         for address in self._tasks.keys() - members:
-            self._tasks.pop(address).cancel()
+            self._end(self._tasks.pop(address))
             self._heard.pop(address, None)
             self.failures.pop(address, None)
 
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        task.cancel()
+
     async def _ask_for_ever(self, address: Address) -> None:
-        client = self._client(address)
-        while True:
-            try:
-                with translated():
-                    await self._ask(address, client)
-                self.failures.pop(address, None)
-            except ClearwayError as exc:
-                self.failures[address] = getattr(exc, "cause", "") or str(exc)
-            except Exception as exc:  # noqa: BLE001 -- an answer that cannot be read is none
-                self.failures[address] = f"an answer that cannot be read: {type(exc).__name__}"
-            turn, self._turn = self._turn, asyncio.Event()
-            turn.set()
-            await self._pause()
+        client = (sentinel_client if self._by_sentinel else ask_client)(self.target, address)
+        try:
+            while True:
+                await self._ask_once(address, client)
+                turn, self._turn = self._turn, asyncio.Event()
+                turn.set()
+                await self._pause()
+        finally:
+            await client.aclose()
+
+    async def _ask_once(self, address: Address, client: redis.asyncio.Redis) -> None:
+        try:
+            with translated():
+                await self._ask(address, client)
+        except ClearwayError as exc:
+            self.failures[address] = getattr(exc, "cause", "") or str(exc)
+        except Exception as exc:  # noqa: BLE001 -- an answer that cannot be read is none
+            self.failures[address] = f"an answer that cannot be read: {type(exc).__name__}"
+        else:
+            self.failures.pop(address, None)
 
     async def _pause(self) -> None:
         await asyncio.sleep(LEAST_PAUSE_S)
@@ -144,17 +154,9 @@ class Discovery:
             return
         self._wake = asyncio.Event()
 
-    def _client(self, address: Address) -> redis.asyncio.Redis:
-        if address not in self._clients:
-            sentinel = self.target.kind == "sentinel"
-            self._clients[address] = (sentinel_client if sentinel else ask_client)(
-                self.target, address
-            )
-        return self._clients[address]
-
     async def _ask(self, address: Address, client: redis.asyncio.Redis) -> None:
         said: Word | View
-        if self.target.kind == "sentinel":
+        if self._by_sentinel:
             said = await ask_sentinel(client, self.target.service)
             if said.troubled:
                 self._troubled_until = time.monotonic() + TROUBLE_S

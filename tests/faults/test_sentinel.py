@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from roster.discovery import FORGET_S
 from roster.entry import Registers
 from roster.errors import NotDurable, Unavailable
 from roster.keys import PARTITIONS
-from tests.faults.clusters import Sentinels, folder, sentinels
+from tests.faults.clusters import SERVICE, Sentinels, folder, plain, sentinels
 from tests.faults.test_cluster import SAFE, in_time, opened, put, registers, remove, token
 from tests.faults.test_guarantees import Client
 from tests.faults.world import World
@@ -99,6 +100,38 @@ async def test_a_silent_sentinel_costs_nobody_anything_after_a_fail_over(
         assert {answer["decision"] for answer in asked} == {"deny"}
         listed = await asyncio.to_thread(world.run, "keys", "list")
         assert listed.returncode == 0, listed.stderr
+
+
+async def test_without_any_sentinel_everything_goes_on(sentinels: Sentinels) -> None:
+    async with opened(sentinels.url) as store, opened(sentinels.url, 100) as checks:
+        await store.apply([put(7, 10)], SAFE)
+        assert await registers(checks, token(7)) is not None  # it has found the primary
+        with sentinels.silent(0), sentinels.silent(1), sentinels.silent(2):
+            until = time.monotonic() + FORGET_S + 1
+            while time.monotonic() < until:
+                assert await registers(checks, token(7)) is not None
+                await asyncio.sleep(0.05)
+            await store.apply([remove(7, 20)], SAFE)
+
+
+async def test_a_primary_that_is_replaced_on_purpose_is_left_at_once(
+    sentinels: Sentinels,
+) -> None:
+    async with opened(sentinels.url) as store, opened(sentinels.url, 100) as checks:
+        await store.apply([put(7, 10)], SAFE)
+        old = sentinels.primary
+        with plain(sentinels.ports[1]) as sentinel:
+            sentinel.execute_command("SENTINEL", "FAILOVER", SERVICE)
+        refused_at = answered_at = time.monotonic()
+        while sentinels.primary is old or answered_at < refused_at:
+            try:
+                assert await registers(checks, token(7)) == Registers(listed_at=10)
+                answered_at = time.monotonic()
+            except Unavailable:
+                refused_at = time.monotonic()
+                assert refused_at - answered_at < KNOWN_S + BUSY_S
+            await asyncio.sleep(0.005)
+        await in_time(lambda: store.apply([remove(7, 20)], SAFE))
 
 
 async def test_a_primary_without_replicas_refuses_changes_and_look_ups(

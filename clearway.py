@@ -8,7 +8,7 @@ import click
 
 from loader.commands import COMMANDS as LOADER_COMMANDS
 from loader.push import push
-from roster.errors import ClearwayError, Unavailable
+from roster.errors import ClearwayError, cause_of
 from service.commands import COMMANDS as SERVICE_COMMANDS
 from service.demo import demo
 from service.terminal import prepare
@@ -27,8 +27,8 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ClearwayError as exc:
-            cause = exc.cause if isinstance(exc, Unavailable) else ""
-            raise click.ClickException(f"{exc}: {cause}" if cause else str(exc)) from exc
+            what, cause = str(exc), cause_of(exc)
+            raise click.ClickException(what if cause == what else f"{what}: {cause}") from exc
 
 
 @click.group(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from roster.cluster_views import ask_node
 from roster.connection import ask_client, sentinel_client, translated
-from roster.errors import ClearwayError, Unavailable
+from roster.errors import ClearwayError, Unavailable, cause_of
 from roster.sentinels import Word, ask_sentinel, choose, is_primary
 from roster.slots import SlotMap, View, merged, whole
 
@@ -138,7 +138,7 @@ class Discovery:
             with translated():
                 await self._ask(address, client)
         except ClearwayError as exc:
-            self.failures[address] = getattr(exc, "cause", "") or str(exc)
+            self.failures[address] = cause_of(exc)
         except Exception as exc:  # noqa: BLE001 -- an answer that cannot be read is none
             self.failures[address] = f"an answer that cannot be read: {type(exc).__name__}"
         else:
@@ -196,7 +196,7 @@ class Discovery:
             with translated():
                 confirmed = await is_primary(server)
         except ClearwayError as exc:
-            why = getattr(exc, "cause", "") or str(exc)
+            why = cause_of(exc)
             raise Unavailable("the primary cannot be reached", f"{name} {why}") from exc
         finally:
             await server.aclose()

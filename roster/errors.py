@@ -123,6 +123,14 @@ class Unreadable(ClearwayError):  # noqa: N818 -- a fact about what is stored
     """What the roster holds of one person cannot be read; nobody else is concerned."""
 
 
+def cause_of(exc: Exception) -> str:
+    """Which server did not answer, and why, where that is known; else what the error says.
+
+    For a log and for commands, not for callers.
+    """
+    return exc.cause if isinstance(exc, Unavailable) and exc.cause else str(exc)
+
+
 class NotDurable(ClearwayError):  # noqa: N818 -- a fact about the change, not a fault
     """Changes are applied but not yet known to be safe; sending them again is harmless."""
 

@@ -15,7 +15,7 @@ from roster.access import KeyStore
 from roster.dictionary import Dictionary
 from roster.disabled import DisabledLists
 from roster.entry import BIND
-from roster.errors import ClearwayError, SettingsError, Unavailable
+from roster.errors import ClearwayError, SettingsError, Unavailable, cause_of
 from roster.identity import Tokeniser
 from roster.lists import load_lists
 from roster.nodes import Nodes, Wait
@@ -97,7 +97,7 @@ async def look_before(settings: Settings, opening: Opening) -> None:
         await opening.facts(nodes)
         await Store(nodes, tokeniser.check_value).tails(dict.fromkeys(EVERY), {})
     except Unavailable as exc:
-        log.warning("the roster cannot be reached yet", cause=exc.cause or str(exc))
+        log.warning("the roster cannot be reached yet", cause=cause_of(exc))
     finally:
         await nodes.close()
 

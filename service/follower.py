@@ -17,7 +17,7 @@ import structlog
 
 from roster import keys
 from roster.doorbell import Rung, parse, parse_old
-from roster.errors import ClearwayError
+from roster.errors import ClearwayError, cause_of
 from roster.shares import shares
 from service.belonging import Belonging
 from service.herald import Herald
@@ -168,7 +168,7 @@ class Follower:
             except TimeoutError:
                 continue  # another roster has another channel
             except (ClearwayError, OSError) as exc:
-                log.warning("doorbell lost", error=type(exc).__name__)
+                log.warning("doorbell lost", error=type(exc).__name__, cause=cause_of(exc))
                 await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 -- jitter
 
     def _listen_anew(self) -> None:

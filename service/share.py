@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from roster.clock import boot_s
-from roster.errors import ClearwayError, WrongKey
+from roster.errors import ClearwayError, WrongKey, cause_of
 from service.catching_up import CatchUp
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Share:
             self.wrong_key = True
             return False
         except ClearwayError as exc:
-            log.warning("poll failed", error=type(exc).__name__)
+            log.warning("poll failed", error=type(exc).__name__, cause=cause_of(exc))
             return False
         except Exception as exc:  # noqa: BLE001 -- whoever shares the poll has checks to answer
             log.error("poll failed", error=type(exc).__name__)  # noqa: TRY400 -- a message may hold what was sent
@@ -161,7 +161,7 @@ class Share:
                 if not await self._poll_rung(numbers, wanted=wanted):
                     self.ring(rung, wanted=wanted)
             except ClearwayError as exc:
-                log.warning("rung poll failed", error=type(exc).__name__)
+                log.warning("rung poll failed", error=type(exc).__name__, cause=cause_of(exc))
 
     async def _take_turn(self) -> None:
         """Wait until it is this process' turn to ask: the more there are, the less often.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from roster.errors import ClearwayError, Unavailable
+from roster.errors import ClearwayError, Unavailable, cause_of
 from roster.fitness import ServerFacts, unfit
 from service.metrics import RemovalLags
 
@@ -148,7 +148,7 @@ async def repeat(chore: Chore) -> None:
         try:
             await do()
         except ClearwayError as exc:
-            log.warning("chore failed", chore=name, error=type(exc).__name__)
+            log.warning("chore failed", chore=name, error=type(exc).__name__, cause=cause_of(exc))
         except Exception as exc:  # noqa: BLE001 -- a chore that ends is missed for ever
             log.error("chore failed", chore=name, error=type(exc).__name__)  # noqa: TRY400 -- a message may hold what was sent
         await asyncio.sleep(every_s)

@@ -8,7 +8,7 @@ from litestar import Request, Response, get
 from roster.access import ApiKey
 from roster.cursor import from_feed
 from roster.errors import InvalidInput, PositionError
-from service.auth import scoped
+from service.auth import caller, scoped
 from service.feed_pages import View
 from service.feed_polls import Ask, Feed, until_gone
 from service.http import Service
@@ -36,6 +36,7 @@ async def get_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         _check(feed, ask.after)
     with feed.opened(key.id):
         page = await until_gone(feed.poll(ask) if ask else feed.now(), request.receive)
+    await caller(service.access, request.scope)  # the key may have been revoked meanwhile
     return Response(
         page.body if page else b"",
         status_code=200 if page else _CLIENT_GONE,

@@ -153,8 +153,10 @@ class Pages:
                 await self._bound.tell([kept for kept in part if view.shows(kept)])
             for kept in part:
                 if writer.lost or not writer.take(kept, self._told(kept, view)):
+                    self._turns.charge(time.perf_counter() - since)
                     return
                 since = await self._turns.breathe(since)
+        self._turns.charge(time.perf_counter() - since)
 
     async def _write(self, entries: Sequence[Kept]) -> None:
         """Write entries for maintainers; what they refer to is read first, where not known."""

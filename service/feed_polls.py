@@ -136,7 +136,9 @@ class Feed:
         page = await self.pages.page(after, ask.view)
         if ask.wait_ms or page.changes == ask.view.limit:
             return page
-        current = await _in_time(self.reader.is_current())
+        current = False
+        with suppress(Unavailable):
+            current = await _in_time(self.reader.is_current())
         page = await self.pages.page(after, ask.view)
         if not page.changes and not current:
             raise Unavailable("the logs cannot be read now")

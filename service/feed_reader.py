@@ -99,9 +99,10 @@ class Reader:
         return await self._shared.do("oldest", self._read_oldest)
 
     async def _read_oldest(self) -> Cursor:
-        tails = await self._store.tails(dict.fromkeys(range(keys.PARTITIONS)), {})
-        ends = [tails[number].position for number in range(keys.PARTITIONS)]
-        return Cursor(tuple(await self._store.oldest(ends)))
+        async with self._slots:
+            tails = await self._store.tails(dict.fromkeys(range(keys.PARTITIONS)), {})
+            ends = [tails[number].position for number in range(keys.PARTITIONS)]
+            return Cursor(tuple(await self._store.oldest(ends)))
 
     async def _poll_next(self, running: asyncio.Task[bool] | None) -> bool:
         """Poll after the one that is under way, which may have passed what is asked for."""

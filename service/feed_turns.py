@@ -14,6 +14,7 @@ ANSWERS_PER_S = 250.0
 AT_ONCE = 8
 SLICE_S = 0.002
 """Work on one long page goes on for so long at most before others have a turn."""
+_CREDIT_S = (AT_ONCE - 1) / ANSWERS_PER_S
 _REST = 3.0
 """For each second of such work so many are left for everything else."""
 _LATE_S = 0.005
@@ -54,9 +55,13 @@ class Turns:
         took_s = time.perf_counter() - since
         if took_s < SLICE_S:
             return since
-        self._free_at = max(self._free_at, time.monotonic()) + took_s * _REST
+        self.charge(took_s)
         await self._queue(self._long)
         return time.perf_counter()
+
+    def charge(self, took_s: float) -> None:
+        """Nothing; whoever is next waits the longer, the longer somebody's work took."""
+        self._free_at = max(self._free_at, time.monotonic() - _CREDIT_S) + took_s * _REST
 
     def wake(self) -> None:
         """Nothing; whoever waits for news has a turn soon."""
@@ -83,14 +88,13 @@ class Turns:
         """Give the turns that are free now: alternately to long pages and to short ones."""
         self._planned = False
         now = time.monotonic()
-        least = now - (AT_ONCE - 1) / ANSWERS_PER_S
-        self._free_at = max(self._free_at, least)
-        if now - at > _LATE_S:
-            self._free_at = max(self._free_at, now) + now - at
+        self._free_at = max(self._free_at, now - _CREDIT_S)
         while self._free_at <= now and (self._due or self._long):
             for queue in (self._long, self._due):
                 if _give_one(queue):
                     self._free_at += 1 / ANSWERS_PER_S
+        if now - at > _LATE_S:
+            self._free_at = max(self._free_at, now) + now - at
         self._plan()
 
 

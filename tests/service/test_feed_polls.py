@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 
+from roster.access import KeyStore, key_id
 from roster.change import Change
 from roster.entry import CANARY, Content, Op, Provenance
 from roster.record import pack_content, provenance_tail
-from service import feed_polls
+from service import feed_polls, feed_turns
 from service.feed_turns import ANSWERS_PER_S
 from service.protocol import Protocol
 from service.serving import Serving
@@ -152,6 +153,29 @@ async def test_open_polls_are_capped_for_a_key_and_for_the_process(
         await api.change(edit("put"))
         assert [(await each).status_code for each in waiting] == [200] * 5
         assert api.service.feed.open == 0
+
+
+async def test_a_poll_of_a_key_that_is_revoked_meanwhile_tells_nothing(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        text = await make_key(api.service.settings, ["feed"])
+        query = {"after": (await read(api, after="now"))["position"], "wait_ms": 20_000}
+        poll = api.client.get("/v1/changes", params=query, headers=bearer(text))
+        waiting = asyncio.create_task(poll)
+        await until(lambda: api.service.feed.open == 1)
+        nodes = api.service.changes_store.nodes
+        await KeyStore(nodes, WAIT).revoke(str(key_id(text.encode())), 1)
+        await api.service.access.refresh()
+        await api.change(edit("put"))
+        assert (await waiting).status_code == 401
+
+
+async def test_turns_come_however_late_the_loop_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_turns, "_LATE_S", -1.0)  # each turn is late
+    turns = feed_turns.Turns()
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(turns.take() for _ in range(30)))
 
 
 async def test_polls_that_wait_ask_redis_for_nothing(

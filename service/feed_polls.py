@@ -92,7 +92,7 @@ class Feed:
     def end(self) -> None:
         """Nothing; no poll waits any longer: this process ends."""
         self._ended = True
-        self.turns.wake()
+        self.turns.end()
 
     def knows(self, text: str) -> bool:
         """Whether a position was given by this process for a place that is still at hand."""
@@ -146,8 +146,7 @@ class Feed:
 
     async def _nothing(self, after: str, view: View) -> Page:
         """The page of somebody who has waited in vain; one that is late after all, too."""
-        if not self._ended:
-            await self.turns.take()
+        await self.turns.take()
         page = await self.pages.page(after, view)
         if not page.changes and self.log.age_ms > NEWS_MAX_MS:
             raise Unavailable("the logs have not been read for some seconds")

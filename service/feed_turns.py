@@ -32,11 +32,12 @@ class Turns:
         self._due: deque[_Waiting] = deque()
         self._long: deque[_Waiting] = deque()
         self._free_at = 0.0
-        self._planned = False
+        self._planned = self._ended = False
 
     async def take(self) -> None:
         """Nothing; it is the caller's turn."""
-        await self._queue(self._due)
+        if not self._ended:
+            await self._queue(self._due)
 
     async def news(self) -> None:
         """The same, not before there is news."""
@@ -68,6 +69,14 @@ class Turns:
         self._due += self._waiting
         self._waiting.clear()
         self._plan()
+
+    def end(self) -> None:
+        """Nothing; whoever waits has a turn now, and whoever comes later need not wait."""
+        self._ended = True
+        for queue in (self._waiting, self._due, self._long):
+            for waiting in queue:
+                if not waiting.done():
+                    waiting.set_result(None)
 
     async def _queue(self, queue: deque[_Waiting]) -> None:
         waiting: _Waiting = asyncio.get_running_loop().create_future()

@@ -64,6 +64,7 @@ async def get_metrics(request: Request[Any, Any, Any]) -> bytes:
     upkeep: Upkeep = request.app.state.upkeep
     service = upkeep.service
     families = list(process_families(service.counters, service.screener, upkeep.lags))
+    families.append(gauge("feed_polls", "Open polls of the feed.", service.feed.open))
     if service.canary is not None:
         families += canary_families(service.canary)
     return render([*families, *await _roster_families(upkeep)])

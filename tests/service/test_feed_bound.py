@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from roster.store import Store
     from tests.servers import Server
 
 
@@ -54,6 +55,21 @@ class Carrier:
         answer = (await self.api.client.post("/v1/check", json=body, headers=self._headers)).json()
         assert answer["decision"] == "deny"
         return str(answer["subject"])
+
+
+class Counted:
+    """A store that notes how many records are looked up."""
+
+    def __init__(self, store: Store, asked: list[int]) -> None:
+        self._store = store
+        self._asked = asked
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- the store's own
+        return getattr(self._store, name)
+
+    async def lookup(self, *given: Any) -> Any:  # noqa: ANN401 -- the store's own
+        self._asked.append(len(given[0]))
+        return await self._store.lookup(*given)
 
 
 @asynccontextmanager
@@ -158,14 +174,8 @@ async def test_records_are_looked_up_once_and_only_where_there_are_bindings(
 ) -> None:
     async with carrier(valkey, tmp_path) as one:
         asked: list[int] = []
-        store = one.api.service.changes_store
-        plain = store.lookup
-
-        async def counted(*given: Any) -> Any:  # noqa: ANN401 -- the store's own
-            asked.append(len(given[0]))
-            return await plain(*given)
-
-        monkeypatch.setattr(store, "lookup", counted)
+        bound = one.api.service.feed.pages._bound
+        monkeypatch.setattr(bound, "_store", Counted(bound._store, asked))
         await one.start()
         await one.api.change(*(edit("put", document=document(n)) for n in range(50)))
         await one.told()

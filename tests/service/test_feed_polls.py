@@ -171,6 +171,18 @@ async def test_a_poll_of_a_key_that_is_revoked_meanwhile_tells_nothing(
         assert (await waiting).status_code == 401
 
 
+async def test_polls_end_with_their_process(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        query = {"after": (await read(api, after="now"))["position"], "wait_ms": 30_000}
+        waiting = [asyncio.create_task(read(api, **query)) for _ in range(60)]
+        await until(lambda: api.service.feed.open == 60)
+        assert b"\nclearway_feed_polls 60\n" in (await api.client.get("/metrics")).content
+        async with asyncio.timeout(10):
+            api.service.feed.end()
+            for each in waiting:
+                assert (await each)["changes"] == []
+
+
 async def test_turns_come_however_late_the_loop_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed_turns, "_LATE_S", -1.0)  # each turn is late
     turns = feed_turns.Turns()

@@ -26,6 +26,7 @@ from service.applying import (
 )
 from service.auth import CANARY_KEY, known_caller
 from service.counters import Lag
+from service.edit_faults import read_edit
 from service.edits import Edit, Reader, now_ms
 from service.faults import Body
 from service.http import INVALID, Service, answered
@@ -97,7 +98,7 @@ def _read(
     results: list[dict[str, Any]] = [{} for _ in changes]
     for index, head in enumerate(heads(changes)):
         try:
-            edit = reader.read(_change_decoder.decode(changes[index]))
+            edit = read_edit(reader, _change_decoder.decode(changes[index]))
         except INVALID as exc:
             require_scope(key, service.lists, head.op, head.list)
             results[index] = {"outcome": "rejected", "errors": problem_of(exc).errors}

@@ -35,7 +35,7 @@ _OPS = {
 _DISPUTES = frozenset({"dispute", "review", "court_order"})
 _LIFT_ONLY = ("lifts", "cases", "modes", "kind")
 T = TypeVar("T")
-_BINDS = frozenset({"bind", "unbind"})
+BINDS = frozenset({"bind", "unbind"})
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -70,18 +70,18 @@ class Reader:
 
     def read(self, shape: ChangeShape) -> Edit:
         """The change's edit; raises InvalidInput with the field to blame."""
-        _check_texts(shape)
-        self._check_revision(shape)
+        check_texts(shape)
+        self.check_revision(shape)
         decided_at_ms = _time("decided_at", shape.decided_at, parse_time)
-        if shape.op in _BINDS:
+        if shape.op in BINDS:
             return self._binding(shape, decided_at_ms)
         if shape.documents is not None:
             raise InvalidInput("documents", "goes with bind and unbind only")
-        code = self._list_code(shape)
-        _check_fields(shape, code)
-        token = self._token("document", _given("document", shape.document))
+        code = self.list_code(shape)
+        check_fields(shape, code)
+        token = self.token("document", _given("document", shape.document))
         replaced = [
-            self._token(f"replaces[{index}]", document)
+            self.token(f"replaces[{index}]", document)
             for index, document in enumerate(shape.replaces or ())
         ]
         if token in replaced:
@@ -92,7 +92,7 @@ class Reader:
             code,
             shape.revision or 0,
             (token,),
-            (self._content(shape),),
+            (self.content(shape),),
             tuple(dict.fromkeys(replaced)),
             decided_at_ms,
         )
@@ -105,7 +105,7 @@ class Reader:
                 raise InvalidInput(field, f"does not go with {shape.op}")
         entry_id = _identity("entry_id", shape.entry_id)
         documents = enumerate(_given("documents", shape.documents))
-        tokens = [self._token(f"documents[{index}]", each) for index, each in documents]
+        tokens = [self.token(f"documents[{index}]", each) for index, each in documents]
         distinct = tuple(dict.fromkeys(tokens))
         if len(distinct) < 2:  # noqa: PLR2004 -- one document cannot be bound
             raise InvalidInput("documents", "these are one document")
@@ -122,21 +122,24 @@ class Reader:
             decided_at_ms=decided_at_ms,
         )
 
-    def _list_code(self, shape: ChangeShape) -> int:
+    def list_code(self, shape: ChangeShape) -> int:
+        """The code of its list; raises InvalidInput, as all of these do."""
         rule = self._lists.by_id(_given("list", shape.list))
         known = rule is not None and (rule.code <= LIFT or (rule.code == CANARY and self._canary))
         if rule is None or not known:
             raise InvalidInput("list", "there is no such list")
         return rule.code
 
-    def _check_revision(self, shape: ChangeShape) -> None:
+    def check_revision(self, shape: ChangeShape) -> None:
+        """Refuse one that is missing or lies ahead."""
         if shape.revision is None:
             if shape.op in {"put", "bind", "unbind"}:
                 raise InvalidInput("revision", "required")
         elif shape.revision > self._now_ms + FUTURE_MAX_MS:
             raise InvalidInput("revision", "more than 5 minutes ahead of us")
 
-    def _token(self, field: str, document: Document) -> Token:
+    def token(self, field: str, document: Document) -> Token:
+        """The token of the document in this field."""
         try:
             found = normalise(document, beijing_day(self._now_ms))
         except InvalidInput as exc:
@@ -145,7 +148,8 @@ class Reader:
             raise InvalidInput(f"{field}.number", "masked_number: it stands for many people")
         return self._tokeniser.token(found.number)
 
-    def _content(self, shape: ChangeShape) -> Content:
+    def content(self, shape: ChangeShape) -> Content:
+        """What the entry says."""
         entry_id = _identity("entry_id", shape.entry_id)
         entry = shape.entry
         if entry is None:
@@ -250,7 +254,7 @@ def _time(field: str, text: str | None, parse: Callable[[str], int]) -> int | No
         raise InvalidInput(field, str(exc)) from exc
 
 
-def _check_fields(shape: ChangeShape, code: int) -> None:
+def check_fields(shape: ChangeShape, code: int) -> None:
     """Refuse fields that do not go with the op or the list, and ask for those that must."""
     if shape.op == "put":
         entry = _given("entry", shape.entry)
@@ -277,7 +281,8 @@ def _check_lift(entry: EntryShape, code: int) -> None:
         raise InvalidInput("entry.name", "required for a mistaken identity")
 
 
-def _check_texts(shape: ChangeShape) -> None:
+def check_texts(shape: ChangeShape) -> None:
+    """Refuse texts that hold an ID number."""
     entry = shape.entry
     texts = {"entry_id": [shape.entry_id]}
     if entry is not None:

@@ -6,7 +6,7 @@ from litestar import Request, Response, post
 
 from roster import standing as rules
 from roster.access import ApiKey
-from roster.errors import Unavailable, Unreadable, WrongKey
+from roster.errors import InvalidBody, Unavailable, Unreadable, WrongKey
 from roster.identity import Token
 from roster.position import to_text
 from roster.verdict import Asked, Journey, Reason
@@ -15,7 +15,7 @@ from service.auth import scoped
 from service.faults import Body
 from service.http import Service, answered
 from service.person import person
-from service.questions import Query, read_time
+from service.questions import Query, gathered, read_time
 from service.shapes import StandingShape
 
 _decoder = Body(StandingShape)
@@ -26,9 +26,20 @@ async def standing(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     """What holds for one person on every product, and what has to end."""
     service: Service = request.app.state.service
     shape = _decoder.decode(await request.body())
-    departs_at_ms = read_time("departs_at", shape.departs_at)
+    departs_at_ms = _read_time(service, shape)
     await service.desk.freshen()
     return answered(await _standing(service, shape, departs_at_ms))
+
+
+def _read_time(service: Service, shape: StandingShape) -> int | None:
+    """When the journey departs; raises InvalidBody with all that is wrong."""
+    tries = (
+        lambda: service.desk.subject(Query(shape.document, Journey("air"))),
+        lambda: read_time("departs_at", shape.departs_at),
+    )
+    if found := list(gathered(tries)):
+        raise InvalidBody(found)
+    return read_time("departs_at", shape.departs_at)
 
 
 async def _standing(

@@ -198,6 +198,33 @@ async def test_the_faults_of_one_change_are_told_together(valkey: Server, tmp_pa
     ]
 
 
+async def test_what_is_meant_wrongly_in_one_change_is_told_together(
+    valkey: Server, tmp_path: Path
+) -> None:
+    change = {
+        "op": "put",
+        "list": "nowhere",
+        "entry_id": " ",
+        "document": {"type": "passport", "number": "E1"},
+        "decided_at": "soon",
+        "entry": {"case": PERSON["number"]},
+        "replaces": [{"type": "other", "number": "1", "issuer": "CHN"}],
+    }
+    async with running(settings_for(valkey, tmp_path)) as client:
+        answer = await client.post("/v1/changes", json={"changes": [change]})
+        standing = await client.post(
+            "/v1/standing", json={"document": change["document"], "departs_at": "soon"}
+        )
+    (result,) = answer.json()["results"]
+    assert {each["field"] for each in result["errors"]} == {
+        *("entry.case", "revision", "decided_at", "list", "document.issuer", "entry_id"),
+        "replaces[0].kind",
+    }
+    fields = [each["field"] for each in standing.json()["errors"]]
+    assert fields == ["document.issuer", "departs_at"]
+    assert PERSON["number"] not in answer.text
+
+
 async def test_metrics_state_their_content_type_once(valkey: Server, tmp_path: Path) -> None:
     async with running(settings_for(valkey, tmp_path)) as client:
         answer = await client.get("/metrics")

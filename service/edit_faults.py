@@ -1,0 +1,50 @@
+"""All that is wrong with one change, told together once anything is."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from roster.errors import InvalidBody, InvalidInput
+from service.edits import BINDS, check_fields, check_texts
+from service.questions import gathered, read_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from service.edits import Edit, Reader
+    from service.shapes import ChangeShape
+
+
+def read_edit(reader: Reader, shape: ChangeShape) -> Edit:
+    """The change's edit; raises InvalidBody with every field to blame."""
+    try:
+        return reader.read(shape)
+    except InvalidInput as exc:
+        first = exc.field, exc.message
+        found = gathered(_tries(reader, shape))
+    raise InvalidBody(list(dict.fromkeys([first, *found])))
+
+
+def _tries(reader: Reader, shape: ChangeShape) -> Iterator[Callable[[], object]]:
+    """Each part of a change, to be read by itself."""
+    yield partial(check_texts, shape)
+    yield partial(reader.check_revision, shape)
+    yield partial(read_time, "decided_at", shape.decided_at)
+    yield from (
+        partial(reader.token, f"{field}[{index}]", document)
+        for field in ("documents", "replaces")
+        for index, document in enumerate(getattr(shape, field) or ())
+    )
+    if shape.op in BINDS:
+        return
+    yield lambda: check_fields(shape, reader.list_code(shape))
+    if shape.document is None:
+        yield partial(_require, "document")
+    else:
+        yield partial(reader.token, "document", shape.document)
+    yield partial(reader.content, shape)
+
+
+def _require(field: str) -> None:
+    raise InvalidInput(field, "required")

@@ -65,7 +65,8 @@ class Process(msgspec.Struct, frozen=True):
     `seen_ms` is when it was listed, by its server's clock; `beat` counts how often it has
     been, and is 0 of an older version. `applied` are the joined wire positions of all
     partitions. `left` is a process that has ended in order. One that
-    `remembers` would notice a backup that was restored.
+    `remembers` would notice a backup that was restored. `build` and `library` are empty of
+    an older version.
     """
 
     id: str
@@ -79,6 +80,8 @@ class Process(msgspec.Struct, frozen=True):
     seen_ms: int = 0
     beat: int = 0
     remembers: bool = True
+    build: str = ""
+    library: str = ""
 
     def at(self, partition: int) -> Position:
         """The position that it has applied."""

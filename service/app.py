@@ -12,6 +12,7 @@ from litestar import Litestar
 from litestar.exceptions import HTTPException
 
 from roster.access import KeyStore
+from roster.build import build
 from roster.dictionary import Dictionary
 from roster.disabled import DisabledLists
 from roster.entry import BIND
@@ -73,6 +74,7 @@ def create_app(settings: Settings) -> Litestar:
     The start raises SettingsError, ListsError, EmbeddedError, ServerUnfit or WrongKey. A
     Redis that does not answer is no error: it is asked again until it does.
     """
+    build()  # what is installed later is not what this process runs
     app = Litestar(
         route_handlers=[*API, *schema_routes()],
         lifespan=[partial(_running, settings)],

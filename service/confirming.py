@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SOONEST_S = 0.002
 """Until the next look: a change reaches a process and comes back in a few of these."""
 LATEST_S = 0.05
+FIRST_S = 1.0
+"""So long a first look may take, however short the wait: what is safe is no 503 for it."""
 SHARE_OF_WAIT = 0.1
 """Who has waited long for a process waits a little longer between looks."""
 
@@ -39,6 +41,11 @@ class _Waiting:
         self.until_s = self.since_s + timeout_s
         self.done: asyncio.Future[Confirmation] = asyncio.get_running_loop().create_future()
         self.last: Confirmation | None = None
+
+    @property
+    def due_s(self) -> float:
+        """When they are told what was seen last."""
+        return max(self.until_s, self.since_s + FIRST_S) if self.last is None else self.until_s
 
     def end(self, error: ClearwayError | None = None) -> None:
         """Give them what was seen last, or the error where nothing was."""
@@ -116,7 +123,7 @@ class Confirmer:
     async def _tell(self, waiting: Sequence[_Waiting]) -> None:
         """One look for these; an error counts only for those whose time is up."""
         error: ClearwayError | None = None
-        soonest_s = min(each.until_s for each in waiting)
+        soonest_s = min(each.due_s for each in waiting)
         try:
             async with asyncio.timeout(max(SOONEST_S, soonest_s - boot_s())):
                 look = await self._look(waiting)
@@ -128,7 +135,7 @@ class Confirmer:
             error = exc
         now_s = boot_s()
         for each in waiting:
-            if now_s >= each.until_s or (error is None and each.last and not each.last["missing"]):
+            if now_s >= each.due_s or (error is None and each.last and not each.last["missing"]):
                 each.end(error)
 
     async def _look(self, waiting: Sequence[_Waiting]) -> _Look:
@@ -145,7 +152,7 @@ class Confirmer:
     async def _pause(self) -> None:
         """Wait a little, less where somebody has just come."""
         youngest_s = boot_s() - max(each.since_s for each in self._waiting)
-        soonest_s = min(each.until_s for each in self._waiting) - boot_s()
+        soonest_s = min(each.due_s for each in self._waiting) - boot_s()
         pause_s = min(LATEST_S, max(SOONEST_S, youngest_s * SHARE_OF_WAIT), max(0.0, soonest_s))
         try:
             async with asyncio.timeout(pause_s):

@@ -217,6 +217,8 @@ class ProcessReply(Reply, frozen=True):
     lag_ms: float
     fresh_as_of: str
     false_hit_rate: float
+    build: str
+    library: str
 
 
 class RosterAnswer(Reply, frozen=True):
@@ -231,6 +233,8 @@ class RosterAnswer(Reply, frozen=True):
     decisions: dict[Mode, dict[Decision, int]]
     removal_lag_ms: LagsReply
     processes: list[ProcessReply]
+    build: str
+    library: str
 
 
 class ConditionReply(Reply, frozen=True):
@@ -246,6 +250,8 @@ class ReadyAnswer(Reply, frozen=True):
     ready: bool
     conditions: dict[str, ConditionReply]
     degraded: list[str]
+    build: str
+    library: str
 
 
 class AliveAnswer(Reply, frozen=True):

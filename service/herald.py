@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roster.build import build
 from roster.calls import Listing
+from roster.library import library
 from roster.processes import Process, Processes, listing, lists_of
 
 if TYPE_CHECKING:
@@ -70,4 +72,6 @@ class Herald:
             false_hit_rate=screener.false_hit_rate,
             beat=self._beat,
             remembers=not screener.unremembered,
+            build=build(),
+            library=library().name,
         )

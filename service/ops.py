@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get
 
+from roster.build import build
 from roster.errors import Unavailable
+from roster.library import library
 from roster.tallies import Lag
 from roster.times import format_ms
 from service.auth import scoped
@@ -44,7 +46,8 @@ async def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
     upkeep: Upkeep = request.app.state.upkeep
     found = conditions(upkeep)
     ready = all(condition.ok for condition in found.values())
-    answer = answered({"ready": ready, "conditions": found, "degraded": degraded(upkeep)})
+    told = {"ready": ready, "conditions": found, "degraded": degraded(upkeep)}
+    answer = answered(told | code_json())
     if not ready:
         answer.status_code = 503
         answer.headers["retry-after"] = "1"
@@ -116,6 +119,7 @@ async def roster_json(upkeep: Upkeep) -> dict[str, Any]:
     lags = await upkeep.tallies.lags(("source", "service"), time.time_ns() // 1_000_000)
     answer: dict[str, Any] = msgspec.structs.asdict(await summary(upkeep))
     return answer | {
+        **code_json(),
         "decisions": await upkeep.tallies.decisions(),
         "removal_lag_ms": {
             "source": _lag_json(lags["source"]),
@@ -129,10 +133,17 @@ async def roster_json(upkeep: Upkeep) -> dict[str, Any]:
                 "lag_ms": round(process.lag_ms, 1),
                 "fresh_as_of": format_ms(process.fresh_as_of_ms),
                 "false_hit_rate": round(process.false_hit_rate, 6),
+                "build": process.build,
+                "library": process.library,
             }
             for process in await upkeep.service.processes.live()
         ],
     }
+
+
+def code_json() -> dict[str, str]:
+    """Which code this process runs, and which functions it calls in Redis."""
+    return {"build": build(), "library": library().name}
 
 
 def _condition(ok: bool, detail: str) -> Condition:  # noqa: FBT001 -- what the condition is

@@ -161,7 +161,7 @@ def _lists_table(found: dict[str, Any]) -> Table:
 
 
 def _processes_table(found: list[dict[str, Any]]) -> Table:
-    columns = ("id", "host", "lag_ms", "fresh_as_of", "false_hit_rate")
+    columns = ("id", "host", "lag_ms", "fresh_as_of", "false_hit_rate", "build")
     table = Table(*columns, title="Processes")
     for process in found:
         table.add_row(*(str(process[column]) for column in columns))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from roster.build import build
 from roster.library import library
 from tests.faults.world import NOW, Caller, Process, World
 from tests.servers import free_port
@@ -212,6 +213,8 @@ async def test_old_and_new_processes_serve_side_by_side_and_nobody_notices(
     assert traffic.wrong == [], len(traffic.wrong)
     assert traffic.checks > traffic.rounds > 7 * ROUNDS - 1
     assert {new, newer} == set(traffic.serving)
+    said = [process.condition()[1] for process in (new, newer)]
+    assert {(each["build"], each["library"]) for each in said} == {(build(), library().name)}
     with world.server.client() as client:
         names = {each[each.index(b"library_name") + 1].decode() for each in client.function_list()}
         assert names == {"clearway_1", library().name}

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
-from roster import keys, nodes
+from roster import calls, keys, nodes
+from roster.build import build
 from roster.library import Library, library, library_of
 from roster.nodes import Call
 from tests.rosters import opened
+from tests.service.rosters import desk
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.servers import Server
 
 
@@ -56,7 +61,8 @@ async def test_two_versions_live_side_by_side_and_each_is_loaded_once(
     async with opened(any_server) as store:
         for _ in range(50):
             for version in (own, newer):
-                monkeypatch.setattr(nodes, "library", lambda version=version: version)
+                for module in (calls, nodes):
+                    monkeypatch.setattr(module, "library", lambda version=version: version)
                 await store.nodes.run([Call(0, "settle", (keys.META[0],), ())])
     assert loaded(any_server) == {own.name, newer.name}
     assert loads(any_server) - before == 2
@@ -69,3 +75,13 @@ async def test_functions_that_a_server_has_lost_are_loaded_again(valkey: Server)
             assert loaded(valkey) == {library().name}
             with valkey.client() as client:
                 client.function_flush("SYNC")
+
+
+async def test_a_process_says_which_code_it_runs(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        own = {"build": build(), "library": library().name}
+        roster = (await api.client.get("/v1/roster")).json()
+        ready = (await api.client.get("/readyz")).json()
+        for told in (roster, ready, *roster["processes"]):
+            assert {name: told[name] for name in own} == own
+    assert re.fullmatch(r"[0-9.]+\+[0-9a-f]{12}", build())

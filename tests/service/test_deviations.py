@@ -192,6 +192,19 @@ async def test_a_503_has_revisions_also_where_redis_is_gone_before_they_are_know
         assert (await api.outcomes(changes[0])) == ["applied"]
 
 
+async def test_what_is_safe_is_acknowledged_however_short_the_wait_for_the_others(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        for revision in range(10, 60):
+            answer = await api.change(edit("put", revision), wait="all", timeout_ms=1)
+            assert answer["results"][0]["outcome"] == "applied"
+            told = answer["processes"]
+            assert len(told["confirmed"] + told["missing"]) == 1
+        nothing = await api.change(edit("put", list="nope"), wait="all", timeout_ms=1)
+        assert nothing["processes"]["missing"] == []
+
+
 async def test_a_503_of_wait_all_has_revisions(
     valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from typing import Any
 
-import click
+# While the commands are imported nobody can catch Ctrl-C: it then ends the program, no more.
+_hushed = (
+    threading.current_thread() is threading.main_thread()
+    and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+)
+if _hushed:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from loader.commands import COMMANDS as LOADER_COMMANDS
-from loader.push import push
-from roster.errors import ClearwayError, cause_of
-from service.commands import COMMANDS as SERVICE_COMMANDS
-from service.demo import demo
-from service.terminal import prepare
+import click  # noqa: E402 -- see above
+
+from loader.commands import COMMANDS as LOADER_COMMANDS  # noqa: E402 -- see above
+from loader.push import push  # noqa: E402 -- see above
+from roster.errors import ClearwayError, cause_of  # noqa: E402 -- see above
+from service.commands import COMMANDS as SERVICE_COMMANDS  # noqa: E402 -- see above
+from service.demo import demo  # noqa: E402 -- see above
+from service.terminal import prepare  # noqa: E402 -- see above
+
+if _hushed:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Commands(click.Group):

@@ -9,7 +9,7 @@ import numpy as np
 from loader.columns import Column
 from loader.pieces import Bools, Numbers, Octets, Pieces, octets_of, windows
 from roster.identity import Tokeniser
-from roster.names import is_plain_han
+from roster.placeholders import is_plain_han
 
 _HAN_BYTES = 15
 """Five characters: surnames and given names have no more."""

@@ -24,6 +24,8 @@ def alternatives(document: Document, number: DocumentNumber) -> tuple[DocumentNu
         return ()
     kind, issuer, rest = number.split(":", 2)
     rests = [rest]
+    if issuer not in STATE_OF and document.number.isascii() and "<" not in document.number:
+        return ()
     if not (document.number.isascii() and "<" not in document.number):
         spelled = fold(document.number)  # as versions that took filler for a part of it
         head = f"{document.kind}:" if kind == "O" else ""

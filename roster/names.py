@@ -19,6 +19,7 @@ from roster.placeholders import (
     is_no_han_name,
     is_no_latin_name,
     is_no_name,
+    is_plain_han,
     without_glued_titles,
 )
 from roster.radicals import UNIFIED
@@ -75,7 +76,7 @@ def forms(name: str) -> tuple[tuple[int, str], ...]:
     (`NULL`): it neither confirms nor contradicts anything.
     """
     if _ORDINARY_HAN.fullmatch(name):
-        return tuple(_han(name))
+        return ((HAN, name),) if is_plain_han(name) else tuple(_han(name))
     if not _MASKS.isdisjoint(name):
         return ()
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
@@ -89,11 +90,6 @@ def forms(name: str) -> tuple[tuple[int, str], ...]:
     for script in scripts - {"HAN", "LATIN"}:
         found.update(_other(text, script))
     return tuple(sorted(found))
-
-
-def is_plain_han(name: str) -> bool:
-    """Whether `name` is all that it is compared by: Han characters that are a name."""
-    return forms(name) == ((HAN, name),)
 
 
 def token(form: int, hashed: bytes) -> NameToken:

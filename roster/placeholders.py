@@ -46,6 +46,11 @@ def is_no_han_name(text: str) -> bool:
     return text in _HAN
 
 
+def is_plain_han(text: str) -> bool:
+    """Whether Han characters, without anything between them, are a name and nothing else."""
+    return text not in _HAN and not text.endswith(HAN_TITLES)
+
+
 def is_no_latin_name(words: list[str]) -> bool:
     """The same of Latin words in lower case: each of them says so, or all together."""
     return " ".join(words) in _PHRASES or _WORDS.issuperset(words)

@@ -21,7 +21,7 @@ from roster.record import split_record
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from roster.identity import Document, Token, Tokeniser
+    from roster.identity import Document, DocumentNumber, Token, Tokeniser
     from roster.position import Position
     from service.edits import Edit
     from service.http import Service
@@ -42,12 +42,17 @@ class _Wanted(msgspec.Struct, frozen=True):
         return (*edit.own, *self.tokens, *self.replaced)
 
 
-def others(tokeniser: Tokeniser, document: Document) -> tuple[Token, ...]:
-    """The tokens under which a document may be stored beside its own; mostly there are none."""
+def others(
+    tokeniser: Tokeniser, document: Document, number: DocumentNumber | None = None
+) -> tuple[Token, ...]:
+    """The tokens under which a document may be stored beside its own; mostly there are none.
+
+    `number` is what `normalise` gave, where that is known.
+    """
     if document.type not in ("passport", "other"):
         return ()
-    numbers = alternatives(document, normalise(document).number)
-    return tuple(tokeniser.token(number) for number in numbers)
+    numbers = alternatives(document, number or normalise(document).number)
+    return tuple(tokeniser.token(each) for each in numbers)
 
 
 async def placed(service: Service, edits: Mapping[int, Edit]) -> dict[int, Edit]:

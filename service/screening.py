@@ -115,7 +115,7 @@ class Desk:
         """The document's token; raises InvalidInput."""
         found = normalise(query.document, beijing_day(time.time_ns() // 1_000_000))
         token = self.tokeniser.token(found.number)
-        return Subject(token, found.valid, others(self.tokeniser, query.document))
+        return Subject(token, found.valid, others(self.tokeniser, query.document, found.number))
 
     def clear(self, query: Query, subject: Subject) -> Screening | None:
         """The answer where the roster need not be asked, else None."""

@@ -480,3 +480,22 @@ def test_ctrl_c_ends_a_command_without_a_traceback(cli: Cli, command: tuple[str,
             out, err = process.communicate(timeout=20)
     assert process.returncode not in {0, None}
     assert b"Traceback" not in out + err
+
+
+@pytest.mark.parametrize("after_s", [0.2, 0.4, 0.6])
+def test_ctrl_c_while_a_command_starts_is_quiet(cli: Cli, after_s: float) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "clearway", *CHECK],
+        env=cli.env,
+        cwd=cli.folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with pytest.raises(subprocess.TimeoutExpired):  # it waits for the number at last
+        process.wait(after_s)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode not in {0, None}
+    # Before its own first line only Python itself can catch it.
+    assert b"clearway.py" not in out + err or b"Traceback" not in out + err

@@ -21,8 +21,8 @@
 | clearway:renewal        | string | the lease for renewing and forgetting    | lease.py      |
 | clearway:forgetting     | string | how far the daily round has come         | forgetting.py |
 | clearway:canary         | string | the lease of the canary                  | lease.py      |
-| clearway:doorbell:ID    | channel| positions that are safe now, of roster ID| processes.py  |
-| clearway:doorbell       | channel| the same of all rosters, for old versions| processes.py  |
+| clearway:doorbell:ID    | channel| positions that are safe now, of roster ID| doorbell.py   |
+| clearway:doorbell       | channel| the same of all rosters, for old versions| doorbell.py   |
 
 NN is a partition, 00 to 63; BBBB a bucket in hexadecimal, 0000 to 03ff. The braces make
 all keys of a partition share one cluster slot.

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from roster.position import Position
 
-MOST = 16_384
-"""Entries of a partition's log that are remembered at least: 160 kB."""
+MOST = 4_096
+"""Entries of a partition's log that are remembered at least: 40 kB, and twice as many at most."""
 HISTORIES = 4
 _SIZE = 10
 _MARK, _AT = slice(6, 10), slice(34, 40)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from roster import keys
+from roster.doorbell import parse
 from roster.marks import marks_file, read_marks
 from roster.position import HighWater, Position
 from roster.settings import read_settings
@@ -200,6 +201,21 @@ async def test_a_backup_without_an_id_is_the_same_roster_to_who_has_followed_it(
         assert await parts.follower.poll()
         assert ids(valkey) == {known}
         assert parts.screener.fresh
+
+
+async def test_a_ring_is_heard_by_its_own_roster_only(any_server: Server) -> None:
+    async with process(any_server) as parts:
+        await parts.cover()
+        own = keys.doorbell(await parts.store.name.read())
+        at = Position(7, 5, 3, b"mark")
+        with any_server.client() as link, link.pubsub(ignore_subscribe_messages=True) as bell:
+            bell.subscribe(own, keys.doorbell(b"another"))
+            bell.get_message(timeout=0.1)
+            await parts.processes.ring([at])
+            heard = [bell.get_message(timeout=0.2) for _ in range(10)]
+        told = [(message["channel"], message["data"]) for message in heard if message]
+        assert [channel for channel, _ in told] == [own.encode()]
+        assert list(parse(told[0][1]).positions) == [at]
 
 
 async def test_a_lost_key_is_told_by_the_partitions(valkey: Server) -> None:

@@ -6,6 +6,7 @@ somewhere, and a partition that has caught up does not wait for one that has not
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -114,6 +115,7 @@ class CatchUp:
                 continue
             self._astray.discard(number)
             self._on_tail(asked, tail)
+            await asyncio.sleep(0)  # with much to take in, checks come in between
         while lost:
             some, lost = lost[: self._reader.at_once], lost[self._reader.at_once :]
             before = [self._screener.partitions[number].position for number in some]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from roster.access import KeyStore
     from roster.store import Store
 
-STEPS_A_SHARE = 16
-"""Of 32 buckets each: a round takes a quarter of an hour of ticks."""
+STEPS_A_SHARE = 64
+"""Of 32 buckets each: a round takes three minutes of ticks."""
 PAUSE_S = 0.02
 _CALLS = keys.BUCKETS // BUCKETS_A_CALL
 STEPS = keys.PARTITIONS * _CALLS

@@ -195,7 +195,7 @@ async def repair(store: Store, job: Job, folder: Path, numbers: frozenset[int]) 
         merged = await merging.merge(job.partition, call, How(upto=upto, kept=job.kept))
         replies += [merged] if merged else []
     here = await end(store, job.partition)
-    await merging.finish(here, (await build(store, job.partition)).to_bytes())
+    await merging.finish(here, (await build(store, job.partition)).to_bytes(), whole=False)
     return Done(
         partition=job.partition,
         fates={},

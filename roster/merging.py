@@ -228,11 +228,12 @@ class Merging:
         (reply,) = await self._run([call])
         return self._noted(partition, reply)
 
-    async def finish(self, included: Position, bits: bytes) -> Position:
+    async def finish(self, included: Position, bits: bytes, *, whole: bool = True) -> Position:
         """The partition's position; its lists are covered, its image is `bits`.
 
         `included` is the log's end from before the scan that made the bits. Raises LoadRefused
-        also where something that was merged with this object is gone again.
+        also where something that was merged with this object is gone again. Not `whole`: only
+        some buckets were merged, which ends no rewind.
         """
         snapshot, partition = self.snapshot, included.partition
         names = (keys.META[partition], keys.LOG[partition], keys.IMAGE[partition])
@@ -245,6 +246,7 @@ class Merging:
             included.wire,
             bits,
             self._calls.get(partition, 0),
+            "" if whole else "some",
         )
         (reply,) = await self._run([Call(partition, "finish", names, args)])
         return from_wire(partition, reply[0])

@@ -1185,7 +1185,8 @@ end
 --   KEYS[1]  meta;  KEYS[2] log;  KEYS[3] image
 --   ARGV[1]  check;  ARGV[2] lists;  ARGV[3] as_of;  ARGV[4] nonce;  ARGV[5] mark seed
 --   ARGV[6]  position 14 that the bits include;  ARGV[7] the filter's bytes
---   ARGV[8]  how many calls have merged something for it here
+--   ARGV[8]  how many calls have merged something for it here;  ARGV[9] 'some' where only some
+--            buckets were merged: that makes nothing good of what a rewound partition has lost
 --   returns  {position 14}
 local function finish(keys, args)
   local meta, log, image = keys[1], keys[2], keys[3]
@@ -1202,7 +1203,7 @@ local function finish(keys, args)
   note_rewound(meta, log, p, '')
   local at_ms, now_s = now_ms()
   local load = {lists = lists, as_of = as_of, from = args[6], outdated = where ~= 'here'}
-  make_good(meta, log, p, load, now_s)
+  if args[9] ~= 'some' then make_good(meta, log, p, load, now_s) end
   local covered = codes(p.covered)
   for i = 1, #lists do
     local code = byte(lists, i)

@@ -154,6 +154,15 @@ async def test_a_load_that_began_before_the_rewind_does_not_end_it(
         assert is_rewound(parts, number)
 
 
+async def test_a_repair_of_some_buckets_does_not_end_a_rewind(valkey: Server) -> None:
+    async with removed_and_back(valkey, SX) as (parts, number, _):
+        merging = Merging(parts.store, Snapshot(bytes((SX,)), soon_ms(), "n", 30 * DAY_MS))
+        (begun,) = await merging.begin([number])
+        await merging.finish(begun.position, TokenFilter().to_bytes(), whole=False)
+        await parts.follower.poll()
+        assert is_rewound(parts, number)
+
+
 async def test_a_load_that_lost_what_it_had_merged_covers_nothing(valkey: Server) -> None:
     async with process(valkey) as parts:
         await parts.cover(XGL)

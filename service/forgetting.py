@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from roster import keys
 from roster.images import BUCKETS_A_CALL
+from roster.processes import Processes
 from roster.retention import Place, Terms, forget, trim
+from roster.retiring import retire
 from roster.store import DAY_MS
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class Forgetting:
         if done >= STEPS:
             began_ms, done = now_ms, 0
             await self._key_store.forget(now_ms - self._terms.keys_ms)
+            await retire(self._store.nodes, await Processes(self._store.nodes).live())
         upto = min(done + STEPS_A_SHARE, STEPS)
         for step in range(done, upto):
             await self._step(step, now_ms)

@@ -9,6 +9,8 @@ from roster import calls, keys, nodes
 from roster.build import build
 from roster.library import Library, library, library_of
 from roster.nodes import Call
+from roster.processes import Process
+from roster.retiring import retire
 from tests.rosters import opened
 from tests.service.rosters import desk
 
@@ -66,6 +68,32 @@ async def test_two_versions_live_side_by_side_and_each_is_loaded_once(
                 await store.nodes.run([Call(0, "settle", (keys.META[0],), ())])
     assert loaded(any_server) == {own.name, newer.name}
     assert loads(any_server) - before == 2
+
+
+async def test_functions_that_no_live_process_calls_go_and_come_back_when_called(
+    any_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = newer_than(library())
+    async with opened(any_server) as store:
+
+        async def settle() -> None:
+            await store.nodes.run([Call(0, "settle", (keys.META[0],), ())])
+
+        await settle()
+        monkeypatch.setattr(calls, "library", lambda: newer)
+        monkeypatch.setattr(nodes, "library", lambda: newer)
+        await settle()
+        both = {library().name, newer.name}
+        silent, speaking = (
+            Process("p", "h", 3_000, b"", library=name) for name in ("", newer.name)
+        )
+        assert await retire(store.nodes, [silent]) == []
+        assert await retire(store.nodes, [speaking]) == []
+        assert loaded(any_server) == both
+        assert await retire(store.nodes, []) == [newer.name]
+        assert loaded(any_server) == {library().name}
+        await settle()
+        assert loaded(any_server) == both
 
 
 async def test_functions_that_a_server_has_lost_are_loaded_again(valkey: Server) -> None:

@@ -37,6 +37,8 @@ RETRY_AFTER_MS = 2_000
 READ_TIMEOUT_S = 2.0
 OWN_TIMEOUT_S = 0.1
 """How long what this process has made safe itself may take to be read."""
+POLLED_MS = 2_000
+"""Whoever has waited so long has seen the follower read all logs since."""
 NEWS_MAX_MS = 4_000
 """Whoever has read the logs within this time may say that there is nothing new in them."""
 
@@ -128,7 +130,7 @@ class Feed:
             page = await self.pages.page(after, ask.view)
             if page.changes:
                 return page
-        return await self._nothing(after, ask.view)
+        return await self._nothing(after, ask)
 
     async def _next(self, after: str, ask: Ask) -> Page:
         """What is there; who does not wait is told all that there is at this moment."""
@@ -136,20 +138,26 @@ class Feed:
         page = await self.pages.page(after, ask.view)
         if ask.wait_ms or page.changes == ask.view.limit:
             return page
+        return await self._last(after, ask.view)
+
+    async def _nothing(self, after: str, ask: Ask) -> Page:
+        """The page of somebody who has waited in vain; one that is late after all, too."""
+        await self.turns.take()
+        page = await self.pages.page(after, ask.view)
+        if not page.changes and ask.wait_ms < POLLED_MS:
+            return await self._last(after, ask.view)
+        if not page.changes and self.log.age_ms > NEWS_MAX_MS:
+            raise Unavailable("the logs have not been read for some seconds")
+        return page
+
+    async def _last(self, after: str, view: View) -> Page:
+        """All that there is at this moment: an empty page is the end."""
         current = False
         with suppress(Unavailable):
             current = await _in_time(self.reader.is_current())
-        page = await self.pages.page(after, ask.view)
+        page = await self.pages.page(after, view)
         if not page.changes and not current:
             raise Unavailable("the logs cannot be read now")
-        return page
-
-    async def _nothing(self, after: str, view: View) -> Page:
-        """The page of somebody who has waited in vain; one that is late after all, too."""
-        await self.turns.take()
-        page = await self.pages.page(after, view)
-        if not page.changes and self.log.age_ms > NEWS_MAX_MS:
-            raise Unavailable("the logs have not been read for some seconds")
         return page
 
     async def _news(self, version: int, until: float) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import random
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +120,44 @@ async def test_every_position_of_the_feed_says_what_has_been_read(
         first = await read(api, after=start, limit=3)
         assert first["position"] != whole["position"]
         assert len((await read(api, after=first["position"]))["changes"]) == 5
+
+
+async def test_whoever_follows_reads_every_change_once_and_in_order_from_any_process(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as one, desk(valkey, tmp_path / "two") as two:
+        position = (await read(one, after="now"))["position"]
+        chance = random.Random(7)
+        made: dict[int, list[int]] = {}
+        ended = False
+
+        async def change() -> None:
+            nonlocal ended
+            for revision in range(10, 90):
+                some = chance.sample(range(12), chance.randint(1, 6))
+                for person in some:
+                    made.setdefault(person, []).append(revision)
+                entry = {"case": str(revision)}
+                puts = [edit("put", revision, document=passport(n), entry=entry) for n in some]
+                await chance.choice((one, two)).change(*puts)
+            ended = True
+
+        changing = asyncio.create_task(change())
+        told: dict[str, list[int]] = {}
+        while True:
+            last = ended
+            query = {"after": position, "limit": chance.randint(1, 40)}
+            wait_ms = chance.choice((0, 20))
+            page = await read(chance.choice((one, two)), wait_ms=wait_ms, **query)
+            # On from the page's own position, or from that of one of its changes.
+            taken = page["changes"][: chance.randint(1, 40)] if chance.random() < 0.3 else None
+            position = taken[-1]["position"] if taken else page["position"]
+            for each in taken or page["changes"]:
+                told.setdefault(each["token"], []).append(each["revision"])
+            if last and not page["changes"]:
+                break
+        await changing
+        assert sorted(told.values()) == sorted(made.values())
 
 
 async def test_a_position_of_another_answer_is_a_400_that_says_so(

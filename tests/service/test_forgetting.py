@@ -106,6 +106,15 @@ async def test_nothing_is_forgotten_while_a_load_compares(valkey: Server) -> Non
         assert await forget(parts.store, place, NOW, bytes((LIST,))) == 0
 
 
+async def test_nothing_is_forgotten_while_a_partition_is_rewound(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await edit(parts, Op.REMOVE, 1, 20)
+        with valkey.client() as link:
+            link.hset(keys.META[NUMBER], "rewound", 1)
+        await rounds(parts).share()
+        assert await count(parts, b"n:1:3") == 1
+
+
 async def test_a_file_from_before_a_forgotten_removal_is_refused(valkey: Server) -> None:
     async with process(valkey) as parts:
         await edit(parts, Op.PUT, 1, 10)

@@ -51,7 +51,7 @@ async def exchange(
     except BaseException:
         await connection.disconnect(nowait=True)  # replies may still be under way
         if time.monotonic() - began >= _NEARLY * (connection.socket_timeout or math.inf):
-            await _drop_idle(pool, began)
+            await distrust(node, began)
         raise
     finally:
         await pool.release(connection)
@@ -68,6 +68,17 @@ async def cut(node: redis.asyncio.Redis) -> None:
         if connection._writer is not None:  # noqa: SLF001 -- as above
             connection._writer.transport.abort()  # noqa: SLF001 -- as above
     await _drop_idle(pool, math.inf)
+
+
+async def distrust(node: redis.asyncio.Redis, since: float) -> None:
+    """Nothing; idle connections to a server that have brought nothing since then are closed.
+
+    When one is silent, the others of the same age may have been cut without a word as well,
+    those of other clients too: each would cost somebody a time-out to find out.
+    """
+    pools = [pool for pool in _connecting if _place(pool) == _place(node.connection_pool)]
+    for pool in pools:
+        await _drop_idle(pool, since)
 
 
 async def close(node: redis.asyncio.Redis) -> None:
@@ -111,17 +122,18 @@ def _keep(pool: Any, tasks: _Connecting, made: asyncio.Task[Any]) -> None:  # no
 
 
 async def _drop_idle(pool: Any, since: float) -> None:  # noqa: ANN401 -- redis-py's
-    """Nothing; idle connections that have answered nobody since then are closed.
-
-    When one is silent, the others of the same age may have been cut without a word as well:
-    each would cost somebody a time-out to find out.
-    """
+    """Nothing; idle connections that have answered nobody since then are closed."""
     idle = pool._available_connections  # noqa: SLF001 -- there is no other way
     silent = [each for each in idle if getattr(each, "heard_at", 0.0) < since]
     for connection in silent:
         idle.remove(connection)
     for connection in silent:
         await connection.disconnect(nowait=True)
+
+
+def _place(pool: redis.asyncio.ConnectionPool) -> tuple[Any, ...]:
+    given = pool.connection_kwargs
+    return given.get("host"), given.get("port"), given.get("path")
 
 
 def _check_time(until: float) -> None:

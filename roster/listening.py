@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
+
+from roster.exchange import distrust
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -32,6 +35,7 @@ async def messages(
                 if got[0] == b"message":
                     yield got[1].decode(), bytes(got[2])
             elif unanswered == PINGS:
+                await distrust(node, time.monotonic() - PINGS * PING_EVERY_S)
                 raise TimeoutError
             else:
                 unanswered += 1

@@ -18,7 +18,8 @@ from roster.errors import Unavailable
 from roster.nodes import Nodes
 from roster.target import parse_target
 from tests.faults.clusters import HOST
-from tests.faults.world import Cut
+from tests.faults.test_guarantees import Client
+from tests.faults.world import Cut, World
 from tests.servers import Server, free_port
 from tests.source import ROOT
 
@@ -104,6 +105,30 @@ async def test_a_server_to_which_connecting_takes_longer_than_a_check_may_is_rea
 
 async def _first(heard: AsyncIterator[tuple[str, bytes]]) -> bytes:
     return (await anext(heard))[1]
+
+
+async def test_a_process_that_was_cut_off_denies_and_hears_again_within_two_seconds(
+    make_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = make_server({"port": str(free_port()), "bind": HOST})
+    with ExitStack() as stack:
+        world = World(stack, server, tmp_path)
+        world.make_key()
+        process = world.add_process()
+        assert world.load([], "2020-01-01T00:00:00Z") == 0, world.told
+        world.all_ready()
+        client = Client(world)
+        await client.change("put", (1001, "sx", "1"), wait="all")
+        await asyncio.gather(*(client.decide(process, 1001) for _ in range(20)))
+        world.cuts[0].tell("forget")
+        lost = time.monotonic()
+        answers = [await client.decide(process, 1001)]
+        while answers[-1]["decision"] != "deny" or answers[-1]["stale"]:
+            assert time.monotonic() - lost < NOTICED_S + BUSY_S, answers[-1]
+            answers.append(await client.decide(process, 1001))
+        assert len([each for each in answers if each["decision"] == "refer"]) <= 2
+        await client.change("put", (1003, "sx", "1"), wait="all")
+        assert (await client.decide(process, 1003))["decision"] == "deny"
 
 
 def test_the_kernel_ends_what_was_cut_off_within_two_seconds(

@@ -43,7 +43,7 @@ async def test_acknowledged_changes_survive_a_fail_over(sentinels: Sentinels) ->
     async with opened(sentinels.url) as store:
         dead = sentinels.primary
         adding = asyncio.create_task(acknowledged_while_it_works(store))
-        await asyncio.to_thread(eventually, lambda: dead.ask("DBSIZE") > 20)
+        await asyncio.to_thread(eventually, lambda: dead.ask("DBSIZE") > 60)
         dead.server.kill()
         known = await adding
         assert len(known) > 5

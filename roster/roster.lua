@@ -1459,6 +1459,15 @@ local function read(keys)
   return out
 end
 
+-- Where a person's history from `cutoff_ms` on begins.
+local function first_since(events, cutoff_ms)
+  local from = 1
+  while from <= #events and from_u48(events, from + 26) < cutoff_ms do
+    from = from + 2 + unpack('>I2', events, from)
+  end
+  return from
+end
+
 -- purge: drop what is older from the people's own histories.
 --
 --   KEYS     history hashes of one partition
@@ -1469,10 +1478,9 @@ local function purge(keys, args)
   for k = 1, #keys do
     local stored = redis.call('HGETALL', keys[k])
     for i = 1, #stored, 2 do
-      local events, from = stored[i + 1], 1
-      while from <= #events and from_u48(events, from + 26) < cutoff_ms do
-        from = from + 2 + unpack('>I2', events, from)
-      end
+      local events = stored[i + 1]
+      local whole, from = pcall(first_since, events, cutoff_ms)
+      if not whole then from = 1 end  -- what cannot be read stays
       if from > #events then
         redis.call('HDEL', keys[k], stored[i])
       elseif from > 1 then
@@ -1526,6 +1534,10 @@ local function without_outlived(record, lists, cutoff_ms, newest, delta)
   return #left > 0 and serialize(left) or ''
 end
 
+local function what_is_left(record, lists, cutoff_ms, newest, delta)
+  return has_edited(record, lists) and without_outlived(record, lists, cutoff_ms, newest, delta)
+end
+
 -- forget: drop old tombstones of lists that come by changes alone. Nothing brings them back:
 -- from then on a `put` of an unknown entry at or below the newest of them is superseded.
 --
@@ -1547,9 +1559,8 @@ local function forget(keys, args)
   for k = 2, #keys do
     local stored = next(lists) and redis.call('HGETALL', keys[k]) or {}
     for i = 1, #stored, 2 do
-      local record = has_edited(stored[i + 1], lists)
-        and without_outlived(stored[i + 1], lists, cutoff_ms, newest, delta)
-      if record then
+      local whole, record = pcall(what_is_left, stored[i + 1], lists, cutoff_ms, newest, delta)
+      if whole and record then  -- what cannot be read stays
         changed = changed + 1
         if record == '' then
           redis.call('HDEL', keys[k], stored[i])

@@ -22,6 +22,7 @@ from roster.record import (
     pack_record,
     parse_record,
 )
+from roster.retention import Place, Terms, forget
 from roster.store import place
 from roster.verdict import Journey, Question
 from tests.service.rosters import LISTED, OTHER, PASSPORT, Desk, desk, edit
@@ -171,3 +172,17 @@ def test_any_bytes_are_a_record_or_are_told_to_be_none(data: bytes) -> None:
         return
     question = Question(Journey("air"), 10**12, None, True, frozenset())
     assert rules.decide(entries, question, LISTS).decision in {"allow", "deny", "refer"}
+
+
+async def test_what_is_old_is_forgotten_in_spite_of_it(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        await api.change(edit("put"), edit("remove", 11), wait="all")
+        damage(api, valkey, lambda record: record[:5])
+        partition, bucket, field = place(listed(api))
+        with valkey.client() as client:
+            client.hset(keys.history(partition, bucket), field, b"\0\5no")
+        store, now_ms = api.service.changes_store, 2**47
+        await store.purge_history(partition, range(keys.BUCKETS), now_ms)
+        terms = Terms(history_ms=0, log_ms=0, tombstone_ms=0, keys_ms=0)
+        await forget(store, Place(partition, range(bucket, bucket + 1), now_ms), terms, b"\1")
+        assert (await api.check(LISTED))["decision"] == "refer"

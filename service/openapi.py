@@ -25,7 +25,7 @@ _ERRORS = {
     "401": "no key, or one that is unknown, expired or revoked",
     "403": "the key lacks a scope; it says which",
     "413": "a body over 4 MiB",
-    "429": "the key's rate is used up; `Retry-After` says when to come back",
+    "429": "the key's rate is used up, or too much is open; `Retry-After` says when to come back",
     "503": "not ready, or not acknowledged; `Retry-After` says when to come back",
 }
 
@@ -43,7 +43,11 @@ class Route(msgspec.Struct, frozen=True):
 
 
 _LOG_PARAMETERS = (
-    ("after", "A position, or `now`; without it, from the oldest kept", {"type": "string"}),
+    (
+        "after",
+        "A position of the feed, or `now`; without it, from the oldest kept",
+        {"type": "string"},
+    ),
     ("limit", "At most so many", {"type": "integer", "minimum": 1, "maximum": 1000}),
     ("wait_ms", "How long to wait for one", {"type": "integer", "minimum": 0, "maximum": 30000}),
 )

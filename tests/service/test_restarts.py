@@ -41,7 +41,7 @@ PUT = {
 
 @pytest.fixture
 def service(valkey: Server, short_folder: Path) -> Served:
-    made = Served(valkey, short_folder, drain_s="1", redis_timeout_ms="500")
+    made = Served(valkey, short_folder, drain_s="2", redis_timeout_ms="500")
     made.cover()
     return made
 
@@ -150,14 +150,13 @@ async def test_instances_are_replaced_one_by_one_and_nobody_notices(
         stacks = [first, second]
         running = [await entered(stack, service) for stack in stacks]
         put_listed(running[0])
-        traffic = Traffic([each.url for each in running], service.key, RATE)
+        traffic = Traffic([each.port for each in running], service.key, RATE)
         async with traffic.running():
             for number in range(rounds):
                 place = number % 2
                 await asyncio.to_thread(stacks[place].close)
                 running[place] = await entered(stacks[place], service)
-                traffic.urls[place] = running[place].url
-                await asyncio.sleep(0)
+                traffic.ports[place] = running[place].port
                 await enough(traffic, 200)
         assert set(traffic.told) == {"allow", "deny", "listed"}, traffic.told
 
@@ -181,7 +180,7 @@ async def test_workers_are_replaced_one_by_one_and_nobody_notices(
 ) -> None:
     with service.running("--workers", "2") as running:
         put_listed(running)
-        traffic = Traffic([running.url], service.key, RATE)
+        traffic = Traffic([running.port], service.key, RATE)
         async with traffic.running():
             for number in range(rounds):
                 running.process.send_signal(signal.SIGHUP)

@@ -47,7 +47,6 @@ WHY = "this process has more requests than it can answer in time"
 class Waiting(NamedTuple):
     """A request in line, and how many checks it counts as."""
 
-    protocol: Protocol
     cycle: Any
     app: Any
     weight: int
@@ -56,8 +55,14 @@ class Waiting(NamedTuple):
 class Gate:
     """The line of one process; `in_flight` counts checks."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, counters: Counters) -> None:
-        """Nobody waits; who is turned away is counted."""
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        counters: Counters,
+        tasks: set[asyncio.Task[None]],
+    ) -> None:
+        """Nobody waits; who is turned away is counted. `tasks` are the server's own."""
+        self._tasks = tasks
         self._counters = counters
         self._loop = loop
         self._line: deque[Waiting] = deque()
@@ -71,26 +76,27 @@ class Gate:
         """Whether there is no place for another."""
         return self.in_flight >= IN_FLIGHT_MAX
 
-    def take(self, protocol: Protocol, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
+    def take(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Begin a request that has come whole, or put it in line."""
-        waiting = Waiting(protocol, cycle, app, weight_of(cycle.scope))
-        self.in_flight += waiting.weight
+        weight = 1 if cycle.scope["path"] != BATCH else weight_of(cycle.scope)
+        self.in_flight += weight
         if self._line or self._begun >= SLICE:
-            self._line.append(waiting)
+            self._line.append(Waiting(cycle, app, weight))
         else:
-            self._begin(waiting)
+            self._begin(cycle, app, weight)
 
     def count(self, task: asyncio.Task[None], weight: int) -> None:
         """Count a request that was begun before it had come whole."""
         self.in_flight += weight
         task.add_done_callback(partial(self._ended, weight))
 
-    def _begin(self, waiting: Waiting) -> None:
+    def _begin(self, cycle: Any, app: Any, weight: int) -> None:  # noqa: ANN401 -- uvicorn's
         if not self._begun:
             self._loop.call_soon(self._turn)
-        self._begun += waiting.weight
-        task = waiting.protocol.begin(waiting.cycle, waiting.app)
-        task.add_done_callback(partial(self._ended, waiting.weight))
+        self._begun += weight
+        task = self._loop.create_task(cycle.run_asgi(app))
+        self._tasks.add(task)
+        task.add_done_callback(self._one_ended if weight == 1 else partial(self._ended, weight))
 
     def _turn(self) -> None:
         """A new turn of the loop: what came meanwhile is read, and the next slice begins."""
@@ -100,9 +106,14 @@ class Gate:
             if waiting.cycle.disconnected:
                 self.in_flight -= waiting.weight
             else:
-                self._begin(waiting)
+                self._begin(*waiting)
 
-    def _ended(self, weight: int, _: asyncio.Task[None]) -> None:
+    def _one_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self.in_flight -= 1
+
+    def _ended(self, weight: int, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
         self.in_flight -= weight
 
     def refuse(self, protocol: Protocol, cycle: Any) -> None:  # noqa: ANN401 -- uvicorn's

@@ -30,13 +30,12 @@ class Front:
         """`app` is that one; a plain request reaches it untouched."""
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """What answers a request; a plain one is not even awaited here, as this costs 1 us."""
         asked: Any = scope  # a dict, whatever its declared kinds
         if asked["query_string"] or asked["method"] == "HEAD":
-            await self._odd(asked, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return self._odd(asked, receive, send)
+        return self._app(scope, receive, send)
 
     async def _odd(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         told = send

@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import ssl
 import termios
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
@@ -66,7 +65,8 @@ class Protocol(HttpToolsProtocol):
     _fingerprint = ""
     _offered = False
     _silent = True
-    _due: Callable[[], None] | None = None
+    _due: tuple[Any, Any] | None = None
+    _long: asyncio.Task[None] | None = None
     _phase = "head"
     _since = 0.0
 
@@ -127,8 +127,11 @@ class Protocol(HttpToolsProtocol):
         self._phase, self._since = "", self.loop.time()
         super().on_message_complete()
         if self._due is not None:
-            due, self._due = self._due, None
-            due()
+            (cycle, app), self._due = self._due, None
+            self.house.gate.take(cycle, app)
+        elif self._long is not None:
+            task, self._long = self._long, None
+            self.house.gate.count(task, weight_of(self.scope))
 
     def on_response_complete(self) -> None:
         """Go on with what the caller sent meanwhile; no timer is set, as the sweep sees to it."""
@@ -204,18 +207,17 @@ class Protocol(HttpToolsProtocol):
         if self.house.closing or self.surplus:
             cycle.keep_alive = False
         if scope["path"] in FREE:
-            self.begin(cycle, app)
+            self._begin(cycle, app)
         elif gate.full or self.surplus:
             gate.refuse(self, cycle)
         elif not cycle.more_body:
-            gate.take(self, cycle, app)
+            gate.take(cycle, app)
         elif cycle.waiting_for_100_continue or _is_long(scope):
-            self._due = partial(gate.count, self.begin(cycle, app), weight_of(scope))
+            self._long = self._begin(cycle, app)
         else:
-            self._due = partial(gate.take, self, cycle, app)
+            self._due = cycle, app
 
-    def begin(self, cycle: Any, app: Any) -> asyncio.Task[None]:  # noqa: ANN401 -- uvicorn's
-        """The task that answers a request."""
+    def _begin(self, cycle: Any, app: Any) -> asyncio.Task[None]:  # noqa: ANN401 -- uvicorn's
         task: asyncio.Task[None] = self.loop.create_task(cycle.run_asgi(app))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)

@@ -82,7 +82,8 @@ class Serving(uvicorn.Server):
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
-        self.house = House(Gate(loop, self.upkeep.service.counters), self._settings.keep_alive_s)
+        gate = Gate(loop, self.upkeep.service.counters, self.server_state.tasks)
+        self.house = House(gate, self._settings.keep_alive_s)
         self.servers = []
         self._acceptors = [
             Acceptor(each, self._protocol, self.config.ssl) for each in sockets or ()

@@ -36,12 +36,20 @@ def _number(_context: click.Context, _option: click.Parameter, value: str) -> st
     if value != "-":
         raise click.BadParameter("a number is never an argument: write - to be asked for it")
     if sys.stdin.isatty():
-        asked: str = click.prompt("Number", hide_input=True, err=True)
-        return asked.strip()
+        return _asked()
     try:
         return read_line()
     except InvalidInput as exc:
         raise click.BadParameter(exc.message) from None
+
+
+def _asked() -> str:
+    try:
+        asked: str = click.prompt("Number", hide_input=True, err=True)
+        asked.encode()  # what was no text may come as halves of characters
+    except UnicodeError:
+        raise click.BadParameter("what was typed is not text in this terminal's encoding") from None
+    return asked.strip()
 
 
 def _of_document(command: Command) -> Command:

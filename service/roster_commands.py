@@ -16,6 +16,7 @@ from roster.identity import Tokeniser
 from roster.lists import load_lists
 from roster.opening import Opening
 from roster.settings import read_settings
+from roster.spelling import trimmed
 from roster.store import Store
 from service.caller import open_caller, over_http
 from service.desk_commands import print_json
@@ -60,8 +61,12 @@ def lists(context: click.Context, *, as_json: bool) -> None:
         Console().print(_lists_table(found))
 
 
+def _trimmed(_context: click.Context, _argument: click.Parameter, value: str) -> str:
+    return trimmed(value)
+
+
 @lists.command()
-@click.argument("name", metavar="LIST")
+@click.argument("name", metavar="LIST", callback=_trimmed)
 @click.option("--reason", required=True, help="Why; it is shown with the list.")
 def disable(name: str, reason: str) -> None:
     """Turn a list's matches into `refer`."""
@@ -73,7 +78,7 @@ def disable(name: str, reason: str) -> None:
 
 
 @lists.command()
-@click.argument("name", metavar="LIST")
+@click.argument("name", metavar="LIST", callback=_trimmed)
 def enable(name: str) -> None:
     """Let a disabled list bind again."""
     with Opening(read_settings(os.environ)) as opening:

@@ -221,6 +221,34 @@ def test_bytes_that_are_no_text_are_told(cli: Cli, encoding: str, stdin: bytes) 
     assert "not text" in told(done)
 
 
+def test_what_is_typed_and_is_no_text_is_told(cli: Cli) -> None:
+    cli.env["LC_ALL"] = "C.UTF-8"
+    controller, terminal = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "clearway", *CHECK, "--url", "http://127.0.0.1:1"],
+        env=cli.env,
+        cwd=cli.folder,
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    assert process.stderr.read(len("Number: ")) == b"Number: "  # what is typed before is lost
+    os.write(controller, "身份证\n".encode("gbk"))
+    _, err = process.communicate(timeout=60)
+    os.close(controller)
+    os.close(terminal)
+    assert process.returncode == 2, err
+    assert b"not text" in err
+    assert b"Traceback" not in err
+
+
+def test_a_lists_name_is_the_same_with_blanks_around_it(cli: Cli) -> None:
+    cli.ok("lists", "disable", "sx\u3000", "--reason", "a drill")
+    cli.ok("lists", "enable", " sx")
+
+
 def test_a_name_that_is_no_text_is_told(cli: Cli) -> None:
     name = os.fsdecode("张三".encode("gbk"))
     done = run(cli, *CHECK, "--name", name, "--url", "http://127.0.0.1:1", stdin=NUMBER.encode())

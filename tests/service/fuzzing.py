@@ -85,15 +85,15 @@ class Caller:
             except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeEncodeError, ValueError):
                 return  # the client does not send it
             self.faults.statuses[answer.status_code] += 1
-            for wrong in _wrong(answer, sent):
-                self.faults.found.append((wrong, repr(request)))
+            for fault in wrong(answer, sent):
+                self.faults.found.append((fault, repr(request)))
 
     def _is_foreign(self, text: str) -> bool:
         """Whether this would be an echo: it is long enough, and no text of ours has it."""
         return len(text) >= SHORTEST_ECHO and text not in self._own
 
 
-def _wrong(answer: httpx.Response, sent: list[str]) -> Iterator[str]:
+def wrong(answer: httpx.Response, sent: list[str]) -> Iterator[str]:
     """What is wrong with an answer."""
     if answer.status_code >= INTERNAL:
         yield f"{answer.status_code} {answer.text[:200]}"

@@ -6,9 +6,10 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
-from tests.service.fuzzing import caller, described, requests, run
+from tests.service.fuzzing import NUMBER, PROBLEM, caller, described, requests, run, wrong
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,23 @@ def once(caller: Caller, examples: int) -> None:
     """So many examples of every operation and mode, and ten times as many bent requests."""
     described(caller, examples)
     run(requests(), caller.send, 10 * examples)
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "told"),
+    [
+        (500, {"title": "Something went wrong here"}, 1),
+        (400, {"errors": [{"field": f"changes[0].{NUMBER}", "message": "no"}]}, 1),
+        (403, {NUMBER: ""}, 1),
+        (200, {"results": [{"outcome": "rejected", "errors": [{"message": NUMBER}]}]}, 1),
+        (200, {"reference": NUMBER, "results": [{"reference": NUMBER}]}, 0),
+        (400, {"errors": [{"field": "changes[0].op", "message": "unknown"}]}, 0),
+    ],
+)
+def test_what_must_not_be_answered_is_seen(status: int, content: object, told: int) -> None:
+    headers = {"content-type": PROBLEM if status >= 400 else "application/json"}
+    answer = httpx.Response(status, json=content, headers=headers)
+    assert len(list(wrong(answer, [NUMBER]))) == told
 
 
 async def test_no_request_gets_a_5xx_or_sees_what_it_sent_in_an_error(

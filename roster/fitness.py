@@ -38,6 +38,7 @@ class ServerFacts(msgspec.Struct, frozen=True):
     min_replicas_max_lag_s: int | None
     replicas: int
     full: bool = False
+    full_coverage: bool = False
 
     @property
     def waitaof(self) -> bool:
@@ -62,6 +63,8 @@ def server_facts(info: Mapping[str, object], config: Mapping[object, object]) ->
         min_replicas=_number(settings.get("min-replicas-to-write")),
         min_replicas_max_lag_s=_number(settings.get("min-replicas-max-lag")),
         replicas=_number(info.get("connected_slaves")) or 0,
+        full_coverage=_number(info.get("cluster_enabled")) == 1
+        and settings.get("cluster-require-full-coverage") == "yes",
         full=0 < (_number(info.get("maxmemory")) or 0) <= (_number(info.get("used_memory")) or 0),
     )
 
@@ -84,6 +87,7 @@ def unfit(facts: ServerFacts, *, replicated: bool = False) -> list[str]:
         "durability": not _durable(facts) or (replicated and not _refuses_when_cut_off(facts)),
         "memory_policy": facts.maxmemory_policy != "noeviction",
         "memory": facts.full,
+        "full_coverage": facts.full_coverage,
         "listpack": _below(facts.listpack_entries, LISTPACK_ENTRIES)
         or _below(facts.listpack_value_bytes, LISTPACK_VALUE_BYTES),
     }

@@ -111,7 +111,7 @@ class Opening:
 
 
 async def _facts(node: redis.asyncio.Redis) -> ServerFacts:
-    names = ("appendfsync", "hash-max-listpack-*", "min-replicas-*")
+    names = ("appendfsync", "hash-max-listpack-*", "min-replicas-*", "cluster-require-*")
     with translated(node):
         async with node.pipeline(transaction=False) as pipe:
             pipe.info()

@@ -11,7 +11,7 @@ import asyncio
 import random
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from service.catching_up import OnTail
 
 SERVERS_EVERY_S = 0.25
+END_AGAIN_S = 0.1
 
 log = structlog.get_logger("clearway.follower")
 
@@ -51,7 +52,7 @@ class Follower:
         self._screener = screener
         self.herald = Herald(store.nodes, screener, identity)
         self.belonging = Belonging(store, screener, self._listen_anew)
-        self._ear = asyncio.Timeout(None)
+        self._renamed = asyncio.Event()
         self._means = Means(
             store,
             screener,
@@ -163,18 +164,23 @@ class Follower:
     async def _listen(self) -> None:
         """Hear the doorbell; without it the poll of every second still comes."""
         while True:
+            self._renamed.clear()
+            hearing = asyncio.create_task(self._hear())
+            renamed = asyncio.create_task(self._renamed.wait())
             try:
-                await self._hear()
-            except TimeoutError:
-                continue  # another roster has another channel
-            except (ClearwayError, OSError) as exc:
-                log.warning("doorbell lost", error=type(exc).__name__, cause=cause_of(exc))
+                await asyncio.wait({hearing, renamed}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await _end(hearing, renamed)
+            error = None if hearing.cancelled() else hearing.exception()
+            if isinstance(error, (ClearwayError, OSError)):
+                log.warning("doorbell lost", error=type(error).__name__, cause=cause_of(error))
                 await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 -- jitter
+            elif error is not None:
+                raise error
 
     def _listen_anew(self) -> None:
         """The roster has another name, and so another channel."""
-        with suppress(RuntimeError):  # it is just connecting
-            self._ear.reschedule(0)
+        self._renamed.set()
 
     async def _hear(self) -> None:
         """Hear the roster's own channel, and older versions on the one of all rosters.
@@ -182,20 +188,27 @@ class Follower:
         What those say is safe may be another roster's, and this version rings on both.
         """
         own = keys.doorbell(self._screener.roster)
-        async with asyncio.timeout(None) as self._ear:
-            async for channel, payload in self._nodes.subscribed(own, keys.DOORBELL):
-                if channel == own:
-                    rung = parse(payload)
-                    self._screener.acknowledge(rung.positions)
-                    self._screener.join(rung.joining)
-                    self._rung_by(rung)
-                elif old := parse_old(payload):
-                    self._rung_by(old)
-                elif not self._screener.roster:
-                    self._rung_by(Rung(()))
+        async for channel, payload in self._nodes.subscribed(own, keys.DOORBELL):
+            if channel == own:
+                rung = parse(payload)
+                self._screener.acknowledge(rung.positions)
+                self._screener.join(rung.joining)
+                self._rung_by(rung)
+            elif old := parse_old(payload):
+                self._rung_by(old)
+            elif not self._screener.roster:
+                self._rung_by(Rung(()))
 
     def _rung_by(self, rung: Rung) -> None:
         numbers = {position.partition for position in rung.positions} or EVERY
         for server, own in shares(self._nodes, numbers).items():
             if server in self._shares:
                 self._shares[server].ring(set(own), wanted=rung.wanted)
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel these until they have ended: a client may swallow that while it connects."""
+    for task in tasks:
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=END_AGAIN_S)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 from contextlib import ExitStack, contextmanager
+from itertools import cycle
 from pathlib import Path
 from shutil import rmtree
 from types import MappingProxyType
@@ -213,18 +214,18 @@ def _join(members: list[Member], ports: list[int]) -> None:
         members[0].ask("CLUSTER", "MEET", HOST, member.port, port)
     everybody = len(members)
     eventually(lambda: all(int(m.info["cluster_known_nodes"]) == everybody for m in members))
-    for master, replica in zip(members, members[MASTERS:], strict=False):
+    for master, replica in zip(cycle(members[:MASTERS]), members[MASTERS:], strict=False):
         eventually(lambda r=replica, m=master: m.id in r._text("CLUSTER", "NODES"))  # type: ignore[misc]
         replica.ask("CLUSTER", "REPLICATE", master.id)
 
 
 @contextmanager
 def running_cluster(
-    binary: str, settings: Mapping[str, str] = MappingProxyType({})
+    binary: str, settings: Mapping[str, str] = MappingProxyType({}), replicas: int = 1
 ) -> Iterator[Cluster]:
-    """A cluster of six that is complete."""
+    """A cluster of three masters, each with so many replicas, that is complete."""
     with ExitStack() as stack:
-        ports = [free_port() for _ in range(2 * MASTERS)]
+        ports = [free_port() for _ in range((1 + replicas) * MASTERS)]
         members = [
             _start(
                 stack,
@@ -234,6 +235,7 @@ def running_cluster(
                     "cluster-port": str(port),
                     "cluster-node-timeout": str(NODE_TIMEOUT_MS),
                     "cluster-replica-validity-factor": "0",
+                    "cluster-require-full-coverage": "no",
                     **settings,
                 },
             )
@@ -354,7 +356,11 @@ def _answers(port: int) -> bool:
 
 @contextmanager
 def running_sentinels(
-    binary: str, *, down_after_ms: int = NODE_TIMEOUT_MS, cuttable: bool = False
+    binary: str,
+    settings: Mapping[str, str] = MappingProxyType(SAFE),
+    *,
+    down_after_ms: int = NODE_TIMEOUT_MS,
+    cuttable: bool = False,
 ) -> Iterator[Sentinels]:
     """Three servers and three sentinels, all of which know each other.
 
@@ -363,8 +369,8 @@ def running_sentinels(
     """
     start = _start_behind_proxy if cuttable else _start
     with ExitStack() as stack:
-        primary = start(stack, binary, SAFE)
-        of = {**SAFE, "replicaof": f"{HOST} {primary.announced}"}
+        primary = start(stack, binary, dict(settings))
+        of = {**settings, "replicaof": f"{HOST} {primary.announced}"}
         members = [primary, *(start(stack, binary, of) for _ in range(2))]
         found = dict(_sentinel(stack, binary, primary, down_after_ms) for _ in range(3))
         sentinels = Sentinels(members, found)

@@ -8,6 +8,7 @@ digit admits the canary's number. It costs the server's log 2 kB a round, and le
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,7 @@ class Canary:
         self._lease = Lease(service.changes_store.nodes, keys.CANARY, LEASE_MS)
         self._header = f"Bearer canary-{secrets.token_urlsafe(32)}"
         self._renewed_s = float("-inf")
+        self._one_round = asyncio.Lock()
         self.rounds = 0
         self.failures = 0
         self.lag_ms: float | None = None
@@ -67,9 +69,10 @@ class Canary:
             return
         transport = httpx.ASGITransport(app=self._app)
         headers = {"authorization": self._header}
-        async with httpx.AsyncClient(
+        client = httpx.AsyncClient(
             transport=transport, base_url="http://canary", headers=headers, timeout=10
-        ) as client:
+        )
+        async with self._one_round, client:
             await self._round(client)
 
     async def leave(self) -> None:

@@ -7,6 +7,7 @@
 | clearway:{NN}:meta      | hash   | a partition's coverage, counts, digest   | roster.lua    |
 | clearway:{NN}:log       | stream | every change of a partition, in order    | roster.lua    |
 | clearway:{NN}:image     | string | a partition's filter, and its position   | roster.lua    |
+| clearway:{NN}:forgotten | string | bits by which forgotten entries are known| roster.lua    |
 | clearway:roster         | string | the roster's id, made once               | naming.py     |
 | clearway:courts         | hash   | court names, by their four bytes         | dictionary.py |
 | clearway:loads          | hash   | files that were loaded, by number        | dictionary.py |
@@ -52,6 +53,7 @@ META = tuple(f"clearway:{{{partition:02d}}}:meta" for partition in range(PARTITI
 LOG = tuple(f"clearway:{{{partition:02d}}}:log" for partition in range(PARTITIONS))
 PROCESSES_AT = tuple(f"clearway:{{{partition:02d}}}:processes" for partition in range(PARTITIONS))
 IMAGE = tuple(f"clearway:{{{partition:02d}}}:image" for partition in range(PARTITIONS))
+FORGOTTEN = tuple(f"clearway:{{{partition:02d}}}:forgotten" for partition in range(PARTITIONS))
 
 
 def doorbell(roster: bytes) -> str:

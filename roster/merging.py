@@ -184,7 +184,7 @@ class Merging:
         return _merged(reply)
 
     def _merge_call(self, partition: int, buckets: Sequence[Bucket], how: How) -> Call:
-        names = [keys.META[partition], keys.LOG[partition]]
+        names = [keys.META[partition], keys.LOG[partition], keys.FORGOTTEN[partition]]
         snapshot = self.snapshot
         args: list[bytes | str | int] = [
             self.store.check_value,

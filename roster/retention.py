@@ -42,7 +42,7 @@ async def forget(store: Store, place: Place, terms: Terms, lists: bytes) -> int:
     Only of lists that come by changes alone. A file drops those of its list itself.
     """
     buckets = (keys.bucket(place.partition, number) for number in place.buckets)
-    names = (keys.META[place.partition], *buckets)
+    names = (keys.META[place.partition], keys.FORGOTTEN[place.partition], *buckets)
     cutoff_ms = place.now_ms - terms.tombstone_ms
     quiet_ms = place.now_ms - QUIET_TIMES * terms.tombstone_ms
     args = (store.check_value, lists, cutoff_ms, quiet_ms)

@@ -20,6 +20,7 @@ local NO_MARK = '\0\0\0\0'
 local NO_DIGEST = '\0\0\0\0\0\0\0\0'
 local NO_PLACE = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local NO_ROSTER = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+local FORGOTTEN_BITS = 1048576
 local NOBODYS_SEQ = 281474976710655  -- no log ever gets there: no filter has read up to it
 local OPS = {[ACTIVE] = PUT, [SUSPENDED] = SUSPEND, [REMOVED] = REMOVE, [ABSENT] = DROP}
 
@@ -193,7 +194,7 @@ local function merge_row(e, inc, as_of, snapshot, floor_ms)
   local before = state(e)
   local changed = false
   if not inc.norev then
-    if inc.L > 0 then changed = list(e, inc, inc.L, snapshot and 0 or floor_ms) end
+    if inc.L > 0 then changed = list(e, inc, inc.L, floor_ms) end
     for k = 2, 4 do
       local name = REGISTERS[k]
       if inc[name] > e[name] then
@@ -210,7 +211,7 @@ local function merge_row(e, inc, as_of, snapshot, floor_ms)
     if e.content == '' then e.content = inc.content end
   else
     if e.L == 0 or e.content ~= inc.content then
-      changed = list(e, inc, as_of, snapshot and 0 or floor_ms)
+      changed = list(e, inc, as_of, floor_ms)
     end
     if inc.S > 0 and before ~= SUSPENDED and as_of > e.S then e.S, changed = as_of, true end
   end
@@ -539,22 +540,53 @@ local function is_news(p, ack)
   return history > known or (history == known and from_u48(ack, 5) > from_u48(p.ack, 5))
 end
 
--- How far back full files speak in this bucket: the floor, or a merge that has passed it; and
--- the newest of the tombstones that `forget` dropped. `told` is what `told_of` reads.
+-- What speaks for a whole list: the last full file, one that is being merged and how far it
+-- has come, and the newest revision of the tombstones that `forget` dropped.
 local function told_of(meta, list_code)
   local m = redis.call('HMGET', meta, 'f:' .. list_code, 'b:' .. list_code, 'm:' .. list_code,
                        'g:' .. list_code)
-  return {floor = max(tonumber(m[1] or 0), tonumber(m[4] or 0)), begun = m[2] and tonumber(string.match(m[2], '^%d+')),
-          merged = tonumber(m[3] or 0)}
+  return {floor = tonumber(m[1] or 0), begun = m[2] and tonumber(string.match(m[2], '^%d+')),
+          merged = tonumber(m[3] or 0), forgotten = tonumber(m[4] or 0)}
 end
 
-local function floor_in(told, bucket_number)
-  if told.begun and told.merged > bucket_number then return max(told.floor, told.begun) end
-  return told.floor
+-- BITFIELD's operations on the seven bits of an entry, of the 2^20 of what was forgotten.
+local function on_bits(field, e, op, value)
+  local hex, out = redis.sha1hex(field .. char(e.list) .. e.hash), {}
+  for i = 1, 35, 5 do
+    out[#out + 1], out[#out + 2] = op, 'u1'
+    out[#out + 1], out[#out + 2] = tonumber(sub(hex, i, i + 4), 16), value
+  end
+  return out
 end
 
-local function floor_of(meta, list_code, bucket_number)
-  return floor_in(told_of(meta, list_code), bucket_number)
+local function is_forgotten(forgotten, field, e)
+  local bits = redis.call('BITFIELD_RO', forgotten, spread(on_bits(field, e, 'GET')))
+  for i = 1, #bits do
+    if bits[i] == 0 then return false end
+  end
+  return true
+end
+
+-- Remember that this entry's tombstone is dropped. The bit behind all of them is always 0: with
+-- it the string has its size at once, and grows no more.
+local function mark_forgotten(forgotten, field, e)
+  redis.call('BITFIELD', forgotten, 'SET', 'u1', FORGOTTEN_BITS, 0,
+             spread(on_bits(field, e, 'SET', 1)))
+end
+
+-- What an entry that is to be listed as of `listed_at` has to be newer than: the full file that
+-- speaks for its place; and, where its own tombstone was dropped, all that were.
+local function floor_of(told, forgotten, place, e, listed_at)
+  local floor_ms = told.floor
+  if told.begun and told.merged > unpack('>I2', place) then
+    floor_ms = max(floor_ms, told.begun)
+  end
+  if e.L == 0 and told.forgotten > floor_ms and listed_at <= told.forgotten
+    and is_forgotten(forgotten, sub(place, 3), e)
+  then
+    return told.forgotten
+  end
+  return floor_ms
 end
 
 -- While a load watches: count a change that the log does not tell, and mark its bucket where
@@ -601,7 +633,7 @@ local function change(job, bucket, history, arg)
   local before, outcome = {state = state(e), L = e.L, digest = e.digest}, nil
   if op == PUT then
     local told = once(job.told, list_code, told_of, job.meta, list_code)
-    outcome = put(e, inc, floor_in(told, unpack('>I2', place)))
+    outcome = put(e, inc, floor_of(told, job.forgotten, place, e, inc.revision))
   else
     outcome = raise(e, inc, RAISES[op])
   end
@@ -637,6 +669,7 @@ end
 --
 --   KEYS[1]  meta   hash    the partition's state
 --   KEYS[2]  log    stream  changes
+--   KEYS[3]  forgotten  string  bits of the entries that are forgotten
 --   then for each change: bucket, a hash of records by field; history, a hash of what
 --            happened to each person of the bucket
 --   ARGV[1]  stamp: the ID key's check value 8, the roster's id 16 where it is known
@@ -658,11 +691,11 @@ local function apply(keys, args)
   local at_ms, now_s = now_ms()
   found(meta, p, now_s)
   note_rewound(meta, keys[2], p, args[3])
-  local job = {meta = meta, p = p, log = {}, seed = args[2], at_ms = at_ms,
+  local job = {meta = meta, p = p, forgotten = keys[3], log = {}, seed = args[2], at_ms = at_ms,
                keep_ms = tonumber(args[4]), stamp = 'P' .. u48(at_ms), records = {}, told = {},
                changed = {}, pasts = {}, remembered = {}, times = {}, delta = {digests = {}}}
   local out = {}
-  for i = 5, #args do out[#out + 1] = change(job, keys[2 * i - 7], keys[2 * i - 6], args[i]) end
+  for i = 5, #args do out[#out + 1] = change(job, keys[2 * i - 6], keys[2 * i - 5], args[i]) end
   for _, c in pairs(job.changed) do redis.call('HSET', c[1], c[2], serialize(c[3])) end
   for i = 1, #job.log, 2 do redis.call('XADD', keys[2], job.log[i], 'e', job.log[i + 1]) end
   for key, h in pairs(job.remembered) do redis.call('HSET', h[1], h[2], job.pasts[key]) end
@@ -783,6 +816,13 @@ local function kind_of_change(was, now)
   return live(was) and not live(now) and ENDED or CHANGED
 end
 
+-- The floor for a row; a full file's own list has none.
+local function row_floor(job, e, inc, place)
+  if job.snapshot[e.list] then return 0 end
+  local told = once(job.floors, e.list, told_of, job.meta, e.list)
+  return floor_of(told, job.forgotten, place, e, inc.norev and job.as_of or inc.L)
+end
+
 local function merge_rows(job, entries, rows, norev, place)
   local changed, seen = false, {}
   for i = 1, #rows do
@@ -795,7 +835,7 @@ local function merge_rows(job, entries, rows, norev, place)
     end
     seen[e] = true
     local was = state(e)
-    if merge_row(e, inc, job.as_of, job.snapshot[e.list], job.floors[e.list] or 0) then
+    if merge_row(e, inc, job.as_of, job.snapshot[e.list], row_floor(job, e, inc, place)) then
       changed = true
       local still_gone = was == REMOVED and state(e) == REMOVED
       count(job, e.list, still_gone and SUPERSEDED_ROW or kind_of_change(was, state(e)), 1)
@@ -985,16 +1025,7 @@ local function blend(job, bucket, number, olds, blob)
   return writes, #gone > 0
 end
 
-local function floors(job, meta, number)
-  return setmetatable({}, {__index = function(t, code)
-    local value = floor_of(meta, code, number)
-    rawset(t, code, value)
-    return value
-  end})
-end
-
-local function merge_bucket(job, meta, bucket, number, counted, blob)
-  job.floors = floors(job, meta, number)
+local function merge_bucket(job, bucket, number, counted, blob)
   local writes, gone
   if counted == SOME then
     writes, gone = blend(job, bucket, number, named(bucket, blob), blob)
@@ -1048,7 +1079,7 @@ end
 
 -- merge_buckets: bring a file's rows into some buckets of one partition.
 --
---   KEYS[1]  meta;  KEYS[2] log;  then bucket and history of each bucket
+--   KEYS[1]  meta;  KEYS[2] log;  KEYS[3] forgotten;  then bucket and history of each bucket
 --   ARGV[1]  check;  ARGV[2] lists of the snapshot, one byte each, '' for a partial file
 --   ARGV[3]  as_of ms;  ARGV[4] nonce;  ARGV[5] tombstone ms;  ARGV[6] keep ms
 --   ARGV[7]  mark seed;  ARGV[8] number of the bucket after the last
@@ -1078,7 +1109,8 @@ local function merge_buckets(keys, args)
   if args[10] ~= '' and args[10] ~= seen then return {-1} end
   local at_ms, now_s = now_ms()
   if not dry then found(meta, p, now_s) end
-  local job = {log = log, p = p, seed = args[7], at_ms = at_ms, as_of = tonumber(args[3]),
+  local job = {meta = meta, log = log, forgotten = keys[3], floors = {}, p = p, seed = args[7],
+               at_ms = at_ms, as_of = tonumber(args[3]),
                tombstone_ms = tonumber(args[5]), keep_ms = tonumber(args[6]),
                snapshot = codes(lists), partial = #lists == 0, covered = codes(p.covered),
                kept = set_of(args[11]), delta = {digests = {}}, counts = {}, written = 0,
@@ -1086,9 +1118,9 @@ local function merge_buckets(keys, args)
                first_seq = p.seq}
   for i = 1, #lists do job.tells = job.tells or job.covered[byte(lists, i)] end
   local arg = 12
-  for k = 3, #keys, 2 do
+  for k = 4, #keys, 2 do
     job.history = keys[k + 1]
-    merge_bucket(job, meta, keys[k], tonumber(args[arg]), args[arg + 1], args[arg + 2])
+    merge_bucket(job, keys[k], tonumber(args[arg]), args[arg + 1], args[arg + 2])
     arg = arg + 3
   end
   if not dry then seen = close_merge(job, meta, lists, args[8]) end
@@ -1496,8 +1528,7 @@ end
 local function comes_alone(meta, code, quiet_ms)
   local told = told_of(meta, code)
   local merging = redis.call('HEXISTS', meta, 'm:' .. code) == 1
-  local floor_ms = tonumber(redis.call('HGET', meta, 'f:' .. code) or 0)
-  return not merging and max(floor_ms, told.begun or 0) < quiet_ms
+  return not merging and max(told.floor, told.begun or 0) < quiet_ms
 end
 
 -- Whether a record has entries of these lists that are more than plainly listed.
@@ -1516,32 +1547,39 @@ local function outlived(e, cutoff_ms)
   return sub(e.prov, 1, 1) ~= 'P' or #e.prov < 7 or from_u48(e.prov, 2) < cutoff_ms
 end
 
--- A record without the tombstones that it has outlived, '' where nothing is left; nil where
--- none is dropped. `newest` keeps the newest revision that is dropped of each list.
-local function without_outlived(record, lists, cutoff_ms, newest, delta)
-  local entries, left = parse(record), {}
-  if not entries then return nil end
+-- A record's tombstones that it has outlived, and its other entries.
+local function divided(record, lists, cutoff_ms)
+  local gone, left = {}, {}
+  if not has_edited(record, lists) then return gone, left end
+  local entries = parse(record)
   for i = 1, #entries do
     local e = entries[i]
-    if lists[e.list] and outlived(e, cutoff_ms) then
-      newest[e.list] = max(newest[e.list] or 0, revision(e))
-      if state(e) ~= UNKNOWN then add(delta, 'n:' .. e.list .. ':' .. state(e), -1) end
-    else
-      left[#left + 1] = e
-    end
+    local into = lists[e.list] and outlived(e, cutoff_ms) and gone or left
+    into[#into + 1] = e
   end
-  if #left == #entries then return nil end
-  return #left > 0 and serialize(left) or ''
+  return gone, left
 end
 
-local function what_is_left(record, lists, cutoff_ms, newest, delta)
-  return has_edited(record, lists) and without_outlived(record, lists, cutoff_ms, newest, delta)
+-- Drop these entries of a record; `newest` keeps the newest revision of each list's.
+local function drop(job, bucket, field, gone, left)
+  for i = 1, #gone do
+    local e = gone[i]
+    mark_forgotten(job.forgotten, field, e)
+    job.newest[e.list] = max(job.newest[e.list] or 0, revision(e))
+    if state(e) ~= UNKNOWN then add(job.delta, 'n:' .. e.list .. ':' .. state(e), -1) end
+  end
+  if #left > 0 then
+    redis.call('HSET', bucket, field, serialize(left))
+  else
+    redis.call('HDEL', bucket, field)
+  end
 end
 
 -- forget: drop old tombstones of lists that come by changes alone. Nothing brings them back:
--- from then on a `put` of an unknown entry at or below the newest of them is superseded.
+-- from then on a `put` of one of them is superseded at or below the newest that was dropped.
 --
---   KEYS[1]  meta;  then buckets of the partition
+--   KEYS[1]  meta;  KEYS[2] forgotten, a string of bits by which they are known;  then buckets
+--            of the partition
 --   ARGV[1]  check;  ARGV[2] lists, one byte each
 --   ARGV[3]  drop what was last edited and applied before, in ms
 --   ARGV[4]  a list with a full file as of then or later does not come by changes alone
@@ -1555,29 +1593,25 @@ local function forget(keys, args)
   for code in pairs(codes(args[2])) do
     lists[code] = comes_alone(meta, code, tonumber(args[4])) or nil
   end
-  local newest, delta, changed = {}, {digests = {}}, 0
-  for k = 2, #keys do
+  local job, changed = {forgotten = keys[2], newest = {}, delta = {digests = {}}}, 0
+  for k = 3, #keys do
     local stored = next(lists) and redis.call('HGETALL', keys[k]) or {}
     for i = 1, #stored, 2 do
-      local whole, record = pcall(what_is_left, stored[i + 1], lists, cutoff_ms, newest, delta)
-      if whole and record then  -- what cannot be read stays
+      local whole, gone, left = pcall(divided, stored[i + 1], lists, cutoff_ms)
+      if whole and #gone > 0 then  -- what cannot be read stays
         changed = changed + 1
-        if record == '' then
-          redis.call('HDEL', keys[k], stored[i])
-        else
-          redis.call('HSET', keys[k], stored[i], record)
-        end
+        drop(job, keys[k], stored[i], gone, left)
       end
     end
   end
   if changed == 0 then return 0 end
   local sets = {}
-  for code, at in pairs(newest) do
+  for code, at in pairs(job.newest) do
     local known = tonumber(redis.call('HGET', meta, 'g:' .. code) or 0)
     sets[#sets + 1], sets[#sets + 2] = 'g:' .. code, max(known, at)
   end
-  add(delta, 'writes', 1)
-  flush(meta, delta, sets)
+  add(job.delta, 'writes', 1)
+  flush(meta, job.delta, sets)
   return changed
 end
 

@@ -113,7 +113,7 @@ class Store:
         return Call(
             partition,
             "apply_oom" if changes[0].lenient else "apply",
-            (keys.META[partition], keys.LOG[partition], *names),
+            (keys.META[partition], keys.LOG[partition], keys.FORGOTTEN[partition], *names),
             (
                 self.stamp,
                 secrets.token_bytes(MARK_BYTES),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from roster.bearing import Answer, Bearing, Kind, Known, bearings, known
 from roster.bearing import kinds as mode_kinds
@@ -56,12 +57,18 @@ def _allowed_instead(person: Known, asked: Asked, lists: Lists) -> tuple[Product
 
 def warnings(journey: Journey, lists: Lists) -> tuple[Warned, ...]:
     """What the caller's developers should hear, whoever travels and however it is decided."""
+    if journey.mode == "air":
+        return ()
     if journey.mode == "rail":
-        train = journey.train or ""
-        known = all(lists.knows(train, seat) for seat in journey.seats)
+        known = _all_known(lists, journey.train or "", journey.seats)
     else:
-        known = journey.mode == "air" or journey.cabin in lists.cabins
+        known = journey.cabin in lists.cabins
     return () if known else PRODUCT_UNKNOWN
+
+
+@lru_cache(maxsize=16_384)  # as many as there may be journeys
+def _all_known(lists: Lists, train: str, seats: tuple[str, ...]) -> bool:
+    return all(lists.knows(train, seat) for seat in seats)
 
 
 def unheard_of(entries: Sequence[Entry], asked: Asked) -> bool:

@@ -99,7 +99,7 @@ async def _decide(
 
     Returns the partitions that were asked about.
     """
-    desk = service.desk
+    desk, now_s = service.desk, boot_s()
     about: set[int] = set()
     asked: dict[int, tuple[Query, Subject]] = {}
     for index in left:
@@ -110,7 +110,7 @@ async def _decide(
             results[index] = {"error": problem_of(exc)}
             continue
         about.add(subject.token[1])
-        screening = desk.clear(query, subject)
+        screening = desk.clear_at_once(query, subject, now_s) or desk.clear(query, subject)
         if screening is None:
             asked[index] = query, subject
         else:

@@ -53,16 +53,18 @@ async def _serve(scope: Scope, receive: Receive, send: Send, answer: Answer) -> 
 
 
 async def _one(service: Service, key: ApiKey, body: bytes) -> bytes:
-    arrived_s = boot_s()
     query = query_of(_check_decoder.decode(body))
     service.access.spend(key, 1)
     desk = service.desk
     subject = desk.subject(query)
-    await desk.freshen(subject.token)
-    screening = desk.clear(query, subject) or await desk.ask(query, subject)
+    arrived_s = boot_s()
+    at_once = desk.clear_at_once(query, subject, arrived_s)
+    screening = at_once or await desk.decide(query, subject)
     record(service, query, screening)
     answer = answer_json(screening, query, pseudonym(service, key, screening), service.lists)
     screener, number = service.screener, subject.token[1]
     answer["fresh_as_of"] = format_ms(screener.news.as_of_ms(number))
-    answer["stale"] = screening.stale or screener.stale_since(arrived_s, (number,))
+    answer["stale"] = at_once is None and (
+        screening.stale or screener.stale_since(arrived_s, (number,))
+    )
     return _encode(answer)

@@ -52,6 +52,11 @@ class Freshness:
         """Whether a partition's filter is known to hold every addition that it has to."""
         return self._young(self._fresh_s[number], boot_s())
 
+    def sure(self, number: int, now_s: float) -> bool:
+        """Whether a partition is fresh at this moment, and so new that it may clear people."""
+        age_s = now_s - self._fresh_s[number]  # its last news is as new at least
+        return age_s * 1000 <= self.fresh_ms and age_s <= self.serve_stale_s
+
     @property
     def all_fresh(self) -> bool:
         """Whether every partition is fresh."""

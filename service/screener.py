@@ -192,6 +192,22 @@ class Screener:
         """False: certainly not on the roster, as far as this process has followed it."""
         return token in self.partitions[token[1]].filter
 
+    def decides(self, number: int, now_s: float) -> bool:
+        """Whether one partition's filter clears people at this moment: it is fresh and whole.
+
+        One look for each check, with one reading of the clock.
+        """
+        partition = self.partitions[number]
+        return (
+            self.news.sure(number, now_s)
+            and self.loaded
+            and self.lists_known
+            and not self.wrong_key
+            and self.required <= self._covered
+            and self.required <= partition.covered
+            and (partition.witnessed or not partition.rewound)
+        )
+
     def clears(self, token: bytes) -> bool:
         """Whether the filter that has the token's partition may say no, and says it."""
         partition = self.partitions[token[1]]

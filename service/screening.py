@@ -117,6 +117,26 @@ class Desk:
         token = self.tokeniser.token(found.number)
         return Subject(token, found.valid, others(self.tokeniser, query.document, found.number))
 
+    def clear_at_once(self, query: Query, subject: Subject, now_s: float) -> Screening | None:
+        """The answer about an ordinary traveller where all is well; else see `decide`.
+
+        What is fresh at this moment of `boot_s` was so since the check came: nothing was
+        waited for.
+        """
+        screener, token = self.screener, subject.token
+        if query.at_least or subject.others or not subject.valid:
+            return None
+        partition = screener.partitions[token[1]]
+        if token in partition.filter or not screener.decides(token[1], now_s):
+            return None
+        screener.cleared += 1
+        return Screening(CLEAR, token, partition.position_text, stale=False)
+
+    async def decide(self, query: Query, subject: Subject) -> Screening:
+        """The answer whatever there is to wait for; raises as `freshen` does."""
+        await self.freshen(subject.token)
+        return self.clear(query, subject) or await self.ask(query, subject)
+
     def clear(self, query: Query, subject: Subject) -> Screening | None:
         """The answer where the roster need not be asked, else None."""
         screener = self.screener

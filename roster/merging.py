@@ -149,7 +149,7 @@ class Merging:
         snapshot = self.snapshot
         await self.store.name.read()
         args = (self.store.stamp, snapshot.lists, snapshot.as_of, snapshot.nonce)
-        calls = [Call(p, "begin", (keys.META[p],), args) for p in partitions]
+        calls = [Call(p, "begin", (keys.META[p], keys.FORGOTTEN[p]), args) for p in partitions]
         return [
             Begun(from_wire(p, position), covered, ever)
             for p, (position, covered, ever) in zip(partitions, await self._run(calls), strict=True)

@@ -30,4 +30,6 @@ async def adopt(store: Store, partitions: Iterable[int]) -> None:
 
     Raises Unavailable and WrongKey.
     """
-    await store.nodes.run([Call(p, "adopt", (keys.META[p],), (store.stamp,)) for p in partitions])
+    await store.nodes.run(
+        [Call(p, "adopt", (keys.META[p], keys.FORGOTTEN[p]), (store.stamp,)) for p in partitions]
+    )

@@ -360,8 +360,13 @@ local function open(meta, stamp)
   return p
 end
 
-local function found(meta, p, now_s)
+-- From the start there is a `forgotten`, be it empty: while a cluster moves the partition, a call
+-- that names a key which is not there is refused.
+local function found(meta, forgotten, p, now_s)
   local named = sub(p.stamp, 9)
+  if not p.check or (named ~= '' and p.roster == '') then
+    redis.call('SET', forgotten, '', 'NX')
+  end
   if named ~= '' and p.roster == '' then
     redis.call('HSET', meta, 'roster', named)
     p.roster = named
@@ -689,7 +694,7 @@ local function apply(keys, args)
     if byte(args[i], 37) > 248 then return redis.error_reply('ERR the provenance is too long') end
   end
   local at_ms, now_s = now_ms()
-  found(meta, p, now_s)
+  found(meta, keys[3], p, now_s)
   note_rewound(meta, keys[2], p, args[3])
   local job = {meta = meta, p = p, forgotten = keys[3], log = {}, seed = args[2], at_ms = at_ms,
                keep_ms = tonumber(args[4]), stamp = 'P' .. u48(at_ms), records = {}, told = {},
@@ -733,7 +738,7 @@ end
 
 -- begin: announce a snapshot; older ones are refused from here on.
 --
---   KEYS[1]  meta
+--   KEYS[1]  meta;  KEYS[2] forgotten
 --   ARGV[1]  stamp;  ARGV[2] list codes, one byte each;  ARGV[3] as_of ms;  ARGV[4] nonce
 --   returns  {position 14, covered, entries known}
 local function begin(keys, args)
@@ -751,7 +756,7 @@ local function begin(keys, args)
       return redis.error_reply('FORGOTTEN later removals of this list are not known any more')
     end
   end
-  found(meta, p, now_s)
+  found(meta, keys[2], p, now_s)
   for i = 1, #args[2] do
     local code = byte(args[2], i)
     redis.call('HSET', meta, 'b:' .. code, args[3] .. ':' .. args[4], 'm:' .. code, 0,
@@ -1108,7 +1113,7 @@ local function merge_buckets(keys, args)
   end
   if args[10] ~= '' and args[10] ~= seen then return {-1} end
   local at_ms, now_s = now_ms()
-  if not dry then found(meta, p, now_s) end
+  if not dry then found(meta, keys[3], p, now_s) end
   local job = {meta = meta, log = log, forgotten = keys[3], floors = {}, p = p, seed = args[7],
                at_ms = at_ms, as_of = tonumber(args[3]),
                tombstone_ms = tonumber(args[5]), keep_ms = tonumber(args[6]),
@@ -1390,13 +1395,13 @@ end
 
 -- adopt: the partition says of which roster it is.
 --
---   KEYS[1]  meta
+--   KEYS[1]  meta;  KEYS[2] forgotten
 --   ARGV[1]  stamp
 --   returns  the roster's id, or '' where there is no partition yet
 local function adopt(keys, args)
   local p, wrong = open(keys[1], args[1])
   if wrong then return wrong end
-  if p.check then found(keys[1], p, 0) end
+  if p.check then found(keys[1], keys[2], p, 0) end
   return p.roster
 end
 

@@ -14,6 +14,7 @@ from roster.identity import Document, normalise
 from roster.merging import MIXED, Bucket, How, Merging, Snapshot
 from roster.record import Packed, pack_record
 from roster.retention import Place, Terms, forget
+from roster.rewinding import adopt
 from tests.loader.loads import number
 from tests.service.parts import DAY_MS, WAIT, Parts, process
 from tests.service.rosters import LISTED, desk, edit
@@ -194,6 +195,22 @@ async def test_among_thousands_forgotten_nobody_is_taken_for_another_and_the_siz
             sizes = [link.strlen(name) for name in keys.FORGOTTEN]
         assert sizes.pop(PARTITION) == BITS_BYTES
         assert set(sizes) == {0}
+
+
+@pytest.mark.parametrize("how", ["founded", "changed", "adopted"])
+async def test_the_key_is_there_before_anything_is_forgotten(valkey: Server, how: str) -> None:
+    """While a cluster moves a partition, it refuses calls that name a key which is not there."""
+    async with process(valkey) as parts:
+        await outcomes(parts, [edited(Op.PUT, 1, 10)])
+        with valkey.client() as link:
+            if how != "founded":  # as a version without it has left the partition
+                link.hdel(keys.META[PARTITION], "roster")
+                link.delete(keys.FORGOTTEN[PARTITION])
+            if how == "changed":
+                await outcomes(parts, [edited(Op.PUT, 1, 20)])
+            elif how == "adopted":
+                await adopt(parts.store, [PARTITION])
+            assert link.exists(keys.FORGOTTEN[PARTITION])
 
 
 @pytest.mark.parametrize("forgotten", [False, True])

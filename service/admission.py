@@ -71,11 +71,6 @@ class Gate:
         self._begun = 0
         self.in_flight = 0
 
-    @property
-    def full(self) -> bool:
-        """Whether there is no place for another."""
-        return self.in_flight >= IN_FLIGHT_MAX
-
     def take(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Begin a request that has come whole, or put it in line."""
         weight = 1 if cycle.scope["path"] != BATCH else weight_of(cycle.scope)
@@ -91,9 +86,9 @@ class Gate:
         task.add_done_callback(partial(self._ended, weight))
 
     def _begin(self, cycle: Any, app: Any, weight: int) -> None:  # noqa: ANN401 -- uvicorn's
-        if not self._begun:
-            self._loop.call_soon(self._turn)
         self._begun += weight
+        if self._begun >= SLICE:  # one look at the turns for a slice costs less than one for each
+            self._loop.call_soon(self._turn)
         task = self._loop.create_task(cycle.run_asgi(app))
         self._tasks.add(task)
         task.add_done_callback(self._one_ended if weight == 1 else partial(self._ended, weight))

@@ -3,7 +3,8 @@
 An offered upgrade is ignored, as RFC 9110, 7.8 has it, and the request answered: httptools loses
 its body, so its head is read again without the offer. Heads and bodies have to come within a
 time, and an idle connection ends only where no request lies in its socket. One sweep a moment
-looks at all connections; a timer for each request would cost more.
+looks at all connections, and says from when on the time of what it finds counts; a timer for each
+request, or a look at the clock at each of its steps, would cost more.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import msgspec
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service.admission import FREE, length_of, weight_of
+from service.admission import FREE, IN_FLIGHT_MAX, weight_of
 from service.auth import CERT_SCOPE
 from service.certificates import fingerprint
 from service.corked import Cork
@@ -68,7 +69,7 @@ class Protocol(HttpToolsProtocol):
     _due: tuple[Any, Any] | None = None
     _long: asyncio.Task[None] | None = None
     _phase = "head"
-    _since = 0.0
+    _since = 0.0  # of the loop's clock; 0 until a sweep has seen the phase
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 -- uvicorn says no more
         """Look at the certificate once for each connection."""
@@ -103,7 +104,7 @@ class Protocol(HttpToolsProtocol):
         """A request begins; the caller's certificate goes into its scope."""
         super().on_message_begin()
         self._offered = self._silent = False
-        self._phase, self._since = "head", self.loop.time()
+        self._phase, self._since = "head", 0.0
         if self._fingerprint:
             cast("dict[str, Any]", self.scope)[CERT_SCOPE] = self._fingerprint
 
@@ -112,23 +113,33 @@ class Protocol(HttpToolsProtocol):
         self._offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
         if self._offered:
             return
-        self._phase, self._since = "body", self.loop.time()
+        self._phase, self._since = "body", 0.0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A part of a body."""
-        if not self._offered:
-            super().on_body(body)
+        """A part of a body; of one that is held back before it is whole, somebody has to read."""
+        cycle = self.cycle
+        if self._offered or cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+            if self._due is not None:
+                self._long, self._due = self._begin(*self._due), None
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """A whole request has come."""
         if self._offered:
             return
-        self._phase, self._since = "", self.loop.time()
-        super().on_message_complete()
+        self._phase, self._since = "", 0.0
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
         if self._due is not None:
-            (cycle, app), self._due = self._due, None
-            self.house.gate.take(cycle, app)
+            due, self._due = self._due, None
+            self.house.gate.take(*due)
         elif self._long is not None:
             task, self._long = self._long, None
             self.house.gate.count(task, weight_of(self.scope))
@@ -140,7 +151,7 @@ class Protocol(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if not self._phase:
-            self._since = self.loop.time()
+            self._since = 0.0
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
@@ -153,9 +164,10 @@ class Protocol(HttpToolsProtocol):
 
     def sweep(self) -> None:
         """End the connection where its time is over."""
-        age_s = self.loop.time() - self._since
-        if self.flow.read_paused:  # we are the ones who are slow
-            self._since = self.loop.time()
+        now_s = self.loop.time()
+        age_s = now_s - self._since
+        if not self._since or self.flow.read_paused:  # where we are slow, too
+            self._since = now_s
         elif self._phase == "head":
             if age_s > self.house.head_s:
                 self.refuse(408)
@@ -208,11 +220,11 @@ class Protocol(HttpToolsProtocol):
             cycle.keep_alive = False
         if scope["path"] in FREE:
             self._begin(cycle, app)
-        elif gate.full or self.surplus:
+        elif gate.in_flight >= IN_FLIGHT_MAX or self.surplus:
             gate.refuse(self, cycle)
         elif not cycle.more_body:
             gate.take(cycle, app)
-        elif cycle.waiting_for_100_continue or _is_long(scope):
+        elif cycle.waiting_for_100_continue:
             self._long = self._begin(cycle, app)
         else:
             self._due = cycle, app
@@ -246,12 +258,6 @@ class Protocol(HttpToolsProtocol):
 def _plain(connection: bytes) -> bytes:
     options = (option.strip() for option in connection.split(b","))
     return b", ".join(option for option in options if option.lower() not in _OFFERS)
-
-
-def _is_long(scope: Any) -> bool:  # noqa: ANN401 -- a mapping, whatever its declared kinds
-    """Whether a body would be held back before it is whole, as nobody reads it."""
-    length = length_of(scope)
-    return length is None or length > HIGH_WATER_LIMIT
 
 
 def _lies_unread(socket: Any) -> bool:  # noqa: ANN401 -- the loop's own kind of socket

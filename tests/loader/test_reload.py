@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pytest
 import redis.asyncio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from loader import partition, reload
@@ -203,6 +203,10 @@ class Bench:
             for place, record in (await self.records()).items()
         }
 
+    async def covered(self) -> set[int]:
+        """The codes of the lists that have been loaded in full."""
+        return set(await self.client.hget(keys.META[PARTITION], "covered") or b"")
+
     async def state(self) -> dict[str, Any]:
         """All but what tells one run from another: id, times, marks, whose turn it was."""
         meta = await self.client.hgetall(keys.META[PARTITION])
@@ -283,6 +287,8 @@ def test_merging_those_who_differ_is_merging_everybody(
 ) -> None:
     async def work(bench: Bench) -> None:
         await bench.come_to(before)
+        # A partial file of lists that are not covered is merged whole: see loader/merge.py.
+        assume(last.lists or {row[1] for row in last.rows} <= await bench.covered())
         start = await bench.dumped()
         whole, _ = await bench.load(last, as_of, everybody)
         expected = await bench.state()

@@ -70,6 +70,7 @@ class Gate:
         self._refusals = Bucket(REFUSALS_PER_S, REFUSALS_AT_ONCE, loop.time())
         self._begun = 0
         self.in_flight = 0
+        counters.in_flight = lambda: self.in_flight
 
     def take(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Begin a request that has come whole, or put it in line."""

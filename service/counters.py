@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BOUNDS_S = (
     *(0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01),
@@ -31,6 +34,7 @@ class Counters:
         self.durations = [0] * (len(BOUNDS_S) + 1)
         self.duration_sum_s = 0.0
         self.refused = 0
+        self.in_flight: Callable[[], int] = int  # none, before there is a line
         self.lags: list[Lag] = []
         self.changes: Counter[tuple[str, str]] = Counter()
 

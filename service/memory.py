@@ -1,11 +1,13 @@
 """What the data folder remembers of a roster: high-water marks, and keys and lists that ended.
 
 A Redis that comes back from an old backup is behind them, also for a process that starts
-only then.
+only then. The files are written in a thread: a disk may take seconds, and checks do not wait.
 """
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import structlog
@@ -33,6 +35,7 @@ class Memory:
         self._screener = screener
         self._ended = ended
         self._saved: dict[Path, bytes] = {}
+        self._writer = ThreadPoolExecutor(1, "memory")  # one: what is newer is written later
 
     def recall(self, roster: bytes, histories: dict[int, int]) -> bool:
         """Whether anything is known of this roster; the screener knows its marks now."""
@@ -49,8 +52,8 @@ class Memory:
         if not roster:
             return
         marks = marks_file(self._folder, self._check_value, roster)
-        self._write(marks, pack_marks(self._screener.high_water.values()))
-        self._write(self._ended_file(roster), self._ended.data())
+        await self._keep(marks, pack_marks(self._screener.high_water.values()))
+        await self._keep(self._ended_file(roster), self._ended.data())
 
     def _ended_file(self, roster: bytes) -> Path:
         return self._folder / f"ended-{self._check_value.hex()}-{roster.decode()}"
@@ -61,12 +64,14 @@ class Memory:
         except OSError:
             return b""
 
-    def _write(self, path: Path, data: bytes) -> None:
-        if not data or data == self._saved.get(path):
+    async def _keep(self, path: Path, data: bytes) -> None:
+        saved = self._saved  # a roster that is recalled meanwhile has another
+        if not data or data == saved.get(path):
             return
+        loop = asyncio.get_running_loop()
         try:
-            replace_file(path, data)
+            await loop.run_in_executor(self._writer, replace_file, path, data)
         except OSError as exc:
             log.warning("not remembered", what=path.name, error=type(exc).__name__)
             return
-        self._saved[path] = data
+        saved[path] = data

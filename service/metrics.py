@@ -108,6 +108,7 @@ def process_families(counters: Counters, screener: Screener, lags: RemovalLags) 
     )
     refused = Family("refused_total", "counter", "Requests turned away as there were too many.")
     yield refused.of([((), counters.refused)])
+    yield gauge("checks_in_flight", "Checks in hand or in line.", float(counters.in_flight()))
     yield Family("filter_hits_total", "counter", "Checks that the filter did not clear.").of(
         _by({("true",): screener.true_hits, ("false",): screener.false_hits}, "kind")
     )

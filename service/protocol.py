@@ -2,16 +2,15 @@
 
 An offered upgrade is ignored, as RFC 9110, 7.8 has it, and the request answered: httptools loses
 its body, so its head is read again without the offer. Heads and bodies have to come within a
-time, and an idle connection ends only where no request lies in its socket. One sweep a moment
-looks at all connections, and says from when on the time of what it finds counts; a timer for each
-request, or a look at the clock at each of its steps, would cost more.
+time, and an idle connection ends only where no request lies in its socket. Who does not read its
+answers is asked for no more until there is room. One sweep a moment looks at all connections, and
+says from when on the time of what it finds counts; a timer for each request, or a look at the
+clock at each of its steps, would cost more.
 """
 
 from __future__ import annotations
 
-import fcntl
 import ssl
-import termios
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
@@ -33,7 +32,10 @@ if TYPE_CHECKING:
 
 HEAD_S = 10.0
 BODY_S = 30.0
-"""How long a caller may take for the whole head of a request, and for its body."""
+"""How long a caller may take for the whole head of a request, and for its body.
+
+Also to read something of its answers.
+"""
 IDLE_GRACE_S = 1.0
 """An idle connection is kept so much longer than is promised, so that the caller ends it first."""
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
@@ -68,20 +70,26 @@ class Protocol(HttpToolsProtocol):
     _silent = True
     _due: tuple[Any, Any] | None = None
     _long: asyncio.Task[None] | None = None
+    _begun: Any = None
+    _deaf = False
+    _unread = 0
     _phase = "head"
     _since = 0.0  # of the loop's clock; 0 until a sweep has seen the phase
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 -- uvicorn says no more
         """Look at the certificate once for each connection."""
-        corked: Any = Cork(transport, self.loop)
-        super().connection_made(corked)
+        self._cork = Cork(transport, self.loop)
+        super().connection_made(cast("Any", self._cork))
         self._since = self.loop.time()
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         shown = tls.getpeercert(binary_form=True) if tls is not None else None
         self._fingerprint = fingerprint(shown) if shown else ""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Make room for another."""
+        """Make room for another; what is under way need not be told any more."""
+        if self._begun is not None and not self._begun.response_complete:
+            self._begun.disconnected = True
+            self._begun.message_event.set()
         super().connection_lost(exc)
         self.left()
 
@@ -149,6 +157,21 @@ class Protocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
+        if self.flow.write_paused:
+            self._deaf = True
+            self.flow.pause_reading()
+        else:
+            self._go_on()
+
+    def resume_writing(self) -> None:
+        """Go on where the caller had not read its answers."""
+        super().resume_writing()
+        if self._deaf:
+            self._deaf = False
+            if not self.transport.is_closing():
+                self._go_on()
+
+    def _go_on(self) -> None:
         self.flow.resume_reading()
         if not self._phase:
             self._since = 0.0
@@ -165,9 +188,12 @@ class Protocol(HttpToolsProtocol):
     def sweep(self) -> None:
         """End the connection where its time is over."""
         now_s = self.loop.time()
-        age_s = now_s - self._since
-        if not self._since or self.flow.read_paused:  # where we are slow, too
-            self._since = now_s
+        age_s, unread = now_s - self._since, self._cork.unsent
+        if not self._since or unread != self._unread or (self.flow.read_paused and not unread):
+            self._unread, self._since = unread, now_s  # something has moved, or we are slow
+        elif unread:
+            if age_s > self.house.body_s:
+                self.transport.abort()
         elif self._phase == "head":
             if age_s > self.house.head_s:
                 self.refuse(408)
@@ -186,7 +212,7 @@ class Protocol(HttpToolsProtocol):
 
     def close_if_quiet(self) -> None:
         """Close, but where a request lies in the socket already: it is answered first."""
-        if not _lies_unread(self.transport.get_extra_info("socket")):
+        if not self._cork.unread:
             self.transport.close()
 
     def answer_now(self, cycle: Any, response: Response) -> None:  # noqa: ANN401 -- uvicorn's
@@ -215,7 +241,10 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Begin to answer; what may wait, once it has come whole: slow ones keep no place."""
-        gate, scope = self.house.gate, cycle.scope
+        if self._deaf:
+            self.pipeline.appendleft((cycle, app))
+            return
+        gate, scope, self._begun = self.house.gate, cycle.scope, cycle
         if self.house.closing or self.surplus:
             cycle.keep_alive = False
         if scope["path"] in FREE:
@@ -258,12 +287,3 @@ class Protocol(HttpToolsProtocol):
 def _plain(connection: bytes) -> bytes:
     options = (option.strip() for option in connection.split(b","))
     return b", ".join(option for option in options if option.lower() not in _OFFERS)
-
-
-def _lies_unread(socket: Any) -> bool:  # noqa: ANN401 -- the loop's own kind of socket
-    """Whether the kernel holds something of it that the loop has not read."""
-    try:
-        held = fcntl.ioctl(socket.fileno(), termios.FIONREAD, bytes(4))
-    except OSError:
-        return False
-    return held != bytes(4)

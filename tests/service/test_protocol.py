@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -118,6 +119,27 @@ def test_a_head_that_does_not_end_is_ended(served: Running) -> None:
         assert caller.answer()[0] == 0
         assert mute.answer()[0] == 0
         assert 9 < time.monotonic() - begun < 13
+
+
+@pytest.mark.timeout(90)
+def test_who_reads_no_answers_for_half_a_minute_is_cut_off(served: Running) -> None:
+    caller = ask_until_full(served)
+    with caller, suppress(ConnectionResetError):
+        caller.socket.settimeout(45)
+        caller.socket.sendall(b"x")  # waits until it is cut off
+        pytest.fail("it was taken")
+
+
+def ask_until_full(served: Running) -> Caller:
+    """A caller that has asked until no more is taken, and has read nothing."""
+    caller = served.connect()
+    caller.socket.settimeout(1)
+    asked = caller.request("GET", "/schema/openapi.json") * 200
+    with suppress(TimeoutError):
+        for _ in range(2_000):
+            caller.send(asked)
+        pytest.fail("all was taken")
+    return caller
 
 
 @pytest.mark.timeout(90)

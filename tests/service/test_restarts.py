@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 RATE = 300
 ROUNDS = 2
 LONG_ROUNDS = 20
-PUT = {
+PUT: dict[str, Any] = {
     "op": "put",
     "list": "sx",
     "entry_id": "e",

@@ -30,7 +30,7 @@ FREE = frozenset({"/healthz", "/readyz", "/v1/changes", "/v1/roster", "/metrics"
 BATCH = "/v1/check/batch"
 IN_FLIGHT_MAX = 512
 """Checks that a process has begun or keeps in line: some 40 ms of its work."""
-SLICE = 8
+SLICE = 16
 """Checks that are begun in one turn of the loop: some 1 ms."""
 BYTES_PER_CHECK, HEAVIEST = 4_096, IN_FLIGHT_MAX // 4
 """A batch counts as a check for so much of its body, and never for more than so many."""

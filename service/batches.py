@@ -54,8 +54,7 @@ async def answer_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
     as_of_ms = service.screener.news.as_of_all_ms
     results: Results = [{}] * len(batch.items)
     swept = _sweep(service, batch, results)
-    done = frozenset(swept.items)
-    left = [index for index in range(len(batch.items)) if index not in done]
+    left = sorted(set(range(len(batch.items))).difference(swept.items))
     asked = await _decide(service, key, batch, left, results)
     about = swept.partitions | asked or EVERY
     said = {
@@ -84,10 +83,10 @@ def _sweep(service: Service, batch: Batch, results: Results) -> Swept:
     except InvalidInput:
         return NOBODY
     swept = sweep(service.desk, batch.items, time.time_ns() // 1_000_000)
-    cleared = swept.items
+    cleared, items = swept.items, batch.items
     warned = warnings(journey, service.lists)
     for index, decision_id in zip(cleared, decision_ids(len(cleared)), strict=True):
-        results[index] = plain_allow(batch.items[index], decision_id, warned)
+        results[index] = plain_allow(items[index], decision_id, warned)
     service.counters.decided(journey.mode, "allow", count=len(cleared))
     return swept
 
@@ -132,9 +131,9 @@ def _result(service: Service, key: ApiKey, query: Query, screening: Screening) -
 
 def _answer(results: Results, said: dict[str, Any]) -> bytes:
     """The whole answer; `said` is what it says for all items."""
-    counts = {"allow": 0, "deny": 0, "refer": 0, "error": 0}
-    for result in results:
-        # Raw is a plain allow of somebody who was swept.
-        decision = result.get("decision", "error") if isinstance(result, dict) else "allow"
-        counts[decision] += 1
+    told = [result for result in results if isinstance(result, dict)]
+    # The others are Raw: plain allows of people who were swept.
+    counts = {"allow": len(results) - len(told), "deny": 0, "refer": 0, "error": 0}
+    for result in told:
+        counts[result.get("decision", "error")] += 1
     return _encode({"results": results, "counts": counts, **said})

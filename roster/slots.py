@@ -7,6 +7,7 @@ cluster specification, "Hash slots configuration propagation").
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 Address = tuple[str, int]
 
 COUNT = 16_384
+_BEFORE = -1
 
 
 class Claim(NamedTuple):
@@ -59,9 +61,24 @@ class SlotMap:
             other is not None and self.claims == other.claims and self.addresses == other.addresses
         )
 
+    def left_unclaimed(self, now: frozenset[Claim]) -> set[Claim]:
+        """What this map knows of slots to which `now` makes no claim, each older than any."""
+        edges = {edge for claim in now for edge in (claim.first, claim.last + 1)}
+        bounds = sorted({*self._starts, *edges, COUNT} - {COUNT + 1})
+        found = set()
+        for first, end in pairwise(bounds):
+            claim = _newest(self.claims, first)
+            if claim is not None and _newest(now, first) is None:
+                found.add(Claim(_BEFORE, first, end - 1, claim.owner))
+        return found
+
     def _newest(self, slot: int) -> Address | None:
-        newest = max((c for c in self.claims if c.first <= slot <= c.last), default=None)
+        newest = _newest(self.claims, slot)
         return None if newest is None else self.addresses.get(newest.owner)
+
+
+def _newest(claims: Iterable[Claim], slot: int) -> Claim | None:
+    return max((c for c in claims if c.first <= slot <= c.last), default=None)
 
 
 def whole(address: Address) -> SlotMap:
@@ -73,7 +90,8 @@ def merged(views: Iterable[View], before: SlotMap | None) -> SlotMap | None:
     """The newest that these views, one a server, and an earlier map know; None without views.
 
     What a server says of itself counts more than what others say of it. A server that says
-    nothing keeps what was known of it, as long as any other knows it at all.
+    nothing keeps what was known of it, as long as any other knows it at all. So does one that
+    has just given a slot away, until the new owner says that it has it: it knows better.
     """
     heard = {view.me: view for view in views}
     if not heard:
@@ -84,6 +102,9 @@ def merged(views: Iterable[View], before: SlotMap | None) -> SlotMap | None:
         claims |= {claim for claim in before.claims if claim.owner in addresses}
     own = {claim for view in heard.values() for claim in view.claims if claim.owner == view.me}
     valid = own | {claim for claim in claims if claim.owner not in heard}
+    if before is not None:
+        old = before.left_unclaimed(frozenset(valid))
+        valid |= {claim for claim in old if claim.owner in addresses}
     owners = {claim.owner for claim in valid}
     return SlotMap(
         frozenset(valid), {name: addresses[name] for name in sorted(owners & addresses.keys())}

@@ -91,3 +91,12 @@ def test_a_nodes_answers_are_read_and_an_empty_host_is_the_one_asked() -> None:
 def test_a_host_name_that_is_not_known_gives_way_to_the_address() -> None:
     unnamed = [[0, LAST, [b"?", 7001, b"m1", [b"ip", b"10.0.0.1"]]]]
     assert read_view(unnamed, NODES, ("seed", 1)).addresses["m1"] == ("10.0.0.1", 7001)
+
+
+def test_a_slot_on_its_way_is_where_it_was_until_somebody_says_that_it_has_it() -> None:
+    before = merged([says("a", Claim(1, 0, 99, "a")), says("b", Claim(2, 100, LAST, "b"))], None)
+    given = says("a", Claim(1, 0, 6, "a"), Claim(1, 8, 99, "a"))
+    on_its_way = merged([given, says("b", Claim(2, 100, LAST, "b"))], before)
+    assert owners(on_its_way, 6, 7, 8, 100) == [A, A, A, B]
+    taken = says("b", Claim(3, 7, 7, "b"), Claim(3, 100, LAST, "b"))
+    assert owners(merged([given, taken], on_its_way), 6, 7, 8, 100) == [A, B, A, B]

@@ -59,7 +59,7 @@ async def _one(service: Service, key: ApiKey, body: bytes) -> bytes:
     subject = desk.subject(query)
     arrived_s = boot_s()
     at_once = desk.clear_at_once(query, subject, arrived_s)
-    screening = at_once or await desk.decide(query, subject)
+    screening = at_once or await desk.decide(query, subject, arrived_s)
     record(service, query, screening)
     answer = answer_json(screening, query, pseudonym(service, key, screening), service.lists)
     screener, number = service.screener, subject.token[1]

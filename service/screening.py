@@ -132,8 +132,10 @@ class Desk:
         screener.cleared += 1
         return Screening(CLEAR, token, partition.position_text, stale=False)
 
-    async def decide(self, query: Query, subject: Subject) -> Screening:
-        """The answer whatever there is to wait for; raises as `freshen` does."""
+    async def decide(self, query: Query, subject: Subject, now_s: float) -> Screening:
+        """The answer where `clear_at_once` has none; raises as `freshen` does."""
+        if not subject.others and self.screener.decides(subject.token[1], now_s):
+            return await self.ask(query, subject)
         await self.freshen(subject.token)
         return self.clear(query, subject) or await self.ask(query, subject)
 

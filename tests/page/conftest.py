@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.page.sites import CHROMIUM, Site, chromium, load, serving
+from tests.page.sites import CHROMIUM, Site, chromium, load, serving, until_ready
 from tests.service.apps import settings_for
 
 if TYPE_CHECKING:
@@ -44,4 +44,5 @@ async def bare(settings: Settings) -> AsyncIterator[Site]:
 @pytest.fixture
 async def site(valkey: Server, tmp_path: Path, settings: Settings, bare: Site) -> Site:
     await load(valkey, tmp_path, settings)
+    await until_ready(bare.url)
     return bare

@@ -85,12 +85,19 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
         await task
 
 
-async def lives(url: str) -> bool:
+async def lives(url: str, path: str = "/healthz") -> bool:
     async with httpx.AsyncClient(base_url=url) as client:
         try:
-            return (await client.get("/healthz")).is_success
+            return (await client.get(path)).is_success
         except httpx.ConnectError:
             return False
+
+
+async def until_ready(url: str) -> None:
+    """Wait until the service decides checks: within 2 s after a load."""
+    async with asyncio.timeout(STARTED_S):
+        while not await lives(url, "/readyz"):  # noqa: ASYNC110 -- as above
+            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

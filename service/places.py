@@ -104,8 +104,6 @@ def _moved(tokeniser: Tokeniser, edit: Edit, wanted: _Wanted, stored: Stored) ->
     def is_there(token: Token, entry_id: str) -> bool:
         return (token, edit.list, tokeniser.entry_hash(edit.list, entry_id)) in stored
 
-    gone = [t for t in wanted.replaced if any(is_there(t, entry_id) for entry_id in wanted.ids)]
-    replaced = tuple(dict.fromkeys((*edit.replaced, *gone)))
     if edit.list == BIND:
         known = [i for i in wanted.ids if any(is_there(token, i) for token in edit.own)]
         content = [
@@ -116,9 +114,11 @@ def _moved(tokeniser: Tokeniser, edit: Edit, wanted: _Wanted, stored: Stored) ->
     tokens = (*edit.own, *wanted.tokens)
     places = [(t, i) for t in tokens for i in wanted.ids if is_there(t, i)]
     places = places or [(edit.own[0], wanted.ids[0])]
+    own = tuple(token for token, _ in places)
+    gone = [t for t in wanted.replaced if any(is_there(t, entry_id) for entry_id in wanted.ids)]
     return msgspec.structs.replace(
         edit,
-        own=tuple(token for token, _ in places),
+        own=own,
         content=tuple(msgspec.structs.replace(edit.content[0], entry_id=i) for _, i in places),
-        replaced=replaced,
+        replaced=tuple(t for t in dict.fromkeys((*edit.replaced, *gone)) if t not in own),
     )

@@ -153,6 +153,26 @@ async def test_a_put_that_replaces_the_other_code_moves_the_entry(
         assert (await api.check(LISTED))["decision"] == "deny"
 
 
+@pytest.mark.parametrize(
+    ("stored", "own", "replaced"),
+    [("CHN", "HKG", "MAC"), ("MAC", "HKG", "CHN"), ("GBR", "GBD", "GBO"), ("HKG", "CHN", "MAC")],
+)
+async def test_a_put_that_replaces_one_code_of_its_own_passport_by_another_frees_nobody(
+    valkey: Server, tmp_path: Path, stored: str, own: str, replaced: str
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        await api.change(edit("put", document=passport(stored)), wait="all")
+        moved: dict[str, Any] = edit(
+            "put", 11, document=passport(own), replaces=[passport(replaced)], entry={"case": "c"}
+        )
+        answer = await api.change(moved, wait="all")
+        assert [each["outcome"] for each in answer["results"]] == ["applied"]
+        for issuer in (stored, own, replaced):
+            told = await api.check(passport(issuer), at_least=answer["position"])
+            assert told["decision"] == "deny"
+            assert told["reasons"][0]["case"] == "c"
+
+
 async def test_an_id_that_was_stored_with_blanks_is_still_removed(
     valkey: Server, tmp_path: Path
 ) -> None:

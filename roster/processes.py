@@ -216,7 +216,7 @@ class Processes:
                 continue
             (seconds, micros), held = reply
             now_ms = int(seconds) * 1000 + int(micros) // 1000
-            listed += [_parse(name, data, now_ms) for data in held]
+            listed += filter(None, (_parse(name, data, now_ms) for data in held))
             if held:
                 self._used.add(name)
         return listed
@@ -275,11 +275,14 @@ def _as_known(process: Process, listed: _Listed | None) -> Process:
     return process
 
 
-def _parse(key: str, data: bytes, now_ms: int) -> _Listed:
-    """A process, behind the time at which it was listed."""
+def _parse(key: str, data: bytes, now_ms: int) -> _Listed | None:
+    """A process, behind the time at which it was listed; None where that cannot be read."""
     at, _, stated = data.partition(b" ")
-    process = msgspec.msgpack.decode(stated, type=Process)
-    process = msgspec.structs.replace(process, seen_ms=int(at))
+    try:
+        process = msgspec.msgpack.decode(stated, type=Process)
+        process = msgspec.structs.replace(process, seen_ms=int(at))
+    except ValueError:  # msgspec's errors are of this kind
+        return None
     return _Listed(key, process, data, now_ms - int(at))
 
 

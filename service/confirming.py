@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+import structlog
+
 from roster.branches import here
 from roster.clock import boot_s
 from roster.errors import ClearwayError, Unavailable
@@ -28,6 +30,10 @@ FIRST_S = 1.0
 """So long a first look may take, however short the wait: what is safe is no 503 for it."""
 SHARE_OF_WAIT = 0.1
 """Who has waited long for a process waits a little longer between looks."""
+SPARE_S = 1.0
+"""So long after their time at the latest everybody is told, whatever becomes of the looks."""
+
+log = structlog.get_logger("clearway.confirming")
 
 Confirmation = dict[str, list[str]]
 
@@ -105,8 +111,11 @@ class Confirmer:
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look_on())
         try:
-            return await waiting.done
+            await asyncio.wait([waiting.done], timeout=max(timeout_ms / 1000, FIRST_S) + SPARE_S)
+            waiting.end()
+            return waiting.done.result()
         finally:
+            waiting.done.cancel()
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
 
@@ -121,8 +130,12 @@ class Confirmer:
                 await self._pause()
 
     async def _tell(self, waiting: Sequence[_Waiting]) -> None:
-        """One look for these; an error counts only for those whose time is up."""
+        """One look for these; an error counts only for those whose time is up.
+
+        One that nobody has foreseen would come again, and counts for all.
+        """
         error: ClearwayError | None = None
+        hopeless = False
         soonest_s = min(each.due_s for each in waiting)
         try:
             async with asyncio.timeout(max(SOONEST_S, soonest_s - boot_s())):
@@ -133,9 +146,13 @@ class Confirmer:
             error = Unavailable("Redis did not answer in time")
         except ClearwayError as exc:
             error = exc
+        except Exception as exc:  # noqa: BLE001 -- whoever waits must hear of it
+            log.error("look at the processes failed", error=type(exc).__name__)  # noqa: TRY400 -- a message may hold what was sent
+            error, hopeless = Unavailable("the processes could not be looked at"), True
         now_s = boot_s()
         for each in waiting:
-            if now_s >= each.due_s or (error is None and each.last and not each.last["missing"]):
+            seen = error is None and each.last and not each.last["missing"]
+            if hopeless or seen or now_s >= each.due_s:
                 each.end(error)
 
     async def _look(self, waiting: Sequence[_Waiting]) -> _Look:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -36,27 +37,35 @@ class DisabledLists:
         return {name.decode(): msgspec.json.decode(data, type=Disabled) for name, data in pairs}
 
     async def disable(self, name: str, disabled: Disabled) -> None:
-        """Nothing; every process refers the list's matches within a second or two."""
-        data = msgspec.json.encode(disabled)
+        """Nothing; every process refers the list's matches within a second or two.
+
+        It counts as later than every enabling before it, whatever the clocks say.
+        """
+        after_ms = (await self.enabled()).get(name, -1) + 1
+        since_ms = max(disabled.since_ms, after_ms)
+        data = msgspec.json.encode(msgspec.structs.replace(disabled, since_ms=since_ms))
         await self._nodes.keyed(keys.LISTS, [("HSET", keys.LISTS, name, data)], self._wait)
 
     async def enable(self, name: str) -> bool:
-        """Whether it was disabled; it is not any more."""
+        """Whether it was disabled; it is not any more, nor does a process take it for disabled.
+
+        The trace of this comes first: without it, processes go on with what they remember.
+        """
         known = (await self.all()).get(name)
-        if known is not None:
-            trace = ("HSET", keys.ENABLED, f"{name} {known.since_ms}", "")
-            await self._nodes.keyed(keys.ENABLED, [trace], self._wait)
+        at_ms = max(time.time_ns() // 1_000_000, known.since_ms if known else 0)
+        trace = ("HSET", keys.ENABLED, f"{name} {at_ms}", "")
+        await self._nodes.keyed(keys.ENABLED, [trace], self._wait)
         (count,) = await self._nodes.keyed(keys.LISTS, [("HDEL", keys.LISTS, name)], self._wait)
         return bool(count)
 
-    async def enabled(self) -> dict[str, frozenset[int]]:
-        """Which disablings somebody has ended: since when they had been, by the list's name.
+    async def enabled(self) -> dict[str, int]:
+        """When each list was last enabled, in ms, by its name; that ends all disablings before.
 
-        A list that is disabled no more, and is not here, has come back from a backup.
+        A list that is disabled no more, and was not enabled since, has come back from a backup.
         """
         (reply,) = await self._nodes.keyed(keys.ENABLED, [("HKEYS", keys.ENABLED)])
-        found: dict[str, frozenset[int]] = {}
+        found: dict[str, int] = {}
         for trace in reply:
-            name, _, since_ms = trace.decode().rpartition(" ")
-            found[name] = found.get(name, frozenset()) | {int(since_ms)}
+            name, _, at_ms = trace.decode().rpartition(" ")
+            found[name] = max(found.get(name, 0), int(at_ms))
         return found

@@ -82,10 +82,13 @@ class Ended:
         self._past.lists |= {name: each.since_ms for name, each in disabled.items()}
         return bool(self._past.lists.keys() - disabled.keys())
 
-    def off(self, disabled: Iterable[str], enabled: Mapping[str, frozenset[int]]) -> frozenset[str]:
-        """The lists that count as disabled; `enabled` says which disablings were ended."""
+    def off(self, disabled: Iterable[str], enabled: Mapping[str, int]) -> frozenset[str]:
+        """The lists that count as disabled; `enabled` says when each was last enabled.
+
+        That ends every disabling up to then, also where this process has not seen the last one.
+        """
         stay, lists = frozenset(disabled), self._past.lists
-        for name in [name for name in lists.keys() - stay if lists[name] in enabled.get(name, ())]:
+        for name in [each for each in lists.keys() - stay if enabled.get(each, -1) >= lists[each]]:
             del lists[name]
         back = frozenset(lists) - stay
         _tell("lists that were disabled are enabled in the roster again", back - self.lists)

@@ -83,9 +83,8 @@ def enable(name: str) -> None:
     """Let a disabled list bind again."""
     with Opening(read_settings(os.environ)) as opening:
         was = asyncio.run(_enable(opening, name))
-    if not was:
-        raise click.ClickException(f"{name} is not disabled")
-    click.echo(f"{name} is enabled")
+    note = "" if was else "; it was not disabled, and processes that remember it so go on without"
+    click.echo(f"{name} is enabled{note}")
 
 
 def _require(known: Lists, name: str) -> None:
@@ -127,7 +126,10 @@ async def _enable(opening: Opening, name: str) -> bool:
     nodes = opening.change_nodes()
     try:
         wait = opening.wait(await opening.facts(nodes))
-        return await DisabledLists(nodes, wait).enable(name)
+        found = DisabledLists(nodes, wait)
+        if name not in await found.all():
+            _require(load_lists(opening.settings.lists_file), name)
+        return await found.enable(name)
     finally:
         await nodes.close()
 

@@ -205,13 +205,14 @@ def _passport(issuer: str, number: str) -> Normalised:
 
 
 def _other(document: Document, number: str) -> Normalised:
-    """As spelled: no national rule; anything with a letter or digit may be such a number."""
+    """As spelled: no national rule; nearly anything with a letter or digit may be such a number."""
     issuer = _issuer(document.issuer)
     if document.kind is None:
         raise InvalidInput("document.kind", "required: one of " + " ".join(sorted(KINDS)))
     if document.kind not in KINDS:
         raise InvalidInput("document.kind", "not one of " + " ".join(sorted(KINDS)))
-    valid = not is_masked(number) and any(character.isalnum() for character in number)
+    possible = "<" not in number and not is_masked(number)
+    valid = possible and any(character.isalnum() for character in number)
     return Normalised(DocumentNumber(f"O:{issuer}:{document.kind}:{number}"), valid)
 
 

@@ -30,6 +30,7 @@ _ASCII_IGNORED = dict.fromkeys([*range(0x21), 0x7F, ord("-"), ord("'")])
 # Cyrillic, Greek, signs for multiplication and for crossing out.
 _LOOKS_LIKE_X = frozenset("\u0425\u03a7\u00d7\u2715\u2716\u2717\u2718\u2613\u2573\u2a2f")
 _ID_CARD = re.compile(r"[0-9]{17}.")
+_DIGITS = frozenset("0123456789")
 _ZONE_PLACES = 9
 _ZONE = re.compile(r"[0-9A-Z]{1,22}")
 
@@ -65,7 +66,8 @@ def without_filler(number: str) -> str:
 
     It stands at the ends, or where a blank or a hyphen is printed. What stands behind it may be
     the check digit of all before it: alone, or behind the rest of a number that is longer than
-    the zone's nine places (part 5, 4.2.2.1).
+    the zone's nine places (part 5, 4.2.2.1). One digit that is not the check digit keeps its `<`:
+    joined to the rest it would be somebody else's number, and with it there it is nobody's.
     """
     if "<" not in number:
         return number
@@ -75,7 +77,7 @@ def without_filler(number: str) -> str:
         body, last = f"{first}{rest[:-1]}", rest[-1:]
         if _ZONE.fullmatch(body) and last == icao_check_digit(body):
             return body
-    return first + rest
+    return f"{first}<{rest}" if rest in _DIGITS else first + rest
 
 
 def with_x(number: str) -> str:

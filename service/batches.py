@@ -108,7 +108,7 @@ async def _decide(
         except INVALID as exc:
             results[index] = {"error": problem_of(exc)}
             continue
-        about.add(subject.token[1])
+        about.update(token[1] for token in (subject.token, *subject.others))
         screening = desk.clear_at_once(query, subject, now_s) or desk.clear(query, subject)
         if screening is None:
             asked[index] = query, subject

@@ -189,7 +189,9 @@ class Desk:
                 raise looked
             found = await looked
             known = await begun(self.dictionary, found, self.lookups.timeout_s)
-            step = (token, *self._uncleared(subject))
+            # A filter need not have reached what the check has to include.
+            others = subject.others if query.at_least else self._uncleared(subject)
+            step = (token, *others)
             if known is None or len(step) > 1:
                 known = await person(self.lookups, self.dictionary, step, query.at_least)
         except (Unavailable, Unreadable, WrongKey) as exc:

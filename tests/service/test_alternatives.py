@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from roster.change import Change
+from roster.clock import boot_s
 from roster.entry import Content, Op, Provenance
-from roster.identity import DocumentNumber
+from roster.identity import Document, DocumentNumber
 from roster.record import pack_content, provenance_tail
+from roster.verdict import Journey
+from service.questions import Query
+from tests.service.parts import WAIT, process
 from tests.service.rosters import AIR, LISTED, Desk, desk, edit
 
 if TYPE_CHECKING:
@@ -197,3 +201,33 @@ async def test_bindings_join_documents_whatever_code_they_go_by(
         await api.change({**bind, "documents": [LISTED, passport("HKG")]}, wait="all")
         assert (await api.check(passport("CHN")))["decision"] == "deny"
         assert (await api.check(passport("MAC", "K87654321")))["decision"] == "allow"
+
+
+async def test_a_position_is_included_under_every_code_of_a_state(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await parts.cover()
+        await parts.follower.poll()
+        there, here = (Document(type="passport", number=NUMBER, issuer=c) for c in ("CHN", "HKG"))
+        token = parts.desk.subject(Query(there, Journey("air"))).token
+        content = pack_content(Content("e/1"), {})
+        told = provenance_tail(Provenance("api", "test"))
+        put = Change(token, 1, Op.PUT, 10, bytes(6), content, bytes(8), told)
+        (applied,) = await parts.store.apply([put], WAIT)
+        reached = applied.position
+        query = Query(here, Journey("air"), at_least={reached.partition: reached})
+        screening = await parts.desk.decide(query, parts.desk.subject(query), boot_s())
+        assert screening.verdict.decision == "deny"
+
+
+async def test_a_batch_is_stale_where_another_code_of_an_item_is(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        subject = api.service.desk.subject(
+            Query(Document(type="passport", number=NUMBER, issuer="HKG"), Journey("air"))
+        )
+        news = api.service.screener.news
+        for token in subject.others:
+            news._fresh_s[token[1]] = news._oldest_s = float("-inf")
+        batch = {"items": [{"document": passport("HKG")}], "journey": AIR}
+        assert (await api.post("/v1/check/batch", batch))["stale"] is True

@@ -158,10 +158,17 @@ class Share:
             if not numbers or not self._means.screener.loaded:
                 continue
             try:
-                if not await self._poll_rung(numbers, wanted=wanted):
-                    self.ring(rung, wanted=wanted)
+                done = await self._poll_rung(numbers, wanted=wanted)
             except ClearwayError as exc:
                 log.warning("rung poll failed", error=type(exc).__name__, cause=cause_of(exc))
+            except Exception as exc:  # noqa: BLE001 -- nobody would answer the bell any more
+                log.error("rung poll failed", error=type(exc).__name__)  # noqa: TRY400 -- a message may hold what was sent
+            else:
+                if not done:
+                    self.ring(rung, wanted=wanted)
+                continue
+            self.ring(rung, wanted=wanted)
+            await asyncio.sleep(POLL_WHEN_ILL_S)
 
     async def _take_turn(self) -> None:
         """Wait until it is this process' turn to ask: the more there are, the less often.

@@ -26,6 +26,8 @@ READY_S = 120.0
 """A new process that is not ready after this does not replace an old one."""
 AGAIN_S = 1.0
 """A process that ended by itself is started again after this."""
+LONGEST_S = 60.0
+"""One that ends before it is ready is so later and later, but not later than after this."""
 
 log = structlog.get_logger("clearway.workers")
 _spawn = multiprocessing.get_context("spawn")
@@ -102,6 +104,7 @@ class Workers:
         self._rolls = 0
         self._rolled: asyncio.Task[None] | None = None
         self._failed = False
+        self._served = False
 
     async def run(self) -> bool:
         """Whether they could start; returns when all have ended."""
@@ -134,9 +137,11 @@ class Workers:
 
     async def _keep(self, index: int) -> None:
         """Start the process of this place again when it ends by itself."""
+        pause_s = AGAIN_S
         while True:
             worker = self._workers[index]
             worker.news.clear()
+            self._served = self._served or worker.ready
             if worker.alive:
                 await worker.news.wait()
                 continue
@@ -144,17 +149,27 @@ class Workers:
                 return
             if worker is not self._workers[index]:  # retired
                 continue
-            if worker.process.exitcode == STARTUP_FAILURE and not worker.ready:
+            if self._cannot_start(worker):
                 self._failed = True
                 self._end_all()
                 return
-            log.error("worker died", pid=worker.process.pid, status=worker.process.exitcode)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN_S):
-                    await self._ending.wait()
+            pause_s = AGAIN_S if worker.ready else min(2 * pause_s, LONGEST_S)
+            await self._pause(worker, pause_s)
             if not self._ending.is_set():
                 others = any(each.ready and each.alive for each in self._workers)
                 self._workers[index] = self._start(others=others)
+
+    def _cannot_start(self, worker: Worker) -> bool:
+        """Whether it says that it cannot, and none ever could: those who serve serve on."""
+        failed = worker.process.exitcode == STARTUP_FAILURE and not worker.ready
+        return failed and not self._served
+
+    async def _pause(self, worker: Worker, pause_s: float) -> None:
+        status = worker.process.exitcode
+        log.error("worker died", pid=worker.process.pid, status=status, again_s=pause_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._ending.wait()
 
     async def _replace_all(self) -> None:
         while self._rolls:

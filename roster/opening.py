@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Self
 
 from roster.connection import (
@@ -12,6 +13,7 @@ from roster.connection import (
 )
 from roster.discovery import Discovery
 from roster.embedded import Embedded, EmbeddedOptions, acquire
+from roster.errors import Unavailable
 from roster.fitness import ServerFacts, require_version, server_facts
 from roster.idkey import KeySource, read_or_make
 from roster.nodes import Nodes, Wait, open_nodes
@@ -75,16 +77,25 @@ class Opening:
         """
         nodes = self.change_nodes()
         try:
-            await self.facts(nodes)
+            answers = await _answers(nodes)
         finally:
             await nodes.close()
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
 
     async def facts(self, nodes: Nodes) -> list[ServerFacts]:
-        """What every server is like; raises Unavailable, and ServerUnfit for one that is too old.
+        """What every server that answers is like; ServerUnfit where one is too old.
 
-        Where a provider refuses CONFIG, its settings are not known.
+        Raises Unavailable where none answers. Where a provider refuses CONFIG, its settings are
+        not known.
         """
-        return [await _facts(node) for node in await nodes.masters()]
+        answers = await _answers(nodes)
+        failed = [each for each in answers if isinstance(each, BaseException)]
+        lasting = [each for each in failed if not isinstance(each, Unavailable)]
+        if lasting or len(failed) == len(answers):
+            raise [*lasting, *failed][0]
+        return [each for each in answers if isinstance(each, ServerFacts)]
 
     def wait(self, facts: list[ServerFacts], timeout_ms: int = SAFE_TIMEOUT_MS) -> Wait:
         """What makes a change safe on servers that are like this."""
@@ -108,6 +119,12 @@ class Opening:
     ) -> None:
         """Close it."""
         self.close()
+
+
+async def _answers(nodes: Nodes) -> list[ServerFacts | BaseException]:
+    """What every server is like, or the error that became of asking it; all at once."""
+    asked = map(_facts, await nodes.masters())
+    return await asyncio.gather(*asked, return_exceptions=True)
 
 
 async def _facts(node: redis.asyncio.Redis) -> ServerFacts:

@@ -7,12 +7,16 @@ from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+import pytest
 from redis.crc import key_slot
 
 from roster import keys
+from roster.errors import Unavailable
 from roster.identity import Document, normalise
 from roster.nodes import SLOTS
+from roster.opening import Opening
 from tests.faults.clusters import MASTERS, SAFE, Cluster, Member, running_cluster
+from tests.service.apps import settings_for
 from tests.service.rosters import Desk, desk, edit
 
 if TYPE_CHECKING:
@@ -177,3 +181,24 @@ async def test_a_silent_shard_delays_nobody_else(valkey_binary: str, tmp_path: P
                 await unharmed(api, kept)
             for member in shard(cluster, master):
                 member.server.resume()
+
+
+async def test_the_look_at_the_servers_goes_on_beside_a_lost_shard(
+    valkey_binary: str, tmp_path: Path
+) -> None:
+    with (
+        clusters(valkey_binary) as cluster,
+        Opening(settings_for(cast("Server", cluster), tmp_path)) as opening,
+    ):
+        nodes = opening.change_nodes()
+        assert len(await opening.facts(nodes)) == MASTERS
+        for member in shard(cluster, cluster.owner(SLOTS[0])):
+            member.server.kill()
+        assert len(await opening.facts(nodes)) == MASTERS - 1
+        with pytest.raises(Unavailable):
+            await opening.reach()
+        for member in cluster.members:
+            member.server.kill()
+        with pytest.raises(Unavailable):
+            await opening.facts(nodes)
+        await nodes.close()

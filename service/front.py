@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from roster.errors import InvalidInput
 from service.faults import WORDS, listed
 from service.openapi import ROUTES
-from service.problems import problem_bytes
+from service.problems import problem_bytes, with_head
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,6 +20,7 @@ _TAKEN = {("GET", path): frozenset[str]() for path in _PAGES} | {
     (route.method.upper(), route.path): frozenset(name for name, _, _ in route.parameters)
     for route in ROUTES
 }
+_ODD = ("HEAD", "OPTIONS")
 _WORDS = WORDS.union(*_TAKEN.values())
 
 
@@ -33,7 +34,7 @@ class Front:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """What answers a request; a plain one is not even awaited here, as this costs 1 us."""
         asked: Any = scope  # a dict, whatever its declared kinds
-        if asked["query_string"] or asked["method"] == "HEAD":
+        if asked["query_string"] or asked["method"] in _ODD:
             return self._odd(asked, receive, send)
         return self._app(scope, receive, send)
 
@@ -42,6 +43,8 @@ class Front:
         if scope["method"] == "HEAD":
             # The server's own scope still says HEAD, so that it sends no body either.
             scope, told = {**scope, "method": "GET"}, _bodiless(send)
+        elif scope["method"] == "OPTIONS":
+            told = _allowing(scope["path"], send)
         try:
             check_query(scope["method"], scope["path"], scope["query_string"])
         except InvalidInput as exc:
@@ -76,6 +79,28 @@ def _bodiless(send: Send) -> Send:
         await send(message)
 
     return told
+
+
+def _allowing(path: str, send: Send) -> Send:
+    """Tells all methods of the path: Litestar tells those of one handler, and no HEAD."""
+    path = path.rstrip("/") or "/"
+    ours = [method for method, taken in _TAKEN if taken == path]
+
+    async def told(message: Any) -> None:  # noqa: ANN401 -- ASGI's
+        if message["type"] == "http.response.start":
+            headers = [
+                (name, _joined(value, ours)) if name.lower() == b"allow" else (name, value)
+                for name, value in message["headers"]
+            ]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return told
+
+
+def _joined(allow: bytes, ours: list[str]) -> bytes:
+    methods = dict.fromkeys([*ours, *allow.decode("latin-1").split(", ")])
+    return with_head(", ".join(methods)).encode("latin-1")
 
 
 async def _refuse(exc: InvalidInput, send: Callable[[Any], Awaitable[None]]) -> None:

@@ -86,6 +86,7 @@ _FOREIGN = {400: INVALID, 413: TABLE[errors.BodyTooLarge], 500: INTERNAL}
 """What Litestar finds for itself, in our own words."""
 
 _DETAILS = {
+    400: "this is not a request of HTTP/1.1",
     404: "there is nothing at this path",
     405: "this path does not take this method",
     408: "the request did not come whole in time",
@@ -133,13 +134,25 @@ def problem_response(_: Request[Any, Any, Any], exc: Exception) -> Response[byte
     problem = problem_of(exc)
     if problem.status == INTERNAL.status:
         _report(exc)
-    allowed = exc.headers if isinstance(exc, HTTPException) and exc.headers else {}
+    given = exc.headers if isinstance(exc, HTTPException) and exc.headers else {}
+    allowed = {
+        name: with_head(value) if name.lower() == "allow" else value
+        for name, value in given.items()
+    }
     return Response(
         msgspec.json.encode(problem),
         status_code=problem.status,
         media_type=MEDIA_TYPE,
         headers={**allowed, **_headers(problem)},
     )
+
+
+def with_head(allow: str) -> str:
+    """The methods of an `Allow` header; HEAD is taken wherever GET is."""
+    methods = allow.split(", ")
+    if "GET" in methods and "HEAD" not in methods:
+        methods.insert(methods.index("GET") + 1, "HEAD")
+    return ", ".join(methods)
 
 
 def _own(exc: errors.ClearwayError) -> Problem:

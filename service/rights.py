@@ -30,20 +30,26 @@ class Head(msgspec.Struct, frozen=True):
 
 _head_decoder = msgspec.json.Decoder(Head)
 _FIELDS = ("op", "list")
+_UNREAD = "op or list cannot be read"
 
 
 def heads(changes: Sequence[msgspec.Raw]) -> list[Head]:
     """What each change says that it would do; raises InvalidBody with all that cannot be read.
 
-    They are read as a whole change is: where a field stands twice, the last one counts.
+    They are read as a whole change is: where a field stands twice, the last one counts. Only
+    bindings need no list.
     """
     found: list[Head] = []
     faults: list[tuple[str, str]] = []
     for index, raw in enumerate(changes):
         try:
-            found.append(_head_decoder.decode(raw))
+            head = _head_decoder.decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-            faults.append((f"changes[{index}]{_blamed(exc)}", "op or list cannot be read"))
+            faults.append((f"changes[{index}]{_blamed(exc)}", _UNREAD))
+        else:
+            found.append(head)
+            if head.op not in BINDS and not trimmed(head.list or ""):
+                faults.append((f"changes[{index}].list", _UNREAD))
     if faults:
         raise InvalidBody(faults)
     return found

@@ -62,7 +62,6 @@ async def test_outcomes_follow_the_merge_law(
         (edit("put", None), "revision"),
         (edit("put", FAR), "revision"),
         (edit("put", entry_id=None), "entry_id"),
-        (edit("put", list=None), "list"),
         (edit("put", list="nope"), "list"),
         (edit("put", list="canary"), "list"),
         (edit("put", list="bind"), "list"),

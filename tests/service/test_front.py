@@ -98,6 +98,17 @@ async def test_every_get_route_answers_head_without_a_body(valkey: Server, tmp_p
         assert (await client.head("/nowhere")).status_code == 404
 
 
+async def test_what_takes_get_says_that_it_takes_head(valkey: Server, tmp_path: Path) -> None:
+    async with running(settings_for(valkey, tmp_path)) as client:
+        for path in GETS:
+            for method in ("DELETE", "OPTIONS"):
+                answer = await client.request(method, path)
+                allowed = answer.headers["allow"].split(", ")
+                assert {"GET", "HEAD"} <= set(allowed), (method, path)
+                assert len(set(allowed)) == len(allowed), (method, path)
+        assert "HEAD" not in (await client.delete("/v1/check")).headers["allow"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "field"),
     [

@@ -78,11 +78,19 @@ def test_curl_may_offer_http_2(served: Running) -> None:
     assert json.loads(done.stdout)["decision"] == "allow"
 
 
-def test_what_is_no_http_is_a_problem_too(served: Running) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"EHLO 11010518491231002X\r\n\r\n",
+        b"POST /v1/check HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+def test_what_is_no_http_is_a_problem_too(sent: bytes, served: Running) -> None:
     with served.connect() as caller:
-        status, headers, body = caller.ask(b"EHLO 11010518491231002X\r\n\r\n")
+        status, headers, body = caller.ask(sent)
         assert status == 400
         assert headers["content-type"] == "application/problem+json"
+        assert json.loads(body)["detail"] == "this is not a request of HTTP/1.1"
         assert b"11010518491231002X" not in body
         assert caller.answer()[0] == 0
 

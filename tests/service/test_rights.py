@@ -67,7 +67,12 @@ async def test_a_key_that_may_only_check_binds_nobody(
         ({"op": "put", "list": ["sx"]}, "list"),
         ({"op": "put", "list": {"sx": 1}}, "list"),
         ({"op": "bind", "list": False}, "list"),
-        ({"op": "put", "list": NUMBER * 2}, "list"),
+        ({"op": "put", "list": NUMBER * 100}, "list"),
+        *(
+            ({"op": op, "list": nothing}, "list")
+            for op in ("put", "remove", "suspend", "resume")
+            for nothing in (None, "", "   ", "\u200b\u3000")
+        ),
     ],
 )
 async def test_a_change_whose_op_or_list_cannot_be_read_stops_the_request(
@@ -85,12 +90,28 @@ async def test_a_change_whose_op_or_list_cannot_be_read_stops_the_request(
         assert NUMBER not in json.dumps(refused)
 
 
+async def test_a_change_that_names_no_list_stops_the_request(
+    valkey: Server, tmp_path: Path
+) -> None:
+    plain = edit("put")
+    del plain["list"]
+    binding = {"op": "bind", "revision": 1, **BINDING}
+    async with desk(valkey, tmp_path) as api:
+        refused = await api.post("/v1/changes", {"changes": [binding, plain]}, 400)
+        assert [each["field"] for each in refused["errors"]] == ["changes[1].list"]
+        assert told(valkey) == {}
+        assert await api.outcomes(binding, binding | {"list": None, "revision": 2}) == [
+            "applied",
+            "applied",
+        ]
+
+
 @pytest.mark.parametrize(
     ("scopes", "change", "lacking"),
     [
         (["list:add@sx"], edit("put", list=NUMBER), "list:add"),
         (["list:add@sx"], edit("put", list="xgl"), "list:add@xgl"),
-        (["list:remove@sx"], edit("remove", list=None), "list:remove"),
+        (["list:remove@sx"], edit("remove", list="nope"), "list:remove"),
         (["list:add", "list:remove"], edit("put", list="lift"), "list:lift"),
         (["list:lift"], edit("remove"), "list:remove@sx"),
         (["list:add@sx"], {"op": "bind", "revision": 1, **BINDING}, "list:add@bind"),

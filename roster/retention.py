@@ -8,6 +8,7 @@ import msgspec
 
 from roster import keys
 from roster.images import renew
+from roster.lease import held
 from roster.logs import OLD_AT_ONCE, older_than
 from roster.nodes import Call
 from roster.replies import header
@@ -45,7 +46,8 @@ async def forget(store: Store, place: Place, terms: Terms, lists: bytes) -> int:
     names = (keys.META[place.partition], keys.FORGOTTEN[place.partition], *buckets)
     cutoff_ms = place.now_ms - terms.tombstone_ms
     quiet_ms = place.now_ms - QUIET_TIMES * terms.tombstone_ms
-    args = (store.check_value, lists, cutoff_ms, quiet_ms)
+    (loader,) = await store.nodes.keyed(keys.LOAD, [("GET", keys.LOAD)])
+    args = (store.check_value, lists, cutoff_ms, quiet_ms, int(held(loader)))
     (changed,) = await store.nodes.run([Call(place.partition, "forget", names, args)])
     return int(changed)
 

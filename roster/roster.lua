@@ -1588,13 +1588,16 @@ end
 --   ARGV[1]  check;  ARGV[2] lists, one byte each
 --   ARGV[3]  drop what was last edited and applied before, in ms
 --   ARGV[4]  a list with a full file as of then or later does not come by changes alone
+--   ARGV[5]  1 where a load holds the lease: without it, a watch is one that a killed load left
+--            (one that begins just now sees by the count of writes that something has changed)
 --   returns  how many people's records were changed; 0 while a load compares the partition,
 --            and while it is rewound
 local function forget(keys, args)
   local meta, cutoff_ms, lists = keys[1], tonumber(args[3]), {}
   local p, wrong = open(meta, args[1])
   if wrong then return wrong end
-  if p.rewound ~= '0' or redis.call('HEXISTS', meta, 'unlogged') == 1 then return 0 end
+  local watched = args[5] == '1' and redis.call('HEXISTS', meta, 'unlogged') == 1
+  if p.rewound ~= '0' or watched then return 0 end
   for code in pairs(codes(args[2])) do
     lists[code] = comes_alone(meta, code, tonumber(args[4])) or nil
   end

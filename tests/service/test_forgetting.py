@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from loader.watching import Watching
 from roster import keys
 from roster.access import KeyStore
 from roster.access import Terms as KeyTerms
 from roster.change import Change
 from roster.entry import Op, Outcome
 from roster.errors import LoadRefused, Unauthorised
+from roster.lease import Lease
 from roster.merging import Merging, Snapshot
 from roster.retention import Place, Terms, forget
 from service import forgetting
@@ -97,6 +99,8 @@ async def test_nothing_is_forgotten_while_a_load_compares(valkey: Server) -> Non
     async with process(valkey) as parts:
         await edit(parts, Op.REMOVE, 1, 20)
         merging = Merging(parts.store, Snapshot(bytes((LIST,)), 30, "n", 30 * DAY_MS))
+        lease = Lease(parts.store.nodes, keys.LOAD, 60_000)
+        assert await lease.take() is None
         await merging.watch(NUMBER)
         await rounds(parts).share()
         assert await count(parts, b"n:1:3") == 1
@@ -104,6 +108,17 @@ async def test_nothing_is_forgotten_while_a_load_compares(valkey: Server) -> Non
         await merging.begin([NUMBER])
         place = Place(NUMBER, range(32), 2**47)
         assert await forget(parts.store, place, NOW, bytes((LIST,))) == 0
+
+
+async def test_what_a_killed_load_left_behind_keeps_no_tombstone(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await edit(parts, Op.REMOVE, 1, 20)
+        merging = Merging(parts.store, Snapshot(bytes((LIST,)), 30, "n", 30 * DAY_MS))
+        watching = Watching(merging, NUMBER)
+        await watching.begin()
+        await rounds(parts).share()
+        assert await count(parts, b"n:1:3") == 0
+        assert await watching.touched() is None  # a load that began just then compares anew
 
 
 async def test_nothing_is_forgotten_while_a_partition_is_rewound(valkey: Server) -> None:

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from roster.access import ApiKey, KeyStore, Terms, check_scopes
 from roster.errors import InvalidInput
@@ -24,6 +22,7 @@ from service.certificates import fingerprint_of_file
 from service.desk_commands import check, find, print_json, remove, resume, suspend
 from service.rewind_commands import accept, restored
 from service.roster_commands import lists, status
+from service.tables import print_rows
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -91,14 +90,8 @@ def list_command(*, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    if not sys.stdout.isatty():
-        for row in rows:
-            click.echo("\t".join(map(str, row.values())))
-        return
-    table = Table("id", "name", "scopes", "state", "rate", "burst", "created", "expires")
-    for row in rows:
-        table.add_row(*map(str, row.values()))
-    Console().print(table)
+    columns = ("id", "name", "scopes", "state", "rate", "burst", "created", "expires")
+    print_rows(columns, [list(row.values()) for row in rows])
 
 
 @keys.command()

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from roster.bounds import DisputeReason, RemovalReason
 from roster.errors import InvalidInput
@@ -18,6 +16,7 @@ from roster.restrictions import MODES
 from roster.spelling import trimmed
 from service.caller import Caller, open_caller, over_http
 from service.shapes import Cabin
+from service.tables import print_rows
 from service.terminal import read_line
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -28,6 +27,7 @@ _MEANT = {
     "suspend": {"active"},
     "resume": {"suspended"},
 }
+_COLUMNS = ("list", "entry_id", "state", "revision", "case", "court", "until")
 _DONE = {"applied", "duplicate"}
 
 
@@ -166,12 +166,9 @@ def document(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def show_entries(entries: list[dict[str, Any]], *, err: bool = False) -> None:
-    """Print entries as a table, none of which names a person."""
-    table = Table("list", "entry_id", "state", "revision", "case", "court", "until")
-    for entry in entries:
-        row = (entry.get(str(column.header)) for column in table.columns)
-        table.add_row(*("" if value is None else str(value) for value in row))
-    Console(stderr=err).print(table)
+    """Print entries in rows, none of which names a person."""
+    rows = ([entry.get(column) for column in _COLUMNS] for entry in entries)
+    print_rows(_COLUMNS, rows, err=err)
 
 
 def print_json(content: object) -> None:

@@ -8,8 +8,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from roster.disabled import Disabled, DisabledLists
 from roster.identity import Tokeniser
@@ -21,13 +19,16 @@ from roster.store import Store
 from service.caller import open_caller, over_http
 from service.desk_commands import print_json
 from service.summary import summarise
+from service.tables import print_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from roster.restrictions import Lists
 
 _COLUMNS = ("people", "active", "suspended", "removed", "absent", "as_of", "covered", "disabled")
+_OF_PROCESS = ("id", "host", "lag_ms", "fresh_as_of", "false_hit_rate", "build")
 
 
 @click.command()
@@ -40,10 +41,10 @@ def status(url: str | None, key_file: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    console = Console()
-    console.print(_figures(found))
-    console.print(_lists_table(found["lists"]))
-    console.print(_processes_table(found["processes"]))
+    print_rows(("figure", "value"), _figures(found), title="Roster")
+    _print_lists(found["lists"], title="Lists")
+    rows = ([process[column] for column in _OF_PROCESS] for process in found["processes"])
+    print_rows(_OF_PROCESS, rows, title="Processes")
 
 
 @click.group(invoke_without_command=True)
@@ -58,7 +59,7 @@ def lists(context: click.Context, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        Console().print(_lists_table(found))
+        _print_lists(found)
 
 
 def _trimmed(_context: click.Context, _argument: click.Parameter, value: str) -> str:
@@ -134,8 +135,7 @@ async def _enable(opening: Opening, name: str) -> bool:
         await nodes.close()
 
 
-def _figures(found: dict[str, Any]) -> Table:
-    table = Table("figure", "value", title="Roster")
+def _figures(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     lag = found["removal_lag_ms"]
     rows = {
         "people": found["people"],
@@ -147,8 +147,7 @@ def _figures(found: dict[str, Any]) -> Table:
         **{f"removal lag, {leg}": _lag(lag[leg]) for leg in ("source", "service")},
     }
     for name, value in rows.items():
-        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
-    return table
+        yield name, f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -159,17 +158,6 @@ def _lag(lag: dict[str, float]) -> str:
     return f"p50 {lag['p50']:g} ms, p99 {lag['p99']:g} ms, max {lag['max']:g} ms"
 
 
-def _lists_table(found: dict[str, Any]) -> Table:
-    table = Table("list", *_COLUMNS, title="Lists")
-    for name, figures in found.items():
-        values = (figures[column] for column in _COLUMNS)
-        table.add_row(name, *("" if value is None else str(value) for value in values))
-    return table
-
-
-def _processes_table(found: list[dict[str, Any]]) -> Table:
-    columns = ("id", "host", "lag_ms", "fresh_as_of", "false_hit_rate", "build")
-    table = Table(*columns, title="Processes")
-    for process in found:
-        table.add_row(*(str(process[column]) for column in columns))
-    return table
+def _print_lists(found: dict[str, Any], *, title: str = "") -> None:
+    rows = ([name, *(figures[column] for column in _COLUMNS)] for name, figures in found.items())
+    print_rows(("list", *_COLUMNS), rows, title=title)

@@ -239,6 +239,66 @@ def test_the_desk_finds_and_ends_an_entry(cli: Cli) -> None:
         assert "Roster" in cli.ok("status", *here)
 
 
+def test_what_the_desk_has_to_choose_from_is_shown_whole_and_as_it_is(cli: Cli) -> None:
+    cli.env["CLEARWAY_API_KEY"] = cli.make_key("check,list:read,list:add,list:remove,ops")
+    cases = [("e[/b][abc]" + "x" * 50 + name, f"[/b] {name} [red]", "[/b][abc]") for name in "ab"]
+    puts = [
+        {**PUT, "entry_id": entry_id, "entry": {"case": case, "court": court}}
+        for entry_id, case, court in cases
+    ]
+    file = cli.folder / "changes.jsonl"
+    file.write_text("\n".join(map(json.dumps, puts)))
+    document = ("--type", "resident_id", "--number", "-")
+    with cli.serving() as url:
+        here = ("--url", url)
+        cli.ok("push", str(file), *here)
+        told = cli.ok("find", *document, *here, stdin=NUMBER)
+        rows = [line.split("\t") for line in told.splitlines()]
+        assert sorted((row[1], row[4], row[5]) for row in rows) == cases
+        undecided = cli.run("remove", *document, *here, stdin=NUMBER)
+        assert undecided.returncode == 1
+        assert undecided.stderr.startswith(told)
+        assert "…" not in cli.ok("status", *here)
+        shown = on_a_terminal(cli, "find", *document, *here)
+    assert "Traceback" not in shown
+    assert "…" not in shown
+    columns = zip(*(row.split("│")[1:-1] for row in shown.splitlines() if "│" in row), strict=True)
+    whole = ["".join(part.strip() for part in column) for column in columns]
+    assert whole[1] == "".join(row[1] for row in rows)
+    assert whole[5] == "".join(row[5] for row in rows)
+
+
+def on_a_terminal(cli: Cli, *arguments: str) -> str:
+    """What a command shows on a terminal of 80 columns, with the number on standard input."""
+    controller, terminal = os.openpty()
+    try:
+        subprocess.run(
+            [sys.executable, "-m", "clearway", *arguments],
+            env={**cli.env, "COLUMNS": "80", "LC_ALL": "C.UTF-8", "TERM": "dumb"},
+            cwd=cli.folder,
+            input=NUMBER.encode(),
+            stdout=terminal,
+            stderr=terminal,
+            timeout=60,
+            check=True,
+        )
+        return os.read(controller, 1 << 16).decode()
+    finally:
+        os.close(controller)
+        os.close(terminal)
+
+
+def test_lists_are_lines_with_tabs_where_no_terminal_is(cli: Cli) -> None:
+    file = cli.folder / "list.csv"
+    file.write_text(LIST)
+    cli.ok("load", str(file), "--as-of", "2019-01-01")
+    rows = [line.split("\t") for line in cli.ok("lists").splitlines()]
+    assert {len(row) for row in rows} == {9}
+    assert next(row for row in rows if row[0] == "sx")[6].startswith("20")
+    cli.ok("keys", "create", "--name", "[/b][abc]", "--scopes", "check")
+    assert cli.ok("keys", "list").split("\t")[1] == "[/b][abc]"
+
+
 def test_push_names_what_has_no_effect_by_its_line(cli: Cli) -> None:
     cli.env["CLEARWAY_API_KEY"] = cli.make_key("list:add,list:remove")
     file = cli.folder / "changes.jsonl"

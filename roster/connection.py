@@ -31,6 +31,8 @@ BULK_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 2.0
 PATIENCE_S = 8.0
 """The least and the most that connecting may take; a busy server greets nobody."""
+_CUT = "the handler is closed"
+"""What uvloop says of a connection that was cut while somebody wrote to it."""
 MAX_CONNECTIONS = 4_096
 """redis-py's 100 would refuse the 101st change that waits for the disk."""
 
@@ -109,6 +111,10 @@ def translated(node: redis.asyncio.Redis | None = None) -> Iterator[None]:
         if node is not None and isinstance(error, Unavailable):
             error.cause = f"{where(node)}: {error.cause}"
         raise error from exc
+    except RuntimeError as exc:
+        if _CUT not in str(exc):
+            raise
+        raise Unavailable("Redis cannot be reached") from exc
 
 
 def _cancellations() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import asynccontextmanager
 from functools import partial
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 import redis.asyncio
+import uvloop
 
 from roster import connection
 from roster.errors import Unavailable, WrongKey
@@ -220,3 +222,24 @@ async def test_a_cluster_that_is_not_there_is_unavailable_and_it_is_said_where()
         with pytest.raises(Unavailable) as caught:
             await get(nodes)
     assert caught.value.cause == f"127.0.0.1:{port}: Connection refused"
+
+
+def test_a_connection_that_is_cut_while_it_is_written_to_is_redis_that_is_not_reached(
+    valkey: Server,
+) -> None:
+    async def written() -> None:
+        link = connection.check_client(parse_target(valkey.url), 1_000)
+        pool: Any = link.connection_pool
+        made = await pool.get_connection()
+        made._writer.transport.abort()
+        await asyncio.sleep(0)
+        try:
+            with pytest.raises(Unavailable), connection.translated():
+                await made.send_packed_command([b"PING\r\n"])
+            with pytest.raises(RuntimeError), connection.translated():
+                raise RuntimeError("another one")
+        finally:
+            await link.aclose()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(written())

@@ -29,7 +29,7 @@ COLUMNS = (
     *("list", "entry_id", "document_type", "document_number", "document_issuer"),
     *("document_kind", "name", "revision"),
 )
-LOAD_TIMEOUT_S = 180.0
+LOAD_TIMEOUT_S = 600.0
 COMMAND = [sys.executable, str(ROOT / "clearway.py")]
 NOW = ROOT
 """Where this version's code is; a test of an upgrade has another one's elsewhere."""

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import Literal
 
 ENTRY_ID_MAX, CASE_MAX, COURT_MAX = 128, 128, 64
+LIST_MAX = 32
+UNTRIMMED_MAX = 1_000
+"""Characters of a text that identifies, with the blanks at its ends, which do not count."""
 NAME_MAX, NAMES_MAX = 100, 4
 """Characters of a name, and names of an entry."""
 LIFTS_MAX, CASES_MAX, MODES_MAX = 16, 32, 3
 """Lists, case numbers and modes that one lift may name."""
+
+
+def too_long(limit: int) -> str:
+    """What is said of a text that is longer than this, as msgspec says it."""
+    return f"expected `str` of length <= {limit}"
+
 
 RemovalReason = Literal[
     "performed",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, NewType
 import msgspec
 
 from roster import names
+from roster.bounds import UNTRIMMED_MAX, too_long
 from roster.check_digits import (
     END_OF_TIME,
     check_digit,
@@ -24,7 +25,7 @@ from roster.check_digits import (
 )
 from roster.errors import InvalidInput
 from roster.issuers import ISSUERS, SAME_ISSUER, STATE_OF
-from roster.spelling import MASKS, fold, with_x, without_filler
+from roster.spelling import MASKS, fold, trimmed, with_x, without_filler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +55,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A document as somebody spelled it."""
 
     type: DocumentType
-    number: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NUMBER)]
+    number: Annotated[str, msgspec.Meta(min_length=1, max_length=UNTRIMMED_MAX)]
     issuer: str | None = None
     kind: str | None = None
 
@@ -97,8 +98,8 @@ def is_masked(number: str) -> bool:
 
 
 def _normalise(document: Document, latest_birth: str) -> Normalised:
-    if len(document.number) > LONGEST_NUMBER:
-        raise InvalidInput("document.number", f"longer than {LONGEST_NUMBER} characters")
+    if len(document.number) > LONGEST_NUMBER < len(trimmed(document.number)):
+        raise InvalidInput("document.number", too_long(LONGEST_NUMBER))
     number = without_filler(fold(document.number))
     if not number:
         raise InvalidInput("document.number", "empty, or nothing but blanks")

@@ -6,7 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from roster.errors import InvalidBody, InvalidInput
-from service.edits import BINDS, check_fields, check_texts
+from service.edit_texts import check_texts
+from service.edits import BINDS, check_fields
 from service.questions import gathered, read_time
 
 if TYPE_CHECKING:

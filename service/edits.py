@@ -14,8 +14,8 @@ from roster.errors import InvalidInput
 from roster.identity import Token, is_masked, normalise
 from roster.record import pack_content, provenance_tail
 from roster.spelling import trimmed
-from roster.texts import holds_id_number
 from roster.times import FUTURE_MAX_MS, parse_time, parse_until
+from service.edit_texts import check_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -279,20 +279,3 @@ def _check_lift(entry: EntryShape, code: int) -> None:
         raise InvalidInput("entry.until", "required on list lift")
     if entry.kind is not None and not (entry.name or entry.names):
         raise InvalidInput("entry.name", "required for a mistaken identity")
-
-
-def check_texts(shape: ChangeShape) -> None:
-    """Refuse texts that hold an ID number."""
-    entry = shape.entry
-    texts = {"entry_id": [shape.entry_id]}
-    if entry is not None:
-        texts |= {
-            "entry.name": [entry.name],
-            "entry.names": list(entry.names or ()),
-            "entry.case": [entry.case],
-            "entry.court": [entry.court],
-            "entry.cases": list(entry.cases or ()),
-        }
-    for field, values in texts.items():
-        if any(value and holds_id_number(value) for value in values):
-            raise InvalidInput(field, "number_in_text: an ID number does not belong here")

@@ -8,9 +8,10 @@ from typing import Any
 from litestar import Request, Response, post
 
 from roster.access import ApiKey
+from roster.bounds import ENTRY_ID_MAX, LIST_MAX, too_long
 from roster.check_digits import beijing_day
 from roster.entry import BIND, Content, Provenance, State
-from roster.errors import Unavailable
+from roster.errors import InvalidInput, Unavailable
 from roster.identity import Document, Token, normalise
 from roster.position import Position, to_text
 from roster.reader import readable
@@ -61,6 +62,9 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     """What happened to a document's entries, oldest first."""
     service: Service = request.app.state.service
     shape = _history_decoder.decode(await request.body())
+    for field, limit in (("list", LIST_MAX), ("entry_id", ENTRY_ID_MAX)):
+        if len(getattr(shape, field) or "") > limit:
+            raise InvalidInput(field, too_long(limit))
     async with in_time():
         looked = await _looked(service, shape.document)
         with readable():

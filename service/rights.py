@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from roster.access import ApiKey
+from roster.bounds import LIST_MAX
 from roster.errors import InvalidBody
 from roster.restrictions import Lists
 from roster.spelling import trimmed
@@ -48,7 +49,8 @@ def heads(changes: Sequence[msgspec.Raw]) -> list[Head]:
             faults.append((f"changes[{index}]{_blamed(exc)}", _UNREAD))
         else:
             found.append(head)
-            if head.op not in BINDS and not trimmed(head.list or ""):
+            name = trimmed(head.list or "")
+            if len(name) > LIST_MAX or (head.op not in BINDS and not name):
                 faults.append((f"changes[{index}].list", _UNREAD))
     if faults:
         raise InvalidBody(faults)

@@ -12,14 +12,13 @@ import msgspec
 from msgspec import Meta
 
 from roster.bounds import (
-    CASE_MAX,
     CASES_MAX,
     COURT_MAX,
-    ENTRY_ID_MAX,
     LIFTS_MAX,
     MODES_MAX,
     NAME_MAX,
     NAMES_MAX,
+    UNTRIMMED_MAX,
     DisputeReason,
     RemovalReason,
 )
@@ -35,11 +34,11 @@ Time = Annotated[str, Meta(max_length=64, description="RFC 3339 with an offset, 
 Position = Annotated[str, Meta(min_length=1, max_length=TEXT_LIMIT, description="Handed back")]
 AtLeast = Position | Annotated[list[Position], Meta(max_length=16)]
 Seat = Annotated[str, Meta(min_length=1, max_length=8)]
-ListName = Annotated[str, Meta(min_length=1, max_length=32)]
-EntryId = Annotated[str, Meta(min_length=1, max_length=ENTRY_ID_MAX)]
+ListName = Annotated[str, Meta(min_length=1, max_length=UNTRIMMED_MAX)]
+EntryId = Annotated[str, Meta(min_length=1, max_length=UNTRIMMED_MAX)]
 Name = Annotated[str, Meta(max_length=NAME_MAX)]
 AskedName = Annotated[str, Meta(max_length=1_000)]
-Case = Annotated[str, Meta(max_length=CASE_MAX)]
+Case = Annotated[str, Meta(max_length=UNTRIMMED_MAX)]
 Cabin = Literal["special", "first", "second", "third", "fourth", "fifth", "seat"]
 Bound = Annotated[list[Document], Meta(min_length=2, max_length=8)]
 Replaced = Annotated[list[Document], Meta(max_length=8)]

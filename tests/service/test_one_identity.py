@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -109,3 +109,33 @@ async def test_an_id_of_nothing_but_blanks_is_rejected(
         (result,) = (await api.change(edit("put", entry_id=nothing)))["results"]
         assert result["outcome"] == "rejected"
         assert result["errors"][0]["field"] == "entry_id"
+
+
+@pytest.mark.parametrize("unseen", [" ", "\u200b", " " * 60], ids=ascii)
+async def test_what_nobody_sees_at_the_ends_does_not_count_as_length(
+    unseen: str, valkey: Server, tmp_path: Path
+) -> None:
+    long = "e" * 128
+    wide = {"document": LISTED | {"number": unseen + LISTED["number"] + unseen}}
+    wrapped: dict[str, Any] = {"list": "sx" + unseen, "entry_id": long + unseen, **wide}
+    lift = {"until": "2100-01-01", "cases": ["c" * 128 + unseen], "lifts": ["sx" + unseen]}
+    async with desk(valkey, tmp_path) as api:
+        put = edit("put", **wrapped, entry={"case": "c" * 128 + unseen})
+        assert await api.outcomes(put) == ["applied"]
+        assert (await api.post("/v1/entries/history", wrapped))["history"]
+        assert await api.outcomes(edit("put", list="lift", entry=lift)) == ["applied"]
+        odd: dict[str, dict[str, Any]] = {
+            "entry_id": {"entry_id": unseen + long + "e"},
+            "entry.case": {"entry": {"case": "c" * 129 + unseen}},
+            "entry.cases": {"list": "lift", "entry": lift | {"cases": ["c" * 129]}},
+            "document.number": {"document": LISTED | {"number": "1" * 65}},
+        }
+        for field, more in odd.items():
+            (result,) = (await api.change(edit("put", **more)))["results"]
+            assert [each["field"] for each in result["errors"]] == [field]
+            assert "length <= " in result["errors"][0]["message"]
+        await api.post("/v1/changes", {"changes": [edit("put", list="x" * 33)]}, status=400)
+        for field, text in {"entry_id": long + "e", "list": "x" * 33}.items():
+            asked = {"document": LISTED, field: text + unseen}
+            refused = await api.post("/v1/entries/history", asked, status=400)
+            assert [each["field"] for each in refused["errors"]] == [field]

@@ -752,7 +752,7 @@ local function begin(keys, args)
       return redis.error_reply('OLDER a newer snapshot of this list has begun')
     end
     local forgotten = redis.call('HGET', meta, 'g:' .. byte(args[2], i))
-    if forgotten and tonumber(args[3]) <= tonumber(forgotten) then
+    if forgotten and tonumber(args[3]) < tonumber(forgotten) then
       return redis.error_reply('FORGOTTEN later removals of this list are not known any more')
     end
   end

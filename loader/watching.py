@@ -23,7 +23,8 @@ class Watching:
     """One partition from a moment on; every write to it is accounted for or `touched` is None.
 
     Each write raises the partition's `writes`. It is one of this load's own, or has a log
-    entry, or `apply` has counted it and marked its bucket, or something else has happened.
+    entry, or `apply` has counted it as one that changed nothing (one of an older version: has
+    marked its bucket), or something else has happened.
     """
 
     def __init__(self, merging: Merging, partition: int, stand: Stand | None = None) -> None:

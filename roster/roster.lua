@@ -401,6 +401,12 @@ local function log_entry(op, e, was, bucket_field, at_ms, rev, content, prov)
     .. pack('>I2', #content) .. content .. prov
 end
 
+-- What the log has of a change that changed what is stored, but nothing that anybody sees (yet):
+-- it goes by the list that nobody is told of. Without it a loss of that change is not noticed.
+local function note(bucket_field, rev, at_ms)
+  return char(REMOVE, CANARY, REMOVED, REMOVED) .. bucket_field .. u48(rev) .. u48(at_ms) .. '\0\0'
+end
+
 -- A person's own history with one more event, without what is older than `keep_ms`.
 local function with_event(old, event, at_ms, keep_ms)
   local from = 1
@@ -594,17 +600,10 @@ local function floor_of(told, forgotten, place, e, listed_at)
   return floor_ms
 end
 
--- While a load watches: count a change that the log does not tell, and mark its bucket where
--- its record may have changed. 6 bytes of count, then a bit for each bucket.
-local function note_unlogged(meta, place, changed)
+-- While a load watches: count a change that changed nothing, which the log does not tell.
+local function note_unlogged(meta)
   local noted = redis.call('HGET', meta, 'unlogged')
-  if not noted then return end
-  local number = unpack('>I2', place)
-  local at, bit_of = 7 + floor(number / 8), 2 ^ (number % 8)
-  local bits = byte(noted, at)
-  if changed and floor(bits / bit_of) % 2 == 0 then bits = bits + bit_of end
-  redis.call('HSET', meta, 'unlogged', u48(from_u48(noted, 1) + 1) .. sub(noted, 7, at - 1)
-             .. char(bits) .. sub(noted, at + 1))
+  if noted then redis.call('HSET', meta, 'unlogged', u48(from_u48(noted, 1) + 1) .. sub(noted, 7)) end
 end
 
 -- What is read once for all changes of a call, by what names it.
@@ -618,6 +617,9 @@ local function once(cache, name, read, ...)
 end
 
 local function stored(bucket, field) return parsed(redis.call('HGET', bucket, field)) end
+
+-- What an edit raises, if it changes anything but the content.
+local function raised(e) return e.L + e.R + e.S + e.U + e.A end
 
 -- One change of `apply`: `job` has what is to be written once all are merged.
 local function change(job, bucket, history, arg)
@@ -635,7 +637,8 @@ local function change(job, bucket, history, arg)
     insert(entries, e)
   end
   if inc.revision == 0 then inc.revision = max(job.at_ms, revision(e) + 1) end
-  local before, outcome = {state = state(e), L = e.L, digest = e.digest}, nil
+  local before, outcome = {state = state(e), L = e.L, digest = e.digest, raised = raised(e),
+                           content = e.content}, nil
   if op == PUT then
     local told = once(job.told, list_code, told_of, job.meta, list_code)
     outcome = put(e, inc, floor_of(told, job.forgotten, place, e, inc.revision))
@@ -663,8 +666,11 @@ local function change(job, bucket, history, arg)
     local entry = log_entry(OPS[now], e, before.state, place, job.at_ms, revision(e), e.content,
                             e.prov)
     job.log[#job.log + 1], job.log[#job.log + 2] = numbered(job.p, job.seed, entry)
+  elseif raised(e) ~= before.raised or e.content ~= before.content then
+    local entry = note(place, inc.revision, job.at_ms)
+    job.log[#job.log + 1], job.log[#job.log + 2] = numbered(job.p, job.seed, entry)
   else
-    note_unlogged(job.meta, place, outcome ~= DUPLICATE)
+    note_unlogged(job.meta)
   end
   return pack('>BBB', outcome, before.state, now) .. u48(revision(e)) .. position(job.p)
     .. u48(inc.revision)
@@ -1241,7 +1247,7 @@ local function finish(keys, args)
   local at_ms, now_s = now_ms()
   local load = {lists = lists, as_of = as_of, from = args[6], outdated = where ~= 'here'}
   if args[9] ~= 'some' then make_good(meta, log, p, load, now_s) end
-  local covered = codes(p.covered)
+  local covered, told = codes(p.covered), p.seq
   for i = 1, #lists do
     local code = byte(lists, i)
     if not covered[code] then
@@ -1251,6 +1257,11 @@ local function finish(keys, args)
     end
     redis.call('HSET', meta, 'f:' .. code, args[3])
     redis.call('HDEL', meta, 'm:' .. code, 'k:' .. code, 'h:' .. code)
+  end
+  if p.seq == told then
+    local up_to_date = load.from == position(p)
+    append(log, p, args[5], note(NO_PLACE, as_of, at_ms))
+    if up_to_date then load.from = position(p) end
   end
   local covers = pack('>I4', p.history) .. u48(p.seq)
   redis.call('HSET', meta, 'covered', p.covered, 'seq', p.seq, 'mark', p.mark)

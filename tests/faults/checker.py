@@ -145,9 +145,9 @@ class _Person:
             idle = [
                 seen
                 for seen, s, step in after
-                if not isinstance(step, Lost) and s._replace(taken=state.taken) == state
+                if not isinstance(step, (Lost, Copied)) and s._replace(taken=state.taken) == state
             ]
-            # What changes nothing may as well have happened.
+            # What changes nothing may as well have happened; a copy may have more later.
             pending |= {idle[0]} if idle else {seen for seen, _, _ in after} - known
             known |= set() if idle else {state}
         self.states = known

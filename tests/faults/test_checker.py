@@ -195,6 +195,18 @@ RIGHT: dict[str, list[Event]] = {
         deny(70, 80),
     ],
     "flushed, and a filter still clears who was never listed": [flushed(10, 20), allow(30, 40)],
+    "a change under way is in the copy": [
+        Copied(at(3), at(9)),
+        remove(1, 4, 20),
+        Lost("rewound", at(30), at(40)),
+        find(45, 46, "removed"),
+    ],
+    "a change under way is not in the copy": [
+        Copied(at(3), at(9)),
+        remove(1, 4, 20),
+        Lost("rewound", at(30), at(40)),
+        find(45, 46, "unknown"),
+    ],
     "rewound: the filter goes by what was": [
         put(1, 1, 2),
         Copied(at(3), at(4)),

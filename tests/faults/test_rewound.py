@@ -368,6 +368,52 @@ async def test_a_superseded_put_over_what_no_log_told_is_told(valkey: Server) ->
         assert await decide(parts, LISTED) == "deny"
 
 
+@pytest.mark.parametrize(
+    ("op", "revision"),
+    [(Op.RESUME, 15), (Op.SUSPEND, 15), (Op.REMOVE, 15), (Op.PUT, 12), (Op.SUSPEND, 5)],
+)
+async def test_a_lost_edit_that_nobody_could_see_is_missed_too(
+    valkey: Server, op: Op, revision: int
+) -> None:
+    async with process(valkey) as parts:
+        await parts.cover(SX)
+        await parts.change(LISTED, Op.PUT, 10)
+        await parts.change(LISTED, Op.REMOVE, 14)
+        number = parts.token(LISTED)[1]
+        restore = saved(valkey, number)
+        edit = await parts.change(LISTED, op, revision, Content("case/1", case="x"))
+        assert edit.state.name == "REMOVED"
+        known_to(parts, edit.position)
+        restore()
+        await parts.follower.poll()
+        assert is_rewound(parts, number)
+
+
+async def test_a_lost_load_that_changed_nobody_is_missed_too(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await parts.cover(SX)
+        number = parts.token(LISTED)[1]
+        restore = saved(valkey, number)
+        merging = Merging(parts.store, Snapshot(bytes((SX,)), soon_ms(), "n", 30 * DAY_MS))
+        (begun,) = await merging.begin([number])
+        known_to(parts, await merging.finish(begun.position, TokenFilter().to_bytes()))
+        restore()
+        await parts.follower.poll()
+        assert is_rewound(parts, number)
+
+
+async def test_what_changed_nothing_is_not_told(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await parts.cover(SX)
+        await parts.change(LISTED, Op.PUT, 10)
+        removed = await parts.change(LISTED, Op.REMOVE, 14)
+        again = await parts.change(LISTED, Op.REMOVE, 14)
+        older = await parts.change(LISTED, Op.SUSPEND, 9)
+        assert again.position == removed.position
+        assert older.position.seq == removed.position.seq + 1
+        assert (await parts.change(LISTED, Op.SUSPEND, 8)).position == older.position
+
+
 def _others() -> dict[int, str]:
     """A number in each partition that nobody else has, by the partition."""
     tokeniser = Tokeniser(KEY)

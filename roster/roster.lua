@@ -757,8 +757,8 @@ local function begin(keys, args)
     if begun and tonumber(string.match(begun, '^%d+')) > tonumber(args[3]) then
       return redis.error_reply('OLDER a newer snapshot of this list has begun')
     end
-    local forgotten = redis.call('HGET', meta, 'g:' .. byte(args[2], i))
-    if forgotten and tonumber(args[3]) < tonumber(forgotten) then
+    local edited = redis.call('HGET', meta, 'ge:' .. byte(args[2], i))
+    if edited and tonumber(args[3]) <= tonumber(edited) then
       return redis.error_reply('FORGOTTEN later removals of this list are not known any more')
     end
   end
@@ -1255,7 +1255,7 @@ local function finish(keys, args)
       append(log, p, args[5], char(RESET, code, 0, 0) .. NO_PLACE
              .. u48(as_of) .. u48(at_ms) .. '\0\0')
     end
-    redis.call('HSET', meta, 'f:' .. code, args[3])
+    redis.call('HSET', meta, 'f:' .. code, args[3], 'w:' .. code, at_ms)
     redis.call('HDEL', meta, 'm:' .. code, 'k:' .. code, 'h:' .. code)
   end
   if p.seq == told then
@@ -1540,11 +1540,12 @@ local function purge(keys, args)
   return changed
 end
 
--- Whether the list has no full file as of `quiet_ms` or later, and none is being merged.
+-- Whether no full file of the list as of `quiet_ms` or later, nor any file, has come since then,
+-- and none is being merged.
 local function comes_alone(meta, code, quiet_ms)
   local told = told_of(meta, code)
-  local merging = redis.call('HEXISTS', meta, 'm:' .. code) == 1
-  return not merging and max(told.floor, told.begun or 0) < quiet_ms
+  local m = redis.call('HMGET', meta, 'm:' .. code, 'w:' .. code)
+  return not m[1] and max(told.floor, told.begun or 0, tonumber(m[2] or 0)) < quiet_ms
 end
 
 -- Whether a record has entries of these lists that are more than plainly listed.
@@ -1576,12 +1577,15 @@ local function divided(record, lists, cutoff_ms)
   return gone, left
 end
 
--- Drop these entries of a record; `newest` keeps the newest revision of each list's.
+-- Drop these entries of a record; `newest` keeps the newest revision of each list's, and that
+-- of an edit by itself: a file may be as of when an earlier one ended an entry, and later.
 local function drop(job, bucket, field, gone, left)
   for i = 1, #gone do
     local e = gone[i]
     mark_forgotten(job.forgotten, field, e)
-    job.newest[e.list] = max(job.newest[e.list] or 0, revision(e))
+    for name, at in pairs({['g:'] = revision(e), ['ge:'] = max(e.R, e.S, e.U)}) do
+      job.newest[name .. e.list] = max(job.newest[name .. e.list] or 0, at)
+    end
     if state(e) ~= UNKNOWN then add(job.delta, 'n:' .. e.list .. ':' .. state(e), -1) end
   end
   if #left > 0 then
@@ -1598,7 +1602,8 @@ end
 --            of the partition
 --   ARGV[1]  check;  ARGV[2] lists, one byte each
 --   ARGV[3]  drop what was last edited and applied before, in ms
---   ARGV[4]  a list with a full file as of then or later does not come by changes alone
+--   ARGV[4]  a list with a full file as of then, or loaded then, or later does not come by
+--            changes alone
 --   ARGV[5]  1 where a load holds the lease: without it, a watch is one that a killed load left
 --            (one that begins just now sees by the count of writes that something has changed)
 --   returns  how many people's records were changed; 0 while a load compares the partition,
@@ -1625,9 +1630,9 @@ local function forget(keys, args)
   end
   if changed == 0 then return 0 end
   local sets = {}
-  for code, at in pairs(job.newest) do
-    local known = tonumber(redis.call('HGET', meta, 'g:' .. code) or 0)
-    sets[#sets + 1], sets[#sets + 2] = 'g:' .. code, max(known, at)
+  for name, at in pairs(job.newest) do
+    local known = tonumber(redis.call('HGET', meta, name) or 0)
+    sets[#sets + 1], sets[#sets + 2] = name, max(known, at)
   end
   add(job.delta, 'writes', 1)
   flush(meta, job.delta, sets)

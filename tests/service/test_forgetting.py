@@ -12,8 +12,9 @@ from roster.access import Terms as KeyTerms
 from roster.change import Change
 from roster.entry import Op, Outcome
 from roster.errors import LoadRefused, Unauthorised
+from roster.filter import TokenFilter
 from roster.lease import Lease
-from roster.merging import Merging, Snapshot
+from roster.merging import Bucket, How, Merging, Snapshot
 from roster.retention import Place, Terms, forget
 from service import forgetting
 from service.auth import Access
@@ -135,13 +136,37 @@ async def test_a_file_from_before_a_forgotten_removal_is_refused(valkey: Server)
         await edit(parts, Op.PUT, 1, 10)
         await edit(parts, Op.REMOVE, 1, 20)
         await rounds(parts).share()
-        for as_of, taken in ((19, False), (20, True)):
+        for as_of, taken in ((19, False), (20, False), (21, True)):
             merging = Merging(parts.store, Snapshot(bytes((LIST,)), as_of, "n", 30 * DAY_MS))
             if taken:
                 await merging.begin([NUMBER])
                 continue
             with pytest.raises(LoadRefused, match="removals"):
                 await merging.begin([NUMBER])
+
+
+async def test_a_file_that_ended_what_is_forgotten_since_is_taken_again(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await edit(parts, Op.PUT, 1, 10)
+        for _ in range(2):
+            merging = Merging(parts.store, Snapshot(bytes((LIST,)), 30, "n", 30 * DAY_MS))
+            (begun,) = await merging.begin([NUMBER])
+            await merging.merge(NUMBER, [Bucket(1, b"", b"")], How(upto=1024))
+            await merging.finish(begun.position, TokenFilter().to_bytes())
+            await rounds(parts).share()
+            await forget(parts.store, Place(NUMBER, range(32), 2**47), NOW, bytes((LIST,)))
+            assert await parts.store.records(NUMBER, [1]) == [[]]
+
+
+async def test_a_list_that_comes_in_old_files_has_files(valkey: Server) -> None:
+    async with process(valkey) as parts:
+        await parts.cover(LIST, 30)
+        for code in (LIST, OTHER):
+            applied = await edit(parts, Op.REMOVE, 1, 40, code)
+        place = Place(NUMBER, range(32), applied.applied_at_ms + 60_000)
+        await forget(parts.store, place, Terms(0, 40_000, 0, 0), bytes((LIST, OTHER)))
+        assert await count(parts, b"n:1:3") == 1
+        assert await count(parts, b"n:2:3") == 0
 
 
 async def test_who_is_forgotten_in_between_is_never_listed_again_by_a_late_change(

@@ -5,16 +5,21 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import asdict, replace
+
 from roster.errors import InvalidBody, InvalidInput
 from service.edit_texts import check_texts
 from service.edits import BINDS, check_fields
 from service.questions import gathered, read_time
+from service.shapes import EntryShape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from service.edits import Edit, Reader
     from service.shapes import ChangeShape
+
+ANY_ID = "1"
 
 
 def read_edit(reader: Reader, shape: ChangeShape) -> Edit:
@@ -32,6 +37,7 @@ def _tries(reader: Reader, shape: ChangeShape) -> Iterator[Callable[[], object]]
     yield partial(check_texts, shape)
     yield partial(reader.check_revision, shape)
     yield partial(read_time, "decided_at", shape.decided_at)
+    yield from _entry_tries(reader, shape)
     yield from (
         partial(reader.token, f"{field}[{index}]", document)
         for field in ("documents", "replaces")
@@ -45,6 +51,15 @@ def _tries(reader: Reader, shape: ChangeShape) -> Iterator[Callable[[], object]]
     else:
         yield partial(reader.token, "document", shape.document)
     yield partial(reader.content, shape)
+
+
+def _entry_tries(reader: Reader, shape: ChangeShape) -> Iterator[Callable[[], object]]:
+    """Each field of the entry, as if it had no other."""
+    for name, value in asdict(shape.entry).items() if shape.entry else ():
+        if value is not None:
+            alone = replace(shape, entry_id=ANY_ID, entry=EntryShape(**{name: value}))
+            yield partial(check_texts, alone)
+            yield partial(reader.content, alone)
 
 
 def _require(field: str) -> None:

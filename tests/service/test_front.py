@@ -218,7 +218,12 @@ async def test_what_is_meant_wrongly_in_one_change_is_told_together(
         "entry_id": " ",
         "document": {"type": "passport", "number": "E1"},
         "decided_at": "soon",
-        "entry": {"case": PERSON["number"]},
+        "entry": {
+            "case": PERSON["number"],
+            "name": PERSON["number"],
+            "until": "never",
+            "lifts": ["nowhere"],
+        },
         "replaces": [{"type": "other", "number": "1", "issuer": "CHN"}],
     }
     async with running(settings_for(valkey, tmp_path)) as client:
@@ -228,8 +233,8 @@ async def test_what_is_meant_wrongly_in_one_change_is_told_together(
         )
     (result,) = answer.json()["results"]
     assert {each["field"] for each in result["errors"]} == {
-        *("entry.case", "revision", "decided_at", "list", "document.issuer", "entry_id"),
-        "replaces[0].kind",
+        *("entry.case", "entry.name", "entry.until", "entry.lifts"),
+        *("revision", "decided_at", "list", "document.issuer", "entry_id", "replaces[0].kind"),
     }
     fields = [each["field"] for each in standing.json()["errors"]]
     assert fields == ["document.issuer", "departs_at"]

@@ -9,10 +9,12 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from loader.layout import Block
+from loader.ledger import files_of
 from loader.manifest import Manifest, read_manifest
 from loader.scatter import Piece, Scattered
 from loader.sources import Format, Source, SourceOptions
 from loader.streams import STDIN
+from roster.dictionary import LoadedFile
 from roster.errors import LoadRefused
 from roster.times import format_ms
 
@@ -70,6 +72,12 @@ class Intake:
     def may_be_empty(self) -> bool:
         """Whether the manifests say that there are no rows."""
         return bool(self.stated) and all(manifest.rows == 0 for manifest in self.stated)
+
+    @property
+    def read(self) -> tuple[LoadedFile, ...]:
+        """The files as they go on record; asked for after the pieces."""
+        files = self._files
+        return files_of(files.paths, self._sha256, files.format, files.encoding)
 
     def pieces(self, progress: Callable[[int], None]) -> Iterator[Piece]:
         """The files' blocks; `progress` is told how many bytes are read. Raises LoadRefused."""

@@ -17,6 +17,7 @@ from loader.comparing import Preview
 from loader.crew import Crew
 from loader.guard import Standing
 from loader.intake import Intake
+from loader.ledger import actor_of, who
 from loader.packing import Context
 from loader.partition import Done, Job, call_buckets
 from loader.reading import Options, Told, crew_for, read_files, write_rejects
@@ -25,6 +26,7 @@ from loader.rewinds import still_rewound
 from loader.scatter import Scattered, kept_in
 from loader.session import Session
 from loader.spill import spill_folder
+from roster.dictionary import Load
 from roster.errors import ClearwayError, LoadRefused
 from roster.keys import PARTITIONS
 from roster.merging import Begun, Fate, Merging, Snapshot
@@ -36,12 +38,16 @@ NO_AS_OF = "a full snapshot needs --as-of, or a manifest that states as_of"
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What was read of the files, and for what: `lists` are names; codes are the snapshot's."""
+    """What was read of the files, and for what: `lists` are names; codes are the snapshot's.
+
+    The load has the number `load`, and is on `record` as that.
+    """
 
     found: Scattered
     lists: tuple[str, ...]
     snapshot: Snapshot
     load: int
+    record: Load
 
 
 class Loading:
@@ -101,7 +107,23 @@ class Loading:
             secrets.token_hex(8),
             self._session.settings.tombstone_days * DAY_MS,
         )
-        return Reading(found, lists, snapshot, context.load)
+        record = self._record(intake, found, lists, context)
+        return Reading(found, lists, snapshot, context.load, record)
+
+    def _record(
+        self, intake: Intake, found: Scattered, lists: tuple[str, ...], context: Context
+    ) -> Load:
+        return Load(
+            actor=actor_of(self._options.files.paths),
+            received_at_ms=self._now_ms,
+            kind="load",
+            lists=lists,
+            as_of=context.as_of,
+            partial=self._options.partial,
+            files=intake.read,
+            rejected=dict(found.rejected),
+            who=who(),
+        )
 
     def _guard_rows(self, intake: Intake, found: Scattered, lists: tuple[str, ...]) -> None:
         guard.check_lists(found, lists)
@@ -187,7 +209,8 @@ class Loading:
         begun = self._begin(reading)
         tasks = ((job, begun[job.partition].position, previews.get(job.partition)) for job in jobs)
         done = list(self._counted("merging", crew.map("merge", tasks)))
-        session.close_load(self._options.files.paths, reading.load, self._now_ms)
+        did = report.by_list(self._fates(done))
+        session.close_load(reading.load, replace(reading.record, did=did))
         positions = [each.position for each in begun]
         session.run(lags.count(session.store, positions, self._now_ms))
         return done
@@ -196,7 +219,7 @@ class Loading:
         """From here on something is written: first what the entries refer to."""
         session = self._session
         session.intern(reading.found.courts)
-        session.open_load(self._options.files.paths, reading.load, self._now_ms)
+        session.open_load(reading.load, reading.record)
         merging = Merging(session.store, reading.snapshot)
         return session.run(merging.begin(range(PARTITIONS)))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Coroutine, Iterable, Sequence
+from collections.abc import Collection, Coroutine, Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Self, TypeVar
+
+from msgspec.structs import replace
 
 from loader.guard import NOT_FROM_FILES
 from loader.manifest import public_key_of
@@ -31,7 +32,6 @@ from roster.store import DAY_MS, Store
 LEASE_MS = 30_000
 _RENEW_S = 5.0
 _SAFE_TIMEOUT_MS = 30_000
-_ACTOR_MAX = 128
 
 T = TypeVar("T")
 
@@ -116,17 +116,17 @@ class Session:
         """Nothing; these courts are in the dictionary, and that is safe."""
         self.run(self.dictionary.intern([court for court in courts if court], self.wait()))
 
-    def open_load(self, paths: Sequence[str], load: int, now_ms: int) -> None:
+    def open_load(self, number: int, load: Load) -> None:
         """Nothing; the load has its number, which its rows refer to already."""
         if self.opening.embedded is not None:
             self.run(ease(self._nodes))
-        if self.run(self.dictionary.open_load(_actor(paths), now_ms)) != load:
+        if self.run(self.dictionary.open_load(load)) != number:
             raise LoadRefused("another load has begun meanwhile; nothing of this one was merged")
 
-    def close_load(self, paths: Sequence[str], load: int, now_ms: int) -> None:
+    def close_load(self, number: int, load: Load) -> None:
         """Nothing; all is safe, every process hears of it, an embedded server tidies up."""
-        done = Load(_actor(paths), now_ms, time.time_ns() // 1_000_000)
-        self.run(self.dictionary.close_load(load, done))
+        done = replace(load, applied_at_ms=time.time_ns() // 1_000_000)
+        self.run(self.dictionary.write_load(number, done))
         tails = self.run(self.store.tails(dict.fromkeys(range(keys.PARTITIONS)), {}, 1))
         self.run(self.store.settle(self.wait()))
         self._tell(tails.values())
@@ -145,7 +145,3 @@ class Session:
 
 def _mark(tail: Tail) -> HighWater:
     return HighWater(tail.position, tail.now_ms, tail.roster, bytes(sorted(tail.covered)))
-
-
-def _actor(paths: Sequence[str]) -> str:
-    return " ".join(Path(path).name for path in paths)[:_ACTOR_MAX]

@@ -10,6 +10,7 @@ import msgspec
 from loader import guard
 from loader.crew import Crew
 from loader.intake import Intake
+from loader.ledger import actor_of, who
 from loader.packing import Context
 from loader.partition import Job
 from loader.reading import Options, Told, crew_for, read_files
@@ -17,6 +18,7 @@ from loader.scatter import Scattered, kept_in
 from loader.session import Session
 from loader.spill import spill_folder
 from loader.verifying import Compared, Difference
+from roster.dictionary import Load
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
 from roster.merging import Merging, Snapshot
@@ -130,13 +132,24 @@ class Verifying:
             return 0
         guard.check_as_of(context.as_of, context.now_ms, {})
         session.intern(self._courts)
-        session.open_load(self._options.files.paths, context.load, context.now_ms)
+        record = self._record(jobs[0].snapshot, context)
+        session.open_load(context.load, record)
         merging = Merging(session.store, jobs[0].snapshot)
         session.run(merging.begin([one.partition for one in wrong]))
         tasks = ((jobs[one.partition], one.buckets) for one in wrong)
         written = sum(done.written for done in crew.map("repair", tasks))
-        session.close_load(self._options.files.paths, context.load, context.now_ms)
+        session.close_load(context.load, record)
         return int(written)
+
+    def _record(self, snapshot: Snapshot, context: Context) -> Load:
+        return Load(
+            actor=actor_of(self._options.files.paths),
+            received_at_ms=context.now_ms,
+            kind="repair",
+            lists=tuple(map(self._session.lists.name, snapshot.lists)),
+            as_of=context.as_of,
+            who=who(),
+        )
 
     def _verdict(
         self, found: Scattered, compared: list[Compared], snapshot: Snapshot, written: int

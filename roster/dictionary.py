@@ -22,17 +22,51 @@ if TYPE_CHECKING:
     from roster.nodes import Nodes, Wait
 
 LARGEST_LOAD = 0xFFFF
+KEPT_LOADS = 1_000
+"""So many loads are known in full: whoever reads the dictionary reads all of it."""
 _NEXT = "next"
 PAUSE_S = 0.2
 """So long after a failure nobody waits for the courts' names."""
 
 
-class Load(msgspec.Struct, frozen=True):
-    """One load of a file: its name, and when it began and was applied, in ms since 1970."""
+class LoadedFile(msgspec.Struct, frozen=True):
+    """A file that was loaded: its name, the SHA-256 of its bytes, and how they were read."""
+
+    name: str
+    sha256: bytes
+    format: str
+    encoding: str
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One load: its files' names, and when it began and was applied, in ms since 1970.
+
+    The rest says what was loaded and what that did, for a while (`KEPT_LOADS`): `kind` is
+    `load`, `repair` or `undo` (`""`: not known any more, or written by an older version), `did`
+    the figures of each list, by name: `added`, `changed`, `ended`, `unchanged`, `superseded`.
+    `rejected` are rows, by reason; `who` ran it, on which host.
+    """
 
     actor: str
     received_at_ms: int
     applied_at_ms: int | None = None
+    kind: str = ""
+    lists: tuple[str, ...] = ()
+    as_of: int | None = None
+    partial: bool = False
+    files: tuple[LoadedFile, ...] = ()
+    did: dict[str, dict[str, int]] = {}
+    rejected: dict[str, int] = {}
+    who: str = ""
+    undoes: int | None = None
+
+    def brief(self) -> Load:
+        """What its entries still refer to."""
+        return Load(
+            actor=self.actor,
+            received_at_ms=self.received_at_ms,
+            applied_at_ms=self.applied_at_ms,
+        )
 
 
 class Dictionary:
@@ -54,13 +88,10 @@ class Dictionary:
     async def refresh(self) -> None:
         """Nothing; everything that Redis holds now is known afterwards."""
         await self._read_courts()
-        (loads,) = await self._nodes.keyed(keys.LOADS, [("HGETALL", keys.LOADS)])
-        for number, data in _items(loads):
-            if number != _NEXT.encode():
-                load = msgspec.msgpack.decode(data, type=Load)
-                self.loads[int(number)] = Provenance(
-                    "load", load.actor, "", None, load.received_at_ms, load.applied_at_ms
-                )
+        for number, load in (await self.all_loads()).items():
+            self.loads[number] = Provenance(
+                "load", load.actor, "", None, load.received_at_ms, load.applied_at_ms
+            )
 
     async def learn_courts(self, within_s: float) -> None:
         """Nothing; every court that Redis holds now is known. Raises Unavailable after `within_s`.
@@ -111,25 +142,41 @@ class Dictionary:
         (last,) = await self._nodes.keyed(keys.LOADS, [("HGET", keys.LOADS, _NEXT)])
         return int(last or 0) % LARGEST_LOAD + 1
 
-    async def open_load(self, actor: str, received_at_ms: int) -> int:
+    async def all_loads(self) -> dict[int, Load]:
+        """Every load by its number, the last first."""
+        (reply,) = await self._nodes.keyed(keys.LOADS, [("HGETALL", keys.LOADS)])
+        found = dict(_items(reply))
+        following = int(found.pop(_NEXT.encode(), 0))
+        loads = {int(number): _decode(data) for number, data in found.items()}
+        ages = {number: (following - number) % LARGEST_LOAD for number in loads}
+        return {number: loads[number] for number in sorted(loads, key=ages.__getitem__)}
+
+    async def open_load(self, load: Load) -> int:
         """The number of a load that begins now."""
         (number,) = await self._nodes.keyed(keys.LOADS, [("HINCRBY", keys.LOADS, _NEXT, 1)])
-        load = Load(actor, received_at_ms)
         wrapped = (int(number) - 1) % LARGEST_LOAD + 1
-        await self._write_load(wrapped, load)
+        await self.write_load(wrapped, load)
+        await self._shorten((wrapped - 1 - KEPT_LOADS) % LARGEST_LOAD + 1)
         return wrapped
 
-    async def close_load(self, number: int, load: Load) -> None:
-        """Nothing; the load's time of application is known."""
-        await self._write_load(number, load)
-
-    async def _write_load(self, number: int, load: Load) -> None:
+    async def write_load(self, number: int, load: Load) -> None:
+        """Nothing; this is known of the load from now on."""
         data = msgspec.msgpack.encode(load)
         await self._nodes.keyed(keys.LOADS, [("HSET", keys.LOADS, number, data)])
+
+    async def _shorten(self, number: int) -> None:
+        """Nothing; of an old load only what its entries refer to is kept."""
+        (data,) = await self._nodes.keyed(keys.LOADS, [("HGET", keys.LOADS, number)])
+        if data is not None:
+            await self.write_load(number, _decode(data).brief())
 
     def _learn(self, identifier: bytes, name: str) -> None:
         self.courts[identifier] = name
         self.court_ids[name] = identifier
+
+
+def _decode(data: bytes) -> Load:
+    return msgspec.msgpack.decode(data, type=Load)
 
 
 def _items(reply: dict[bytes, bytes] | list[bytes]) -> Iterable[tuple[bytes, bytes]]:

@@ -212,7 +212,7 @@ class Bench:
         meta = await self.client.hgetall(keys.META[PARTITION])
         log = await self.client.xrange(keys.LOG[PARTITION])
         image = await self.client.get(keys.IMAGE[PARTITION])
-        own = (b"t:", b"mark", b"writes", b"image", b"history", b"b:", b"roster")
+        own = (b"t:", b"w:", b"mark", b"writes", b"image", b"history", b"b:", b"roster")
         return {
             "records": await self.records(),
             "meta": {name: value for name, value in told(meta).items() if not name.startswith(own)},

@@ -1,7 +1,7 @@
 """Everything that the roster knows of one person, over all bound documents.
 
 A binding holds while both documents name each other under the same entry id. It is followed
-to its end, one round trip a step, for bound people only.
+to its end, one round trip a step, for bound people only, and looked at once more.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from service.lookups import Lookups
 
 DOCUMENTS_MAX = 16
+READ_AGAIN_MAX = 4
+"""Nobody's entries change so often."""
 
 
 class Person(NamedTuple):
@@ -51,6 +53,15 @@ class Person(NamedTuple):
         return [found.position for found in self.looked]
 
 
+class _Read(NamedTuple):
+    """Entries and look-ups by document, and whose they are together."""
+
+    records: dict[bytes, list[Entry]]
+    looked: dict[bytes, Found]
+    members: set[bytes]
+    complete: bool
+
+
 async def parse(dictionary: Dictionary, record: bytes, within_s: float) -> list[Entry]:
     """A record's entries; a court that is not known yet is read first, `within_s`.
 
@@ -74,25 +85,56 @@ async def person(
 ) -> Person:
     """What is known of the person with this document, which may be stored under any of `tokens`.
 
-    Raises Unavailable, WrongKey or Unreadable.
+    Of several documents, as all of them were at one moment: they lie in partitions that are
+    read one after the other, and an entry may move from one document to another in between.
+    So they are read until nothing has changed since they were read before. Raises
+    Unavailable, WrongKey or Unreadable.
     """
+    read = await _followed(lookups, dictionary, tokens, at_least)
+    for _ in range(READ_AGAIN_MAX):
+        if len(read.looked) == 1:
+            break
+        again = await _asked(lookups, list(read.looked), at_least)
+        if all(again[each].record == found.record for each, found in read.looked.items()):
+            read = read._replace(looked=again)
+            break
+        read = await _followed(lookups, dictionary, tokens, at_least)
+    else:
+        raise Unavailable("what is known of these documents has not stood still")
+    under = next((token for token in tokens if read.records[token]), None)
+    entries = _entries(read.records, read.members, tokens)
+    return Person(entries, list(read.looked.values()), read.complete, under)
+
+
+async def _followed(
+    lookups: Lookups,
+    dictionary: Dictionary,
+    tokens: Sequence[Token],
+    at_least: Mapping[int, Position],
+) -> _Read:
+    """All that is bound to these documents, one round trip a step."""
     records: dict[bytes, list[Entry]] = {}
-    looked: list[Found] = []
+    looked: dict[bytes, Found] = {}
     members: set[bytes] = set(tokens)
     step: list[bytes] = list(tokens)
-    while step:
-        found = await asyncio.gather(*(lookups.ask(each, at_least) for each in step))
-        looked += found
-        for each, one in zip(step, found, strict=True):
+    complete = True
+    while step and complete:
+        found = await _asked(lookups, step, at_least)
+        looked |= found
+        for each, one in found.items():
             records[each] = await parse(dictionary, one.record, lookups.timeout_s)
         members |= set(_bound(records, members))
         step = [other for each in members for other in _named(records.get(each, []))]
         step = sorted({other for other in step if other not in records})
         complete = len(members | set(step)) - len(tokens) < DOCUMENTS_MAX
-        if not complete:
-            break
-    under = next((token for token in tokens if records[token]), None)
-    return Person(_entries(records, members, tokens), looked, complete, under)
+    return _Read(records, looked, members, complete)
+
+
+async def _asked(
+    lookups: Lookups, tokens: Sequence[bytes], at_least: Mapping[int, Position]
+) -> dict[bytes, Found]:
+    found = await asyncio.gather(*(lookups.ask(each, at_least) for each in tokens))
+    return dict(zip(tokens, found, strict=True))
 
 
 def _entries(

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from roster.check_digits import check_digit
-from roster.entry import Content, Op
+from roster.entry import LIFT, Content, Op
 from service.person import DOCUMENTS_MAX, person
 from tests.service.parts import Parts, process
 from tests.service.test_screening import check, decide
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+
+    from roster.position import Position
+    from roster.replies import Found
     from tests.servers import Server
 
 
@@ -105,3 +111,58 @@ async def test_checks_of_one_moment_share_a_round_trip(valkey: Server) -> None:
             after = link.info("stats")["total_reads_processed"]
         assert all(len(each.entries) == 1 for each in found)
         assert after - before < 10
+
+
+async def test_a_lift_that_moves_between_bound_documents_is_always_met(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second document is read after the lift has moved from it to the first."""
+    async with process(valkey) as parts:
+        await parts.cover()
+        first, second = number(0), number(1)
+        lift = Content("lift", until_ms=2**45)
+        await parts.bind([first, second], Op.PUT, 5)
+        await parts.change(first, Op.PUT, 10)
+        await parts.change(second, Op.PUT, 10, lift, LIFT)
+        await parts.follower.poll()
+        assert await decide(parts, first) == "allow"
+        ask = parts.desk.lookups.ask
+        asked: list[bytes] = []
+
+        def moved(token: bytes, at_least: Mapping[int, Position]) -> Awaitable[Found]:
+            async def late() -> Found:
+                if token == parts.token(second) and len(asked) == 1:
+                    asked.append(token)
+                    await parts.change(first, Op.PUT, 11, lift, LIFT)
+                    await parts.change(second, Op.REMOVE, 11, lift, LIFT)
+                return await ask(token, at_least)
+
+            if token == parts.token(second) and not asked:
+                asked.append(token)
+            return late()
+
+        monkeypatch.setattr(parts.desk.lookups, "ask", moved)
+        assert await decide(parts, first) == "allow"
+        assert len(asked) == 2
+
+
+async def test_who_never_stands_still_is_referred(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with process(valkey) as parts:
+        await parts.cover()
+        first, second = number(0), number(1)
+        await parts.bind([first, second], Op.PUT, 5)
+        await parts.change(first, Op.PUT, 10)
+        await parts.follower.poll()
+        ask, revisions = parts.desk.lookups.ask, itertools.count(20)
+
+        def changing(token: bytes, at_least: Mapping[int, Position]) -> Awaitable[Found]:
+            async def late() -> Found:
+                await parts.change(second, Op.PUT, next(revisions), Content("other"))
+                return await ask(token, at_least)
+
+            return late()
+
+        monkeypatch.setattr(parts.desk.lookups, "ask", changing)
+        assert await decide(parts, first) == "refer"

@@ -45,6 +45,7 @@ class CatchUp:
         self._reader = Reader(store, screener)
         self._rebuilder = Rebuilder(self._reader)
         self._astray: set[int] = set()
+        self._from: dict[int, Position | None] = {}
         self._on_tail = on_tail
 
     async def begin(self, numbers: Sequence[int]) -> None:
@@ -57,7 +58,9 @@ class CatchUp:
 
     async def poll(self, numbers: Sequence[int], listing: Listing) -> Polled:
         """The same as `tails`, from servers that list this process before."""
-        return await self._reader.poll(self._asked(numbers), listing)
+        asked = self._asked(numbers)
+        self._from |= asked
+        return await self._reader.poll(asked, listing)
 
     async def tails(self, numbers: Sequence[int]) -> dict[int, Tail]:
         """A share of the logs of these partitions, and where they end."""
@@ -105,6 +108,8 @@ class CatchUp:
             asked = partition.position
             if tail.acknowledged:
                 self._screener.acknowledge([tail.acknowledged])
+            if asked != self._from[number]:
+                continue  # while a slot moves, two shares follow it: the other was faster
             if tail.continues and not partition.reset_by(tail) and not _spared(partition, tail):
                 partition.take(tail)
             elif tail.rewound:

@@ -14,11 +14,14 @@ from roster.filter import TokenFilter
 from roster.images import renew
 from roster.tails import TAIL_BYTES, TAIL_ENTRIES
 from service import catching_up
+from service.catching_up import CatchUp
 from tests.service.parts import WAIT, Parts, process
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from roster.position import Position
+    from roster.replies import Tail
     from tests.servers import Server
 
 PARTITIONS = 64
@@ -209,3 +212,25 @@ async def test_catching_up_keeps_nobody_waiting_long(valkey: Server) -> None:
         assert parts.screener.fresh
 
         assert max(blocks) < 30, blocks
+
+
+async def test_what_two_shares_read_of_one_partition_is_taken_once(valkey: Server) -> None:
+    """While a slot moves, both its old and its new server's share may follow it."""
+    async with process(valkey) as parts:
+        await parts.cover()
+        await parts.follower.poll()
+        told: list[int] = []
+
+        def on_tail(_: Position, tail: Tail) -> None:
+            told.append(len(tail.logged))
+
+        old, new = (CatchUp(parts.store, parts.screener, on_tail) for _ in range(2))
+        await put(parts, 7, 3)
+        slow = await old.tails([7])
+        assert await new.apply(await new.tails([7])) == {7}
+        after = parts.screener.partitions[7].position
+        await put(parts, 7, 1)
+        assert await new.apply(await new.tails([7])) == {7}
+        assert await old.apply(slow) == {7}
+        assert parts.screener.partitions[7].position.seq == after.seq + 1
+        assert told == [3, 1]

@@ -26,7 +26,7 @@ from loader.sources import Format
 from loader.streams import STDIN
 from loader.synthetic import generate
 from loader.verify import Verifying, verdict_text
-from loader.world import Recipe
+from loader.world import Recipe, Shape
 from roster.errors import LoadRefused
 from roster.lists import load_lists
 from roster.settings import read_settings
@@ -168,13 +168,15 @@ def sign_command(*, file: str, private_key: Path, as_json: bool, **given: Any) -
 @click.option("--people", type=click.IntRange(1), required=True)
 @click.option("--entries", type=click.IntRange(1), required=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True,
-              help="The list; gzipped where it ends in .gz.")  # fmt: skip
+              help="The list: JSON Lines if .jsonl, else CSV; .gz packs it.")  # fmt: skip
+@click.option("--shape", type=click.Choice(get_args(Shape)), default="party", show_default=True,
+              help="How its rows are written.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--changes", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--changes-out", type=click.Path(dir_okay=False, path_type=Path),
               help="Changes to the list's entries, for `push`.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print figures as JSON.")
-def generate_command(*, out: Path, changes_out: Path | None, as_json: bool, **recipe: int) -> None:
+def generate_command(*, out: Path, changes_out: Path | None, as_json: bool, **recipe: Any) -> None:  # noqa: ANN401 -- click's
     """Write a list of people who do not exist, always the same for a seed."""
     made = Recipe(**recipe)
     try:

@@ -89,11 +89,12 @@ def rows_of(dialect: Dialect, record: object) -> Iterator[list[str]]:
 
 def _zxgk(record: Record) -> list[str]:
     record = _with_inner(record)
+    # A table of both kinds has the fields of both in every row.
+    if _text(record, "XM", "AH") and not _text(record, "iname", "caseCode"):
+        return _restricted(record)
     if "iname" in record or "caseCode" in record:
         return _defaulter(record)
-    if "XM" in record or "AH" in record:
-        return _restricted(record)
-    return Torn()
+    return _restricted(record) if "XM" in record or "AH" in record else Torn()
 
 
 def _with_inner(record: Record) -> Record:

@@ -32,9 +32,15 @@ TYPES = (
     "passport",
     "passport",
     "permanent_resident_id",
+    "resident_id",
 )
-RESIDENT, OLD, HK_MACAO, TAIWAN, PASSPORT, FOREIGN, PERMANENT = range(7)
-_SHARES = (0.946, 0.02, 0.011, 0.005, 0.012, 0.004, 0.002)
+RESIDENT, OLD, HK_MACAO, TAIWAN, PASSPORT, FOREIGN, PERMANENT, RESIDENCE = range(8)
+USUAL_SHARES = (0.946, 0.02, 0.011, 0.005, 0.012, 0.004, 0.002, 0.0)
+"""What documents people have, by the order of `TYPES`."""
+MANY_SHARES = (0.4, 0.06, 0.12, 0.12, 0.1, 0.08, 0.06, 0.06)
+"""Those of a list of travellers from abroad and from over the border."""
+CARD_SHARES = (0.96, 0.02, 0.011, 0.007, 0.0, 0.0, 0.002, 0.0)
+"""Those whose numbers alone say what they are."""
 
 _FIRST_DAY = np.datetime64("1800-01-01")
 _DAYS = 29_220  # to the end of 1879
@@ -48,6 +54,7 @@ _SPACES = (
     2 * 10**7,
     len(FOREIGN_ISSUERS) * 10**6,
     len(FOREIGN_ISSUERS) * _DAYS * _SEQUENCES,
+    3 * _DAYS * _SEQUENCES,
 )
 _WEIGHTS = np.array((7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2))
 _CHECKS = np.frombuffer(b"10X98765432", np.uint8)  # ISO 7064 MOD 11-2 as in GB 11643
@@ -82,12 +89,16 @@ class People(msgspec.Struct):
 _ISSUERS = ("", "CHN", *FOREIGN_ISSUERS)
 
 
-def make_people(count: int, rng: np.random.Generator) -> People:
+def make_people(
+    count: int, rng: np.random.Generator, shares: tuple[float, ...] = USUAL_SHARES
+) -> People:
     """`count` different people; raises ValueError where there are not so many numbers."""
-    kinds = rng.choice(len(_SHARES), size=count, p=_SHARES).astype(np.uint8)
+    kinds = rng.choice(len(shares), size=count, p=shares).astype(np.uint8)
     numbers = np.zeros((count, 18), np.uint8)
     issuers = np.zeros(count, np.uint8)
     for kind, spell in enumerate(_SPELLINGS):
+        if not shares[kind]:
+            continue
         who = np.flatnonzero(kinds == kind)
         places = _scattered(len(who), _SPACES[kind], int(rng.integers(1 << 30)))
         spelled = spell(places)
@@ -97,7 +108,7 @@ def make_people(count: int, rng: np.random.Generator) -> People:
         elif kind == FOREIGN:
             issuers[who] = 2 + places % len(FOREIGN_ISSUERS)
     names = rng.integers(len(SURNAMES) * len(GIVEN) * _SECONDS, size=count)
-    foreign = kinds >= FOREIGN
+    foreign = (kinds == FOREIGN) | (kinds == PERMANENT)
     names[foreign] = -1 - names[foreign]
     return People(kinds, numbers.view("S18").ravel(), issuers, names)
 
@@ -167,9 +178,9 @@ def _taiwan(place: Ints) -> NDArray[np.uint8]:
 
 
 def _passport(place: Ints) -> NDArray[np.uint8]:
-    """E with I or O, the letters that the series leaves out (DOMAIN.md 1)."""
-    letter = np.where(place % 2, ord("I"), ord("O")).astype(np.uint8)
-    return np.hstack([_letters("E", len(place)), letter[:, None], _digits(place // 2, 7)])
+    """Of two letters and seven digits, as they are, but in series that there are not."""
+    letter = np.where(place % 2, ord("Q"), ord("X")).astype(np.uint8)
+    return np.hstack([_letters("X", len(place)), letter[:, None], _digits(place // 2, 7)])
 
 
 def _foreign(place: Ints) -> NDArray[np.uint8]:
@@ -185,7 +196,15 @@ def _permanent(place: Ints) -> NDArray[np.uint8]:
     return _checked(_digits(head * 1000 + sequence + 1, 17))
 
 
-_SPELLINGS = (_resident, _old, _hk_macao, _taiwan, _passport, _foreign, _permanent)
+def _residence(place: Ints) -> NDArray[np.uint8]:
+    """A permit of a resident of Hong Kong, Macao or Taiwan: 810000, 820000 or 830000."""
+    place, sequence = np.divmod(place, _SEQUENCES)
+    day, region = place % _DAYS, place // _DAYS
+    head = (81 + region) * 10**12 + _born(day)
+    return _checked(_digits(head * 1000 + sequence + 1, 17))
+
+
+_SPELLINGS = (_resident, _old, _hk_macao, _taiwan, _passport, _foreign, _permanent, _residence)
 
 
 def _name(code: int) -> str:

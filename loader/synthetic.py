@@ -2,7 +2,7 @@
 
 They have the shape of the real ones: 1.78 entries a person with a tail up to dozens,
 several lists and document types, courts and case numbers of the real form, terms that are
-past, running and still to come.
+past, running and still to come. Sources write them in several shapes (`loader/shapes.py`).
 """
 
 from __future__ import annotations
@@ -17,26 +17,10 @@ from typing import IO
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from loader.fictions import DISTRICTS
-from loader.people import Ints
-from loader.world import COURTS_UP_TO, FIRST_YEAR, LISTS, STATES, Recipe, World, make_world
+from loader.shapes import COLUMNS_OF, cells_of, csv_lines, header_of, joined, json_lines
+from loader.world import LISTS, Recipe, World, make_world
 
-COLUMNS = (
-    "list",
-    "entry_id",
-    "document_type",
-    "document_number",
-    "document_issuer",
-    "name",
-    "revision",
-    "state",
-    "from",
-    "until",
-    "case",
-    "court",
-)
 AS_OF = "2019-01-01"
 """After every revision in a list and before every one among its changes."""
 
@@ -46,20 +30,22 @@ _AS_OF_MS = 1_546_272_000_000  # 2019-01-01T00:00:00+08:00
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What was made; `as_of` is a time to load it with."""
+    """What was made; `lists` are those of it, and `as_of` is a time to load it with."""
 
     people: int
     entries: int
     changes: int
+    lists: tuple[str, ...] = LISTS
     as_of: str = AS_OF
 
 
 def generate(
     recipe: Recipe, out: Path, changes_out: Path | None, progress: Callable[[int], None]
 ) -> Summary:
-    """Writes the list (gzipped if `out` ends in .gz) and the changes; all of both, or nothing.
+    """Writes the list and the changes; all of both, or nothing.
 
-    `progress` is told how many rows are written. Raises ValueError for a recipe that cannot
+    The list is JSON Lines where `out` ends in .jsonl, else CSV, and gzipped where .gz is behind
+    it. `progress` is told how many rows are written. Raises ValueError for a recipe that cannot
     be followed.
     """
     _check(recipe, changes_out)
@@ -67,16 +53,20 @@ def generate(
     world = make_world(recipe, rng)
     with ExitStack() as stack:
         rows = stack.enter_context(_whole(out))
-        rows.write((",".join(COLUMNS) + "\n").encode())
+        as_json = out.name.removesuffix(".gz").endswith(".jsonl")
+        if not as_json:
+            rows.write(joined([header_of(recipe.shape)], recipe.shape))
+        written = json_lines if as_json else csv_lines
         for start in range(0, recipe.entries, _CHUNK_ROWS):
             end = min(start + _CHUNK_ROWS, recipe.entries)
-            lines = map(",".join, zip(*_columns(world, np.arange(start, end)), strict=True))
-            rows.write(("\n".join(lines) + "\n").encode())
+            cells = cells_of(world, np.arange(start, end), recipe.shape)
+            rows.write(written(cells, recipe.shape))
             progress(end)
         if changes_out is not None:
             changes = stack.enter_context(_whole(changes_out))
-            changes.writelines(_changes(world, recipe.changes, rng))
-    return Summary(recipe.people, recipe.entries, recipe.changes)
+            changes.writelines(_changes(world, recipe, rng))
+    lists = tuple(LISTS[code] for code in np.unique(world.lists).tolist())
+    return Summary(recipe.people, recipe.entries, recipe.changes, lists)
 
 
 def _check(recipe: Recipe, changes_out: Path | None) -> None:
@@ -107,61 +97,13 @@ def _whole(path: Path) -> Iterator[IO[bytes]]:
         partial.unlink(missing_ok=True)
 
 
-def _columns(world: World, which: Ints) -> list[list[str]]:
-    """The cells of these entries, column by column, in the order of `COLUMNS`."""
-    cases, courts, entry_ids = _named_cases(world, which)
-    types, numbers, issuers = world.people.document(world.who[which])
-    return [
-        [LISTS[code] for code in world.lists[which].tolist()],
-        entry_ids,
-        types,
-        numbers,
-        issuers,
-        world.people.named(world.who[which]),
-        list(map(str, world.revisions[which].tolist())),
-        [STATES[state] for state in world.states[which].tolist()],
-        _spelled(world.from_days[which]),
-        _spelled(world.until_days[which]),
-        cases,
-        courts,
-    ]
-
-
-def _named_cases(world: World, which: Ints) -> tuple[list[str], list[str], list[str]]:
-    """Case number, court and entry_id of each."""
-    cases, courts, entry_ids = [], [], []
-    for code, district, year, serial, party in zip(
-        world.lists[which].tolist(),
-        world.districts[which].tolist(),
-        world.years[which].tolist(),
-        world.serials[which].tolist(),
-        world.parties[which].tolist(),
-        strict=True,
-    ):
-        court_code, _, court = DISTRICTS[district]
-        case = f"({FIRST_YEAR + year}){court_code}执{serial}号"
-        from_court = code < COURTS_UP_TO
-        cases.append(case if from_court else "")
-        courts.append(court if from_court else "")
-        entry_ids.append(
-            f"{case}/{party}"
-            if from_court
-            else f"{FIRST_YEAR + year}-{court_code}-{serial}-{party}"
-        )
-    return cases, courts, entry_ids
-
-
-def _spelled(days: NDArray[np.datetime64]) -> list[str]:
-    return ["" if day == "NaT" else day for day in np.datetime_as_string(days).tolist()]
-
-
-def _changes(world: World, count: int, rng: np.random.Generator) -> Iterator[bytes]:
+def _changes(world: World, recipe: Recipe, rng: np.random.Generator) -> Iterator[bytes]:
     """JSON Lines of changes that all have an effect, each to another entry, oldest first."""
-    which = rng.choice(len(world.who), size=count, replace=False)
-    lots = rng.random(count).tolist()
-    rows = zip(*_columns(world, which), strict=True)
+    which = rng.choice(len(world.who), size=recipe.changes, replace=False)
+    lots = rng.random(recipe.changes).tolist()
+    rows = zip(*cells_of(world, which, recipe.shape).values(), strict=True)
     for index, (row, lot) in enumerate(zip(rows, lots, strict=True)):
-        cells = dict(zip(COLUMNS, row, strict=True))
+        cells = dict(zip(COLUMNS_OF[recipe.shape], row, strict=True))
         change = _change(cells, lot, _AS_OF_MS + (index + 1) * 1000)
         yield msgspec.json.encode(change) + b"\n"
 
@@ -170,7 +112,7 @@ def _change(cells: dict[str, str], lot: float, revision: int) -> dict[str, objec
     document = {"type": cells["document_type"], "number": cells["document_number"]}
     if cells["document_issuer"]:
         document["issuer"] = cells["document_issuer"]
-    op, reason = _op(cells["state"], lot)
+    op, reason = _op(cells.get("state", ""), lot)
     change: dict[str, object] = {
         "op": op,
         "list": cells["list"],

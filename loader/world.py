@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from loader.fictions import DISTRICTS
-from loader.people import Ints, People, make_people
+from loader.people import (
+    CARD_SHARES,
+    MANY_SHARES,
+    USUAL_SHARES,
+    Ints,
+    People,
+    make_people,
+)
+
+Shape = Literal["party", "numeric", "uuid", "times", "decided", "quoted", "documents", "zxgk"]
 
 _DAY_MS = 86_400_000
 LISTS = ("sx", "xgl", "ndrc-rail-conduct", "ndrc-rail", "ndrc-air")
@@ -26,6 +37,9 @@ _OPEN, _ENDED, _RUNNING, _COMING = range(4)
 _TAIL_SIGMA, _TAIL_MAX = 1.2, 60.0
 
 
+_SHARES = {"documents": MANY_SHARES, "zxgk": CARD_SHARES}
+
+
 class Recipe(msgspec.Struct, frozen=True):
     """What to make; `changes` are changes to entries of the list."""
 
@@ -33,6 +47,7 @@ class Recipe(msgspec.Struct, frozen=True):
     entries: int
     seed: int = 1
     changes: int = 0
+    shape: Shape = "party"
 
 
 class World(msgspec.Struct):
@@ -54,12 +69,15 @@ class World(msgspec.Struct):
 def make_world(recipe: Recipe, rng: np.random.Generator) -> World:
     """As many people and entries as the recipe says."""
     count = recipe.entries
-    people = make_people(recipe.people, rng)
+    people = make_people(recipe.people, rng, _SHARES.get(recipe.shape, USUAL_SHARES))
     lists = rng.choice(len(LISTS), size=count, p=_LIST_SHARES).astype(np.uint8)
     who = _who(recipe, rng)
     districts, years, serials, parties = _cases(count, rng)
     from_days, until_days = _terms(years, rng)
     begun = np.minimum(from_days, _LAST_DAY).astype("M8[ms]").astype(np.int64)
+    states = rng.choice(len(STATES), size=count, p=_STATE_SHARES).astype(np.uint8)
+    if recipe.shape == "zxgk":  # of the courts' lists only, and without a life-cycle
+        lists, states = lists % COURTS_UP_TO, np.zeros_like(states)
     return World(
         people,
         who,
@@ -68,7 +86,7 @@ def make_world(recipe: Recipe, rng: np.random.Generator) -> World:
         years,
         serials,
         parties,
-        rng.choice(len(STATES), size=count, p=_STATE_SHARES).astype(np.uint8),
+        states,
         from_days,
         until_days,
         begun + rng.integers(60 * _DAY_MS, size=count),

@@ -96,6 +96,13 @@ def test_a_restricted_person_of_the_courts_site() -> None:
     assert fate("zxgk", {k: v for k, v in XGL.items() if k != "cardNum"}) == "missing_number"
 
 
+def test_a_table_may_hold_defaulters_and_restricted_people() -> None:
+    nothing = dict.fromkeys([*SHIXIN, *XGL], "")
+    restricted = XGL | {"courtName": "某某法院"}
+    assert row("zxgk", nothing | restricted) == row("zxgk", restricted)
+    assert row("zxgk", nothing | SHIXIN) == row("zxgk", SHIXIN)
+
+
 def test_pages_and_arrays_hold_many_records() -> None:
     page = {"currentPage": 1, "totalSize": 32, "result": [XGL, XGL]}
     assert len(rows("zxgk", [page, SHIXIN])) == 3

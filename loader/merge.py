@@ -107,7 +107,7 @@ class Loading:
             secrets.token_hex(8),
             self._session.settings.tombstone_days * DAY_MS,
         )
-        record = self._record(intake, found, lists, context)
+        record = replace(self._record(intake, found, lists, context), nonce=snapshot.nonce)
         return Reading(found, lists, snapshot, context.load, record)
 
     def _record(
@@ -153,6 +153,8 @@ class Loading:
             return self._summary(reading, previews.values(), crew)
         if not snapshot.lists and not all(each.covered for each in standing.values()):
             previews = {}  # also who is settled is told: a first load that was killed told nobody
+        first = tuple(name for name, each in standing.items() if not each.covered)
+        reading = replace(reading, record=replace(reading.record, first=first))
         with self._phase("merge"):
             done = self._write(reading, jobs, previews, crew)
         return self._summary(reading, done, crew)

@@ -149,6 +149,7 @@ class Verifying:
             lists=tuple(map(self._session.lists.name, snapshot.lists)),
             as_of=context.as_of,
             who=who(),
+            nonce=snapshot.nonce,
         )
 
     def _verdict(

@@ -3,7 +3,8 @@
 | key                     | type   | holds                                    | written by    |
 | ----------------------- | ------ | ---------------------------------------- | ------------- |
 | clearway:{NN}:b:BBBB    | hash   | records of a bucket, by field            | roster.lua    |
-| clearway:{NN}:h:BBBB    | hash   | what happened to its people, by field    | roster.lua    |
+| clearway:{NN}:h:BBBB    | hash   | what happened to its people, by field;   | roster.lua    |
+|                         |        | how they were before a load, by its nonce|               |
 | clearway:{NN}:meta      | hash   | a partition's coverage, counts, digest   | roster.lua    |
 | clearway:{NN}:log       | stream | every change of a partition, in order    | roster.lua    |
 | clearway:{NN}:image     | string | a partition's filter, and its position   | roster.lua    |

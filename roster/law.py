@@ -83,6 +83,7 @@ _RAISES = {
     Op.REMOVE: ("removed_at", State.REMOVED),
     Op.SUSPEND: ("suspended_at", State.SUSPENDED),
     Op.RESUME: ("resumed_at", State.ACTIVE),
+    Op.ABSENT: ("absent_at", State.ABSENT),
 }
 
 

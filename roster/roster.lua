@@ -172,6 +172,8 @@ local function put(e, inc, floor_ms)
   return live(state(e)) and APPLIED or SUPERSEDED
 end
 
+local STATES = {R = REMOVED, S = SUSPENDED, U = ACTIVE, A = ABSENT}
+
 local function raise(e, inc, register)
   if inc.revision <= e[register] then
     return inc.revision == e[register] and DUPLICATE or SUPERSEDED
@@ -180,13 +182,13 @@ local function raise(e, inc, register)
   if e.content == '' then e.content = inc.content end
   if e.L == 0 then e.prov = inc.prov return UNSEEN end
   local now = state(e)
-  local wanted = register == 'R' and REMOVED or register == 'S' and SUSPENDED or ACTIVE
+  local wanted = STATES[register]
   if now ~= wanted then return SUPERSEDED end
   e.prov = inc.prov
   return APPLIED
 end
 
-local RAISES = {[REMOVE] = 'R', [SUSPEND] = 'S', [RESUME] = 'U'}
+local RAISES = {[REMOVE] = 'R', [SUSPEND] = 'S', [RESUME] = 'U', [DROP] = 'A'}
 
 -- A row of a file. `as_of` is the file's; a row without a revision counts as edited then
 -- where it differs, and never ends `removed` or `suspended`.
@@ -806,6 +808,32 @@ local function tell(job, e, was, place)
   remember(job.history, sub(place, 3), entry, job.at_ms, job.keep_ms)
 end
 
+local function copied(e)
+  return {list = e.list, hash = e.hash, digest = e.digest, content = e.content, prov = e.prov,
+          L = e.L, R = e.R, S = e.S, U = e.U, A = e.A}
+end
+
+-- Note how an entry was that a load changes, and how it leaves it: what `undo` goes by. What a
+-- list's first load adds is known by its provenance. The notes are an event each.
+local function note_before(job, e, before, place)
+  local was, now = state(before), state(e)
+  if job.dry or not (live(was) or live(now)) then return end
+  if was == UNKNOWN and not (job.partial or job.covered[e.list]) then return end
+  local left = copied(e)
+  left.content, left.prov = '', ''
+  local event = log_entry(OPS[now] or REMOVE, e, was, place, job.at_ms, revision(e), '',
+                          serialize({before, left}))
+  job.noted[#job.noted + 1] = pack('>I2', #event) .. event
+end
+
+-- The notes lie with the histories of the bucket's people, and are dropped as old as those.
+local function keep_notes(job)
+  if #job.noted == 0 then return end
+  local name = 'undo:' .. job.nonce
+  redis.call('HSET', job.history, name, past(job.history, name) .. table.concat(job.noted))
+  job.noted = {}
+end
+
 -- Log an entry that a partial file states and that was there: a first load that was killed
 -- may have stored it and told nobody. Of a list that is covered everybody knows it.
 local function tell_again(job, e, place)
@@ -845,12 +873,13 @@ local function merge_rows(job, entries, rows, norev, place)
       insert(entries, e)
     end
     seen[e] = true
-    local was = state(e)
+    local was, before = state(e), copied(e)
     if merge_row(e, inc, job.as_of, job.snapshot[e.list], row_floor(job, e, inc, place)) then
       changed = true
       local still_gone = was == REMOVED and state(e) == REMOVED
       count(job, e.list, still_gone and SUPERSEDED_ROW or kind_of_change(was, state(e)), 1)
       if not still_gone then tell(job, e, was, place) end
+      note_before(job, e, before, place)
     else
       local newer = (state(e) == REMOVED and inc.R == 0)
         or (inc.L < e.L and not inc.norev and inc.content ~= e.content)
@@ -866,13 +895,16 @@ local function end_others(job, entries, seen, place)
   local left, changed = {}, false
   for i = 1, #entries do
     local e = entries[i]
-    local was = state(e)
+    local was, absent_at = state(e), e.A
     local lacks = job.snapshot[e.list] and not seen[e] and not kept(job, e, place)
     if lacks and lack(e, job.as_of) then
       changed = true
       if live(was) then
+        local before = copied(e)
+        before.A = absent_at
         count(job, e.list, ENDED, 1)
         tell(job, e, was, place)
+        note_before(job, e, before, place)
       end
     end
     if lacks and expired(e, job.as_of, job.tombstone_ms) then
@@ -1051,6 +1083,7 @@ local function merge_bucket(job, bucket, number, counted, blob)
   end
   if #writes > 0 or gone then job.touched[#job.touched + 1] = pack('>I2', number) end
   if job.dry then return end
+  keep_notes(job)
   for i = 1, #writes, 200 do
     redis.call('HSET', bucket, spread(writes, i, min(i + 199, #writes)))
   end
@@ -1126,7 +1159,7 @@ local function merge_buckets(keys, args)
                snapshot = codes(lists), partial = #lists == 0, covered = codes(p.covered),
                kept = set_of(args[11]), delta = {digests = {}}, counts = {}, written = 0,
                bytes = 0, touched = {}, exceptions = {}, told = {}, dry = dry,
-               first_seq = p.seq}
+               first_seq = p.seq, nonce = args[4], noted = {}}
   for i = 1, #lists do job.tells = job.tells or job.covered[byte(lists, i)] end
   local arg = 12
   for k = 4, #keys, 2 do
@@ -1275,6 +1308,26 @@ local function finish(keys, args)
   redis.call('HDEL', meta, 'unlogged')
   redis.call('HINCRBY', meta, 'writes', 1)
   return {position(p)}
+end
+
+-- uncover: these lists count as never loaded in full, until the next full file.
+--
+--   KEYS[1]  meta;  KEYS[2] log
+--   ARGV[1]  check;  ARGV[2] lists, one byte each;  ARGV[3] mark seed 4
+--   returns  {1 where one of them was covered}
+local function uncover(keys, args)
+  local meta, p, wrong = keys[1], open(keys[1], args[1])
+  if wrong then return wrong end
+  local gone, left, at_ms = codes(args[2]), '', now_ms()
+  for i = 1, #p.covered do
+    if not gone[byte(p.covered, i)] then left = left .. sub(p.covered, i, i) end
+  end
+  redis.call('HINCRBY', meta, 'writes', 1)
+  if left == p.covered then return {0} end
+  for code in pairs(gone) do redis.call('HDEL', meta, 'f:' .. code, 'w:' .. code) end
+  append(keys[2], p, args[3], note(NO_PLACE, at_ms, at_ms))
+  redis.call('HSET', meta, 'covered', left, 'seq', p.seq, 'mark', p.mark)
+  return {1}
 end
 
 -- set_image: renew a partition's image where this one is newer and the log holds its mark.
@@ -1675,6 +1728,7 @@ register('begin', begin, {})
 register('merge_buckets', merge_buckets, {})
 register('fill_buckets', fill_buckets, {})
 register('finish', finish, {})
+register('uncover', uncover, {'allow-oom'})
 register('set_image', set_image, {'allow-oom'})
 register('lookup', lookup, {'allow-oom'})
 register('tail', tail, {'allow-oom'})

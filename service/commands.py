@@ -20,6 +20,7 @@ from roster.settings import read_settings
 from roster.times import format_ms, parse_until
 from service.certificates import fingerprint_of_file
 from service.desk_commands import check, find, print_json, remove, resume, suspend
+from service.loads_command import loads_command
 from service.rewind_commands import accept, restored
 from service.roster_commands import lists, status
 from service.tables import print_rows
@@ -113,7 +114,20 @@ def revoke(identifier: str) -> None:
 
 
 COMMANDS: list[click.Command] = [
-    *(serve, keys, status, check, find, remove, suspend, resume, lists, accept, restored),
+    *(
+        serve,
+        keys,
+        status,
+        check,
+        find,
+        remove,
+        suspend,
+        resume,
+        lists,
+        accept,
+        restored,
+        loads_command,
+    ),
 ]
 
 

@@ -61,7 +61,7 @@ def stored(server: Server) -> Stored:
                 found[key, b""] = client.get(key)[24:]
             elif b"{" in key:
                 found[key, b""] = client.xlen(key)
-    own = {name for name in found if name[1] in OWN or name[1].startswith(b"b:")}
+    own = {name for name in found if name[1] in OWN or name[1].startswith((b"b:", b"w:"))}
     return {name: value for name, value in found.items() if name not in own}
 
 

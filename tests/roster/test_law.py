@@ -30,7 +30,7 @@ contents = st.sampled_from(CONTENTS)
 edits = st.tuples(
     st.just("edit"),
     names,
-    st.sampled_from([Op.PUT, Op.REMOVE, Op.SUSPEND, Op.RESUME]),
+    st.sampled_from([Op.PUT, Op.REMOVE, Op.SUSPEND, Op.RESUME, Op.ABSENT]),
     times,
     contents,
 )

@@ -15,7 +15,7 @@ Words = NDArray[np.uint64]
 
 SHORT_BYTES = 64
 """Longer cells are seldom: they are looked at one by one."""
-AHEAD_BYTES = 16
+AHEAD_BYTES = 32
 """What may be read before a cell, and belongs to others."""
 
 _WORD = np.dtype("<u8")

@@ -1,4 +1,4 @@
-"""Columns of ID card numbers and revisions, judged all at once with numpy."""
+"""Columns of numbers, read and judged all at once with numpy."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from roster.check_digits import FIRST_BIRTH
 CARD_DIGITS = 18
 _WEIGHTS = np.array((7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), np.uint16)
 """Of GB 11643: powers of 2 modulo 11."""
-_ZERO, _NINE = ord("0"), 9
-_X = ord("X") - _ZERO
+ZERO, NINE = ord("0"), 9
+_X = ord("X") - ZERO
 _DAYS = np.array((0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31))
 _PERMANENT = 9  # what begins with it is a permanent residence card
 _REVISION_DIGITS = 16
@@ -23,17 +23,17 @@ _REVISION_DIGITS = 16
 
 def are_cards(numbers: Column, latest_birth: str) -> Bools:
     """Which are the numbers of ID cards beyond doubt."""
-    table = np.ascontiguousarray(numbers.windows(0, CARD_DIGITS).T) - _ZERO
+    table = np.ascontiguousarray(numbers.windows(0, CARD_DIGITS).T) - ZERO
     digits, last = table[:-1], table[-1]
-    good = (numbers.sizes == CARD_DIGITS) & (digits <= _NINE).all(0)
-    good &= (last <= _NINE) | (last == _X)
+    good = (numbers.sizes == CARD_DIGITS) & (digits <= NINE).all(0)
+    good &= (last <= NINE) | (last == _X)
     total = (digits * _WEIGHTS[:, None]).sum(0, np.uint16) + np.where(last == _X, 10, last)
     good &= (total % 11 == 1) & (digits[0] != _PERMANENT)
-    cards: Bools = good & _births(digits[6:14], latest_birth)
+    cards: Bools = good & births(digits[6:14], latest_birth)
     return cards
 
 
-def _births(digits: Octets, latest: str) -> Bools:
+def births(digits: Octets, latest: str) -> Bools:
     """Which eight digits, in shape (8, n), are a day from `FIRST_BIRTH` to `latest`."""
     year, month, day = (number_of(digits[part]) for part in (slice(4), slice(4, 6), slice(6, 8)))
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
@@ -53,16 +53,14 @@ def number_of(digits: Octets | Sequence[Octets]) -> NDArray[np.int64]:
     return number
 
 
-def revisions(stated: Column, as_of: int, latest_ms: int) -> tuple[Octets, Bools, Bools]:
-    """Six bytes each (`as_of` where there is none), which state none, and which are doubtful."""
-    sizes = stated.sizes
-    most = min(int(sizes.max()), _REVISION_DIGITS)
-    none, doubtful = sizes == 0, sizes > _REVISION_DIGITS
-    values = np.full(len(stated), as_of, np.int64)
-    if most:
-        digits = np.ascontiguousarray(stated.windows(sizes - most, most).T) - _ZERO
-        digits *= np.arange(most, 0, -1)[:, None] <= sizes  # what is before the cell is 0
-        doubtful |= (digits > _NINE).any(0)
-        values = np.where(none, as_of, number_of(digits))
-    doubtful |= ~none & ((values <= 0) | (values > latest_ms))
-    return values.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 2:], none, doubtful
+def whole_numbers(column: Column, most: int) -> tuple[NDArray[np.int64], Bools]:
+    """The numbers that cells are, and which are one, of at most so many ASCII digits."""
+    sizes = column.sizes
+    good = (sizes > 0) & (sizes <= most)
+    most = min(int(sizes.max()), most)
+    if not most:
+        return np.zeros(len(column), np.int64), good
+    digits = np.ascontiguousarray(column.windows(sizes - most, most).T) - np.uint8(ZERO)
+    digits *= np.arange(most, 0, -1)[:, None] <= sizes  # what is before the cell is 0
+    good &= (digits <= NINE).all(0)
+    return number_of(digits), good

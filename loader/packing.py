@@ -100,7 +100,7 @@ class Packer:
         self._codes = context.codes
         self._as_of = context.as_of
         self._load = context.load
-        self._names = lru_cache(maxsize=1 << 16)(self.tokeniser.names)
+        self.names = lru_cache(maxsize=1 << 16)(self.tokeniser.names)
 
     def pack(self, row: Row) -> tuple[bytes, bytes]:
         """The row's token and bytes; KeyError with the name of a list that is not known."""
@@ -120,7 +120,7 @@ class Packer:
 
     def content(self, row: Row) -> Content:
         """What the row publishes."""
-        names = {token for name in row.names for token in self._names(name)}
+        names = {token for name in row.names for token in self.names(name)}
         return Content(
             entry_id=row.entry_id,
             names=sorted_names(names),

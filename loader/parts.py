@@ -2,54 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
-from loader.cells import Unusable
+from loader.cells import Skipped, Unusable
 from loader.columns import Column
-from loader.pieces import Bools, Octets, Pieces, pieces_of
+from loader.pieces import Bools, Numbers, Octets, Pieces, pieces_of
 
 CACHE_MAX = 200_000
 
 
-class Cache(dict[str, bytes]):
-    """The part of a content that a cell's text is, computed once; bounded.
+_Of = TypeVar("_Of")
 
-    What is unusual is nothing here, and remembered.
-    """
 
-    def __init__(self, compute: Callable[[str], bytes]) -> None:
+class _Known(dict[str, _Of | None]):
+    """What a cell's text comes to, computed once, None for what is unusual; bounded."""
+
+    def __init__(self, compute: Callable[[str], _Of]) -> None:
         super().__init__()
         self._compute = compute
-        self._unusual: set[str] = set()
 
-    def __missing__(self, text: str) -> bytes:
+    def __missing__(self, text: str) -> _Of | None:
         if len(self) > CACHE_MAX:
             self.clear()
-            self._unusual.clear()
         try:
             value = self._compute(text)
-        except (Unusable, ValueError, KeyError):
-            value = b""
-            self._unusual.add(text)
+        except (Unusable, Skipped, ValueError, KeyError):
+            value = None
         self[text] = value
         return value
 
+    def found(self, column: Column, odd: Bools) -> tuple[list[_Of | None], Numbers]:
+        """Of each text of a column, and which each row's is; rows with an unusual one are odd."""
+        cells, which = column.distinct()
+        found = [self[text] for text in cells.texts()]
+        if None in found:
+            odd |= np.array([value is None for value in found])[which]
+        return found, which
+
+
+class Cache(_Known[bytes]):
+    """The parts of a content that texts are."""
+
     def of(self, column: Column, odd: Bools) -> Pieces:
         """Of a whole column; rows with something unusual are odd."""
-        cells, which = column.distinct()
-        texts = cells.texts()
-        pieces = pieces_of([self[text] for text in texts])
-        if self._unusual:
-            odd |= np.array([text in self._unusual for text in texts])[which]
-        return pieces.chosen(which)
+        found, which = self.found(column, odd)
+        return pieces_of([value or b"" for value in found]).chosen(which)
 
 
-def looked_up(column: Column, table: Mapping[str, int | None], odd: Bools) -> Octets:
-    """What a table says of each cell; rows of which it says nothing are odd."""
-    cells, which = column.distinct()
-    found = [table.get(text) for text in cells.texts()]
-    if None in found:
-        odd |= np.array([value is None for value in found])[which]
-    return np.array([value or 0 for value in found], np.uint8)[which]
+class Table(_Known[int]):
+    """The small numbers that texts are."""
+
+    def of(self, column: Column, odd: Bools) -> Octets:
+        """Of a whole column; rows with something unusual are odd."""
+        found, which = self.found(column, odd)
+        return np.array([value or 0 for value in found], np.uint8)[which]

@@ -24,6 +24,10 @@ class Pieces(msgspec.Struct, frozen=True):
         """Some of them only, or in another order."""
         return Pieces(self.source, self.starts[which], self.sizes[which])
 
+    def where(self, which: Bools) -> Pieces:
+        """These pieces, empty ones but where it is said."""
+        return Pieces(self.source, self.starts, self.sizes * which)
+
     def replaced(self, which: Numbers, others: Pieces) -> Pieces:
         """These pieces, but others at some places."""
         source = np.concatenate([_octets(self.source), _octets(others.source)])
@@ -37,6 +41,11 @@ def pieces_of(parts: Sequence[bytes]) -> Pieces:
     """The parts as pieces."""
     sizes = sizes_of(parts)
     return Pieces(b"".join(parts), np.cumsum(sizes) - sizes, sizes)
+
+
+def repeated(part: bytes, count: int) -> Pieces:
+    """So many times the same."""
+    return Pieces(part, np.zeros(count, np.int64), np.full(count, len(part)))
 
 
 def rows_of(table: Octets, part: slice = slice(None)) -> Pieces:

@@ -1,13 +1,13 @@
-"""Rows of the commonest shape, packed a block at a time, column by column.
+"""Blocks of rows packed column by column, whatever CONTRACT.md 3 allows in them.
 
-Nine rows in ten are a court's about a resident's ID card, without anything unusual in them.
-They are packed here straight from the block's bytes; everything else, and everything doubtful,
-goes the long way through `rows` and `packing`. Both give the same bytes: a test says so.
+A cell is read from the block's bytes where it is beyond doubt what it says, else by what
+`cells` makes of its text. Rows with a cell that cannot be used go the long way through `rows`,
+which says what is wrong. Both ways give the same bytes: a test says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from loader import cells
 from loader.cells import Skipped, Unusable
 from loader.columns import Column, Columns, columns_of_rows
 from loader.entry_ids import EntryIds
+from loader.extras import Extras, Named
 from loader.hashing import HanNames, card_tokens, digests, entry_hashes, tokens
+from loader.instants import NEVER, instants, packed_times
 from loader.layout import COLUMNS, Torn, whole
-from loader.numbers import are_cards, revisions
+from loader.numbers import are_cards, whole_numbers
 from loader.packing import (
     CONTENT_SIZE,
     DIGEST,
@@ -29,37 +31,31 @@ from loader.packing import (
     PLAIN_PROVENANCE_BYTES,
     PRESENT_AT,
     PROVENANCE_SIZE_AT,
+    RAISED,
     REMOVED,
     RESUMED,
     SUSPENDED,
     Context,
     Packer,
+    sorted_names,
 )
-from loader.parts import Cache, looked_up
-from loader.pieces import Bools, Octets, Pieces, rows_of, woven
+from loader.parts import Cache, Table
+from loader.pieces import Bools, Numbers, Octets, Pieces, rows_of, woven
 from loader.table import FIXED_BYTES, Packed
+from loader.texts import Numbered, bare, identifying, longer_than, may_be_padded
+from roster.bounds import CASE_MAX, ENTRY_ID_MAX
 from roster.check_digits import beijing_day
 from roster.entry import Content
-from roster.record import WITHOUT_REVISION, pack_content
-from roster.times import FUTURE_MAX_MS, parse_from, parse_until
+from roster.record import EXTRA, FROM, UNTIL, WITHOUT_REVISION, pack_content
+from roster.spelling import trimmed
+from roster.times import FUTURE_MAX_MS
 
-Named = dict[str, Column]
-
-_PICKED = (
-    "list", "entry_id", "document_type", "document_number", "document_issuer",
-    "document_kind", "name", "revision", "state", "from", "until", "case", "court",
-)  # fmt: skip
-_DOCUMENT = _PICKED[2:6]
-_EMPTY = [name for name in COLUMNS if name not in _PICKED]
-_CARD = {"resident_id": 1}
-_RAISED = {"": LISTED, "active": LISTED | RESUMED, "suspended": LISTED | SUSPENDED,
-           "removed": REMOVED}  # fmt: skip
+_DOCUMENT = ("document_type", "document_number", "document_issuer", "document_kind")
 _TWO = (LISTED | RESUMED, LISTED | SUSPENDED, LISTED | SUSPENDED | WITHOUT_REVISION)
 """What raises two registers."""
 _NOT_RESUMED = 0xFF ^ RESUMED
-_DATE_BYTES = len("2018-03-01")
-_FROM, _UNTIL, _CASE, _COURT, _ID_FROM_CASE = 1, 2, 4, 16, 64
-"""What roster/record.py says of a content."""
+_FIRST_REVISION_MS = 631_152_000_000
+_REVISION_DIGITS = 16
 _KEY_BYTES = 18
 """A token and a list's code: they are in a digest before the content."""
 
@@ -77,16 +73,15 @@ class Quick:
         self._as_of = context.as_of
         self._latest_ms = context.now_ms + FUTURE_MAX_MS
         self._latest_birth = beijing_day(context.now_ms)
-        self._codes: dict[str, int | None] = dict(context.codes) | {"lift": None}
-        self._codes[""] = self._codes.get(default_list or "")
-        self._starts = Cache(lambda text: _time(Content("", from_ms=_ms(parse_from, text))))
-        self._ends = Cache(lambda text: _time(Content("", until_ms=_ms(parse_until, text))))
+        self._codes = Table(lambda text: context.codes[trimmed(text) or default_list or ""])
+        self._lift_code = context.codes.get("lift", 0)
+        self._cards = Table(lambda text: text.strip().lower() == "resident_id")
+        self._states = Table(lambda text: RAISED[cells.state(text)])
         self._courts = Cache(self._court)
         self._names = Cache(self._name)
         self._han_names = HanNames(packer.tokeniser)
         self._ids = EntryIds()
-        for cache in (self._starts, self._ends, self._courts):
-            cache[""] = b""
+        self._extras = Extras(context)
 
     def pack(self, rows: Sequence[list[str]]) -> tuple[Packed, Bools]:
         """The packed rows, and which rows have to go the long way instead."""
@@ -100,10 +95,10 @@ class Quick:
     def pack_columns(self, columns: Columns, odd: Bools | None = None) -> tuple[Packed, Bools]:
         """As `pack`, of rows that are columns already; some may be known to be `odd`."""
         odd = np.zeros(len(columns), np.bool_) if odd is None else odd
-        for name in _EMPTY:
-            if name in self._place:
-                odd |= columns.column(self._place[name]).sizes > 0
-        named = {name: columns.column(self._place.get(name)) for name in _PICKED}
+        named = {name: columns.column(self._place.get(name)) for name in COLUMNS}
+        if may_be_padded(columns.text):
+            named |= {name: bare(named[name]) for name in self._place}
+        self._identify(named, odd)
         return self._packed(named, odd), odd
 
     def _regular(self, rows: Sequence[list[str]], odd: Bools) -> Sequence[list[str]]:
@@ -114,31 +109,45 @@ class Quick:
             regular.append([""] * self._width if odd[index] else row)
         return regular
 
+    def _identify(self, named: Named, odd: Bools) -> None:
+        """Nothing; entry ids and cases are as they are compared, and those that may not be odd."""
+        numbered = Numbered(named["entry_id"].text)
+        odd |= longer_than(named["case"], CASE_MAX) | numbered.holding(named["case"])
+        ids = named["entry_id"] = identifying(named["entry_id"])
+        named["case"] = identifying(named["case"])
+        odd |= (ids.sizes == 0) | longer_than(ids, ENTRY_ID_MAX) | numbered.holding(ids)
+
     def _packed(self, named: Named, odd: Bools) -> Packed:
         tokeniser = self._packer.tokeniser
-        codes = looked_up(named["list"], self._codes, odd)
+        codes = self._codes.of(named["list"], odd)
         keys = np.zeros((len(odd), _KEY_BYTES), np.uint8)
         keys[:, :16] = table = self._tokens(named, odd)
         keys[:, 17] = codes
-        texts = woven([rows_of(keys), *self._content(named, odd)])
-        presents, times, rests = self._registers(named, texts, odd)
+        revisions, presents = self._revisions(named, odd)
+        texts = woven([rows_of(keys), *self._content(named, codes, presents, odd)])
         fixed = np.empty((len(codes), FIXED_BYTES), np.uint8)
         fixed[:, :PLACE_BYTES] = table[:, -PLACE_BYTES:]
         fixed[:, LIST_AT] = codes
         fixed[:, PRESENT_AT] = presents
         fixed[:, HASH] = entry_hashes(named["entry_id"], codes, tokeniser)
         fixed[:, DIGEST] = digests(texts, tokeniser)
-        content_sizes = (texts.sizes - _KEY_BYTES).astype(">u2")
-        fixed[:, CONTENT_SIZE] = content_sizes.view(np.uint8).reshape(-1, 2)
-        fixed[:, PROVENANCE_SIZE_AT] = PLAIN_PROVENANCE_BYTES
-        fixed[:, HEAD_BYTES:] = times
+        contents = Pieces(texts.source, texts.starts + _KEY_BYTES, texts.sizes - _KEY_BYTES)
+        fixed[:, CONTENT_SIZE] = contents.sizes.astype(">u2").view(np.uint8).reshape(-1, 2)
+        fixed[:, HEAD_BYTES:] = registers = _six_bytes(revisions)
+        provenances = self._extras.provenances(named, presents, odd)
+        sizes = np.where(provenances.sizes, provenances.sizes, PLAIN_PROVENANCE_BYTES)
+        fixed[:, PROVENANCE_SIZE_AT] = sizes
+        two = np.isin(presents, _TWO)
+        rests = contents
+        if two.any() or provenances.sizes.any():
+            rests = woven([rows_of(registers).where(two), contents, provenances])
         return Packed(table[:, 1], fixed, rests)
 
     def _tokens(self, named: Named, odd: Bools) -> Octets:
         """The documents' tokens."""
         numbers = named["document_number"]
         cards = are_cards(numbers, self._latest_birth)
-        cards &= looked_up(named["document_type"], _CARD, np.zeros_like(odd)) > 0
+        cards &= self._cards.of(named["document_type"], odd) > 0
         if cards.all():
             return card_tokens(numbers, self._packer.tokeniser)
         table = np.zeros((len(odd), 16), np.uint8)
@@ -162,38 +171,50 @@ class Quick:
             found.append(number if valid else None)
         return found
 
-    def _registers(self, named: Named, texts: Pieces, odd: Bools) -> tuple[Octets, Octets, Pieces]:
-        """The header's bits, the first register, and the rest of each row."""
-        times, none, doubtful = revisions(named["revision"], self._as_of, self._latest_ms)
-        if "updated_at" in self._place:  # a row may state its revision there
-            doubtful |= none
-        odd |= doubtful
-        presents = looked_up(named["state"], _RAISED, odd)
+    def _revisions(self, named: Named, odd: Bools) -> tuple[Numbers, Octets]:
+        """When each row was edited, and its header's bits."""
+        stated, updated = named["revision"], named["updated_at"]
+        found, good = whole_numbers(stated, _REVISION_DIGITS)
+        blank = np.flatnonzero(stated.sizes == 0)
+        if len(blank):
+            wrong = np.zeros(len(blank), np.bool_)
+            found[blank] = instants(updated.chosen(blank), wrong)
+            good[blank] = ~wrong
+        none = found == NEVER
+        found[none] = self._as_of
+        good &= none | (found >= _FIRST_REVISION_MS) & (found <= self._latest_ms)
+        for index in np.flatnonzero(~good & ~odd).tolist():
+            cell = stated.at(index), updated.at(index)
+            try:
+                ms = cells.revision(*cell, self._latest_ms)
+            except Unusable:
+                odd[index] = True
+            else:
+                none[index] = ms is None
+                found[index] = self._as_of if ms is None else ms
+        presents = self._states.of(named["state"], odd)
         presents = np.where(none, presents & _NOT_RESUMED | WITHOUT_REVISION, presents)
-        rests = Pieces(texts.source, texts.starts + _KEY_BYTES, texts.sizes - _KEY_BYTES)
-        two = np.flatnonzero(np.isin(presents, _TWO))
-        if len(two):
-            rests = rests.replaced(two, woven([rows_of(times[two]), rests.chosen(two)]))
-        return presents, times, rests
+        return found, presents
 
-    def _content(self, named: Named, odd: Bools) -> list[Pieces]:
+    def _content(self, named: Named, codes: Octets, presents: Octets, odd: Bools) -> list[Pieces]:
         """The parts of each row's content."""
-        start, end = named["from"], named["until"]
-        ids = self._ids.of(named["entry_id"], named["case"], odd)
-        starts, ends = self._starts.of(start, odd), self._ends.of(end, odd)
-        odd |= _unusual_terms(start, end)
-        courts = self._courts.of(named["court"], odd)
-        flags = (named["case"].sizes > 0) * np.uint8(_CASE | _ID_FROM_CASE)
-        for flag, pieces in ((_FROM, starts), (_UNTIL, ends), (_COURT, courts)):
+        flags, ids = self._ids.of(named["entry_id"], named["case"])
+        from_ms, until_ms = (
+            instants(named["from"], odd),
+            instants(named["until"], odd, until=True),
+        )
+        odd |= (from_ms != NEVER) & (until_ms != NEVER) & (until_ms <= from_ms)
+        starts, ends = packed_times(from_ms), packed_times(until_ms)
+        court_flags, courts = _parted(self._courts.of(named["court"], odd))
+        names, extras = self._name_parts(named["name"], odd), self._extras.lift(named, odd)
+        lifts = (codes == self._lift_code) & (presents & REMOVED == 0)
+        if lifts.any():
+            unnamed = (named["kind"].sizes > 0) & (_parted(names)[0] == 0)
+            odd |= lifts & ((until_ms == NEVER) | unnamed)
+        flags |= court_flags
+        for flag, pieces in ((FROM, starts), (UNTIL, ends), (EXTRA, extras)):
             flags |= (pieces.sizes > 0) * np.uint8(flag)
-        return [
-            rows_of(flags[:, None]),
-            ids,
-            starts,
-            ends,
-            courts,
-            self._name_parts(named["name"], odd),
-        ]
+        return [rows_of(flags[:, None]), *ids, starts, ends, courts, names, extras]
 
     def _name_parts(self, names: Column, odd: Bools) -> Pieces:
         parts, han = self._han_names.of(names)
@@ -206,42 +227,24 @@ class Quick:
         return replaced
 
     def _court(self, text: str) -> bytes:
+        """The flag and the part of a content."""
         cells.check_texts("-", "", text, "")
         packed = pack_content(Content("", court=text.strip()), self._packer.courts)
-        if packed[0] != _COURT:
-            raise ValueError
-        return packed[3:-1]  # without entry id and names, which are empty
+        return packed[:1] + packed[3:-1]  # without entry id and names, which are empty
 
     def _name(self, text: str) -> bytes:
-        if "|" in text:
-            raise ValueError
         cells.check_texts("-", "", "", text)
-        names = {
-            token for name in cells.names(text) for token in self._packer.tokeniser.names(name)
-        }
-        return pack_content(Content("", names=tuple(sorted(names))), {})[3:]
+        names = {token for name in cells.names(text) for token in self._packer.names(name)}
+        return pack_content(Content("", names=sorted_names(names)), {})[3:]
 
 
-def _ms(parse: Callable[[str], int], text: str) -> int:
-    ms = cells.moment(parse, "", text)
-    if ms is None:
-        raise ValueError
-    return ms
+def _parted(pieces: Pieces) -> tuple[Octets, Pieces]:
+    """The first byte of each, and the rest; 0 and nothing of those that are empty."""
+    some = pieces.sizes > 0
+    first = np.zeros(len(some), np.uint8)
+    first[some] = np.frombuffer(pieces.source, np.uint8)[pieces.starts[some]]
+    return first, Pieces(pieces.source, pieces.starts + some, pieces.sizes - some)
 
 
-def _time(content: Content) -> bytes:
-    return pack_content(content, {})[3:-1]
-
-
-def _unusual_terms(starts: Column, ends: Column) -> Bools:
-    """Where it takes more than comparing two bare dates to see that the term lasts."""
-    both: Bools = (starts.sizes > 0) & (ends.sizes > 0)
-    dates = both & (starts.sizes == _DATE_BYTES) & (ends.sizes == _DATE_BYTES)
-    if dates.any():
-        first, last = (
-            each.chosen(dates).windows(0, _DATE_BYTES).view(f"S{_DATE_BYTES}").reshape(-1)
-            for each in (starts, ends)
-        )
-        dates[dates] = first <= last
-    both &= ~dates
-    return both
+def _six_bytes(ms: Numbers) -> Octets:
+    return ms.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 2:]

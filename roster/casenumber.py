@@ -15,8 +15,8 @@ KINDS = ("执", "执恢", "执保", "执异", "执复", "执监", "执他", "民
 SIZE = 9
 
 _FORM = re.compile(
-    rf"([(（])([12]\d{{3}})[)）]([{PROVINCES}])(\d{{0,4}})({'|'.join(sorted(KINDS, reverse=True))})"
-    r"([1-9]\d{0,6})号"
+    rf"([(（])([12][0-9]{{3}})[)）]([{PROVINCES}])([0-9]{{0,4}})"
+    rf"({'|'.join(sorted(KINDS, reverse=True))})([1-9][0-9]{{0,6}})号"
 )
 _HEAD = struct.Struct(">BHBH")
 _PROVINCE = {name: index for index, name in enumerate(PROVINCES)}

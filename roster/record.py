@@ -26,8 +26,9 @@ COUNT = struct.Struct(">H")
 REGISTER_BYTES = 6
 WITHOUT_REVISION = 32
 
-_FROM, _UNTIL, _CASE, _CASE_TEXT = 1, 2, 4, 8
-_COURT, _COURT_TEXT, _ID_FROM_CASE, _EXTRA = 16, 32, 64, 128
+FROM, UNTIL, CASE, CASE_TEXT = 1, 2, 4, 8
+COURT, COURT_TEXT, ID_FROM_CASE, EXTRA = 16, 32, 64, 128
+"""The flags that a content begins with: what is in it, and in which form."""
 _U32 = struct.Struct(">I")
 _LOAD = struct.Struct(">cH")
 _MINUTE_MS = 60_000
@@ -77,25 +78,25 @@ def pack_content(content: Content, courts: Mapping[str, bytes]) -> bytes:
     parts = [b""]
     if content.case:
         packed = casenumber.pack(content.case)
-        flags |= _CASE if packed else _CASE_TEXT
+        flags |= CASE if packed else CASE_TEXT
         parts.append(packed or _text(content.case))
     suffix = _suffix(content)
-    flags |= _ID_FROM_CASE if suffix else 0
+    flags |= ID_FROM_CASE if suffix else 0
     parts.append(suffix or _text(content.entry_id))
     if content.from_ms is not None:
-        flags |= _FROM
+        flags |= FROM
         parts.append(_time(content.from_ms))
     if content.until_ms is not None:
-        flags |= _UNTIL
+        flags |= UNTIL
         parts.append(_time(content.until_ms))
     if content.court:
         court = courts.get(content.court)
-        flags |= _COURT if court else _COURT_TEXT
+        flags |= COURT if court else COURT_TEXT
         parts.append(court or _text(content.court))
     parts.append(struct.pack(f">B{len(content.names)}I", len(content.names), *content.names))
     extra = _Extra(content.modes, content.lifts, content.cases, content.kind, content.tokens)
     if extra != _NOTHING_EXTRA:
-        flags |= _EXTRA
+        flags |= EXTRA
         parts.append(_encode(extra))
     parts[0] = bytes((flags,))
     return b"".join(parts)
@@ -137,17 +138,17 @@ def unpack_content(data: bytes, courts: Mapping[bytes, str]) -> Content:
     flags = data[0]
     reader = Reader(data, 1)
     case = ""
-    if flags & (_CASE | _CASE_TEXT):
-        packed = flags & _CASE
+    if flags & (CASE | CASE_TEXT):
+        packed = flags & CASE
         case = casenumber.unpack(reader.take(casenumber.SIZE)) if packed else reader.text()
-    entry_id = f"{case}/{reader.take(1)[0]}" if flags & _ID_FROM_CASE else reader.text()
-    from_ms = reader.time() if flags & _FROM else None
-    until_ms = reader.time() if flags & _UNTIL else None
+    entry_id = f"{case}/{reader.take(1)[0]}" if flags & ID_FROM_CASE else reader.text()
+    from_ms = reader.time() if flags & FROM else None
+    until_ms = reader.time() if flags & UNTIL else None
     court = ""
-    if flags & (_COURT | _COURT_TEXT):
-        court = courts[reader.take(4)] if flags & _COURT else reader.text()
+    if flags & (COURT | COURT_TEXT):
+        court = courts[reader.take(4)] if flags & COURT else reader.text()
     names = reader.names()
-    extra = _decode_extra(data[reader.at :]) if flags & _EXTRA else _NOTHING_EXTRA
+    extra = _decode_extra(data[reader.at :]) if flags & EXTRA else _NOTHING_EXTRA
     return Content(
         entry_id=entry_id,
         names=names,

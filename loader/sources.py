@@ -8,11 +8,11 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Literal, Self
 
 import msgspec
 
+from loader import foreign, headers
 from loader.blocks import csv_cells, csv_rows, cut
 from loader.dialects import rows_of
 from loader.layout import (
@@ -44,9 +44,8 @@ _ENCODINGS: dict[str, Encoding] = {
     "gbk": "gb18030",
     "gb2312": "gb18030",
 }
-_NAME_MAX, _NEAR = 32, 0.75
+_LINES_LOOKED_AT = 20
 _BOM = b"\xef\xbb\xbf"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _FORMS: dict[str, Form] = {
     ".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json",
 }  # fmt: skip
@@ -80,6 +79,8 @@ class Source:
             raise LoadRefused("the encoding must be utf-8 or gb18030")
         self._options = options
         self.stream = Stream(path)
+        self.hint = ""
+        """What may be wrong with the file as a whole, if its rows turn out to be of no use."""
         try:
             self.layout, self._blocks = self._begin(encoding)
         except BaseException:
@@ -101,17 +102,22 @@ class Source:
         return self.stream.sha256()
 
     def _begin(self, encoding: Encoding) -> tuple[Layout, Iterator[Block]]:
+        self.stream.check_name()
         if "parquet" in {self.stream.kind, self._options.format}:
             columns, blocks = parquet_blocks(self.stream.seekable())
-            _check_header(columns, listed=self._options.listed)
+            columns = headers.check_columns(columns, listed=self._options.listed)
             return Layout("csv", header=columns), blocks
         head, chunks = _head(self.stream.chunks())
+        self.hint = foreign.encoding_hint(head[: foreign.HEAD_BYTES], encoding)
+        if encoding != "utf-8" and self.hint:
+            raise LoadRefused(self.hint)
         wanted = self._options.format
         dialect: Dialect = wanted if wanted in {"zxgk", "xycj"} else ""
         if _form(wanted, self.stream.inner_name, head) == "json":
             layout = Layout("json", encoding, dialect=dialect)
             if head.lstrip()[:1] == b"[":
                 return layout, _array(layout, itertools.chain([head], chunks))
+            self.hint = self.hint or (_check_json(head, layout) if head.strip() else "")
             return layout, cut(itertools.chain([head], chunks), 1, None)
         return self._csv(Layout("csv", encoding, (), dialect), head, chunks)
 
@@ -121,10 +127,13 @@ class Source:
         if not head.strip():
             return msgspec.structs.replace(layout, header=COLUMNS), iter(())
         line, _, rest = head.partition(b"\n")
-        header = tuple(name.strip() for name in _header(line, layout.encoding))
-        if not layout.dialect:
-            header = tuple(name.lower() for name in header)
-            _check_header(header, listed=self._options.listed)
+        names = [name.strip() for name in _header(line, layout.encoding, self.hint)]
+        if layout.dialect:
+            header = tuple(headers.ZXGK.get(name, name) for name in names)
+            headers.check_fields(header, layout.dialect)
+        else:
+            lines = _lines(head, layout.encoding)
+            header = headers.check_columns(names, listed=self._options.listed, lines=lines)
         layout = msgspec.structs.replace(layout, header=header)
         return layout, cut(itertools.chain([rest], chunks), 2, len(header))
 
@@ -200,10 +209,14 @@ def _array(layout: Layout, chunks: Iterator[bytes]) -> Iterator[Block]:
     for chunk in chunks:
         data += chunk
         if len(data) > ARRAY_MAX_BYTES:
-            raise LoadRefused("a JSON array of this size has to come as JSON Lines")
+            raise LoadRefused(
+                "a JSON array of this size has to come as JSON Lines (`jq -c '.[]' FILE`)"
+            )
     records = _loose(bytes(data), layout.encoding)
     if not isinstance(records, list):
         raise LoadRefused("the file is neither a whole JSON array nor JSON Lines")
+    if records and isinstance(records[0], dict) and not layout.dialect:
+        headers.check_keys(list(records[0]))
     rows = rows_of(layout.dialect, records) if layout.dialect else map(_array_row, records)
     if whole := tuple(rows):
         yield Block(1, rows=whole)
@@ -221,8 +234,7 @@ def _head(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
         if not chunk:
             break
         head += chunk
-    if head.startswith(_UTF_16):
-        raise LoadRefused("the file is UTF-16: it has to come as UTF-8 or GB18030")
+    foreign.check_unpacked(head)
     return head.removeprefix(_BOM), chunks
 
 
@@ -234,29 +246,49 @@ def _form(wanted: Format, name: str, head: bytes) -> Form:
     return looks if wanted != "auto" else _FORMS.get(suffix, looks)
 
 
-def _header(line: bytes, encoding: Encoding) -> list[str]:
+def _header(line: bytes, encoding: Encoding, hint: str) -> list[str]:
+    line = line.removesuffix(b"\r")
+    if b"\r" in line:
+        raise LoadRefused("the lines end with CR alone, as on an old Mac: save it with line feeds")
     cells = csv_cells(line, encoding)
     if isinstance(cells, Torn):
-        raise LoadRefused(f"the header cannot be read as {encoding}: is it another encoding?")
+        raise headers.unreadable(line.decode(encoding, "replace"), hint, encoding)
     return cells
 
 
-def _check_header(columns: tuple[str, ...], *, listed: bool) -> None:
-    required = REQUIRED if listed else ("list", *REQUIRED)
-    wrong = {
-        "lacks": [name for name in required if name not in columns],
-        "has unknown": [_printable(name) for name in columns if name not in COLUMNS],
-        "repeats": sorted({_printable(name) for name in columns if columns.count(name) > 1}),
-    }
-    said = [f"{what} {', '.join(names)}" for what, names in wrong.items() if names]
-    if said:
-        raise LoadRefused(f"the header {'; '.join(said)[:500]}")
+def _lines(head: bytes, encoding: Encoding) -> list[str]:
+    """The file's first lines, as far as they are text."""
+    return head[: foreign.HEAD_BYTES].decode(encoding, "replace").split("\n")[:_LINES_LOOKED_AT]
 
 
-def _printable(name: str) -> str:
-    """A header may be a row of data: only what is nearly a column's name is repeated."""
-    return (
-        name
-        if len(name) <= _NAME_MAX and get_close_matches(name, COLUMNS, 1, _NEAR)
-        else "(unprintable)"
-    )
+def _check_json(head: bytes, layout: Layout) -> str:
+    """What to say of the first rows' keys; raises LoadRefused where they are no rows."""
+    lines = [line for line in head.split(b"\n") if line.strip()][:_LINES_LOOKED_AT]
+    first = _loose(lines[0], layout.encoding) if lines else None
+    if first is None and head.lstrip()[:1] == b"{" and lines[1:] and lines[1].lstrip()[:1] == b'"':
+        raise LoadRefused(
+            "the file is one JSON object over several lines: in JSON Lines each line is a row "
+            "(`jq -c . FILE` writes it so)"
+        )
+    if first is None and all(word.encode() in lines[0].lower() for word in REQUIRED):
+        return "the file looks like CSV, not like JSON Lines: --format csv"
+    if layout.dialect and isinstance(first, dict) and {*REQUIRED} <= first.keys():
+        raise LoadRefused(f"the rows have our own keys, not those of {layout.dialect}: no --format")
+    return "" if layout.dialect else _check_keys(lines, layout.encoding)
+
+
+def _check_keys(lines: list[bytes], encoding: Encoding) -> str:
+    rows = [row for line in lines if isinstance(row := _loose(line, encoding), dict)]
+    for row in rows[:1]:
+        for key, value in row.items():
+            if (
+                isinstance(value, list)
+                and isinstance((value or [""])[0], dict)
+                and key.isidentifier()
+            ):
+                raise LoadRefused(
+                    f"the file is one JSON object whose key {key} holds the rows: in JSON Lines "
+                    f"each line is a row (`jq -c '.{key}[]' FILE` writes them so)"
+                )
+        headers.check_keys(list(row))
+    return headers.key_hint(key for row in rows for key in row)

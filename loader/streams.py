@@ -20,6 +20,7 @@ from typing import IO, Protocol, Self
 
 import zstandard
 
+from loader import foreign
 from roster.errors import LoadRefused
 
 STDIN = "-"
@@ -86,6 +87,7 @@ class Stream:
         """The file's name without what says how it is compressed."""
         self.size_bytes = None if path == STDIN else _size(path)
         """Of the file as it lies there; None where that is not known."""
+        self._name = self.inner_name
         self.kind = self._kind()
         """`gz`, `zst`, `zip`, `parquet`, or nothing for plain text."""
         if self.kind in {"gz", "zst", "zip"}:
@@ -99,6 +101,10 @@ class Stream:
             self._spool.close()
         if self._owned:
             self._file.close()
+
+    def check_name(self) -> None:
+        """Nothing; raises LoadRefused where the file is not what its name says, or no list."""
+        foreign.check_name(self._name, self._raw.peek())
 
     @property
     def read_bytes(self) -> int:
@@ -164,6 +170,7 @@ class Stream:
     def _zip(self) -> Iterator[bytes]:
         try:
             with zipfile.ZipFile(self.seekable()) as archive:
+                foreign.check_archive(archive.namelist())
                 files = [info for info in archive.infolist() if _is_file(info)]
                 if len(files) != 1:
                     raise LoadRefused(f"the zip holds {len(files)} files: one is wanted")

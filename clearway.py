@@ -17,6 +17,7 @@ if _hushed:
 import click  # noqa: E402 -- see above
 
 from loader.commands import COMMANDS as LOADER_COMMANDS  # noqa: E402 -- see above
+from loader.loads_commands import COMMANDS as LOADS_COMMANDS  # noqa: E402 -- see above
 from loader.push import push  # noqa: E402 -- see above
 from roster.errors import ClearwayError, cause_of  # noqa: E402 -- see above
 from service.commands import COMMANDS as SERVICE_COMMANDS  # noqa: E402 -- see above
@@ -52,7 +53,7 @@ def main() -> None:
     """Answer whether a person may be sold a journey."""
 
 
-for _command in (demo, *SERVICE_COMMANDS, *LOADER_COMMANDS, push):
+for _command in (demo, *SERVICE_COMMANDS, *LOADER_COMMANDS, *LOADS_COMMANDS, push):
     main.add_command(_command)
 
 if __name__ == "__main__":

@@ -95,11 +95,12 @@ def _require_as_of(files: Files) -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible(what: str = INTERRUPTED) -> Iterator[None]:
+    """Nothing; Ctrl-C is told as a refusal, in these words."""
     try:
         yield
     except KeyboardInterrupt as exc:
-        raise LoadRefused(INTERRUPTED) from exc
+        raise LoadRefused(what) from exc
 
 
 @click.command("load")
@@ -126,7 +127,7 @@ def load_command(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- cli
     )
     if not options.partial:
         _require_as_of(options.files)
-    with _interruptible(), Session(read_settings(os.environ)) as session, progress() as told:
+    with interruptible(), Session(read_settings(os.environ)) as session, progress() as told:
         summary = Loading(session, options, told).run()
     click.echo(_json(summary) if as_json else summary_text(summary))
 
@@ -137,7 +138,7 @@ def load_command(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- cli
 def verify_command(*, repair: bool, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- click's
     """Say whether the roster equals the files; status 1 where it does not."""
     options = Options(files=_files(given), jobs=given["jobs"])
-    with _interruptible(), Session(read_settings(os.environ)) as session, progress() as told:
+    with interruptible(), Session(read_settings(os.environ)) as session, progress() as told:
         verdict = Verifying(session, options, told).run(repair=repair)
     click.echo(_json(verdict) if as_json else verdict_text(verdict))
     if not verdict.equal:

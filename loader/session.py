@@ -127,11 +127,15 @@ class Session:
         """Nothing; all is safe, every process hears of it, an embedded server tidies up."""
         done = replace(load, applied_at_ms=time.time_ns() // 1_000_000)
         self.run(self.dictionary.write_load(number, done))
+        self.publish()
+        if self.opening.embedded is not None:
+            self.run(rewrite(self._nodes))
+
+    def publish(self) -> None:
+        """Nothing; what was written so far is safe, and every process hears of it."""
         tails = self.run(self.store.tails(dict.fromkeys(range(keys.PARTITIONS)), {}, 1))
         self.run(self.store.settle(self.wait()))
         self._tell(tails.values())
-        if self.opening.embedded is not None:
-            self.run(rewrite(self._nodes))
 
     def _tell(self, tails: Collection[Tail]) -> None:
         """Nothing; this is safe, and whoever follows, or starts on this folder, knows it."""

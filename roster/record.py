@@ -199,6 +199,14 @@ def unpack_provenance(data: bytes, loads: Mapping[int, Provenance]) -> Provenanc
     return Provenance(_SOURCES[source], actor, reason, decided, received, applied)
 
 
+def load_of(data: bytes) -> int | None:
+    """The number of the load that a provenance's bytes name, if they name one."""
+    if data[:1] == b"L":
+        return int(_LOAD.unpack(data)[1])
+    actor = _decode_provenance(data[7:])[1] if data else None
+    return actor if isinstance(actor, int) else None
+
+
 def pack_record(entries: Iterable[Packed]) -> bytes:
     """One document's entries as Redis stores them; no two may share list and entry hash."""
     ordered = sorted(entries)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from roster import keys
 from roster.calls import Call
+from roster.errors import Unreadable
+from roster.reader import readable
 from roster.record import split_record
 from roster.replies import MARK_BYTES, events
+from roster.store import place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from roster.calls import Wait
     from roster.record import Packed
+    from roster.replies import LogEntry
     from roster.store import Store
 
 
@@ -41,16 +46,28 @@ async def noted(store: Store, partition: int, nonce: str) -> list[Noted]:
     ]
 
 
-async def records(store: Store, tokens: Sequence[bytes]) -> list[bytes | None]:
-    """What is stored of each of these documents now."""
-    asked = [
-        (
-            token[1],
-            ("HGET", keys.bucket(token[1], token[2] << 8 | token[3]), token[4:]),
-        )
-        for token in tokens
-    ]
-    return await store.nodes.on_partitions(asked)
+async def records(store: Store, tokens: Sequence[bytes]) -> list[list[Packed]]:
+    """What is stored of each of these documents now; of what cannot be read, nothing."""
+    found: list[list[Packed]] = []
+    for record in await _each(store, tokens, keys.bucket):
+        found.append([])
+        with suppress(Unreadable), readable():
+            found[-1] = split_record(record)
+    return found
+
+
+async def histories(store: Store, tokens: Sequence[bytes]) -> list[list[LogEntry]]:
+    """What is remembered of each of these documents, oldest first."""
+    got = await _each(store, tokens, keys.history)
+    return [events(token[1], data) for token, data in zip(tokens, got, strict=True)]
+
+
+async def _each(
+    store: Store, tokens: Sequence[bytes], name: Callable[[int, int], str]
+) -> list[bytes]:
+    places = [place(token) for token in tokens]
+    asked = [(p, ("HGET", name(p, number), field)) for p, number, field in places]
+    return [data or b"" for data in await store.nodes.on_partitions(asked)]
 
 
 async def uncover(store: Store, lists: Iterable[int], wait: Wait) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from loader import guard, lags, report
+from loader import guard, lags, report, undo_check
 from loader.comparing import Preview
 from loader.crew import Crew
 from loader.guard import Standing
@@ -101,13 +101,15 @@ class Loading:
         lists = intake.lists or tuple(sorted(found.lists))
         self._guard_rows(intake, found, lists)
         codes = bytes(context.codes[name] for name in lists)
+        record = self._record(intake, found, lists, context)
+        loads = self._session.run(self._session.dictionary.all_loads())
         snapshot = Snapshot(
             b"" if self._options.partial else codes,
-            context.as_of,
+            undo_check.as_of_after(record, loads),
             secrets.token_hex(8),
             self._session.settings.tombstone_days * DAY_MS,
         )
-        record = replace(self._record(intake, found, lists, context), nonce=snapshot.nonce)
+        record = replace(record, nonce=snapshot.nonce, as_of=snapshot.as_of)
         return Reading(found, lists, snapshot, context.load, record)
 
     def _record(

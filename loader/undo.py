@@ -56,12 +56,13 @@ class Unloading:
         now_ms = time.time_ns() // 1_000_000
         number = known or session.run(session.dictionary.next_load())
         undoing = Undoing(number, floors, now_ms)
-        if dry_run:
+        if dry_run or (known is not None and loads[known].applied_at_ms is not None):
             self._pass(load, undoing, _FREES | _BINDS, None)
         else:
-            record = undo_check.record(self._number, load, undoing, session.lists)
+            new = undo_check.record(self._number, load, undoing, session.lists)
+            record = new if known is None else loads[known]
             self._undo(load, undoing, record, is_new=known is None)
-        return self._undone(load, None if dry_run else number)
+        return self._undone(load, None if dry_run and known is None else number, dry_run=dry_run)
 
     def _undo(self, load: Load, undoing: Undoing, record: Load, *, is_new: bool) -> None:
         """First what frees people; every process hears of that before the rest is done."""
@@ -140,12 +141,12 @@ class Unloading:
             figures[_DID[what]] += count
         return did
 
-    def _undone(self, load: Load, number: int | None) -> Undone:
+    def _undone(self, load: Load, number: int | None, *, dry_run: bool) -> Undone:
         counts: Counter[str] = Counter()
         for (_, what), count in self._counts.items():
             counts[what] += count
         return Undone(
-            dry_run=number is None,
+            dry_run=dry_run,
             load=self._number,
             undo=number,
             name=load.actor,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from loader.ledger import who
+from loader.ledger import is_same, who
 from loader.undo_plan import Undoing
 from roster.dictionary import Load
 from roster.errors import LoadRefused
@@ -51,6 +51,29 @@ def _check_first(number: int, load: Load, loads: Mapping[int, Load]) -> None:
             )
 
 
+def as_of_after(record: Load, loads: Mapping[int, Load]) -> int:
+    """As of when a file counts that is to be loaded on this record.
+
+    One as of the very time that an undo went against counts as of just after the undo, so that it
+    speaks for what that wrote, too. Raises LoadRefused for the very file that was undone.
+    """
+    as_of = record.as_of or 0
+    for number, load in loads.items():
+        if load.kind == "load" and is_same(record, load) and undone_by(number, loads):
+            raise LoadRefused(
+                f"this is what load {number} was of, which was undone: load the right file, or "
+                "state a later --as-of"
+            )
+    undos = {
+        load.as_of
+        for load in loads.values()
+        if load.kind == "undo" and not set(record.lists).isdisjoint(load.lists)
+    }
+    while as_of in undos and not record.partial:
+        as_of += _AFTER_MS
+    return as_of
+
+
 def floors(metas: Sequence[Mapping[bytes, bytes]], codes: Iterable[int]) -> dict[int, int]:
     """How far full files, and tombstones that were dropped, speak for each list by its code."""
     return {
@@ -59,6 +82,8 @@ def floors(metas: Sequence[Mapping[bytes, bytes]], codes: Iterable[int]) -> dict
     }
 
 
+_AFTER_MS = 2
+"""An undo's revisions are 1 ms after the last full file's."""
 _NAMES = (b"b", b"f", b"g")
 
 

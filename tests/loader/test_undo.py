@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
+import subprocess
+import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,11 +23,16 @@ from roster.errors import LoadRefused
 from roster.nodes import Wait
 from roster.record import provenance_tail, unpack_content
 from roster.undoing import Noted, noted
-from tests.loader.loads import TOKENISER, number, row, token
+from tests.loader.loads import ID_KEY, TOKENISER, number, row, token
+from tests.servers import DEADLINE_S, eventually
+from tests.source import ROOT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from loader.session import Session
     from tests.loader.loads import Roster
+    from tests.servers import Server
 
 
 def notes(roster: Roster) -> list[Noted]:
@@ -81,7 +90,9 @@ EDITED = 1_577_000_000_000
 """Just before the second file."""
 
 
-def undo(roster: Roster, number: int = 2, *, dry_run: bool = False, diff: Any = None) -> Undone:
+def undo(
+    roster: Roster, number: int = 2, *, dry_run: bool = False, diff: Path | None = None
+) -> Undone:
     with roster.opened() as session, diff_file(diff) as file:
         writer = Writer(session.lists, session.dictionary.courts, file)
         return Unloading(session, number, lambda *_: None, writer).run(dry_run=dry_run)
@@ -222,7 +233,10 @@ def test_a_partial_load_and_lifts_are_undone(roster: Roster) -> None:
     path = roster.folder / "lifts.csv"
     path.write_text(f"{header}\nlift,a,resident_id,{number(1)},2020-01-01,2999-01-01\n")
     roster.load_files(Files((str(path),)), partial=True)
-    roster.load([row(3, 3), row(1, 1, EDITED, court="上海市徐汇区人民法院")], partial=True)
+    roster.load(
+        [row(3, 3, 1_600_000_000_000), row(1, 1, EDITED, court="上海市徐汇区人民法院")],
+        partial=True,
+    )
     assert figures(undo(roster, 3)) == (0, 1, 1, 0)
     assert figures(undo(roster, 2)) == (0, 1, 0, 0)
     assert sorted(roster.states().values()) == ["ABSENT", "ABSENT", "ACTIVE", "ACTIVE"]
@@ -240,7 +254,7 @@ def test_after_the_undo_of_a_first_load_the_list_counts_as_never_loaded(roster: 
     assert {meta.get(b"covered", b"") for meta in roster.metas()} == {b""}
     assert [s.entry_id for s in undone.staying] == ["(2018)京0105执3号/1"]
     done = roster.load([row(n, n) for n in range(1, 20)])
-    assert (done.added, done.ended) == (18, 1)
+    assert (done.added, done.ended) == (18, 0)
     assert {meta[b"covered"] for meta in roster.metas()} == {b"\1"}
     assert roster.count(b"n:1:1") == 18
 
@@ -257,3 +271,50 @@ def test_what_is_no_load_and_what_is_an_undo_is_refused(roster: Roster) -> None:
     for wrong, why in ((9, "there is no load 9"), (3, "an undo itself")):
         with pytest.raises(LoadRefused, match=why):
             undo(roster, wrong)
+
+
+def command(roster: Roster, *arguments: str) -> subprocess.Popen[str]:
+    own = {
+        "CLEARWAY_REDIS_URL": roster.settings.redis_url or "",
+        "CLEARWAY_DATA_DIR": str(roster.settings.data_dir),
+        "CLEARWAY_ID_KEY": ID_KEY,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "clearway", *arguments],
+        env={**os.environ, **own}, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+
+
+def test_an_undo_that_was_killed_is_completed_by_the_same_command(
+    roster: Roster, valkey: Server
+) -> None:
+    rows = [row(n, n) for n in range(6_000)]
+    roster.load(rows)
+    before = {name: (e.state, e.content) for name, e in roster.entries().items()}
+    roster.load([row(0, 0), row(7_000, 7_000)], day=2, limits=ANY)
+    with command(roster, "undo", "2") as process, valkey.client() as client:
+        eventually(lambda: int(client.hget(keys.META[1], "n:1:1") or 0) > 50)
+        process.kill()
+        process.communicate(timeout=DEADLINE_S)
+    assert roster.count(b"n:1:4") > 0
+    with command(roster, "undo", "2", "--json") as process:
+        out, err = process.communicate(timeout=DEADLINE_S * 2)
+    assert process.returncode == 0, err
+    told = json.loads(out)
+    assert (told["put_back"], told["removed"], told["stays"]) == (5_999, 1, 0)
+    now = {name: (e.state, e.content) for name, e in roster.entries().items()}
+    assert {name: each for name, each in now.items() if name[0] != token(7_000)} == before
+    with roster.opened() as session:
+        loads = session.run(session.dictionary.all_loads())
+    assert [(load.kind, load.undoes) for load in loads.values()] == [
+        ("undo", 2), ("load", None), ("load", None),
+    ]  # fmt: skip
+
+
+def test_no_undo_runs_beside_a_load(roster: Roster) -> None:
+    load_both(roster)
+    with roster.opened() as session:
+        session.take_lease()
+        with pytest.raises(LoadRefused, match="another load is under way"):
+            undo(roster)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import msgspec
@@ -117,6 +117,11 @@ class Columns(msgspec.Struct, frozen=True):
     def row(self, index: int) -> list[str]:
         """The cells of one row."""
         return Column(self.text, self.starts[:, index], self.sizes[:, index]).texts()
+
+    def rows(self, which: Numbers) -> Iterator[tuple[str, ...]]:
+        """The cells of some rows."""
+        columns = map(self.column, range(len(self.starts)))
+        return zip(*(column.chosen(which).texts() for column in columns), strict=True)
 
 
 def columns_of(data: bytes, ends: Numbers) -> Columns:

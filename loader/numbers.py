@@ -17,18 +17,17 @@ _WEIGHTS = np.array((7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), np.ui
 ZERO, NINE = ord("0"), 9
 _X = ord("X") - ZERO
 _DAYS = np.array((0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31))
-_PERMANENT = 9  # what begins with it is a permanent residence card
 _REVISION_DIGITS = 16
 
 
 def are_cards(numbers: Column, latest_birth: str) -> Bools:
-    """Which are the numbers of ID cards beyond doubt."""
+    """Which are right numbers of ID cards; with 9 begin those of permanent residents."""
     table = np.ascontiguousarray(numbers.windows(0, CARD_DIGITS).T) - ZERO
     digits, last = table[:-1], table[-1]
     good = (numbers.sizes == CARD_DIGITS) & (digits <= NINE).all(0)
     good &= (last <= NINE) | (last == _X)
     total = (digits * _WEIGHTS[:, None]).sum(0, np.uint16) + np.where(last == _X, 10, last)
-    good &= (total % 11 == 1) & (digits[0] != _PERMANENT)
+    good &= total % 11 == 1
     cards: Bools = good & births(digits[6:14], latest_birth)
     return cards
 

@@ -17,7 +17,7 @@ CACHE_MAX = 200_000
 _Of = TypeVar("_Of")
 
 
-class _Known(dict[str, _Of | None]):
+class Known(dict[str, _Of | None]):
     """What a cell's text comes to, computed once, None for what is unusual; bounded."""
 
     def __init__(self, compute: Callable[[str], _Of]) -> None:
@@ -43,7 +43,7 @@ class _Known(dict[str, _Of | None]):
         return found, which
 
 
-class Cache(_Known[bytes]):
+class Cache(Known[bytes]):
     """The parts of a content that texts are."""
 
     def of(self, column: Column, odd: Bools) -> Pieces:
@@ -52,7 +52,7 @@ class Cache(_Known[bytes]):
         return pieces_of([value or b"" for value in found]).chosen(which)
 
 
-class Table(_Known[int]):
+class Table(Known[int]):
     """The small numbers that texts are."""
 
     def of(self, column: Column, odd: Bools) -> Octets:

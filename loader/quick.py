@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from loader import cells
-from loader.cells import Skipped, Unusable
+from loader.cells import Unusable
 from loader.columns import Column, Columns, columns_of_rows
+from loader.documents import Documents
 from loader.entry_ids import EntryIds
 from loader.extras import Extras, Named
-from loader.hashing import HanNames, card_tokens, digests, entry_hashes, tokens
+from loader.hashing import HanNames, digests, entry_hashes
 from loader.instants import NEVER, instants, packed_times
 from loader.layout import COLUMNS, Torn, whole
-from loader.numbers import are_cards, whole_numbers
+from loader.numbers import whole_numbers
 from loader.packing import (
     CONTENT_SIZE,
     DIGEST,
@@ -50,7 +52,6 @@ from roster.record import EXTRA, FROM, UNTIL, WITHOUT_REVISION, pack_content
 from roster.spelling import trimmed
 from roster.times import FUTURE_MAX_MS
 
-_DOCUMENT = ("document_type", "document_number", "document_issuer", "document_kind")
 _TWO = (LISTED | RESUMED, LISTED | SUSPENDED, LISTED | SUSPENDED | WITHOUT_REVISION)
 """What raises two registers."""
 _NOT_RESUMED = 0xFF ^ RESUMED
@@ -58,6 +59,21 @@ _FIRST_REVISION_MS = 631_152_000_000
 _REVISION_DIGITS = 16
 _KEY_BYTES = 18
 """A token and a list's code: they are in a digest before the content."""
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """The rows of a block, packed; those that are `odd` are not to be used.
+
+    `warned` are rows whose document cannot have its number: it is loaded as spelled.
+    """
+
+    packed: Packed
+    odd: Bools
+    warned: Bools
+
+    def chosen(self) -> Packed:
+        """The rows that are not odd."""
+        return self.packed.chosen(~self.odd) if self.odd.any() else self.packed
 
 
 class Quick:
@@ -72,10 +88,9 @@ class Quick:
         self._packer = packer
         self._as_of = context.as_of
         self._latest_ms = context.now_ms + FUTURE_MAX_MS
-        self._latest_birth = beijing_day(context.now_ms)
+        self._documents = Documents(packer.tokeniser, beijing_day(context.now_ms))
         self._codes = Table(lambda text: context.codes[trimmed(text) or default_list or ""])
         self._lift_code = context.codes.get("lift", 0)
-        self._cards = Table(lambda text: text.strip().lower() == "resident_id")
         self._states = Table(lambda text: RAISED[cells.state(text)])
         self._courts = Cache(self._court)
         self._names = Cache(self._name)
@@ -83,7 +98,7 @@ class Quick:
         self._ids = EntryIds()
         self._extras = Extras(context)
 
-    def pack(self, rows: Sequence[list[str]]) -> tuple[Packed, Bools]:
+    def pack(self, rows: Sequence[list[str]]) -> Judged:
         """The packed rows, and which rows have to go the long way instead."""
         odd = np.zeros(len(rows), np.bool_)
         try:
@@ -92,14 +107,16 @@ class Quick:
             columns = columns_of_rows(self._regular(rows, odd), self._width)
         return self.pack_columns(columns, odd)
 
-    def pack_columns(self, columns: Columns, odd: Bools | None = None) -> tuple[Packed, Bools]:
+    def pack_columns(self, columns: Columns, odd: Bools | None = None) -> Judged:
         """As `pack`, of rows that are columns already; some may be known to be `odd`."""
         odd = np.zeros(len(columns), np.bool_) if odd is None else odd
         named = {name: columns.column(self._place.get(name)) for name in COLUMNS}
         if may_be_padded(columns.text):
             named |= {name: bare(named[name]) for name in self._place}
         self._identify(named, odd)
-        return self._packed(named, odd), odd
+        tokens, warned = self._documents.tokens(named, odd)
+        packed = self._packed(named, tokens, odd)
+        return Judged(packed, odd, warned & ~odd)
 
     def _regular(self, rows: Sequence[list[str]], odd: Bools) -> Sequence[list[str]]:
         """The rows, with empty ones instead of those that are torn or of another width."""
@@ -117,11 +134,11 @@ class Quick:
         named["case"] = identifying(named["case"])
         odd |= (ids.sizes == 0) | longer_than(ids, ENTRY_ID_MAX) | numbered.holding(ids)
 
-    def _packed(self, named: Named, odd: Bools) -> Packed:
+    def _packed(self, named: Named, table: Octets, odd: Bools) -> Packed:
         tokeniser = self._packer.tokeniser
         codes = self._codes.of(named["list"], odd)
         keys = np.zeros((len(odd), _KEY_BYTES), np.uint8)
-        keys[:, :16] = table = self._tokens(named, odd)
+        keys[:, :16] = table
         keys[:, 17] = codes
         revisions, presents = self._revisions(named, odd)
         texts = woven([rows_of(keys), *self._content(named, codes, presents, odd)])
@@ -142,34 +159,6 @@ class Quick:
         if two.any() or provenances.sizes.any():
             rests = woven([rows_of(registers).where(two), contents, provenances])
         return Packed(table[:, 1], fixed, rests)
-
-    def _tokens(self, named: Named, odd: Bools) -> Octets:
-        """The documents' tokens."""
-        numbers = named["document_number"]
-        cards = are_cards(numbers, self._latest_birth)
-        cards &= self._cards.of(named["document_type"], odd) > 0
-        if cards.all():
-            return card_tokens(numbers, self._packer.tokeniser)
-        table = np.zeros((len(odd), 16), np.uint8)
-        if cards.any():
-            table[cards] = card_tokens(numbers.chosen(cards), self._packer.tokeniser)
-        others = np.flatnonzero(~cards & ~odd)
-        if len(others):
-            numbers_ = self._numbers([named[name].chosen(others).texts() for name in _DOCUMENT])
-            odd[others] = [number is None for number in numbers_]
-            table[others] = tokens([number or "" for number in numbers_], self._packer.tokeniser)
-        return table
-
-    def _numbers(self, documents: Sequence[list[str]]) -> list[str | None]:
-        """The canonical numbers of documents of any type; None for those that are doubtful."""
-        found: list[str | None] = []
-        for document in zip(*documents, strict=True):
-            try:
-                number, valid = cells.document(("", "", *document), self._latest_birth)
-            except (Unusable, Skipped):
-                valid = False
-            found.append(number if valid else None)
-        return found
 
     def _revisions(self, named: Named, odd: Bools) -> tuple[Numbers, Octets]:
         """When each row was edited, and its header's bits."""

@@ -91,23 +91,23 @@ class Scatter:
             numbered = list(parse_block(piece.block, piece.layout))
             if not numbered:
                 return 0
-            packed, odd = quick.pack([cells for _, cells in numbered])
+            judged = quick.pack([cells for _, cells in numbered])
         else:
-            packed, odd = quick.pack_columns(columns)
-        slow = []
-        for index in np.flatnonzero(odd).tolist():
-            if columns is None:
-                line, cells = numbered[index]
-            else:
-                line, cells = piece.block.first_line + index, columns.row(index)
-            token, row = self._slow(piece, reader.read(line, cells))
-            if row:
-                slow.append((token, row))
-        self._put_aside(packed.chosen(~odd) if odd.any() else packed)
-        if slow:
+            judged = quick.pack_columns(columns)
+        odd = np.flatnonzero(judged.odd)
+        if columns is not None and len(odd):
+            lines = (odd + piece.block.first_line).tolist()
+            numbered = list(zip(lines, map(list, columns.rows(odd)), strict=True))
+        else:
+            numbered = [numbered[index] for index in odd.tolist()]
+        slow = [self._slow(piece, reader.read(line, cells)) for line, cells in numbered]
+        self._put_aside(judged.chosen())
+        if slow := [packed for packed in slow if packed[0]]:
             self._put_aside(packed_of(slow))
-        self.found.rows[piece.file] += len(odd)
-        return len(odd)
+        if warned := int(judged.warned.sum()):
+            self.found.warned[BAD_CHECK_DIGIT] += warned
+        self.found.rows[piece.file] += len(judged.odd)
+        return len(judged.odd)
 
     def _put_aside(self, packed: Packed) -> None:
         self._spill.add(packed)

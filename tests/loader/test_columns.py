@@ -31,7 +31,7 @@ def column_of(texts: list[str]) -> Column:
 @example([["", ""], ["x" * 65, "é"]])
 def test_every_cell_is_found_again(rows: list[list[str]]) -> None:
     found = columns_of_rows(rows, len(rows[0]))
-    assert list(map(found.row, range(len(found)))) == rows
+    assert list(map(list, found.rows(np.arange(len(found))))) == rows
     for index, texts in enumerate(zip(*rows, strict=True)):
         column = found.column(index)
         assert column.texts() == list(texts) == list(map(column.at, range(len(column))))

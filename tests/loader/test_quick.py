@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -20,8 +21,7 @@ from tests.loader.loads import HEADER, ID_KEY, number, row
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loader.pieces import Bools
-    from loader.table import Packed
+    from loader.quick import Judged
 
 HEAD = HEADER.split(",")
 NOW_MS = parse_time("2026-11-24")
@@ -107,21 +107,21 @@ def lines(draw: st.DrawFn, names: Sequence[str] = HEAD) -> list[str]:
 def may_be_packed(read: Row) -> bool:
     """Whether the row has nothing that takes a second look."""
     masked = read.list == "lift" and read.kind
-    return read.valid and read.list in CONTEXT.codes and read.lifts in {(), ("sx",)} and not masked
+    return read.list in CONTEXT.codes and read.lifts in {(), ("sx",)} and not masked
 
 
-def hold(found: tuple[Packed, Bools], rows: Sequence[list[str]], reader: Reader) -> None:
+def hold(found: Judged, rows: Sequence[list[str]], reader: Reader) -> None:
     """Rows that can be used, and no others, have the bytes that the long way gives them."""
-    (packed, odd), packer = found, Packer(CONTEXT)
+    packed, odd, packer = found.packed, found.odd, Packer(CONTEXT)
     table, at = packed.table(), 0
     for index, size in enumerate(table.sizes.tolist()):
         rest, at = table.rests[at : at + size], at + size
         read = reader.read(1, whole(rows[index]))
-        if odd[index]:  # it cannot be used, or somebody is warned of it
+        if odd[index]:  # it cannot be used
             assert not isinstance(read, Row) or not may_be_packed(read)
         else:
             assert isinstance(read, Row)
-            assert read.valid
+            assert read.valid != found.warned[index]
             token_, row_ = packer.pack(read)
             assert packed.partitions[index] == token_[1]
             assert table.fixed[index].tobytes() + rest == row_
@@ -167,7 +167,7 @@ def test_a_block_is_packed_as_its_rows_are(
     columns = csv_columns(block, layout)
     assert columns is not None
     read = [cells for _, cells in csv_rows(block, layout)]
-    assert read == list(map(columns.row, range(len(columns))))
+    assert read == list(map(list, columns.rows(np.arange(len(columns)))))
     quick = Quick(HEAD, None, CONTEXT, Packer(CONTEXT))
     hold(quick.pack_columns(columns), read, Reader(HEAD, None, NOW_MS))
 
@@ -175,7 +175,7 @@ def test_a_block_is_packed_as_its_rows_are(
 def test_a_torn_row_is_odd_and_its_neighbours_are_not() -> None:
     rows = [row(n).split(",") for n in range(3)]
     rows[1] = Torn(rows[1])
-    _, odd = Quick(HEAD, None, CONTEXT, Packer(CONTEXT)).pack(rows)
+    odd = Quick(HEAD, None, CONTEXT, Packer(CONTEXT)).pack(rows).odd
     assert odd.tolist() == [False, True, False]
 
 
@@ -224,5 +224,5 @@ def test_a_torn_row_is_odd_and_its_neighbours_are_not() -> None:
 def test_ordinary_rows_go_the_quick_way(cells: dict[str, str]) -> None:
     rows = [dict(zip(HEAD, row(n, 1 + n).split(","), strict=True)) | cells for n in range(3)]
     lines_ = [[cells_.get(name, "") for name in COLUMNS] for cells_ in rows]
-    _, odd = Quick(COLUMNS, None, CONTEXT, Packer(CONTEXT)).pack(lines_)
+    odd = Quick(COLUMNS, None, CONTEXT, Packer(CONTEXT)).pack(lines_).odd
     assert not odd.any()

@@ -18,7 +18,7 @@ from loader.columns import Columns, columns_of
 from loader.layout import LINE_MAX_BYTES, Block, Layout, Torn
 from loader.utf8 import is_utf8
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 512 << 10
 
 
 def cut(

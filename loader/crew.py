@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Self
 
-from loader.worker import Setup, Worker, no_cycles, peak_bytes
+from loader.worker import Worker, no_cycles, peak_bytes
 from roster.errors import ClearwayError, LoadRefused
 
-_AHEAD = 2
-"""Tasks sent to a worker before it has answered the first: it never waits for the parent."""
-_BEAT_S = 1.0
+_LOOK_S = 1.0
 _END_S = 10.0
+_NOTHING = object()
+
+Make = Callable[[int], Worker]
+"""A worker by its number, which tells it from the load's other workers."""
 
 
 class Crew:
     """Some workers; a context manager, at whose end all of them are gone."""
 
-    def __init__(self, setup: Setup, jobs: int, beat: Callable[[], None]) -> None:
-        """`jobs` 0: this process itself works. `beat` is called at least every second or task."""
-        self._beat = beat
-        self._own = Worker(setup, 0) if jobs == 0 else None
-        self._hands = [_Hand(setup, number) for number in range(jobs)]
+    def __init__(self, make: Make, jobs: int, look: Callable[[], None]) -> None:
+        """`jobs` 0: this process itself works.
+
+        `look` is called at least every second or task; what it raises ends the work.
+        """
+        self._look = look
+        self._own = make(0) if jobs == 0 else None
+        self._hands = [_Hand(make, number) for number in range(jobs)]
 
     def __enter__(self) -> Self:
         return self
@@ -35,7 +39,9 @@ class Crew:
         if self._own is not None:
             self._own.close()
         for hand in self._hands:
-            hand.end(at_once=kind is not None)
+            hand.release(at_once=kind is not None)
+        for hand in self._hands:
+            hand.end()
 
     def map(self, task: str, arguments: Iterable[Any]) -> Iterator[Any]:
         """The answers to a task for each argument, as they come; raises what a worker raised."""
@@ -44,20 +50,27 @@ class Crew:
             return
         for argument in arguments:
             yield getattr(self._own, task)(argument)
-            self._beat()
+            self._look()
 
     def _spread(self, task: str, arguments: Iterable[Any]) -> Iterator[Any]:
-        queue = iter(arguments)
-        for _ in range(_AHEAD):
-            for hand in self._hands:
-                hand.send_next(task, queue)
-        while busy := [hand for hand in self._hands if hand.waiting]:
-            ready = wait([hand.pipe for hand in busy], _BEAT_S)
-            for hand in [each for each in busy if each.pipe in ready]:
-                answer = hand.receive()
-                hand.send_next(task, queue)
-                yield answer
-            self._beat()
+        """Whoever has nothing to do waits for a task, so all that is sent is also read.
+
+        The next argument is made ready while the workers work.
+        """
+        queue, idle = iter(arguments), list(self._hands)
+        busy: dict[Any, _Hand] = {}
+        following = next(queue, _NOTHING)
+        while busy or following is not _NOTHING:
+            if idle and following is not _NOTHING:
+                hand = idle.pop()
+                hand.send(task, following)
+                busy[hand.pipe] = hand
+                following = next(queue, _NOTHING)
+            more = bool(idle) and following is not _NOTHING
+            for pipe in wait(list(busy), 0 if more else _LOOK_S):
+                idle.append(busy.pop(pipe))
+                yield idle[-1].receive()
+            self._look()
 
     def each(self, task: str) -> list[Any]:
         """Every worker's answer to a task."""
@@ -76,47 +89,46 @@ class Crew:
 class _Hand:
     """One process and the pipe to it."""
 
-    def __init__(self, setup: Setup, number: int) -> None:
+    def __init__(self, make: Make, number: int) -> None:
         # Spawned, so that it holds no copies of our pipes: it ends when we do, however we end.
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.waiting: deque[str] = deque()
         self._process: BaseProcess = context.Process(
-            target=_serve, args=(theirs, setup, number), daemon=True
+            target=_serve, args=(theirs, make, number), daemon=True
         )
-        self._process.start()
+        # Ctrl-C is for the parent, also while a worker is not yet ready to ignore it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
 
-    def send_next(self, task: str, queue: Iterator[Any]) -> None:
-        """Nothing; the next argument, if there is one, is on its way."""
-        for argument in queue:
-            self.send(task, argument)
-            break
-
     def send(self, task: str, *arguments: Any) -> None:  # noqa: ANN401 -- the task's own
-        """Nothing; the task is on its way. Raises LoadRefused where the process is gone."""
+        """Nothing; the process, which waits for a task, has it. LoadRefused where it is gone."""
         try:
             self.pipe.send((task, arguments))
         except OSError:
             self._gone()
-        self.waiting.append(task)
 
     def receive(self) -> Any:  # noqa: ANN401 -- the task's own
-        """The oldest task's answer; raises what the worker raised."""
+        """The task's answer; raises what the worker raised."""
         try:
             raised, answer = self.pipe.recv()
         except (EOFError, OSError):
             self._gone()
-        self.waiting.popleft()
         if raised:
             raise answer
         return answer
 
-    def end(self, *, at_once: bool) -> None:
-        """Nothing; the process is gone."""
+    def release(self, *, at_once: bool) -> None:
+        """Nothing; the process ends: once its task is done, or `at_once`."""
         if at_once:
             self._process.terminate()
         self.pipe.close()
+
+    def end(self) -> None:
+        """Nothing; the process, which was released, is gone."""
         self._process.join(_END_S)
         if self._process.is_alive():
             self._process.kill()
@@ -124,15 +136,19 @@ class _Hand:
 
     def _gone(self) -> Any:  # noqa: ANN401 -- never returns
         self._process.join(_END_S)
-        code = self._process.exitcode
-        raise LoadRefused(f"a worker process of the load has ended (status {code})") from None
+        code = self._process.exitcode or 0
+        how = signal.strsignal(-code) if code < 0 else f"status {code}"
+        raise LoadRefused(
+            f"a worker process of the load has ended ({how}): what was merged so far is "
+            "consistent, and the same command again completes it"
+        ) from None
 
 
-def _serve(pipe: Connection, setup: Setup, number: int) -> None:
+def _serve(pipe: Connection, make: Make, number: int) -> None:
     """A worker's life: one task after the other, until the parent has no more or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     no_cycles()
-    worker = Worker(setup, number)
+    worker = make(number)
     while True:
         try:
             task, arguments = pipe.recv()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ from loader.intake import Files, Intake, total_bytes
 from loader.packing import Context
 from loader.scatter import Scattered, reject_rows
 from loader.session import Session
-from loader.worker import Setup
+from loader.worker import Setup, Worker
 from roster.errors import LoadRefused
 
 Told = Callable[[str, int, int | None], None]
@@ -45,7 +46,7 @@ def crew_for(session: Session, options: Options, context: Context, folder: Path)
         size = total_bytes(options.files.paths)
         small = size is not None and size < _SMALL_BYTES
         jobs = 0 if small else len(os.sched_getaffinity(0))
-    return Crew(setup, jobs, session.beat)
+    return Crew(partial(Worker, setup), jobs, session.beat)
 
 
 def read_files(intake: Intake, crew: Crew, told: Told, paths: Sequence[str]) -> Scattered:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import wait
 from typing import Any, Self
 
-from loader.worker import Worker, no_cycles, peak_bytes
-from roster.errors import ClearwayError, LoadRefused
+from loader.hand import Hand, Make
+from loader.worker import peak_bytes
 
 _LOOK_S = 1.0
-_END_S = 10.0
 _NOTHING = object()
-
-Make = Callable[[int], Worker]
-"""A worker by its number, which tells it from the load's other workers."""
 
 
 class Crew:
@@ -30,7 +23,10 @@ class Crew:
         """
         self._look = look
         self._own = make(0) if jobs == 0 else None
-        self._hands = [_Hand(make, number) for number in range(jobs)]
+        self._make = make
+        self._hands = [Hand() for _ in range(jobs)]
+        self._coming: dict[Any, Hand] = {hand.pipe: hand for hand in self._hands}
+        self._idle: list[Hand] = []
 
     def __enter__(self) -> Self:
         return self
@@ -39,7 +35,7 @@ class Crew:
         if self._own is not None:
             self._own.close()
         for hand in self._hands:
-            hand.release(at_once=kind is not None)
+            hand.release(at_once=kind is not None or hand.pipe in self._coming)
         for hand in self._hands:
             hand.end()
 
@@ -53,110 +49,44 @@ class Crew:
             self._look()
 
     def _spread(self, task: str, arguments: Iterable[Any]) -> Iterator[Any]:
-        """Whoever has nothing to do waits for a task, so all that is sent is also read.
+        """Only who waits for it is sent a task: whatever its size, it is read.
 
         The next argument is made ready while the workers work.
         """
-        queue, idle = iter(arguments), list(self._hands)
-        busy: dict[Any, _Hand] = {}
+        queue = iter(arguments)
+        busy: dict[Any, Hand] = {}
         following = next(queue, _NOTHING)
         while busy or following is not _NOTHING:
-            if idle and following is not _NOTHING:
-                hand = idle.pop()
+            if self._idle and following is not _NOTHING:
+                hand = self._idle.pop()
                 hand.send(task, following)
                 busy[hand.pipe] = hand
                 following = next(queue, _NOTHING)
-            more = bool(idle) and following is not _NOTHING
-            for pipe in wait(list(busy), 0 if more else _LOOK_S):
-                idle.append(busy.pop(pipe))
-                yield idle[-1].receive()
+            more = bool(self._idle) and following is not _NOTHING
+            for pipe in wait([*busy, *self._coming], 0 if more else _LOOK_S):
+                if pipe in self._coming:
+                    self._welcome(self._coming.pop(pipe))
+                    continue
+                hand = busy.pop(pipe)
+                answer = hand.receive()
+                self._idle.append(hand)
+                yield answer
             self._look()
 
+    def _welcome(self, hand: Hand) -> None:
+        hand.receive()
+        hand.send(self._make, self._hands.index(hand))
+        self._idle.append(hand)
+
     def each(self, task: str) -> list[Any]:
-        """Every worker's answer to a task."""
+        """The answer to a task of every worker that may have worked."""
         if self._own is not None:
             return [getattr(self._own, task)()]
-        for hand in self._hands:
+        for hand in self._idle:
             hand.send(task)
-        return [hand.receive() for hand in self._hands]
+        return [hand.receive() for hand in self._idle]
 
     def peak_bytes(self) -> int:
         """The most memory that each of the processes has had, this one too, added up."""
         theirs: list[int] = self.each("peak_bytes") if self._own is None else []
         return sum(theirs) + peak_bytes()
-
-
-class _Hand:
-    """One process and the pipe to it."""
-
-    def __init__(self, make: Make, number: int) -> None:
-        # Spawned, so that it holds no copies of our pipes: it ends when we do, however we end.
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self._process: BaseProcess = context.Process(
-            target=_serve, args=(theirs, make, number), daemon=True
-        )
-        # Ctrl-C is for the parent, also while a worker is not yet ready to ignore it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
-
-    def send(self, task: str, *arguments: Any) -> None:  # noqa: ANN401 -- the task's own
-        """Nothing; the process, which waits for a task, has it. LoadRefused where it is gone."""
-        try:
-            self.pipe.send((task, arguments))
-        except OSError:
-            self._gone()
-
-    def receive(self) -> Any:  # noqa: ANN401 -- the task's own
-        """The task's answer; raises what the worker raised."""
-        try:
-            raised, answer = self.pipe.recv()
-        except (EOFError, OSError):
-            self._gone()
-        if raised:
-            raise answer
-        return answer
-
-    def release(self, *, at_once: bool) -> None:
-        """Nothing; the process ends: once its task is done, or `at_once`."""
-        if at_once:
-            self._process.terminate()
-        self.pipe.close()
-
-    def end(self) -> None:
-        """Nothing; the process, which was released, is gone."""
-        self._process.join(_END_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-
-    def _gone(self) -> Any:  # noqa: ANN401 -- never returns
-        self._process.join(_END_S)
-        code = self._process.exitcode or 0
-        how = signal.strsignal(-code) if code < 0 else f"status {code}"
-        raise LoadRefused(
-            f"a worker process of the load has ended ({how}): what was merged so far is "
-            "consistent, and the same command again completes it"
-        ) from None
-
-
-def _serve(pipe: Connection, make: Make, number: int) -> None:
-    """A worker's life: one task after the other, until the parent has no more or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
-    no_cycles()
-    worker = make(number)
-    while True:
-        try:
-            task, arguments = pipe.recv()
-        except (EOFError, OSError):
-            break
-        try:
-            answer = False, getattr(worker, task)(*arguments)
-        except ClearwayError as exc:
-            answer = True, exc
-        pipe.send(answer)
-    worker.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from loader.cores import cores
 from loader.crew import Crew
 from loader.guard import Limits
 from loader.intake import Files, Intake, total_bytes
@@ -45,8 +45,8 @@ def crew_for(session: Session, options: Options, context: Context, folder: Path)
     if jobs is None:
         size = total_bytes(options.files.paths)
         small = size is not None and size < _SMALL_BYTES
-        jobs = 0 if small else len(os.sched_getaffinity(0))
-    return Crew(partial(Worker, setup), jobs, session.beat)
+        jobs = 0 if small else cores()
+    return Crew(partial(Worker, setup), jobs, session.keep_lease)
 
 
 def read_files(intake: Intake, crew: Crew, told: Told, paths: Sequence[str]) -> Scattered:

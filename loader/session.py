@@ -15,13 +15,14 @@ from loader.manifest import public_key_of
 from loader.packing import Context
 from roster import keys
 from roster.bulk import bulk_nodes, ease, rewrite
+from roster.connection import change_client
 from roster.dictionary import Dictionary, Load
 from roster.errors import ClearwayError, LoadRefused
 from roster.identity import Tokeniser
-from roster.lease import Lease
+from roster.lease import BeatenLease
 from roster.lists import load_lists
 from roster.marks import add_marks, marks_file
-from roster.nodes import Wait
+from roster.nodes import Wait, open_nodes
 from roster.opening import Opening
 from roster.position import HighWater
 from roster.processes import Processes
@@ -30,7 +31,6 @@ from roster.settings import Settings
 from roster.store import DAY_MS, Store
 
 LEASE_MS = 30_000
-_RENEW_S = 5.0
 _SAFE_TIMEOUT_MS = 30_000
 
 T = TypeVar("T")
@@ -57,8 +57,7 @@ class Session:
         check_value = Tokeniser(self.key).check_value
         self.store = Store(self._nodes, check_value, keep_ms=settings.audit_days * DAY_MS)
         self.dictionary = Dictionary(self._nodes)
-        self._lease: Lease | None = None
-        self._renewed_s = 0.0
+        self._lease: BeatenLease | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -66,7 +65,7 @@ class Session:
     def __exit__(self, *_: object) -> None:
         with suppress(ClearwayError):  # the lease passes on by itself
             if self._lease is not None:
-                self.run(self._lease.give_back())
+                self._lease.close()
         self.run(self._nodes.close())
         self._runner.close()
         self.opening.close()
@@ -82,22 +81,22 @@ class Session:
 
     def take_lease(self) -> None:
         """Nothing; no other load runs now. Raises LoadRefused where one does."""
-        lease = Lease(self._nodes, keys.LOAD, LEASE_MS)
-        holder = self.run(lease.take())
+        nodes = open_nodes(self.opening.target, change_client)
+        self._lease = BeatenLease(nodes, keys.LOAD, LEASE_MS)
+        holder = self._lease.take()
         if holder is not None:
             raise LoadRefused(
                 f"another load is under way (process {holder.pid} on {holder.host}); "
                 f"if that one has died, this works {LEASE_MS // 1000} s after its death"
             )
-        self._lease, self._renewed_s = lease, time.monotonic()
 
-    def beat(self) -> None:
-        """Nothing; a lease that is held is renewed in time. Raises LoadRefused if it is lost."""
-        if self._lease is None or time.monotonic() - self._renewed_s < _RENEW_S:
-            return
-        if not self.run(self._lease.renew()):
-            raise LoadRefused("the lease to load was lost: this process stood still for too long")
-        self._renewed_s = time.monotonic()
+    def keep_lease(self) -> None:
+        """Nothing; a lease that was taken is ours still. Raises LoadRefused where it is lost."""
+        if self._lease is not None and not self._lease.held():
+            raise LoadRefused(
+                "the lease to load was lost: this process stood still, or had no server, "
+                f"for more than {LEASE_MS // 1000} s; the same command again completes it"
+            )
 
     def context(self, as_of: int, now_ms: int) -> Context:
         """What rows are packed by, as of now."""
@@ -118,6 +117,7 @@ class Session:
 
     def open_load(self, number: int, load: Load) -> None:
         """Nothing; the load has its number, which its rows refer to already."""
+        self.keep_lease()
         if self.opening.embedded is not None:
             self.run(ease(self._nodes))
         if self.run(self.dictionary.open_load(load)) != number:
@@ -125,6 +125,7 @@ class Session:
 
     def close_load(self, number: int, load: Load) -> None:
         """Nothing; all is safe, every process hears of it, an embedded server tidies up."""
+        self.keep_lease()
         done = replace(load, applied_at_ms=time.time_ns() // 1_000_000)
         self.run(self.dictionary.write_load(number, done))
         self.publish()

@@ -94,7 +94,7 @@ class Unloading:
                 self._counts[each.list, what] += 1
                 self._write(each)
             self._told("undoing", partition + 1, PARTITIONS)
-            self._session.beat()
+            self._session.keep_lease()
 
     def _steps(self, partition: int, load: Load, undoing: Undoing) -> Iterator[Step]:
         session = self._session
@@ -129,7 +129,7 @@ class Unloading:
             for each in some:
                 ends += len(each.changes)
                 yield _outcome(each, found[ends - 1])
-            self._session.beat()
+            self._session.keep_lease()
 
     def _did(self) -> dict[str, dict[str, int]]:
         did: dict[str, dict[str, int]] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import resource
 from collections.abc import Coroutine
 from pathlib import Path
@@ -103,8 +102,3 @@ class Worker:
 def peak_bytes() -> int:
     """The most memory that this process has had, as the kernel counts it (getrusage(2))."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def no_cycles() -> None:
-    """Nothing; the collector stays out of the way: rows are millions, and hold no cycles."""
-    gc.disable()

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import socket
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from roster.errors import ClearwayError
+
 if TYPE_CHECKING:
     from roster.nodes import Nodes
+
+
+_BEATS = 6
+"""In the time that a lease lasts: one that is late, or not answered, loses nothing."""
+_PAUSE_S = 0.02
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -77,6 +87,62 @@ class Lease:
             self._key, [("EVAL", code, 1, self._key, value, what, self._ttl_ms)]
         )
         return bool(done)
+
+
+class BeatenLease:
+    """A lease that a thread of its own renews, whatever else its process is busy with."""
+
+    def __init__(self, nodes: Nodes, key: str, ttl_ms: int) -> None:
+        """`nodes` are for the lease alone, and closed with it."""
+        self._nodes = nodes
+        self._lease = Lease(nodes, key, ttl_ms)
+        self._ttl_s = ttl_ms / 1000
+        self._runner = asyncio.Runner()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._ended = threading.Event()
+        self._safe_until_s = 0.0
+        self._lost = False
+
+    def take(self) -> Holder | None:
+        """None where the lease is ours until `close`, else who holds it."""
+        until_s = time.monotonic() + self._ttl_s
+        holder = self._runner.run(self._lease.take())
+        if holder is None:
+            self._safe_until_s = until_s
+            self._thread.start()
+        return holder
+
+    def held(self) -> bool:
+        """Whether it is ours; where it may have run out, once the server has said so."""
+        while not self._lost and self._thread.is_alive() and self._overdue():
+            time.sleep(_PAUSE_S)
+        return not self._lost and self._thread.is_alive()
+
+    def close(self) -> None:
+        """Nothing; it is free, unless somebody else has it by now.
+
+        Raises Unavailable where no server says so: then it passes on by itself.
+        """
+        self._ended.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        try:
+            self._runner.run(self._lease.give_back())
+        finally:
+            self._runner.run(self._nodes.close())
+            self._runner.close()
+
+    def _overdue(self) -> bool:
+        return time.monotonic() > self._safe_until_s
+
+    def _beat(self) -> None:
+        while not self._lost and not self._ended.wait(self._ttl_s / _BEATS):
+            until_s = time.monotonic() + self._ttl_s
+            try:
+                self._lost = not self._runner.run(self._lease.renew())
+                self._safe_until_s = until_s
+            except ClearwayError:
+                self._lost = self._overdue()
 
 
 def held(value: bytes | None) -> bool:

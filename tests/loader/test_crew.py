@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import signal
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from loader.crew import Crew, Make
+from loader.crew import Crew
+from loader.hand import Make
 from roster.errors import LoadRefused
 from tests.servers import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 MANY_BYTES = 3 << 20
 
@@ -45,10 +46,10 @@ def crew(folder: Path, jobs: int) -> Crew:
 
 
 def none_is_left(folder: Path) -> bool:
-    return not any(os.path.exists(f"/proc/{each.name}") for each in folder.iterdir())  # noqa: PTH110
+    return not any((Path("/proc") / each.name).exists() for each in folder.iterdir())
 
 
-@pytest.mark.parametrize("jobs", [0, 1, 2, 24])
+@pytest.mark.parametrize("jobs", [0, 1, 5])
 def test_nobody_stands_still_however_much_is_sent_and_answered(tmp_path: Path, jobs: int) -> None:
     sent = [bytes((n,)) * MANY_BYTES for n in range(jobs * 3 + 3)]
     with crew(tmp_path, jobs) as working:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import click
 from stdnum.iso7064 import mod_11_2
 
-from roster.identity import Document, Tokeniser, normalise
+from roster.identity import Document, normalise
+from roster.tokeniser import Tokeniser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,8 +17,9 @@ from loader.numbers import NINE, ZERO, are_cards
 from loader.parts import Known, Table
 from loader.pieces import Bools, Octets
 from roster.errors import InvalidInput
-from roster.identity import Document, Tokeniser, normalise
+from roster.identity import Document, normalise
 from roster.issuers import STATE_OF
+from roster.tokeniser import Tokeniser
 
 _COLUMNS = ("document_type", "document_number", "document_issuer", "document_kind")
 _TYPES = {name: code for code, name in enumerate(cells.TYPES, 1)}

@@ -8,8 +8,9 @@ import numpy as np
 
 from loader.columns import Column
 from loader.pieces import Bools, Numbers, Octets, Pieces, octets_of, windows
-from roster.identity import Tokeniser
 from roster.placeholders import is_plain_han
+from roster.tokeniser import Tokeniser
+from roster.tokens import CARD_BYTES, card_table, token_table
 
 _HAN_BYTES = 15
 """Five characters: surnames and given names have no more."""
@@ -22,21 +23,13 @@ _FACTORS = np.array((0x9E37_79B9_7F4A_7C15, 0xC2B2_AE3D_27D4_EB4F), np.uint64)
 
 
 def card_tokens(cards: Column, tokeniser: Tokeniser) -> Octets:
-    """The tokens of these ID cards' numbers, in shape (n, 16)."""
-    return _tokens_of(tokeniser.many("token", cards.cut(), b"R:"))
+    """The tokens of these ID cards' numbers of 18 characters, in shape (n, 16)."""
+    return card_table(tokeniser, cards.windows(0, CARD_BYTES))
 
 
 def tokens(numbers: Sequence[str], tokeniser: Tokeniser) -> Octets:
     """The tokens of these documents."""
-    return _tokens_of(tokeniser.many("token", map(str.encode, numbers)))
-
-
-def _tokens_of(hashes: Sequence[bytes]) -> Octets:
-    table = octets_of(hashes)
-    table[:, 0] = 0
-    table[:, 1] &= 63
-    table[:, 2] &= 3
-    return table
+    return token_table(tokeniser, [number.encode() for number in numbers])
 
 
 def entry_hashes(ids: Column, codes: Octets, tokeniser: Tokeniser) -> Octets:

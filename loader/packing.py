@@ -15,7 +15,6 @@ import msgspec
 from loader.rows import Row
 from roster.entry import Content, NameToken, Provenance
 from roster.errors import LoadRefused
-from roster.identity import Tokeniser
 from roster.record import (
     HEADER,
     REGISTER_BYTES,
@@ -25,6 +24,7 @@ from roster.record import (
     pack_load,
     pack_provenance,
 )
+from roster.tokeniser import SCHEME, Tokeniser
 
 PLACE_BYTES = 14
 LIST_AT, PRESENT_AT = PLACE_BYTES, PLACE_BYTES + 1
@@ -51,7 +51,8 @@ class Context(msgspec.Struct, frozen=True):
     """What the packing of rows depends on, the same in every process.
 
     `codes` are the codes of the lists that the files may name. `courts` are names that
-    Redis holds by their four bytes; `spelled` those whose four bytes another one has.
+    Redis holds by their four bytes; `spelled` those whose four bytes another one has. `scheme`
+    is the roster's.
     """
 
     key: bytes
@@ -61,6 +62,12 @@ class Context(msgspec.Struct, frozen=True):
     now_ms: int
     courts: dict[bytes, str]
     spelled: frozenset[str] = frozenset()
+    scheme: int = SCHEME
+
+    @property
+    def tokeniser(self) -> Tokeniser:
+        """A new one, of key and scheme."""
+        return Tokeniser(self.key, self.scheme)
 
     def __repr__(self) -> str:
         """Nothing of the key."""
@@ -95,7 +102,7 @@ class Packer:
 
     def __init__(self, context: Context) -> None:
         """`courts` are what it has met so far."""
-        self.tokeniser = Tokeniser(context.key)
+        self.tokeniser = context.tokeniser
         self.courts = Courts(context)
         self._codes = context.codes
         self._as_of = context.as_of

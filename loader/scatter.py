@@ -21,7 +21,7 @@ from loader.spill import Spill
 from loader.table import Packed, packed_of
 from roster.entry import RESTRICTING_BELOW
 from roster.errors import LoadRefused
-from roster.identity import Tokeniser
+from roster.tokeniser import Tokeniser
 
 BAD_CHECK_DIGIT = "bad_check_digit"
 ANYBODY = bytes(14)

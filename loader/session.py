@@ -18,7 +18,6 @@ from roster.bulk import bulk_nodes, ease, rewrite
 from roster.connection import change_client
 from roster.dictionary import Dictionary, Load
 from roster.errors import ClearwayError, LoadRefused
-from roster.identity import Tokeniser
 from roster.lease import BeatenLease
 from roster.lists import load_lists
 from roster.marks import add_marks, marks_file
@@ -40,22 +39,21 @@ class Session:
     """A roster that is open for whole files; a context manager."""
 
     def __init__(self, settings: Settings) -> None:
-        """Opens it; raises SettingsError, ListsError, EmbeddedError, ServerUnfit or Unavailable."""
+        """Opens it; raises what reading settings and opening a roster raise."""
         self.settings = settings
         self.lists = load_lists(settings.lists_file)
         self.public_key = public_key_of(settings.signature_key_file)
         self.opening = Opening(settings)
         self._runner = asyncio.Runner()
-        try:
-            self.key = self.opening.id_key()
-            self.run(self.opening.reach())
-        except BaseException:
-            self._runner.close()
-            self.opening.close()
-            raise
         self._nodes = bulk_nodes(self.opening.target)
-        check_value = Tokeniser(self.key).check_value
-        self.store = Store(self._nodes, check_value, keep_ms=settings.audit_days * DAY_MS)
+        try:
+            self._key = self.opening.id_key()
+            self.run(self.opening.reach())
+            tokeniser = self.run(self.opening.tokeniser(self._nodes))
+        except BaseException:
+            self._close()
+            raise
+        self.store = Store(self._nodes, tokeniser, keep_ms=settings.audit_days * DAY_MS)
         self.dictionary = Dictionary(self._nodes)
         self._lease: BeatenLease | None = None
 
@@ -66,6 +64,9 @@ class Session:
         with suppress(ClearwayError):  # the lease passes on by itself
             if self._lease is not None:
                 self._lease.close()
+        self._close()
+
+    def _close(self) -> None:
         self.run(self._nodes.close())
         self._runner.close()
         self.opening.close()
@@ -103,7 +104,8 @@ class Session:
         self.run(self.dictionary.refresh())
         rules = [rule for rule in self.lists.all if rule.id not in NOT_FROM_FILES]
         return Context(
-            key=self.key,
+            key=self._key,
+            scheme=self.store.scheme,
             codes={rule.id: rule.code for rule in rules},
             as_of=as_of,
             load=self.run(self.dictionary.next_load()),

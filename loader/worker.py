@@ -17,7 +17,6 @@ from loader.partition import Done, Job
 from loader.scatter import Piece, Scatter, Scattered
 from loader.verifying import Compared
 from roster.bulk import bulk_nodes
-from roster.identity import Tokeniser
 from roster.position import Position
 from roster.store import DAY_MS, Store
 from roster.target import Target
@@ -93,9 +92,8 @@ class Worker:
 
     def _opened(self) -> Store:
         if self._store is None:
-            check_value = Tokeniser(self._setup.context.key).check_value
-            keep_ms = self._setup.audit_days * DAY_MS
-            self._store = Store(bulk_nodes(self._setup.target), check_value, keep_ms=keep_ms)
+            nodes, tokeniser = bulk_nodes(self._setup.target), self._setup.context.tokeniser
+            self._store = Store(nodes, tokeniser, keep_ms=self._setup.audit_days * DAY_MS)
         return self._store
 
 

@@ -1,19 +1,16 @@
-"""What makes two spellings the same document, and the token that stands for it.
+"""What makes two spellings the same document.
 
-Loader and service must agree on this to the bit. A change here changes every
-token, so it raises `SCHEME`, and every roster is loaded again.
+Loader and service must agree on this to the bit. A change here changes tokens, so it raises
+`SCHEME` (roster/tokeniser.py).
 """
 
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64encode
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, NewType
+from typing import Annotated, Final, Literal, NamedTuple, NewType
 
 import msgspec
 
-from roster import names
 from roster.bounds import UNTRIMMED_MAX, too_long
 from roster.check_digits import (
     END_OF_TIME,
@@ -27,14 +24,7 @@ from roster.errors import InvalidInput
 from roster.issuers import ISSUERS, SAME_ISSUER, STATE_OF
 from roster.spelling import MASKS, fold, trimmed, with_x, without_filler
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from roster.entry import NameToken
-
-SCHEME: Final = 1
 LONGEST_NUMBER: Final = 64
-KEY_BYTES: Final = 32
 
 _LENGTH: Final = 18  # of an ID card's number
 
@@ -42,8 +32,6 @@ DocumentType = Literal[
     "resident_id", "permanent_resident_id", "hk_macao_permit", "taiwan_permit", "passport", "other"
 ]
 KINDS = frozenset({"military", "police", "seaman", "travel_document", "birth_certificate", "other"})
-
-Hashed = Literal["token", "entry", "digest", "name"]
 
 DocumentNumber = NewType("DocumentNumber", str)
 """One spelling of one document, unique across types: `R:11010519491231002X`."""
@@ -215,76 +203,3 @@ def _other(document: Document, number: str) -> Normalised:
     possible = "<" not in number and not is_masked(number)
     valid = possible and any(character.isalnum() for character in number)
     return Normalised(DocumentNumber(f"O:{issuer}:{document.kind}:{number}"), valid)
-
-
-# Keeps 6 bits of the first two bytes and 10 of the next two: 64 partitions, 1,024 buckets.
-_PARTITION: Final = tuple(bytes((0, byte & 0x3F)) for byte in range(256))
-_BUCKET: Final = tuple(bytes((byte & 0x03,)) for byte in range(256))
-
-
-class Tokeniser:
-    """Turns numbers and names into what may be stored: nothing leads back without the key."""
-
-    def __init__(self, key: bytes) -> None:
-        """`key` is `CLEARWAY_ID_KEY`, 32 bytes; raises ValueError for another length."""
-        if len(key) != KEY_BYTES:
-            raise ValueError(f"the ID key is {KEY_BYTES} bytes")
-        self._token = blake2b(digest_size=16, key=key, person=b"token")
-        self._name = blake2b(digest_size=4, key=key, person=b"name")
-        self._entry = blake2b(digest_size=6, key=key, person=b"entry")
-        self._digest = blake2b(digest_size=8, key=key, person=b"digest")
-        self._subject = blake2b(digest_size=16, key=key, person=b"subject")
-        self.check_value: Final = blake2b(
-            SCHEME.to_bytes(2, "big"), digest_size=8, key=key, person=b"check"
-        ).digest()
-        """8 bytes that tell one key and scheme from another, and tell nothing about the key."""
-
-    def token(self, number: DocumentNumber) -> Token:
-        """The 16 bytes that stand for a document; see `Token`."""
-        hashing = self._token.copy()  # a copy of the keyed state costs half of a new one
-        hashing.update(number.encode())
-        digest = hashing.digest()
-        return Token(_PARTITION[digest[1]] + _BUCKET[digest[2]] + digest[3:])
-
-    def names(self, name: str) -> tuple[NameToken, ...]:
-        """What may be compared of a name, sorted; empty where nothing can be."""
-        found = {names.token(form, self._hashed(form, text)) for form, text in names.forms(name)}
-        return tuple(sorted(found))
-
-    def entry_hash(self, list_code: int, entry_id: str) -> bytes:
-        """6 bytes that tell a document's entries apart."""
-        hashing = self._entry.copy()
-        hashing.update(list_code.to_bytes(2, "big") + entry_id.encode(errors="surrogatepass"))
-        return hashing.digest()
-
-    def digest(self, token: Token, list_code: int, content: bytes) -> bytes:
-        """8 bytes, the entry's share in the digest of a list."""
-        hashing = self._digest.copy()
-        hashing.update(token + list_code.to_bytes(2, "big") + content)
-        return hashing.digest()
-
-    def many(self, of: Hashed, inputs: Iterable[bytes], prefix: bytes = b"") -> list[bytes]:
-        """The bare hashes of many inputs, put together as for each alone but the common `prefix`.
-
-        Those of tokens and names keep the bits that stand for a place or a form.
-        """
-        states = {"token": self._token, "entry": self._entry, "digest": self._digest}
-        state = states.get(of, self._name).copy()
-        state.update(prefix)
-        copy, hashes = state.copy, []
-        for data in inputs:
-            hashing = copy()
-            hashing.update(data)
-            hashes.append(hashing.digest())
-        return hashes
-
-    def subject(self, api_key_id: str, token: Token) -> str:
-        """A person's pseudonym, 22 characters, that no other API key sees."""
-        hashing = self._subject.copy()
-        hashing.update(token + api_key_id.encode())
-        return urlsafe_b64encode(hashing.digest()).decode().rstrip("=")
-
-    def _hashed(self, form: int, text: str) -> bytes:
-        hashing = self._name.copy()
-        hashing.update(bytes((form,)) + text.encode())
-        return hashing.digest()

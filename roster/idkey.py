@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from roster.errors import SettingsError
-from roster.identity import KEY_BYTES
+from roster.tokeniser import KEY_BYTES
 
 FILE_NAME = "id-key"
 

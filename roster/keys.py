@@ -10,6 +10,7 @@
 | clearway:{NN}:image     | string | a partition's filter, and its position   | roster.lua    |
 | clearway:{NN}:forgotten | string | bits by which forgotten entries are known| roster.lua    |
 | clearway:roster         | string | the roster's id, made once               | naming.py     |
+| clearway:scheme         | string | under which its tokens are made, so far  | scheme.py     |
 | clearway:courts         | hash   | court names, by their four bytes         | dictionary.py |
 | clearway:loads          | hash   | files that were loaded, by number        | dictionary.py |
 | clearway:load           | string | the one load that is under way           | lease.py      |
@@ -36,6 +37,7 @@ PARTITIONS = 64
 BUCKETS = 1024
 
 ROSTER = "clearway:roster"
+SCHEME = "clearway:scheme"
 COURTS = "clearway:courts"
 LOADS = "clearway:loads"
 LOAD = "clearway:load"

@@ -6,13 +6,15 @@ roster once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from roster import keys, replies
+from roster.position import Position
 from roster.replies import MARK_BYTES, LogEntry
 
 if TYPE_CHECKING:
-    from roster.position import Position
+    from collections.abc import Collection
+
     from roster.store import Store
 
 OLD_AT_ONCE = 5_000
@@ -21,6 +23,26 @@ OLD_AT_ONCE = 5_000
 async def end(store: Store, partition: int) -> Position:
     """Where the partition's log ends now."""
     return (await store.tails({partition: None}, {}))[partition].position
+
+
+async def oldest(store: Store, ends: Collection[Position]) -> list[Position]:
+    """For each log that ends there: just before its oldest entry, or its end if it has none.
+
+    The mark is zeros where the log no longer has it.
+    """
+    asked = [
+        (p.partition, ("XRANGE", keys.LOG[p.partition], f"{p.history}-0", "+", "COUNT", 1))
+        for p in ends
+    ]
+    got = await store.nodes.on_partitions(asked)
+    return [_before(end, entries) for end, entries in zip(ends, got, strict=True)]
+
+
+def _before(end: Position, entries: list[Any]) -> Position:
+    if not entries:
+        return end
+    seq = int(entries[0][0].split(b"-")[1]) - 1
+    return Position(end.partition, end.history, seq, bytes(MARK_BYTES))
 
 
 async def logged(store: Store, upto: Position, seqs: range) -> list[LogEntry]:

@@ -17,7 +17,9 @@ from roster.errors import Unavailable
 from roster.fitness import ServerFacts, require_version, server_facts
 from roster.idkey import KeySource, read_or_make
 from roster.nodes import Nodes, Wait, open_nodes
+from roster.scheme import agree
 from roster.target import Target, parse_target
+from roster.tokeniser import UNKNOWN, Tokeniser
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -52,6 +54,12 @@ class Opening:
         file = str(settings.id_key_file) if settings.id_key_file else None
         folder = settings.data_dir if self.embedded else None
         return read_or_make(KeySource(settings.id_key, file, folder))
+
+    async def tokeniser(self, nodes: Nodes) -> Tokeniser:
+        """The ID key's, for this roster's tokens; raises SettingsError, Unavailable, WrongKey."""
+        tokeniser = Tokeniser(self.id_key(), UNKNOWN)
+        await agree(tokeniser, nodes)
+        return tokeniser
 
     def check_nodes(self) -> Nodes:
         """The servers, for checks: who is silent for `CLEARWAY_REDIS_TIMEOUT_MS` has failed."""

@@ -22,6 +22,7 @@ from roster.doorbell import Rung
 from roster.errors import ClearwayError
 from roster.position import WIRE_BYTES, Position, from_wire
 from roster.shares import each, lowest
+from roster.tokeniser import HASHED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +66,8 @@ class Process(msgspec.Struct, frozen=True):
     `seen_ms` is when it was listed, by its server's clock; `beat` counts how often it has
     been, and is 0 of an older version. `applied` are the joined wire positions of all
     partitions. `left` is a process that has ended in order. One that
-    `remembers` would notice a backup that was restored. `build` and `library` are empty of
-    an older version.
+    `remembers` would notice a backup that was restored. `scheme` is that of its tokens;
+    `build` and `library` are empty of an older version.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Process(msgspec.Struct, frozen=True):
     remembers: bool = True
     build: str = ""
     library: str = ""
+    scheme: int = HASHED
 
     def at(self, partition: int) -> Position:
         """The position that it has applied."""

@@ -7,7 +7,7 @@ The only modules that send commands are this one, `merging.py` (whole files), `l
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roster import keys, replies
 from roster.calls import NOWHERE, Call
@@ -18,10 +18,12 @@ from roster.errors import NotDurable, Unavailable
 from roster.naming import RosterName
 from roster.position import Known, Position, newest
 from roster.replies import MARK_BYTES, Applied, Found, Image, LogEntry, Polled, Refusal, Tail
+from roster.scheme import agree
 from roster.tails import TAIL_ENTRIES, tail_calls
+from roster.tokeniser import SCHEME, UNKNOWN, Tokeniser
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from roster.calls import Listing
     from roster.change import Change
@@ -38,12 +40,29 @@ def place(token: bytes) -> tuple[int, int, bytes]:
 class Store:
     """The roster's reads and changes; raises Unavailable, WrongKey and NotDurable."""
 
-    def __init__(self, nodes: Nodes, check_value: bytes, *, keep_ms: int = 90 * DAY_MS) -> None:
-        """`check_value` is the ID key's; `keep_ms` how long a person's history is kept."""
+    def __init__(
+        self, nodes: Nodes, keyed: Tokeniser | bytes, *, keep_ms: int = 90 * DAY_MS
+    ) -> None:
+        """`keyed` knows the check value, or is it; `keep_ms` is how long history is kept."""
         self.nodes = nodes
-        self.check_value = check_value
+        self._keyed = keyed
         self.keep_ms = keep_ms
         self.name = RosterName(nodes)
+
+    async def open(self, numbers: Iterable[int]) -> None:
+        """Nothing; the roster's scheme is known, by these partitions; see `agree`."""
+        if isinstance(self._keyed, Tokeniser) and self._keyed.scheme == UNKNOWN:
+            await agree(self._keyed, self.nodes, numbers)
+
+    @property
+    def scheme(self) -> int:
+        """The scheme of the roster's tokens."""
+        return self._keyed.scheme if isinstance(self._keyed, Tokeniser) else SCHEME
+
+    @property
+    def check_value(self) -> bytes:
+        """Of ID key and scheme; raises Unavailable while the scheme is not known."""
+        return self._keyed if isinstance(self._keyed, bytes) else self._keyed.check_value
 
     @property
     def stamp(self) -> bytes:
@@ -239,21 +258,6 @@ class Store:
         """One partition's log behind a position."""
         return (await self.tails({position.partition: position}, {}, limit))[position.partition]
 
-    async def oldest(self, ends: Collection[Position]) -> list[Position]:
-        """For each log that ends there: just before its oldest entry, or its end if it has none.
-
-        The mark is zeros where the log no longer has it.
-        """
-        asked = [
-            (
-                end.partition,
-                ("XRANGE", keys.LOG[end.partition], f"{end.history}-0", "+", "COUNT", 1),
-            )
-            for end in ends
-        ]
-        got = await self.nodes.on_partitions(asked)
-        return [_before(end, entries) for end, entries in zip(ends, got, strict=True)]
-
     async def with_bindings(self) -> set[int]:
         """The partitions in which any documents are or were bound."""
         names = [f"n:{BIND}:{int(state)}" for state in State]
@@ -284,13 +288,6 @@ class Store:
         commands = [(p, ("HGETALL", keys.META[p])) for p in range(keys.PARTITIONS)]
         got = await self.nodes.on_partitions(commands)
         return [reply if isinstance(reply, dict) else _pairs(reply) for reply in got]
-
-
-def _before(end: Position, entries: list[Any]) -> Position:
-    if not entries:
-        return end
-    seq = int(entries[0][0].split(b"-")[1]) - 1
-    return Position(end.partition, end.history, seq, bytes(MARK_BYTES))
 
 
 def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:

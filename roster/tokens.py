@@ -2,31 +2,75 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from binascii import a2b_base64
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from roster.cipher import fits
 from roster.filter import positions_of
+from roster.tokeniser import HASHED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from roster.filter import TokenFilter
-    from roster.identity import Tokeniser
+    from roster.tokeniser import Tokeniser
 
-TOKEN_BYTES = 16
-_PARTITION_BITS, _BUCKET_HIGH_BITS = 63, 3
+    Octets = NDArray[np.uint8]
+
+TOKEN_BYTES: Final = 16
+_KEPT = np.frombuffer(b"\x00\x3f\x03" + b"\xff" * 13, np.uint64)
+"""The bits of a digest that a token has: 6 for the partition, 10 for the bucket, the rest."""
+CARD_BYTES: Final = 18
+_CARD = slice(len("R:"), len("R:") + CARD_BYTES)
+_ROW_BYTES, _DECODED_BYTES = 24, 18
+"""A number with blanks behind it, so long that its six bits a character end with a byte's."""
+_DIGITS_64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_TO_BASE64 = bytes(32) + _DIGITS_64 + bytes(256 - 32 - len(_DIGITS_64))
+"""Uuencoding's characters as those of base64, which decodes texts of any length."""
 
 
-def token_table(tokeniser: Tokeniser, numbers: Iterable[bytes]) -> NDArray[np.uint8]:
+def token_table(tokeniser: Tokeniser, numbers: Sequence[bytes]) -> Octets:
     """The tokens of these document numbers in UTF-8, shape (n, 16)."""
-    joined = b"".join(tokeniser.many("token", numbers))
-    table = np.frombuffer(joined, np.uint8).reshape(-1, TOKEN_BYTES).copy()
-    table[:, 0] = 0
-    table[:, 1] &= _PARTITION_BITS
-    table[:, 2] &= _BUCKET_HIGH_BITS
+    short = [tokeniser.scheme != HASHED and fits(number) for number in numbers]
+    if all(short):
+        rows = b"".join([number.ljust(_ROW_BYTES) for number in numbers])
+        return _enciphered(tokeniser, rows)
+    table = np.empty((len(numbers), TOKEN_BYTES), np.uint8)
+    for is_short in set(short):
+        which = np.flatnonzero(np.array(short) == is_short)
+        some = [numbers[index] for index in which.tolist()]
+        table[which] = token_table(tokeniser, some) if is_short else _hashed(tokeniser, some)
+    return table
+
+
+def card_table(tokeniser: Tokeniser, cards: Octets) -> Octets:
+    """The tokens of ID cards' numbers, shape (n, 16); of their characters, shape (n, 18)."""
+    rows = np.full((len(cards), _ROW_BYTES), ord(" "), np.uint8)
+    rows[:, 0] = np.where(cards[:, 0] == ord("9"), ord("P"), ord("R"))
+    rows[:, 1] = ord(":")
+    rows[:, _CARD] = cards
+    if tokeniser.scheme != HASHED:
+        return _enciphered(tokeniser, rows.tobytes())
+    numbers = np.ascontiguousarray(rows[:, : _CARD.stop]).view(f"S{_CARD.stop}")
+    return _hashed(tokeniser, numbers.reshape(-1).tolist())
+
+
+def _enciphered(tokeniser: Tokeniser, rows: bytes) -> Octets:
+    decoded = a2b_base64(rows.translate(_TO_BASE64))
+    blocks = np.frombuffer(decoded, np.uint8).reshape(-1, _DECODED_BYTES)[:, :TOKEN_BYTES]
+    return _cut(tokeniser.encipher(blocks.tobytes()))
+
+
+def _hashed(tokeniser: Tokeniser, numbers: Sequence[bytes]) -> Octets:
+    return _cut(b"".join(tokeniser.many("token", numbers)))
+
+
+def _cut(digests: bytes) -> Octets:
+    table: Octets = (np.frombuffer(digests, np.uint64).reshape(-1, 2) & _KEPT).view(np.uint8)
     return table
 
 

@@ -17,7 +17,6 @@ from roster.dictionary import Dictionary
 from roster.disabled import DisabledLists
 from roster.entry import BIND
 from roster.errors import ClearwayError, SettingsError, Unavailable, cause_of
-from roster.identity import Tokeniser
 from roster.lists import load_lists
 from roster.nodes import Nodes, Wait
 from roster.opening import SAFE_TIMEOUT_MS, Opening
@@ -27,6 +26,7 @@ from roster.retention import Terms
 from roster.settings import Settings
 from roster.store import DAY_MS, Store
 from roster.tallies import Tallies
+from roster.tokeniser import UNKNOWN, Tokeniser
 from service.auth import Access
 from service.belonging import EVERY_S as BELONGING_EVERY_S
 from service.canary import EVERY_S as CANARY_EVERY_S
@@ -94,10 +94,12 @@ async def look_before(settings: Settings, opening: Opening) -> None:
     """
     required_codes(settings, load_lists(settings.lists_file))
     nodes = opening.change_nodes()
-    tokeniser = Tokeniser(opening.id_key())
+    key = opening.id_key()
     try:
         await opening.facts(nodes)
-        await Store(nodes, tokeniser.check_value).tails(dict.fromkeys(EVERY), {})
+        store = Store(nodes, Tokeniser(key, UNKNOWN))
+        await store.open(EVERY)
+        await store.tails(dict.fromkeys(EVERY), {})
     except Unavailable as exc:
         log.warning("the roster cannot be reached yet", cause=cause_of(exc))
     finally:
@@ -139,9 +141,9 @@ async def _running(settings: Settings, app: Litestar) -> AsyncIterator[None]:
 
 def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> Upkeep:
     lists = load_lists(settings.lists_file)
-    tokeniser = Tokeniser(opening.id_key())
+    tokeniser = Tokeniser(opening.id_key(), UNKNOWN)  # the follower opens the roster
     check, change, follow = (
-        Store(nodes[use], tokeniser.check_value, keep_ms=settings.audit_days * DAY_MS)
+        Store(nodes[use], tokeniser, keep_ms=settings.audit_days * DAY_MS)
         for use in ("check", "change", "follow")
     )
     screener = Screener(required_codes(settings, lists), settings.fresh_ms, settings.serve_stale_s)
@@ -182,8 +184,8 @@ def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> 
 
 def _more_chores(app: Litestar, upkeep: Upkeep) -> tuple[Chore, ...]:
     service, screener = upkeep.service, upkeep.service.screener
-    folder, check_value = service.settings.data_dir, service.tokeniser.check_value
-    memory = Memory(folder, check_value, screener, service.access.ended)
+    folder = service.settings.data_dir
+    memory = Memory(folder, service.tokeniser, screener, service.access.ended)
     belonging = service.follower.belonging
     belonging.memory = memory
     renewer = _renewer(service)

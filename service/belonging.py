@@ -41,10 +41,11 @@ class Belonging:
         self.memory: Memory | None = None
 
     async def begin(self, numbers: Sequence[int]) -> None:
-        """Nothing; the roster's id is known by these partitions, and what the data folder has.
+        """Nothing; the roster's scheme and id are known, and what the data folder has of it.
 
-        Raises Unavailable and WrongKey.
+        These partitions are asked. Raises Unavailable and WrongKey.
         """
+        await self._store.open(numbers)
         if not self._screener.roster:
             await self.look(await self._store.tails(dict.fromkeys(numbers), {}))
 

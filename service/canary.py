@@ -60,13 +60,13 @@ class Canary:
         self.lag_ms: float | None = None
         self.on_lag: Callable[[float], None] = lambda _lag_ms: None
         service.access.trust(self._header.encode(), _key())
-        document = Document(type="resident_id", number=NUMBER)
-        service.canary_token = service.tokeniser.token(normalise(document).number)
 
     async def sing(self) -> None:
         """One round, where this process holds the lease; raises Unavailable."""
         if not self._service.screener.ready or not await self._is_mine():
             return
+        document = Document(type="resident_id", number=NUMBER)
+        self._service.canary_token = self._service.tokeniser.token(normalise(document).number)
         transport = httpx.ASGITransport(app=self._app)
         headers = {"authorization": self._header}
         client = httpx.AsyncClient(

@@ -235,6 +235,7 @@ class RosterAnswer(Reply, frozen=True):
     processes: list[ProcessReply]
     build: str
     library: str
+    scheme: int
 
 
 class ConditionReply(Reply, frozen=True):

@@ -20,8 +20,9 @@ from service.edit_texts import check_texts
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from roster.identity import Document, Tokeniser
+    from roster.identity import Document
     from roster.restrictions import Lists
+    from roster.tokeniser import Tokeniser
     from service.shapes import ChangeShape, EntryShape
 
 _OPS = {

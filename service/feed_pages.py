@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from roster.cursor import Cursor
     from roster.dictionary import Dictionary
-    from roster.identity import Tokeniser
     from roster.replies import LogEntry
     from roster.restrictions import Lists
     from roster.store import Store
+    from roster.tokeniser import Tokeniser
     from service.feed_line import Line
     from service.feed_log import FeedLog, Kept
     from service.feed_reader import Reader

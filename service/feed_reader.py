@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from roster import keys
+from roster import keys, logs
 from roster.cursor import Cursor
 from roster.errors import LogTrimmed, Unavailable
 from service.feed_log import Kept
@@ -102,7 +102,7 @@ class Reader:
         async with self._slots:
             tails = await self._store.tails(dict.fromkeys(range(keys.PARTITIONS)), {})
             ends = [tails[number].position for number in range(keys.PARTITIONS)]
-            return Cursor(tuple(await self._store.oldest(ends)))
+            return Cursor(tuple(await logs.oldest(self._store, ends)))
 
     async def _poll_next(self, running: asyncio.Task[bool] | None) -> bool:
         """Poll after the one that is under way, which may have passed what is asked for."""

@@ -50,7 +50,7 @@ class Follower:
         """`identity` is the process' id and host."""
         self._nodes = store.nodes
         self._screener = screener
-        self.herald = Herald(store.nodes, screener, identity)
+        self.herald = Herald(store, screener, identity)
         self.belonging = Belonging(store, screener, self._listen_anew)
         self._renamed = asyncio.Event()
         self._means = Means(

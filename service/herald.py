@@ -12,7 +12,7 @@ from roster.processes import Process, Processes, listing, lists_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roster.nodes import Nodes
+    from roster.store import Store
     from service.screener import Screener
 
 FEW = 2
@@ -29,9 +29,10 @@ class Herald:
     how many there are.
     """
 
-    def __init__(self, nodes: Nodes, screener: Screener, identity: tuple[str, str]) -> None:
+    def __init__(self, store: Store, screener: Screener, identity: tuple[str, str]) -> None:
         """`identity` is the process' id and host."""
-        self._nodes = nodes
+        self._store = store
+        self._nodes = store.nodes
         self._screener = screener
         self.id, self._host = identity
         self._beat = 0
@@ -74,4 +75,5 @@ class Herald:
             remembers=not screener.unremembered,
             build=build(),
             library=library().name,
+            scheme=self._store.scheme,
         )

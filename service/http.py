@@ -11,12 +11,13 @@ from litestar.types import Receive, Send
 
 from roster.dictionary import Dictionary
 from roster.errors import BodyTooLarge, InvalidBody, InvalidInput, Unavailable
-from roster.identity import Token, Tokeniser
+from roster.identity import Token
 from roster.nodes import Wait
 from roster.processes import Processes
 from roster.restrictions import Lists
 from roster.settings import Settings
 from roster.store import Store
+from roster.tokeniser import Tokeniser
 from service.auth import Access
 from service.canary import Canary
 from service.confirming import Confirmer

@@ -17,6 +17,7 @@ from roster.marks import marks_file, old_marks, pack_marks, read_marks, replace_
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from roster.tokeniser import Tokeniser
     from service.ended import Ended
     from service.screener import Screener
 
@@ -28,10 +29,12 @@ log = structlog.get_logger("clearway.memory")
 class Memory:
     """One roster's files; `save` is called once a second and writes only what changed."""
 
-    def __init__(self, folder: Path, check_value: bytes, screener: Screener, ended: Ended) -> None:
+    def __init__(
+        self, folder: Path, tokeniser: Tokeniser, screener: Screener, ended: Ended
+    ) -> None:
         """The folder need not be there."""
         self._folder = folder
-        self._check_value = check_value
+        self._tokeniser = tokeniser
         self._screener = screener
         self._ended = ended
         self._saved: dict[Path, bytes] = {}
@@ -39,8 +42,8 @@ class Memory:
 
     def recall(self, roster: bytes, histories: dict[int, int]) -> bool:
         """Whether anything is known of this roster; the screener knows its marks now."""
-        marks = read_marks(marks_file(self._folder, self._check_value, roster))
-        marks += old_marks(self._folder, self._check_value, histories)
+        marks = read_marks(self._marks_file(roster))
+        marks += old_marks(self._folder, self._tokeniser.check_value, histories)
         self._screener.recall(marks)
         self._ended.start_anew(self._read_ended(roster))
         self._saved = {}
@@ -51,12 +54,14 @@ class Memory:
         roster = self._screener.roster
         if not roster:
             return
-        marks = marks_file(self._folder, self._check_value, roster)
-        await self._keep(marks, pack_marks(self._screener.high_water.values()))
+        await self._keep(self._marks_file(roster), pack_marks(self._screener.high_water.values()))
         await self._keep(self._ended_file(roster), self._ended.data())
 
+    def _marks_file(self, roster: bytes) -> Path:
+        return marks_file(self._folder, self._tokeniser.check_value, roster)
+
     def _ended_file(self, roster: bytes) -> Path:
-        return self._folder / f"ended-{self._check_value.hex()}-{roster.decode()}"
+        return self._folder / f"ended-{self._tokeniser.check_value.hex()}-{roster.decode()}"
 
     def _read_ended(self, roster: bytes) -> bytes:
         try:

@@ -80,7 +80,7 @@ def conditions(upkeep: Upkeep) -> dict[str, Condition]:
     return {
         "draining": _condition(not upkeep.draining, "this process is ending"),
         "loaded": _condition(screener.loaded, "the filters are not loaded yet"),
-        "key": _condition(not screener.wrong_key, "the roster was loaded with another ID key"),
+        "key": _condition(not screener.wrong_key, "the roster has another ID key or scheme"),
         "covered": _condition(not lacking, f"not fully loaded: {lacking}"),
         "lists": _condition(screener.lists_known, "which lists are disabled has not been read yet"),
         "news": _condition(
@@ -120,6 +120,7 @@ async def roster_json(upkeep: Upkeep) -> dict[str, Any]:
     answer: dict[str, Any] = msgspec.structs.asdict(await summary(upkeep))
     return answer | {
         **code_json(),
+        "scheme": upkeep.service.store.scheme,
         "decisions": await upkeep.tallies.decisions(),
         "removal_lag_ms": {
             "source": _lag_json(lags["source"]),

@@ -21,8 +21,9 @@ from roster.record import split_record
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from roster.identity import Document, DocumentNumber, Token, Tokeniser
+    from roster.identity import Document, DocumentNumber, Token
     from roster.position import Position
+    from roster.tokeniser import Tokeniser
     from service.edits import Edit
     from service.http import Service
 

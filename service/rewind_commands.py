@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from roster.identity import Tokeniser
 from roster.lists import load_lists
 from roster.opening import Opening
 from roster.rewinding import restored as mark_restored
@@ -90,6 +89,6 @@ async def _on_roster(opening: Opening, do: Callable[[Store, Wait], Awaitable[Any
     nodes = opening.change_nodes()
     try:
         wait = opening.wait(await opening.facts(nodes))
-        return await do(Store(nodes, Tokeniser(opening.id_key()).check_value), wait)
+        return await do(Store(nodes, await opening.tokeniser(nodes)), wait)
     finally:
         await nodes.close()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from roster.disabled import Disabled, DisabledLists
-from roster.identity import Tokeniser
 from roster.lists import load_lists
 from roster.opening import Opening
 from roster.settings import read_settings
@@ -99,7 +98,7 @@ async def _list_figures(opening: Opening) -> dict[str, Any]:
     nodes = opening.change_nodes()
     try:
         known = load_lists(opening.settings.lists_file)
-        store = Store(nodes, Tokeniser(opening.id_key()).check_value)
+        store = Store(nodes, await opening.tokeniser(nodes))
         disabled = await DisabledLists(nodes, opening.wait([])).all()
         found = summarise(await store.metas(), known, disabled)
     finally:

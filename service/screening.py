@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from roster.dictionary import Dictionary
-    from roster.identity import Tokeniser
     from roster.names import NameCheck
     from roster.replies import Found
     from roster.restrictions import Lists
+    from roster.tokeniser import Tokeniser
     from service.follower import Follower
     from service.lookups import Lookups
     from service.questions import Query

@@ -15,7 +15,7 @@ import numpy as np
 
 from roster import keys
 from roster.check_digits import END_OF_TIME, FIRST_BIRTH, beijing_day
-from roster.tokens import in_filters, token_table
+from roster.tokens import CARD_BYTES, card_table, in_filters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from service.screening import Desk
     from service.shapes import Item
 
-LENGTH = 18
 _WEIGHTS = np.array((7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), np.int64)  # GB 11643
 _PLACES = np.array((10**7, 10**6, 10**5, 10**4, 1000, 100, 10, 1), np.int64)
 _X = ord("X") - ord("0")
@@ -60,15 +59,15 @@ def sweep(desk: Desk, items: Sequence[Item], now_ms: int) -> Swept:
     cards = _cards(items)
     if not cards.numbers:
         return NOBODY
-    valid = valid_cards(cards.numbers, beijing_day(now_ms))
-    right = list(compress(zip(cards.indexes, cards.numbers, strict=True), valid.tolist()))
+    characters = characters_of(cards.numbers)
+    valid = valid_cards(characters, beijing_day(now_ms))
+    right = list(compress(cards.indexes, valid.tolist()))
     if not right:
         return NOBODY
-    numbers = [((b"P:" if n[0] == "9" else b"R:") + n.encode()) for _, n in right]
     filters = [partition.filter for partition in screener.partitions]
-    table = token_table(desk.tokeniser, numbers)
+    table = card_table(desk.tokeniser, characters[valid])
     known = in_filters(table, filters)
-    cleared = [index for (index, _), listed in zip(right, known, strict=True) if not listed]
+    cleared = [index for index, listed in zip(right, known, strict=True) if not listed]
     screener.cleared += len(cleared)
     # While all are fresh it does not matter whose filters these were.
     return Swept(cleared, EVERY if screener.fresh else frozenset(table[:, 1].tolist()))
@@ -91,7 +90,7 @@ def _cards(items: Sequence[Item]) -> _Cards:
         document = item.document
         if (
             document.type == "resident_id"
-            and len(document.number) == LENGTH
+            and len(document.number) == CARD_BYTES
             and item.journey is None
             and item.at_least is None
             and document.issuer is None
@@ -102,12 +101,19 @@ def _cards(items: Sequence[Item]) -> _Cards:
     return _Cards(indexes, numbers)
 
 
-def valid_cards(numbers: Sequence[str], latest_birth: str = END_OF_TIME) -> NDArray[np.bool_]:
-    """Which of these numbers of 18 characters `normalise` takes as they are, and calls valid."""
+def characters_of(numbers: Sequence[str]) -> NDArray[np.uint8]:
+    """The numbers' characters, in shape (n, 18); no digits of one that is not plain ASCII."""
     text = "".join(numbers)
     if not text.isascii():
-        text = "".join(number if number.isascii() else "?" * LENGTH for number in numbers)
-    digits = np.frombuffer(text.encode(), np.uint8).reshape(-1, LENGTH).astype(np.int64) - ord("0")
+        text = "".join(number if number.isascii() else "?" * CARD_BYTES for number in numbers)
+    return np.frombuffer(text.encode(), np.uint8).reshape(-1, CARD_BYTES)
+
+
+def valid_cards(
+    characters: NDArray[np.uint8], latest_birth: str = END_OF_TIME
+) -> NDArray[np.bool_]:
+    """Which of these numbers of 18 characters `normalise` takes as they are, and calls valid."""
+    digits = characters.astype(np.int64) - ord("0")
     last = np.where(digits[:, 17] == _X, 10, digits[:, 17])
     shaped = ((digits[:, :17] >= 0) & (digits[:, :17] <= 9)).all(axis=1)  # noqa: PLR2004 -- digits
     final = digits[:, 17]

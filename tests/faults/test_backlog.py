@@ -10,10 +10,11 @@ import redis.asyncio
 
 from roster.change import Change
 from roster.entry import Content, Op, Provenance
-from roster.identity import Document, Tokeniser, normalise
+from roster.identity import Document, normalise
 from roster.nodes import Nodes
 from roster.record import pack_content, provenance_tail
 from roster.store import Store
+from roster.tokeniser import Tokeniser
 from tests.faults.clusters import HOST, folder
 from tests.faults.world import EVERYBODY, ID_KEY, Caller, Process, World
 from tests.servers import Server, eventually, free_port

@@ -12,10 +12,11 @@ from roster.check_digits import check_digit
 from roster.entry import Content, Op
 from roster.errors import LoadRefused
 from roster.filter import TokenFilter
-from roster.identity import Document, Tokeniser, normalise
+from roster.identity import Document, normalise
 from roster.merging import How, Merging, Snapshot
 from roster.position import HighWater
 from roster.store import Store
+from roster.tokeniser import Tokeniser
 from tests.service.parts import DAY_MS, KEY, process
 from tests.service.test_screening import LISTED, OTHER, check, decide
 

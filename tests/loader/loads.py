@@ -14,11 +14,12 @@ from roster.check_digits import check_digit
 from roster.dictionary import Dictionary
 from roster.entry import Entry
 from roster.filter import TokenFilter
-from roster.identity import Document, Tokeniser, normalise
+from roster.identity import Document, normalise
 from roster.keys import BUCKETS, PARTITIONS
 from roster.record import parse_record
 from roster.settings import Settings, read_settings
 from roster.times import parse_time
+from roster.tokeniser import Tokeniser
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -14,13 +14,14 @@ from redis.backoff import NoBackoff
 from roster.change import Change
 from roster.dictionary import Dictionary
 from roster.entry import BIND, Content, Op, Provenance
-from roster.identity import Document, Token, Tokeniser, normalise
+from roster.identity import Document, Token, normalise
 from roster.lists import load_lists
 from roster.merging import Merging, Snapshot
 from roster.nodes import Nodes, Wait
 from roster.processes import Processes
 from roster.record import pack_content, provenance_tail
 from roster.store import Store
+from roster.tokeniser import Tokeniser
 from service.follower import Follower
 from service.lookups import Lookups
 from service.screener import Screener

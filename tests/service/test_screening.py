@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from roster.entry import Content, Op
 from roster.filter import TokenFilter
 from roster.identity import Document
-from roster.logs import older_than
+from roster.logs import older_than, oldest
 from roster.verdict import Journey
 from service.questions import Query
 from tests.service.parts import Parts, process, running
@@ -255,8 +255,8 @@ async def test_a_trimmed_log_is_read_from_its_oldest_entry(valkey: Server) -> No
         revisions = range(10, 15)
         positions = [(await parts.change(LISTED, Op.PUT, n)).position for n in revisions]
         assert await parts.store.set_image(positions[2], TokenFilter().to_bytes(), 10**6)
-        (oldest,) = await parts.store.oldest([positions[-1]])
-        tail = await parts.store.log(oldest, 100)
+        (first,) = await oldest(parts.store, [positions[-1]])
+        tail = await parts.store.log(first, 100)
         assert tail.continues
         assert [entry.revision for entry in tail.entries] == [12, 13, 14]
         assert not (await parts.store.log(positions[0], 100)).continues

@@ -111,8 +111,9 @@ def interruptible(what: str = INTERRUPTED) -> Iterator[None]:
 @click.option("--max-additions", type=LimitText(), default="5%", show_default=True)
 @click.option("--max-rejects", type=LimitText(), default="1%", show_default=True)
 @click.option("--allow-empty", is_flag=True, help="A list without any row ends all its entries.")
+@click.option("--again", is_flag=True, help="Load what was loaded last once more.")
 @click.option("--rejects", type=click.Path(dir_okay=False, path_type=Path),
-              help="Where to say which rows cannot be used, and why.")  # fmt: skip
+              help="Where to say which rows cannot be used; else in the data folder.")  # fmt: skip
 def load_command(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- click's
     """Bring whole files into the roster: each a full snapshot of its lists."""
     limits = Limits(given["max_removals"], given["max_additions"], given["max_rejects"])
@@ -122,6 +123,7 @@ def load_command(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- cli
         partial=given["partial"],
         dry_run=given["dry_run"],
         allow_empty=given["allow_empty"],
+        again=given["again"],
         rejects=given["rejects"],
         jobs=given["jobs"],
     )

@@ -44,6 +44,8 @@ class Intake:
             None if path == STDIN else read_manifest(path, public_key) for path in files.paths
         ]
         self._sha256: list[str] = []
+        self.hints: dict[str, str] = {}
+        """What may be wrong with a file as a whole, if its rows turn out to be of no use."""
 
     @property
     def stated(self) -> list[Manifest]:
@@ -87,6 +89,7 @@ class Intake:
         read_before = 0
         for index, path in enumerate(self._files.paths):
             with self._opened(path, listed=default is not None) as source:
+                self.hints |= {path: source.hint} if source.hint else {}
                 for block in self._blocks(source, path):
                     yield Piece(index, path, source.layout, default, block)
                     progress(read_before + source.stream.read_bytes)

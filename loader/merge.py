@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from loader import guard, lags, report, undo_check
+from loader.again import nothing_to_do
 from loader.comparing import Preview
 from loader.crew import Crew
 from loader.guard import Standing
@@ -20,7 +21,8 @@ from loader.intake import Intake
 from loader.ledger import actor_of, who
 from loader.packing import Context
 from loader.partition import Done, Job, call_buckets
-from loader.reading import Options, Told, crew_for, read_files, write_rejects
+from loader.reading import Options, Told, crew_for, read_files
+from loader.rejects import Rejects, explained, write_rejects
 from loader.report import Summary
 from loader.rewinds import still_rewound
 from loader.scatter import Scattered, kept_in
@@ -40,7 +42,7 @@ NO_AS_OF = "a full snapshot needs --as-of, or a manifest that states as_of"
 class Reading(msgspec.Struct, frozen=True):
     """What was read of the files, and for what: `lists` are names; codes are the snapshot's.
 
-    The load has the number `load`, and is on `record` as that.
+    The load has the number `load`, and is on `record` as that. `notes` are about its `rejects`.
     """
 
     found: Scattered
@@ -48,6 +50,8 @@ class Reading(msgspec.Struct, frozen=True):
     snapshot: Snapshot
     load: int
     record: Load
+    rejects: Rejects
+    notes: list[str]
 
 
 class Loading:
@@ -70,6 +74,10 @@ class Loading:
         intake = Intake(options.files, session.public_key)
         as_of = self._as_of(intake)
         guard.check_names(intake.lists, session.lists)
+        if not (options.again or options.dry_run):
+            done = nothing_to_do(session, options, intake, as_of)
+            if done is not None:
+                return done
         context = session.context(as_of, self._now_ms)
         for attempt in range(2):
             with (
@@ -96,10 +104,12 @@ class Loading:
 
     def _read(self, intake: Intake, crew: Crew, folder: Path, context: Context) -> Reading:
         found = read_files(intake, crew, self._told, self._options.files.paths)
-        write_rejects(folder, self._options.rejects)
-        intake.check(found)
+        data_dir = self._session.settings.data_dir
+        rejects = write_rejects(folder, self._options.rejects, data_dir, self._now_ms)
         lists = intake.lists or tuple(sorted(found.lists))
-        self._guard_rows(intake, found, lists)
+        with explained(rejects, found.rows.total(), intake.hints.values()):
+            intake.check(found)
+            self._guard_rows(intake, found, lists)
         codes = bytes(context.codes[name] for name in lists)
         record = self._record(intake, found, lists, context)
         loads = self._session.run(self._session.dictionary.all_loads())
@@ -110,7 +120,9 @@ class Loading:
             self._session.settings.tombstone_days * DAY_MS,
         )
         record = replace(record, nonce=snapshot.nonce, as_of=snapshot.as_of)
-        return Reading(found, lists, snapshot, context.load, record)
+        told = rejects.told(found.rows.total())
+        notes = [told, *intake.hints.values()] if told else []
+        return Reading(found, lists, snapshot, context.load, record, rejects, notes)
 
     def _record(
         self, intake: Intake, found: Scattered, lists: tuple[str, ...], context: Context
@@ -150,7 +162,8 @@ class Loading:
             with self._phase("compare"), self._watched(snapshot):
                 answers = self._counted("comparing", crew.map("preview", jobs))
                 previews = {preview.partition: preview for preview in answers}
-                self._guard_changes(intake, previews.values(), standing)
+                with explained(reading.rejects, reading.found.rows.total(), reading.notes[1:]):
+                    self._guard_changes(intake, previews.values(), standing)
         if self._options.dry_run:
             return self._summary(reading, previews.values(), crew)
         if not snapshot.lists and not all(each.covered for each in standing.values()):
@@ -262,6 +275,8 @@ class Loading:
             rejected=dict(found.rejected),
             warnings=dict(found.warned),
             skipped=skipped,
+            notes=reading.notes,
+            rejects_file=str(reading.rejects.path) if reading.rejects.path else None,
             records_written=sum(part.written for part in parts if isinstance(part, Done)),
             seconds=round(seconds, 3),
             entries_per_s=int(found.lists.total() / seconds),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from collections import Counter
@@ -15,7 +16,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from loader.client import Outcome, Pusher, open_client
+from loader.foreign import check_unpacked
 from roster.address import address_of, checked_url
+from roster.errors import LoadRefused, PushRefused
 from roster.settings import read_settings
 
 
@@ -59,11 +62,42 @@ def push(file: IO[bytes], url: str | None, key_file: Path | None, *, as_json: bo
         raise click.exceptions.Exit(1)
 
 
+def _looked_at(file: IO[bytes]) -> Iterator[bytes]:
+    """The file's lines; raises PushRefused where the first is of a list, or of no text at all."""
+    before = []
+    for line in file:
+        before.append(line)
+        if line.strip(codecs.BOM_UTF8 + b" \t\r\n"):
+            _check_first(line.removeprefix(codecs.BOM_UTF8))
+            break
+    yield from before
+    yield from file
+
+
+def _check_first(line: bytes) -> None:
+    try:
+        check_unpacked(line)
+        row = msgspec.json.decode(line)
+    except LoadRefused as exc:
+        raise PushRefused(f"{exc}; changes come as JSON Lines, not packed") from exc
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        row = dict.fromkeys(
+            line.decode(errors="replace").strip().replace('"', "").lower().split(",")
+        )
+    if isinstance(row, list):
+        raise PushRefused("the file is a JSON array: changes come one JSON object a line")
+    keys = {key.lower() for key in row} if isinstance(row, dict) else set()
+    if "op" not in keys and keys & {"document_type", "document_number"}:
+        raise PushRefused(
+            "the file holds the rows of a list, not changes: `clearway load FILE` brings them in"
+        )
+
+
 def _shown(pusher: Pusher, file: IO[bytes]) -> Iterator[Outcome]:
     """The outcomes as they come, with a bar for them on a terminal."""
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("changes", total=None)
-        for outcome in pusher.push(file):
+        for outcome in pusher.push(_looked_at(file)):
             progress.advance(task)
             yield outcome
 

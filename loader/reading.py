@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,10 +13,9 @@ from loader.crew import Crew
 from loader.guard import Limits
 from loader.intake import Files, Intake, total_bytes
 from loader.packing import Context
-from loader.scatter import Scattered, reject_rows
+from loader.scatter import Scattered
 from loader.session import Session
 from loader.worker import Setup, Worker
-from roster.errors import LoadRefused
 
 Told = Callable[[str, int, int | None], None]
 """Progress: what is being done, how much of it is done, of how much (None: unknown)."""
@@ -34,6 +32,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     partial: bool = False
     dry_run: bool = False
     allow_empty: bool = False
+    again: bool = False
     rejects: Path | None = None
     jobs: int | None = None
 
@@ -58,16 +57,3 @@ def read_files(intake: Intake, crew: Crew, told: Told, paths: Sequence[str]) -> 
     for part in crew.each("close_scatter"):
         found.add(part)
     return found
-
-
-def write_rejects(folder: Path, path: Path | None) -> None:
-    """Nothing; the rejects file is written, where one is wanted. Raises LoadRefused."""
-    if path is None:
-        return
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("file", "line", "field", "reason"))
-            writer.writerows(reject_rows(folder))
-    except OSError as exc:
-        raise LoadRefused(f"the rejects file cannot be written: {exc.strerror}") from exc

@@ -29,28 +29,34 @@ class StillRewound(msgspec.Struct, frozen=True):
 class Summary(msgspec.Struct, kw_only=True):
     """What a load did, or (dry run) would do; `peak_bytes` is of all its processes together.
 
+    `notes` are sentences about its rejects, which are in `rejects_file`. `same_as` is the load that
+    has brought the same files before, where that was the last of these lists.
+
     Peak memory is the sum of each process' greatest resident set (getrusage(2)): what they
     share counts once for each.
     """
 
     dry_run: bool
     as_of: str
-    rows: int
-    people: int
-    added: int
-    changed: int
-    ended: int
-    unchanged: int
-    superseded: int
-    rejected: dict[str, int]
-    warnings: dict[str, int]
-    skipped: dict[str, int]
-    records_written: int
-    seconds: float
-    entries_per_s: int
-    peak_bytes: int
-    lists: dict[str, dict[str, int]]
-    seconds_by_phase: dict[str, float]
+    rows: int = 0
+    people: int = 0
+    added: int = 0
+    changed: int = 0
+    ended: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    rejected: dict[str, int] = {}
+    warnings: dict[str, int] = {}
+    skipped: dict[str, int] = {}
+    notes: list[str] = []
+    rejects_file: str | None = None
+    records_written: int = 0
+    seconds: float = 0.0
+    entries_per_s: int = 0
+    peak_bytes: int = 0
+    lists: dict[str, dict[str, int]] = {}
+    seconds_by_phase: dict[str, float] = {}
+    same_as: int | None = None
     rewound: StillRewound | None = None
 
 
@@ -69,6 +75,11 @@ def total(fates: Mapping[str, Fate]) -> Fate:
 
 def summary_text(summary: Summary) -> str:
     """The figures for a person who reads them on a terminal."""
+    if summary.same_as is not None:
+        return (
+            f"nothing to do: load {summary.same_as} brought the same, as of {summary.as_of}, "
+            "and was the last of these lists; --again loads it once more"
+        )
     lines = [
         f"{'would load' if summary.dry_run else 'loaded'} as of {summary.as_of}",
         f"rows        {summary.rows:>12,}",
@@ -81,6 +92,8 @@ def summary_text(summary: Summary) -> str:
     for name in ("rejected", "warnings", "skipped"):
         counts: dict[str, int] = getattr(summary, name)
         lines.append(f"{name:<11} {sum(counts.values()):>12,}{_reasons(counts)}")
+    lines += [f"  {note}" for note in summary.notes]
+    lines += [f"rejects in {summary.rejects_file}"] if summary.rejects_file else []
     lines += [
         f"seconds     {summary.seconds:>12.1f}",
         f"entries/s   {summary.entries_per_s:>12,}",

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import anycrc
 import numpy as np
 
-from loader.crc64 import CHUNK_BYTES, crcs
 from loader.pieces import Numbers, Octets, Pieces, put
 
 FIELD_BYTES = 12
@@ -22,6 +22,8 @@ _VERSION = 10
 """Of the RDB format, Redis 7.0's: newer servers take it."""
 _END = bytes((255, *_VERSION.to_bytes(2, "little")))
 """A listpack's last byte, then the version."""
+_crc = anycrc.Model("CRC64-REDIS").calc
+"""CRC-64 of David T. Jones (http://www0.cs.ucl.ac.uk/staff/d.jones/crcnote.pdf), reflected."""
 _HEAD_BYTES, _LENGTH_BYTES = 6, 5
 _COUNT_MAX = 65_535
 """In the head of a listpack: so many elements, or more."""
@@ -43,10 +45,9 @@ def payloads(counts: Numbers, fields: Octets, sizes: Numbers, write: Written) ->
     packed = np.add.reduceat(elements, first)
     begins = _begins(packed, counts)
     totals = begins.sizes + packed + len(_END)
-    chunks = -(-totals // CHUNK_BYTES)
-    ends = np.cumsum(chunks) * CHUNK_BYTES
+    ends = np.cumsum(totals)
     starts = ends - totals
-    into = np.zeros(int(ends[-1]), np.uint8)
+    into = np.empty(int(ends[-1]), np.uint8)
     put(into, starts, begins)
     before = np.cumsum(elements) - elements
     places = before + np.repeat(starts + begins.sizes - before[first], counts)
@@ -56,18 +57,14 @@ def payloads(counts: Numbers, fields: Octets, sizes: Numbers, write: Written) ->
     put(into, places + sizes, backs)
     for nth, octet in enumerate(_END, -len(_END)):
         into[ends + nth] = octet
-    return _checked(into, starts, ends, chunks)
-
-
-def _checked(into: Octets, starts: Numbers, ends: Numbers, chunks: Numbers) -> list[bytes]:
-    """The texts with their CRCs."""
-    checks = crcs(into, chunks).astype("<u8").tobytes()
-    view = into.data
-    bounds = zip(starts.tolist(), ends.tolist(), strict=True)
     return [
-        b"".join((view[start:end], checks[8 * nth : 8 * nth + 8]))
-        for nth, (start, end) in enumerate(bounds)
+        _checked(into.data[at:end]) for at, end in zip(starts.tolist(), ends.tolist(), strict=True)
     ]
+
+
+def _checked(text: memoryview) -> bytes:
+    """The text with its CRC."""
+    return b"".join((text, _crc(text).to_bytes(8, "little")))
 
 
 def _begins(packed: Numbers, counts: Numbers) -> Pieces:

@@ -16,9 +16,10 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Protocol, Self
+from typing import IO, Protocol, Self, cast
 
 import zstandard
+from isal import isal_zlib
 
 from loader import foreign
 from roster.errors import LoadRefused
@@ -31,20 +32,21 @@ _READ_BYTES = 64 << 10
 # 4 bytes of zstd may stand for 128 KiB, so it is fed in small pieces: at most 64 MiB come out.
 _READ_ZSTD_BYTES = 2 << 10
 _ZSTD_WINDOW_MAX_BYTES = 128 << 20
-_GZIP_WINDOW = 31  # zlib.decompressobj: 15 bits, with a gzip header
+_GZIP_WINDOW = 31  # 15 bits, with a gzip header
 
 _MAGIC = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zst", b"PK\x03\x04": "zip", b"PAR1": "parquet"}
 _SUFFIXES = {".gz": "gz", ".zst": "zst", ".zip": "zip", ".parquet": "parquet"}
 
 
-_DAMAGE = (
-    zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError, EOFError, ValueError,
+_DAMAGE: tuple[type[Exception], ...] = (
+    zlib.error, cast("type[Exception]", isal_zlib.error), lzma.LZMAError, zipfile.BadZipFile,
+    zstandard.ZstdError, EOFError, ValueError,
 )  # fmt: skip
 """What the libraries make of damage; ValueError is a zip's file name that is not UTF-8."""
 
 
 class _Decompressor(Protocol):
-    """What zlib's and zstandard's decompressors have in common."""
+    """What isal's and zstandard's decompressors have in common."""
 
     @property
     def eof(self) -> bool: ...
@@ -161,7 +163,7 @@ class Stream:
             yield chunk
 
     def _gzip(self) -> Iterator[bytes]:
-        return _members(self._raw, lambda: zlib.decompressobj(_GZIP_WINDOW), _READ_BYTES)
+        return _members(self._raw, lambda: isal_zlib.decompressobj(_GZIP_WINDOW), _READ_BYTES)
 
     def _zstd(self) -> Iterator[bytes]:
         context = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_MAX_BYTES)

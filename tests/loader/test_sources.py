@@ -302,6 +302,14 @@ def test_a_flipped_bit_in_a_gzip_is_never_taken_for_a_list(tmp_path: Path) -> No
         refused(written(tmp_path, bytes(data), "list.csv.gz"))
 
 
+@pytest.mark.parametrize("more", [b"x", b"not a member at all", PACKED["list.csv.gz"][:-1]])
+def test_whatever_follows_a_gzip_but_members_and_zeros_is_refused(
+    more: bytes, tmp_path: Path
+) -> None:
+    path = written(tmp_path, PACKED["list.csv.gz"] + more, "list.csv.gz")
+    assert "truncated or damaged" in refused(path)
+
+
 def test_files_that_are_no_lists_are_refused(tmp_path: Path) -> None:
     assert "No such file" in refused(tmp_path / "none.csv")
     assert "directory" in refused(tmp_path)

@@ -103,20 +103,34 @@ def interruptible(what: str = INTERRUPTED) -> Iterator[None]:
         raise LoadRefused(what) from exc
 
 
+def limit_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say how much a file may change, and how much of it may be unusable."""
+    for option in (
+        click.option("--max-rejects", type=LimitText(), default="1%", show_default=True),
+        click.option("--max-additions", type=LimitText(), default="5%", show_default=True),
+        click.option("--max-removals", type=LimitText(), default="1%", show_default=True),
+    ):
+        command = option(command)
+    return command
+
+
+def limits_of(given: dict[str, Any]) -> Limits:
+    """The limits that the options of `limit_options` state."""
+    return Limits(given["max_removals"], given["max_additions"], given["max_rejects"])
+
+
 @click.command("load")
 @_file_options
 @click.option("--partial", is_flag=True, help="Some entries only: what is not there stays.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
-@click.option("--max-removals", type=LimitText(), default="1%", show_default=True)
-@click.option("--max-additions", type=LimitText(), default="5%", show_default=True)
-@click.option("--max-rejects", type=LimitText(), default="1%", show_default=True)
+@limit_options
 @click.option("--allow-empty", is_flag=True, help="A list without any row ends all its entries.")
 @click.option("--again", is_flag=True, help="Load what was loaded last once more.")
 @click.option("--rejects", type=click.Path(dir_okay=False, path_type=Path),
               help="Where to say which rows cannot be used; else in the data folder.")  # fmt: skip
 def load_command(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- click's
     """Bring whole files into the roster: each a full snapshot of its lists."""
-    limits = Limits(given["max_removals"], given["max_additions"], given["max_rejects"])
+    limits = limits_of(given)
     options = Options(
         files=_files(given),
         limits=limits,

@@ -1,18 +1,25 @@
-"""The commands about loads that are done, or are to be done by themselves: `undo`."""
+"""The commands about loads that are done, or come by themselves: `undo`, `watch`."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from typing import Any, get_args
 
 import click
 import msgspec
 
-from loader.commands import interruptible
+from loader.commands import interruptible, limit_options, limits_of
+from loader.intake import Files
 from loader.progress import progress
+from loader.reading import Options
 from loader.session import Session
+from loader.sources import Format
+from loader.spool import Spool
 from loader.undo import Unloading
 from loader.undo_report import Writer, diff_file, undone_text
+from loader.watch import Report, Watching, report_text
 from roster.settings import read_settings
 
 INTERRUPTED = (
@@ -40,4 +47,32 @@ def undo_command(load: int, *, dry_run: bool, diff: Path | None, as_json: bool) 
     click.echo(figures if as_json else undone_text(undone))
 
 
-COMMANDS: list[click.Command] = [undo_command]
+@click.command("watch")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--format", "form", type=click.Choice(get_args(Format)), default="auto",
+              show_default=True, help="What the files are.")  # fmt: skip
+@click.option("--encoding", default="utf-8", show_default=True, help="Or gb18030.")
+@limit_options
+@click.option("--jobs", type=click.IntRange(0, 256), help="Worker processes.")
+@click.option("--json", "as_json", is_flag=True, help="Print each report as a line of JSON.")
+def watch_command(folder: Path, *, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- click's
+    """Load what appears in FOLDER with its manifest, in order, until SIGTERM or Ctrl-C.
+
+    Each file goes to done/ or refused/ in it, with its report.
+    """
+    settings = read_settings(os.environ)
+    files = Files((), (), None, given["form"], given["encoding"])
+    options = Options(files=files, limits=limits_of(given), jobs=given["jobs"])
+    spool = Spool(folder, signed=settings.signature_key_file is not None)
+    watching = Watching(settings, spool, options, lambda text: click.echo(text, err=True))
+
+    def reported(report: Report) -> None:
+        line = msgspec.json.encode(report).decode() if as_json else report_text(report)
+        click.echo(line)
+        sys.stdout.flush()
+
+    with interruptible(), progress() as told:
+        watching.run(told, reported)
+
+
+COMMANDS: list[click.Command] = [undo_command, watch_command]

@@ -82,6 +82,8 @@ class Session:
 
     def take_lease(self) -> None:
         """Nothing; no other load runs now. Raises LoadRefused where one does."""
+        if self._lease is not None:
+            return
         nodes = open_nodes(self.opening.target, change_client)
         self._lease = BeatenLease(nodes, keys.LOAD, LEASE_MS)
         holder = self._lease.take()
@@ -91,9 +93,14 @@ class Session:
                 f"if that one has died, this works {LEASE_MS // 1000} s after its death"
             )
 
+    @property
+    def has_lost_lease(self) -> bool:
+        """Whether a lease that was taken is not ours any more."""
+        return self._lease is not None and not self._lease.held()
+
     def keep_lease(self) -> None:
         """Nothing; a lease that was taken is ours still. Raises LoadRefused where it is lost."""
-        if self._lease is not None and not self._lease.held():
+        if self.has_lost_lease:
             raise LoadRefused(
                 "the lease to load was lost: this process stood still, or had no server, "
                 f"for more than {LEASE_MS // 1000} s; the same command again completes it"

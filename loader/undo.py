@@ -24,6 +24,8 @@ from roster.undoing import Noted, noted, records, uncover
 
 AT_ONCE = 512
 """Changes that are sent in one go: eight calls."""
+KEPT = 100_000
+"""So many steps of the second pass are kept from the first; others are read again."""
 _FREES, _BINDS = frozenset({REMOVED}), frozenset({PUT_BACK, CHANGED_BACK})
 _DID = {PUT_BACK: "added", CHANGED_BACK: "changed", REMOVED: "ended", STAYS: "unchanged"}
 Apply = Callable[[Sequence[Change]], list[Applied | Refusal]]
@@ -40,6 +42,7 @@ class Unloading:
         self._told = told
         self._write = write
         self._counts: Counter[tuple[int, str]] = Counter()
+        self._kept: dict[int, list[Step]] = {}
         self._began_s = time.monotonic()
 
     def run(self, *, dry_run: bool) -> Undone:
@@ -87,7 +90,7 @@ class Unloading:
         self, load: Load, undoing: Undoing, whats: frozenset[str], apply: Apply | None
     ) -> None:
         for partition in range(PARTITIONS):
-            steps = [each for each in self._steps(partition, load, undoing) if each.what in whats]
+            steps = self._planned(partition, load, undoing, whats)
             done = steps if apply is None else self._applied(steps, apply)
             for each in done:
                 what = STAYS if each.stays is not None else each.what
@@ -95,6 +98,21 @@ class Unloading:
                 self._write(each)
             self._told("undoing", partition + 1, PARTITIONS)
             self._session.keep_lease()
+
+    def _planned(
+        self, partition: int, load: Load, undoing: Undoing, whats: frozenset[str]
+    ) -> list[Step]:
+        """The steps of this pass; those of the next one are kept, where they are not too many.
+
+        What is changed between the two has a newer revision, and stays.
+        """
+        steps = self._kept.pop(partition, None)
+        if steps is None:
+            steps = list(self._steps(partition, load, undoing))
+            others = [each for each in steps if each.what not in whats]
+            if sum(map(len, self._kept.values())) + len(others) < KEPT:
+                self._kept[partition] = others
+        return [each for each in steps if each.what in whats]
 
     def _steps(self, partition: int, load: Load, undoing: Undoing) -> Iterator[Step]:
         session = self._session

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from loader.guard import Limit, Limits
 from loader.intake import Files
@@ -22,16 +23,18 @@ from roster.entry import Op, Provenance, Registers, State
 from roster.errors import LoadRefused
 from roster.nodes import Wait
 from roster.record import provenance_tail, unpack_content
+from roster.settings import read_settings
+from roster.store import DAY_MS
 from roster.undoing import Noted, noted
-from tests.loader.loads import ID_KEY, TOKENISER, number, row, token
+from tests.loader.loads import ID_KEY, TOKENISER, Roster, number, row, token
 from tests.servers import DEADLINE_S, eventually
+from tests.service.served import Served
 from tests.source import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from loader.session import Session
-    from tests.loader.loads import Roster
     from tests.servers import Server
 
 
@@ -214,6 +217,7 @@ def test_the_right_file_of_the_same_time_is_loaded_in_full_after_an_undo(roster:
     assert {each for each, state in people(roster).items() if state == "ACTIVE"} == {
         token(n) for n in (1, 2, 3, 6, 8)
     }
+    assert roster.verify(right).equal
 
 
 def test_the_undo_of_an_older_load_leaves_what_a_newer_one_did(roster: Roster) -> None:
@@ -318,3 +322,37 @@ def test_no_undo_runs_beside_a_load(roster: Roster) -> None:
         session.take_lease()
         with pytest.raises(LoadRefused, match="another load is under way"):
             undo(roster)
+
+
+def test_a_service_allows_whom_an_undo_removed_and_denies_whom_it_put_back(
+    valkey: Server, short_folder: Path
+) -> None:
+    service = Served(valkey, short_folder)
+    roster = Roster(read_settings(service.settings), short_folder)
+    roster.load([row(1, 1), row(2, 2)])
+    roster.load([row(2, 2), row(3, 3)], day=2, limits=ANY)
+    with service.running() as running, running.client() as client:
+
+        def decisions() -> list[str]:
+            items = [{"document": {"type": "resident_id", "number": number(n)}} for n in (1, 2, 3)]
+            body = {"items": items, "journey": {"mode": "air"}}
+            answer = client.post("/v1/check/batch", json=body).json()
+            return [each["decision"] for each in answer["results"]]
+
+        eventually(lambda: decisions() == ["allow", "deny", "deny"])
+        undo(roster)
+        eventually(lambda: decisions() == ["deny", "deny", "allow"])
+
+
+def test_notes_go_with_the_histories_and_then_the_load_is_not_undone(roster: Roster) -> None:
+    load_both(roster)
+    with roster.opened() as session:
+        store, now_ms = session.store, time.time_ns() // 1_000_000
+        for partition in range(keys.PARTITIONS):
+            session.run(store.purge_history(partition, range(keys.BUCKETS), now_ms + 1))
+        load = session.run(session.dictionary.all_loads())[2]
+        old = replace(load, received_at_ms=now_ms - 91 * DAY_MS)
+        session.run(session.dictionary.write_load(2, old))
+    assert notes(roster) == []
+    with pytest.raises(LoadRefused, match="not known"):
+        undo(roster)

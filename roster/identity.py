@@ -7,7 +7,7 @@ Loader and service must agree on this to the bit. A change here changes tokens, 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal, NamedTuple, NewType
+from typing import Annotated, Any, Final, Literal, NamedTuple, NewType
 
 import msgspec
 
@@ -73,10 +73,9 @@ def normalise(document: Document, latest_birth: str = END_OF_TIME) -> Normalised
             except KeyError:
                 pass  # not plain ASCII digits: the long way round
             else:
-                letter = "P:" if number[0] == "9" else "R:"
-                return Normalised(
-                    DocumentNumber(letter + number), right and is_birth(number[6:14], latest_birth)
-                )
+                spelled: Any = ("P:" if number[0] == "9" else "R:") + number
+                # `Any`, as a call of `DocumentNumber`, which checks nothing, costs 90 ns.
+                return Normalised(spelled, right and is_birth(number[6:14], latest_birth))
     return _normalise(document, latest_birth)
 
 

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from roster import keys
 from roster.build import build
 from roster.library import library
 from tests.faults.world import NOW, Caller, Process, World
-from tests.servers import free_port
+from tests.servers import eventually, free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -220,3 +221,42 @@ async def test_old_and_new_processes_serve_side_by_side_and_nobody_notices(
         assert names == {"clearway_1", library().name}
         loads = client.info("commandstats")["cmdstat_function|load"]["calls"]
         assert loads <= 4
+
+
+@pytest.mark.timeout(120)
+async def test_an_empty_roster_is_founded_for_the_process_of_before_that_follows_it(
+    world: World, before: Path
+) -> None:
+    world.home = before
+    world.make_key()
+    traffic = Traffic(world)
+    old = world.add_process(**PATIENT)
+    world.home = NOW
+    with world.server.client() as client:
+        eventually(lambda: client.hlen(keys.PROCESSES) > 0)
+    await asyncio.to_thread(load, world, "2001-01-01T00:00:00Z")
+    await traffic.add(old, world.add_process(**PATIENT))
+    async with traffic.running():
+        await traffic.more()
+    assert traffic.wrong == [], len(traffic.wrong)
+
+
+@pytest.mark.timeout(120)
+async def test_a_version_of_before_says_so_where_it_cannot_open_a_roster(
+    world: World, before: Path
+) -> None:
+    world.make_key()
+    load(world, "2001-01-01T00:00:00Z")
+    world.home = before
+    old = world.add_process(**PATIENT)
+    async with asyncio.timeout(60):
+        while old.running:  # noqa: ASYNC110 -- it ends by itself
+            await asyncio.sleep(0.05)
+    assert old.status == 1
+    assert "another ID key or another scheme" in old.log.read_text()
+    path = str(world.folder / "list.csv")
+    again = world.run("load", path, "--list", "sx", "--as-of", "2002-01-01T00:00:00Z")
+    assert again.returncode == 1
+    assert "another ID key or another scheme" in again.stderr
+    world.home = NOW
+    load(world, "2002-01-01T00:00:00Z")

@@ -19,7 +19,7 @@ import click  # noqa: E402 -- see above
 from loader.commands import COMMANDS as LOADER_COMMANDS  # noqa: E402 -- see above
 from loader.loads_commands import COMMANDS as LOADS_COMMANDS  # noqa: E402 -- see above
 from loader.push import push  # noqa: E402 -- see above
-from roster.errors import ClearwayError, cause_of  # noqa: E402 -- see above
+from roster.errors import ClearwayError, WrongUsage, cause_of  # noqa: E402 -- see above
 from service.commands import COMMANDS as SERVICE_COMMANDS  # noqa: E402 -- see above
 from service.demo import demo  # noqa: E402 -- see above
 from service.terminal import prepare  # noqa: E402 -- see above
@@ -40,6 +40,8 @@ class Commands(click.Group):
         """What the command gives, or click's own error for ours."""
         try:
             return super().invoke(ctx)
+        except WrongUsage as exc:
+            raise click.UsageError(str(exc)) from exc
         except ClearwayError as exc:
             what, cause = str(exc), cause_of(exc)
             raise click.ClickException(what if cause == what else f"{what}: {cause}") from exc

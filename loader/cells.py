@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import NoReturn, get_args
 
+from loader.wrappers import bare, fault
 from roster.bounds import (
     CASE_MAX,
     CASES_MAX,
@@ -24,7 +24,6 @@ from roster.identity import (
     Document,
     DocumentType,
     Normalised,
-    is_masked,
     normalise,
 )
 from roster.spelling import trimmed
@@ -46,16 +45,15 @@ SUSPENSION_REASONS = frozenset(get_args(DisputeReason))
 MODES = frozenset({"air", "rail", "ship"})
 STATES = {"": None, "active": "active", "suspended": "suspended", "removed": "removed"}
 
-_ISSUED = frozenset({"passport", "other"})
+FIRST_REVISION_MS = 631_152_000_000
+"""1990: what is before was stated in seconds, or in something else that is not a time."""
 _REVISION_DIGITS = 16
+_ISSUED = frozenset({"passport", "other"})
 _ID_NUMBER_LENGTH = 18
-# What blots out digits but could also be a spelling, and what a spreadsheet leaves of them.
-_BLOTTED = re.compile(r"[0-9]{6,}[xX#•_]{4,}[0-9]*[0-9xX]")
-_SCIENTIFIC = re.compile(r"[0-9](?:\.[0-9]+)?[eE]\+[0-9]+")
 _BLAMED = {
     "document.issuer": ("document_issuer", "missing_issuer"),
     "document.kind": ("document_kind", "unknown_type"),
-    "document.number": ("document_number", "missing_number"),
+    "document.number": ("document_number", "malformed"),
 }
 
 
@@ -76,12 +74,11 @@ def document(row: tuple[str, ...], latest_birth: str) -> Normalised:
     """The document of a row of `COLUMNS`; `latest_birth` as `normalise` takes it."""
     type_, number, issuer, kind = row[2:6]
     known = TYPES.get(type_) or _type(type_)
-    if not number:
+    if not trimmed(number):
         refuse("document_number", "missing_number")
+    number = bare(number, known)
     if len(number) > LONGEST_NUMBER:
         refuse("document_number", "too_long")
-    if "*" in number or (not number.isascii() and is_masked(number)):
-        refuse("document_number", "masked_number")
     # Files fill these columns for every type; only these types have them.
     issued_by = issuer or None if known in _ISSUED else None
     kind_of = kind.strip().lower() or None if known == "other" else None
@@ -89,8 +86,8 @@ def document(row: tuple[str, ...], latest_birth: str) -> Normalised:
         normalised = normalise(Document(known, number, issued_by, kind_of), latest_birth)
     except InvalidInput as exc:
         raise Unusable(*_BLAMED[exc.field]) from exc
-    if not normalised.valid:
-        _refuse_ruined(number.strip())
+    if why := fault(number, normalised):
+        refuse("document_number", why)
     return normalised
 
 
@@ -98,7 +95,7 @@ def revision(stated: str, updated_at: str, latest_ms: int) -> int | None:
     """When the source made the edit, if it says so."""
     if stated.isdecimal() and stated.isascii() and len(stated) <= _REVISION_DIGITS:
         ms = int(stated)
-        if 0 < ms <= latest_ms:
+        if FIRST_REVISION_MS <= ms <= latest_ms:
             return ms
         refuse("revision", "bad_revision")
     if stated != stated.strip():
@@ -106,7 +103,7 @@ def revision(stated: str, updated_at: str, latest_ms: int) -> int | None:
     if stated:
         refuse("revision", "bad_revision")
     updated_ms = moment(parse_time, "updated_at", updated_at, "bad_revision")
-    if updated_ms is not None and not 0 < updated_ms <= latest_ms:
+    if updated_ms is not None and not FIRST_REVISION_MS <= updated_ms <= latest_ms:
         refuse("updated_at", "bad_revision")
     return updated_ms
 
@@ -226,11 +223,3 @@ def _type(text: str) -> DocumentType:
     if word not in TYPES:
         refuse("document_type", "unknown_type")
     return TYPES[word]
-
-
-def _refuse_ruined(number: str) -> None:
-    """A number that cannot be the document's may be none at all: loading it helps nobody."""
-    if _BLOTTED.fullmatch(number):
-        refuse("document_number", "masked_number")
-    if _SCIENTIFIC.fullmatch(number):
-        refuse("document_number", "malformed")

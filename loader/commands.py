@@ -14,8 +14,8 @@ import click
 import msgspec
 
 from loader.guard import Limit, Limits, parse_limit
-from loader.intake import Files
-from loader.manifest import read_manifest
+from loader.intake import Files, check_outputs
+from loader.manifest import Manifest, manifest_path, read_manifest
 from loader.merge import NO_AS_OF, Loading
 from loader.progress import progress
 from loader.reading import Options
@@ -106,6 +106,7 @@ def interruptible(what: str = INTERRUPTED) -> Iterator[None]:
 def limit_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say how much a file may change, and how much of it may be unusable."""
     for option in (
+        click.option("--max-warnings", type=LimitText(), default="1%", show_default=True),
         click.option("--max-rejects", type=LimitText(), default="1%", show_default=True),
         click.option("--max-additions", type=LimitText(), default="5%", show_default=True),
         click.option("--max-removals", type=LimitText(), default="1%", show_default=True),
@@ -116,7 +117,12 @@ def limit_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def limits_of(given: dict[str, Any]) -> Limits:
     """The limits that the options of `limit_options` state."""
-    return Limits(given["max_removals"], given["max_additions"], given["max_rejects"])
+    return Limits(
+        removals=given["max_removals"],
+        additions=given["max_additions"],
+        rejects=given["max_rejects"],
+        warnings=given["max_warnings"],
+    )
 
 
 @click.command("load")
@@ -141,6 +147,7 @@ def load_command(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- cli
         rejects=given["rejects"],
         jobs=given["jobs"],
     )
+    check_outputs(options.files.paths, [options.rejects])
     if not options.partial:
         _require_as_of(options.files)
     with interruptible(), Session(read_settings(os.environ)) as session, progress() as told:
@@ -194,13 +201,18 @@ def sign_command(*, file: str, private_key: Path, as_json: bool, **given: Any) -
               help="Changes to the list's entries, for `push`.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print figures as JSON.")
 def generate_command(*, out: Path, changes_out: Path | None, as_json: bool, **recipe: Any) -> None:  # noqa: ANN401 -- click's
-    """Write a list of people who do not exist, always the same for a seed."""
+    """Write a list of people who do not exist, always the same for a seed.
+
+    A manifest beside it names its lists.
+    """
     made = Recipe(**recipe)
     try:
         with progress() as told:
             summary = generate(
                 made, out, changes_out, lambda rows: told("writing", rows, made.entries)
             )
+        manifest = msgspec.json.encode(Manifest(lists=summary.lists))
+        manifest_path(str(out)).write_bytes(manifest + b"\n")
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
     except OSError as exc:

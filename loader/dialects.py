@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from loader.dates import spell
 from loader.layout import COLUMNS, Dialect, Torn, whole
+from loader.wrappers import bare
 from roster.check_digits import remainder
 
 Record = Mapping[str, object]
@@ -223,7 +224,7 @@ def _case_id(case: str) -> str:
 
 
 def _folded(number: str) -> str:
-    return re.sub(r"\s", "", unicodedata.normalize("NFKC", number)).upper()
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", bare(number, "resident_id"))).upper()
 
 
 def _shape(number: str) -> tuple[str, str]:

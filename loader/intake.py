@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from loader.layout import Block
 from loader.ledger import files_of
-from loader.manifest import Manifest, read_manifest
+from loader.manifest import Manifest, manifest_path, read_manifest, signature_path
 from loader.scatter import Piece, Scattered
 from loader.sources import Format, Source, SourceOptions
 from loader.streams import STDIN
 from roster.dictionary import LoadedFile
-from roster.errors import LoadRefused
+from roster.errors import LoadRefused, WrongUsage
+from roster.spelling import trimmed
 from roster.times import format_ms
 
 
@@ -65,10 +67,11 @@ class Intake:
     @property
     def lists(self) -> tuple[str, ...]:
         """The lists that the snapshot is of, if anybody says so."""
-        stated = {name for manifest in self.stated for name in manifest.lists or ()}
-        if self._files.lists and stated - set(self._files.lists):
+        stated = {trimmed(name) for manifest in self.stated for name in manifest.lists or ()}
+        named = tuple(map(trimmed, self._files.lists))
+        if named and stated - set(named):
             raise LoadRefused(f"the manifest is of other lists too: {', '.join(sorted(stated))}")
-        return self._files.lists or tuple(sorted(stated))
+        return named or tuple(sorted(stated))
 
     @property
     def may_be_empty(self) -> bool:
@@ -95,6 +98,17 @@ class Intake:
                     progress(read_before + source.stream.read_bytes)
                 self._sha256.append(source.sha256())
                 read_before += source.stream.read_bytes
+
+    def check_again(self) -> None:
+        """All of the files can be read once more; raises LoadRefused."""
+        paths = self._files.paths
+        pipes = [path for path in paths if path == STDIN or not Path(path).is_file()]
+        if pipes:
+            name = "standard input" if pipes[0] == STDIN else pipes[0]
+            raise LoadRefused(
+                f"{name}: two new courts' names look alike to us, so the rows have to be read a "
+                "second time, and this can be read only once: save it as a file, and load that"
+            )
 
     def check(self, found: Scattered) -> None:
         """The files are those that the manifests speak of; raises LoadRefused."""
@@ -139,6 +153,36 @@ class Intake:
 def _named(path: str, exc: LoadRefused) -> LoadRefused:
     name = "standard input" if path == STDIN else path
     return exc if str(exc).startswith(path) else LoadRefused(f"{name}: {exc}")
+
+
+def check_outputs(inputs: Sequence[str], outputs: Sequence[Path | None]) -> None:
+    """No output is an input, or a manifest or a signature of one, or another output: WrongUsage.
+
+    By whatever name: a link to a file is the file.
+    """
+    taken = {_identity(place): path for path in inputs for place in _beside(path)}
+    for output in filter(None, outputs):
+        one = _identity(output)
+        if one in taken:
+            raise WrongUsage(
+                f"{output} would be written, and is an input ({taken[one]}): nothing was done"
+            )
+        taken[one] = f"{output} too"
+
+
+def _beside(path: str) -> tuple[Path | int, ...]:
+    if path == STDIN:
+        return (0,)
+    return Path(path), manifest_path(path), signature_path(path)
+
+
+def _identity(place: Path | int) -> tuple[int, int] | str:
+    """What a file is, whichever of its names is used; a name where there is no file yet."""
+    try:
+        found = os.stat(place)  # noqa: PTH116 -- of a descriptor, too
+    except OSError:
+        return os.path.realpath(place) if isinstance(place, Path) else ""
+    return found.st_dev, found.st_ino
 
 
 def total_bytes(paths: Sequence[str]) -> int | None:

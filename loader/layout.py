@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -59,15 +60,19 @@ def whole(row: list[str]) -> list[str]:
     return Torn(row) if "\0" in text else row
 
 
-def spelled(value: object) -> str:
-    """A cell of a format that has types, as the text that a CSV would have."""
+def spelled(value: object, exact_below: int = _EXACT_BELOW) -> str:
+    """A cell of a format that has types, as the text that a CSV would have.
+
+    A float from `exact_below` on has lost digits: its text says so.
+    """
     if value is None or value != value:  # noqa: PLR0124 -- NaN is how data frames say nothing
         return ""
     if isinstance(value, list):
         return "|".join(map(spelled, value))
-    # Beyond that a float has lost digits: it stays in the form that says so.
-    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_BELOW:
+    if isinstance(value, Decimal) and value == value.to_integral_value():
         return str(int(value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value)) if abs(value) < exact_below else f"{value:e}"
     if isinstance(value, date):
         return value.isoformat()
     return str(value)

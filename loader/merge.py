@@ -88,6 +88,7 @@ class Loading:
                     reading = self._read(intake, crew, folder, context)
                 collisions = _collisions(reading.found.courts, context)
                 if collisions and not attempt:
+                    intake.check_again()
                     context = replace(context, spelled=collisions)
                     continue
                 return self._merge(intake, reading, crew)
@@ -106,10 +107,11 @@ class Loading:
         found = read_files(intake, crew, self._told, self._options.files.paths)
         data_dir = self._session.settings.data_dir
         rejects = write_rejects(folder, self._options.rejects, data_dir, self._now_ms)
-        lists = intake.lists or tuple(sorted(found.lists))
+        lists = intake.lists or tuple(filter(None, found.names))
         with explained(rejects, found.rows.total(), intake.hints.values()):
             intake.check(found)
             self._guard_rows(intake, found, lists)
+            guard.check_alike(found, folder, self._session.lists)
         codes = bytes(context.codes[name] for name in lists)
         record = self._record(intake, found, lists, context)
         loads = self._session.run(self._session.dictionary.all_loads())
@@ -140,8 +142,10 @@ class Loading:
         )
 
     def _guard_rows(self, intake: Intake, found: Scattered, lists: tuple[str, ...]) -> None:
+        if not self._options.partial:
+            guard.check_named(found, intake.lists)
         guard.check_lists(found, lists)
-        guard.check_rejects(found, self._options.limits.rejects)
+        guard.check_rows(found, self._options.limits)
         if not self._options.partial:
             allowed = self._options.allow_empty or intake.may_be_empty
             guard.check_not_empty(found, lists, allowed=allowed)
@@ -195,7 +199,8 @@ class Loading:
                 int(meta.get(b"n:%d:%d" % (code, state), 0)) for meta in metas for state in (1, 2)
             )
             covered = all(code in meta.get(b"covered", b"") for meta in metas)
-            standing[name] = Standing(entries, covered)
+            emptied = not self._options.partial and not reading.found.rows_of(name)
+            standing[name] = Standing(entries, covered, emptied)
             stamps = (meta.get(b"b:%d" % code, b"0") for meta in metas)
             begun[name] = max(int(stamp.partition(b":")[0]) for stamp in stamps)
         if not self._options.partial:

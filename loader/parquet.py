@@ -17,6 +17,8 @@ from roster.errors import LoadRefused
 _BATCH_ROWS = 16_384
 _CELL_MAX = 16 << 10
 """Twice what the longest column may hold: what is cut off is too long with and without it."""
+_EXACT_BELOW = {"halffloat": 1 << 11, "float": 1 << 24}
+"""What smaller floats hold exactly, by pyarrow's names of their types."""
 _NO_ROW = "\0"
 """What no text may hold: its row is `Torn`."""
 
@@ -62,13 +64,14 @@ def _blocks(table: Any) -> Iterator[Block]:  # noqa: ANN401 -- pyarrow has no ty
 
 def _cells(column: Any) -> list[str]:  # noqa: ANN401 -- pyarrow has no types
     if not hasattr(column, "dictionary"):
-        return list(map(_cell, column.to_pylist()))
+        exact_below = _EXACT_BELOW.get(str(column.type), 1 << 53)
+        return [_cell(value, exact_below) for value in column.to_pylist()]
     texts = list(map(_cell, column.dictionary.to_pylist()))
     return ["" if index is None else texts[index] for index in column.indices.to_pylist()]
 
 
-def _cell(value: object) -> str:
-    text = spelled(value)
+def _cell(value: object, exact_below: int = 0) -> str:
+    text = spelled(value, exact_below)
     return text[:_CELL_MAX] if len(text) <= LINE_MAX_BYTES else _NO_ROW
 
 

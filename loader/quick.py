@@ -55,7 +55,6 @@ from roster.times import FUTURE_MAX_MS
 _TWO = (LISTED | RESUMED, LISTED | SUSPENDED, LISTED | SUSPENDED | WITHOUT_REVISION)
 """What raises two registers."""
 _NOT_RESUMED = 0xFF ^ RESUMED
-_FIRST_REVISION_MS = 631_152_000_000
 _REVISION_DIGITS = 16
 _KEY_BYTES = 18
 """A token and a list's code: they are in a digest before the content."""
@@ -171,7 +170,7 @@ class Quick:
             good[blank] = ~wrong
         none = found == NEVER
         found[none] = self._as_of
-        good &= none | (found >= _FIRST_REVISION_MS) & (found <= self._latest_ms)
+        good &= none | (found >= cells.FIRST_REVISION_MS) & (found <= self._latest_ms)
         for index in np.flatnonzero(~good & ~odd).tolist():
             cell = stated.at(index), updated.at(index)
             try:

@@ -66,6 +66,7 @@ class Skip(msgspec.Struct, frozen=True):
 
     line: int
     reason: str
+    list: str | None = None
 
 
 class Reader:
@@ -95,7 +96,7 @@ class Reader:
         except Unusable as bad:
             return self._reject(line, row, bad)
         except Skipped as skipped:
-            return Skip(line, str(skipped))
+            return Skip(line, str(skipped), trimmed(row[0]) or self._default_list or None)
 
     def _row(self, line: int, row: tuple[str, ...]) -> Row:
         document = cells.document(row, self._latest_birth)
@@ -127,7 +128,7 @@ class Reader:
     def _reject(self, line: int, row: tuple[str, ...], bad: Unusable) -> Reject:
         list_, entry_id = trimmed(row[0]) or self._default_list, trimmed(row[1])
         if not 0 < len(entry_id) <= ENTRY_ID_MAX or "\0" in entry_id or "\ufffd" in entry_id:
-            return Reject(line, bad.field, bad.reason)
+            return Reject(line, bad.field, bad.reason, list_ or None)
         try:
             number = cells.document(row, self._latest_birth).number
         except (Unusable, Skipped):

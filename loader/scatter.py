@@ -6,18 +6,23 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 import numpy as np
 
+from loader.alike import Alike, Counts, endings_in, endings_of
 from loader.blocks import csv_columns
+from loader.columns import Columns, columns_of_rows
 from loader.layout import Block, Layout
 from loader.packing import LIST_AT, Context, Packer
-from loader.quick import Quick
+from loader.pieces import Bools
+from loader.quick import Judged, Quick
 from loader.rows import Reader, Reject, Row, Skip
 from loader.sources import parse_block
-from loader.spill import Spill
+from loader.spill import Spill, written
 from loader.table import Packed, packed_of
 from roster.entry import RESTRICTING_BELOW
 from roster.errors import LoadRefused
@@ -43,11 +48,12 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Scattered(msgspec.Struct):
-    """What a process has read: rows by list and file, rejects and the rest by reason.
+    """What a process has read: rows by list and file, rejects and the rest by reason and list.
 
     `kept` are the entries of rejected rows, which still count as present: partition and
     place of the document (`ANYBODY` alone where it is not legible), list, entry hash.
-    `unknown` are names of lists that no roster has, as far as they may be repeated.
+    `unknown` are names of lists that no roster has, as far as they may be repeated; a reject
+    that names none of the roster's is of the list "".
     """
 
     rows: Counter[int] = msgspec.field(default_factory=Counter)
@@ -56,15 +62,28 @@ class Scattered(msgspec.Struct):
     rejected: Counter[str] = msgspec.field(default_factory=Counter)
     warned: Counter[str] = msgspec.field(default_factory=Counter)
     skipped: Counter[str] = msgspec.field(default_factory=Counter)
+    rejected_of: Counter[str] = msgspec.field(default_factory=Counter)
+    warned_of: Counter[str] = msgspec.field(default_factory=Counter)
+    skipped_of: Counter[str] = msgspec.field(default_factory=Counter)
+    alike: Alike = msgspec.field(default_factory=Alike)
     courts: set[str] = msgspec.field(default_factory=set)
     kept: set[bytes] = msgspec.field(default_factory=set)
 
     def add(self, other: Scattered) -> None:
         """Nothing; it speaks for both."""
-        for name in ("rows", "lists", "unknown", "rejected", "warned", "skipped"):
-            getattr(self, name).update(getattr(other, name))
-        self.courts |= other.courts
-        self.kept |= other.kept
+        for name in self.__struct_fields__:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            (mine.add if name == "alike" else mine.update)(theirs)
+
+    @property
+    def names(self) -> list[str]:
+        """The lists that rows are of, rejected ones and others that are not loaded too."""
+        return sorted({*self.lists, *self.rejected_of, *self.skipped_of})
+
+    def rows_of(self, name: str) -> int:
+        """All rows of a list; those of no list ("") are measured by all that there are."""
+        counts = self.lists, self.rejected_of, self.skipped_of
+        return sum(count[name] for count in counts) if name else self.rows.total()
 
 
 class Scatter:
@@ -75,8 +94,8 @@ class Scatter:
         self._context = context
         self._packer = Packer(context)
         self._spill = Spill(folder, worker)
-        self._rejects = (folder / f"{worker}.rejects").open("w", encoding="utf-8", newline="")
-        self._write_reject = csv.writer(self._rejects).writerow
+        self._rejects_path = folder / f"{worker}.rejects"
+        self._rejects: TextIO | None = None
         self._readers: dict[tuple[tuple[str, ...], str | None], tuple[Reader, Quick]] = {}
         self._names = {code: name for name, code in context.codes.items()}
         self._liftable = {n for n, code in context.codes.items() if code < RESTRICTING_BELOW}
@@ -95,22 +114,58 @@ class Scatter:
         else:
             judged = quick.pack_columns(columns)
         odd = np.flatnonzero(judged.odd)
+        endings = self._endings(piece, columns, numbered, judged.odd)
         if columns is not None and len(odd):
             lines = (odd + piece.block.first_line).tolist()
             numbered = list(zip(lines, map(list, columns.rows(odd)), strict=True))
         else:
             numbered = [numbered[index] for index in odd.tolist()]
-        slow = [self._slow(piece, reader.read(line, cells)) for line, cells in numbered]
-        self._put_aside(judged.chosen())
-        if slow := [packed for packed in slow if packed[0]]:
-            self._put_aside(packed_of(slow))
-        if warned := int(judged.warned.sum()):
-            self.found.warned[BAD_CHECK_DIGIT] += warned
+        self._put_aside(judged.chosen(), endings[~judged.odd])
+        self._warn(judged)
+        self._read_slowly(piece, reader, numbered)
         self.found.rows[piece.file] += len(judged.odd)
         return len(judged.odd)
 
-    def _put_aside(self, packed: Packed) -> None:
+    def _read_slowly(
+        self, piece: Piece, reader: Reader, numbered: list[tuple[int, list[str]]]
+    ) -> None:
+        """Nothing; these rows are put aside one by one, or rejected."""
+        slow, numbers = [], []
+        for line, cells in numbered:
+            read = reader.read(line, cells)
+            token, row = self._slow(piece, read)
+            if row and isinstance(read, Row):
+                slow.append((token, row))
+                numbers.append(read.number)
+        if slow:
+            self._put_aside(packed_of(slow), endings_of(numbers))
+
+    def _warn(self, judged: Judged) -> None:
+        for code in judged.packed.fixed[judged.warned, LIST_AT].tolist():
+            self.found.warned[BAD_CHECK_DIGIT] += 1
+            self.found.warned_of[self._names[code]] += 1
+
+    def _endings(
+        self,
+        piece: Piece,
+        columns: Columns | None,
+        numbered: list[tuple[int, list[str]]],
+        odd: Bools,
+    ) -> Counts:
+        """The last digits of the numbers of rows that are not `odd`."""
+        names = piece.layout.columns
+        place = names.index("document_number") if "document_number" in names else None
+        if columns is not None:
+            return endings_in(columns.column(place), ~odd)
+        cells = [
+            "" if row_odd or place is None else cells[place]
+            for (_, cells), row_odd in zip(numbered, odd.tolist(), strict=True)
+        ]
+        return endings_in(columns_of_rows([[cell] for cell in cells], 1).column(0), ~odd)
+
+    def _put_aside(self, packed: Packed, endings: Counts) -> None:
         self._spill.add(packed)
+        self.found.alike.count(packed, endings)
         for code, rows in enumerate(np.bincount(packed.fixed[:, LIST_AT]).tolist()):
             if rows:
                 self.found.lists[self._names[code]] += rows
@@ -118,13 +173,17 @@ class Scatter:
     def close(self) -> Scattered:
         """What was found; everything is on disk."""
         self._spill.close()
-        self._rejects.close()
+        with written("the data folder"):
+            if self._rejects is not None:
+                self._rejects.close()
         self.found.courts.update(self._packer.courts)
         return self.found
 
     def abandon(self) -> None:
         """Nothing; the rejects' file is closed, whether or not all was read."""
-        self._rejects.close()
+        if self._rejects is not None:
+            with suppress(OSError):
+                self._rejects.close()
 
     def _reader(self, columns: Sequence[str], default: str | None) -> tuple[Reader, Quick]:
         key = tuple(columns), default
@@ -139,6 +198,7 @@ class Scatter:
         """The row's token and bytes, empty for one that is not loaded."""
         if isinstance(read, Skip):
             self.found.skipped[read.reason] += 1
+            self.found.skipped_of[self._known(read.list)] += 1
         elif isinstance(read, Reject):
             self._reject(piece, read)
         elif read.list not in self._context.codes:
@@ -149,8 +209,12 @@ class Scatter:
         else:
             if not read.valid:
                 self.found.warned[BAD_CHECK_DIGIT] += 1
+                self.found.warned_of[read.list] += 1
             return self._packer.pack(read)
         return b"", b""
+
+    def _known(self, name: str | None) -> str:
+        return name if name in self._context.codes else ""
 
     def _unknown(self, name: str) -> None:
         printable = _LIST_NAME.fullmatch(name)  # anything else may be somebody's name
@@ -159,7 +223,12 @@ class Scatter:
 
     def _reject(self, piece: Piece, reject: Reject) -> None:
         self.found.rejected[reject.reason] += 1
-        self._write_reject((piece.file, piece.name, reject.line, reject.field, reject.reason))
+        self.found.rejected_of[self._known(reject.list)] += 1
+        told = piece.file, piece.name, reject.line, reject.field, reject.reason
+        with written("the data folder"):
+            if self._rejects is None:
+                self._rejects = self._rejects_path.open("w", encoding="utf-8", newline="")
+            csv.writer(self._rejects).writerow(told)
         code = self._context.codes.get(reject.list or "")
         if code is None or reject.entry_id is None:
             return

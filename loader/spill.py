@@ -15,6 +15,7 @@ import numpy as np
 
 from loader.table import FIXED_BYTES, Packed, Table, fixed_of
 from roster import locks
+from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
 from roster.server_files import private_folder
 
@@ -26,13 +27,23 @@ _CHUNK = struct.Struct(">IQ")
 
 
 @contextmanager
+def written(what: str) -> Iterator[None]:
+    """What is written within; raises LoadRefused where the disk is full, or fails otherwise."""
+    try:
+        yield
+    except OSError as exc:
+        raise LoadRefused(f"{what} cannot be written: {exc.strerror}") from exc
+
+
+@contextmanager
 def spill_folder(data_dir: Path) -> Iterator[Path]:
     """A folder for one load's spills; what loads that were killed have left is removed."""
-    parent = private_folder(data_dir)
-    for left in parent.glob(f"{_PREFIX}*"):
-        _remove_if_abandoned(left)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    lock = locks.take_if_free(folder / _LOCK)
+    with written("the data folder"):
+        parent = private_folder(data_dir)
+        for left in parent.glob(f"{_PREFIX}*"):
+            _remove_if_abandoned(left)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        lock = locks.take_if_free(folder / _LOCK)
     try:
         yield folder
     finally:
@@ -85,7 +96,8 @@ class Spill:
     def _write(self, partition: int) -> None:
         fixed, sizes, rests = map(b"".join, zip(*self._waiting[partition], strict=True))
         head = _CHUNK.pack(self._counts[partition], len(rests))
-        with _path(self._folder, self._worker, partition).open("ab", buffering=0) as file:
+        path = _path(self._folder, self._worker, partition)
+        with written("the data folder"), path.open("ab") as file:
             file.write(b"".join((head, fixed, sizes, rests)))
         self._waiting[partition], self._counts[partition] = [], 0
 

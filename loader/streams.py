@@ -15,6 +15,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol, Self, cast
 
@@ -100,7 +101,8 @@ class Stream:
 
     def __exit__(self, *_: object) -> None:
         if self._spool is not None:
-            self._spool.close()
+            with suppress(OSError):  # what a full disk did not take is told already
+                self._spool.close()
         if self._owned:
             self._file.close()
 
@@ -136,10 +138,13 @@ class Stream:
             self.sha256()
             self._file.seek(0)
             return self._file
-        spool = self._spool = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the stream
-        shutil.copyfileobj(self._raw, spool)
+        try:
+            spool = self._spool = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the stream
+            shutil.copyfileobj(self._raw, spool)
+            spool.seek(0)
+        except OSError as exc:
+            raise LoadRefused(f"the temporary folder cannot be written: {exc.strerror}") from exc
         self._hashed = True
-        spool.seek(0)
         return spool
 
     def _kind(self) -> str:

@@ -94,7 +94,9 @@ class Verifying:
             found = read_files(intake, crew, self._told, self._options.files.paths)
             intake.check(found)
             self._courts = found.courts
-            lists = intake.lists or tuple(sorted(found.lists))
+            if repair:
+                guard.check_named(found, intake.lists)
+            lists = intake.lists or tuple(filter(None, found.names))
             guard.check_lists(found, lists)
             jobs = self._jobs(found, lists, context)
             compared = self._compare(crew, jobs)

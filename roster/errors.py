@@ -15,6 +15,7 @@ ClearwayError
 ├── Unreadable         what is stored of a person is damaged, or of a newer version
 ├── NotDurable         a change is applied, but not yet safe
 ├── WrongKey           the roster was loaded with another ID key or scheme
+├── WrongUsage         a command's options do not say what they must, or say what cannot be
 ├── LoadRefused        a file must not be loaded: the reason, with numbers
 ├── PushRefused        the service refused changes as a whole
 ├── ServerUnfit        the Redis server lacks something that Clearway promises
@@ -141,6 +142,10 @@ class WrongKey(ClearwayError):  # noqa: N818 -- the condition's own name in /rea
 
 class LoadRefused(ClearwayError):  # noqa: N818 -- the loader's own word
     """A file must not be loaded; nothing was changed."""
+
+
+class WrongUsage(ClearwayError):  # noqa: N818 -- what the command line calls it
+    """A command's options do not say what they must, or say what cannot be; nothing was done."""
 
 
 class PushRefused(ClearwayError):  # noqa: N818 -- what the service did

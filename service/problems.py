@@ -77,6 +77,7 @@ TABLE: Mapping[type[errors.ClearwayError], Kind] = {
     # These end a start or a load, and never reach a client.
     errors.SettingsError: INTERNAL,
     errors.ListsError: INTERNAL,
+    errors.WrongUsage: INTERNAL,
     errors.LoadRefused: INTERNAL,
     errors.PushRefused: INTERNAL,
     errors.ClearwayError: INTERNAL,

@@ -193,7 +193,7 @@ def test_plain_http_is_for_this_machine_only(cli: Cli) -> None:
 def test_serve_with_another_id_key_ends_with_status_1(cli: Cli) -> None:
     file = cli.folder / "list.csv"
     file.write_text(LIST)
-    cli.ok("load", str(file), "--as-of", "2019-01-01")
+    cli.ok("load", str(file), "--list", "sx", "--as-of", "2019-01-01")
     cli.env["CLEARWAY_ID_KEY"] = "cd" * 32
     done = cli.run("serve", "--port", str(free_port()))
     assert done.returncode == 1
@@ -216,7 +216,7 @@ def test_the_desk_finds_and_ends_an_entry(cli: Cli) -> None:
     document = ("--type", "resident_id", "--number", "-")
     file = cli.folder / "list.csv"
     file.write_text(LIST)
-    cli.ok("load", str(file), "--as-of", "2019-01-01")
+    cli.ok("load", str(file), "--list", "sx", "--as-of", "2019-01-01")
     cli.env["CLEARWAY_API_KEY"] = cli.make_key("check,list:read,list:add,list:remove,ops")
     with cli.serving() as url:
         eventually(lambda: ready(url))
@@ -291,7 +291,7 @@ def on_a_terminal(cli: Cli, *arguments: str) -> str:
 def test_lists_are_lines_with_tabs_where_no_terminal_is(cli: Cli) -> None:
     file = cli.folder / "list.csv"
     file.write_text(LIST)
-    cli.ok("load", str(file), "--as-of", "2019-01-01")
+    cli.ok("load", str(file), "--list", "sx", "--as-of", "2019-01-01")
     rows = [line.split("\t") for line in cli.ok("lists").splitlines()]
     assert {len(row) for row in rows} == {9}
     assert next(row for row in rows if row[0] == "sx")[6].startswith("20")
@@ -328,7 +328,7 @@ def test_push_names_what_has_no_effect_by_its_line(cli: Cli) -> None:
 def test_a_disabled_list_refers_and_an_enabled_one_denies(cli: Cli) -> None:
     file = cli.folder / "list.csv"
     file.write_text(LIST)
-    cli.ok("load", str(file), "--as-of", "2019-01-01")
+    cli.ok("load", str(file), "--list", "sx", "--as-of", "2019-01-01")
     cli.env["CLEARWAY_API_KEY"] = cli.make_key("check")
     headers = {"authorization": f"Bearer {cli.env['CLEARWAY_API_KEY']}"}
     asked = {"document": PUT["document"], "journey": {"mode": "air"}}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from loader.guard import Limits
 from loader.intake import Files
 from roster.dictionary import Dictionary
 from roster.entry import Entry
@@ -40,7 +41,7 @@ class Held:
     def __init__(self, server: Server, folder: Path) -> None:
         self.server = server
         self.folder = folder
-        self.roster = Roster(settings_for(server, folder), folder)
+        self.roster = Roster(settings_for(server, folder), folder, Limits())
         public = folder / "public.pem"
         public.write_bytes(
             KEY.public_key().public_bytes(
@@ -48,12 +49,12 @@ class Held:
             )
         )
         guarded = settings_for(server, folder, signature_key_file=str(public))
-        self.guarded = Roster(guarded, folder)
+        self.guarded = Roster(guarded, folder, Limits())
         self.known: dict[tuple[str, str], Known] = {}
         self.as_of = parse_time("2020-01-01")
         rows = [person(n) for n in range(PEOPLE)]
         (folder / "first.csv").write_bytes(joined(csv_lines(rows)))
-        self.roster.load_files(Files((str(folder / "first.csv"),), as_of=self.as_of))
+        self.roster.load_files(Files((str(folder / "first.csv"),), ("sx",), self.as_of))
         self.learn(rows)
 
     def learn(self, rows: Iterable[dict[str, str]]) -> None:
@@ -114,7 +115,10 @@ def written(case: Damaged, folder: Path) -> str:
 
 
 def files_of(case: Damaged, path: str, as_of: int | None) -> Files:
-    return Files((path,), case.lists, as_of, encoding=case.encoding)
+    lists = case.lists
+    if case.whole and not lists and not case.beside(b""):
+        lists = ("sx",)
+    return Files((path,), lists, as_of, encoding=case.encoding)
 
 
 def test_there_are_two_hundred_of_them_and_each_has_a_name() -> None:

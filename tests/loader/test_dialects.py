@@ -156,7 +156,9 @@ def test_firms_are_counted_as_organisations(firm: Record) -> None:
         ("EA1234567", "W:CHN:EA1234567", True),
         ("911643180001050819", "P:911643180001050819", True),
         ("USA110000010101", "P:USA110000010101", False),
-        ("11010518491231002", "R:11010518491231002", False),
+        ("110105184912310021", "R:110105184912310021", False),
+        (f'="{NUMBER}"', "R:" + NUMBER, True),
+        (f"身份证号码：{NUMBER}。", "R:" + NUMBER, True),
     ],
 )
 def test_a_numbers_shape_says_what_it_is(number: str, spelled: str, valid: bool | None) -> None:
@@ -167,6 +169,11 @@ def test_a_numbers_shape_says_what_it_is(number: str, spelled: str, valid: bool 
     found = row("zxgk", record)
     assert row("zxgk", BAIDU | {"cardNum": number}).number == spelled
     assert (found.number, found.valid) == (spelled, valid)
+
+
+@pytest.mark.parametrize("number", ["11010518491231002", NUMBER + "(本人)", "0" * 18])
+def test_what_can_be_no_number_is_malformed(number: str) -> None:
+    assert fate("zxgk", SHIXIN | {"cardNum": number}) == "malformed"
 
 
 def test_dots_in_names_are_kept() -> None:

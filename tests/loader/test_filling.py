@@ -130,7 +130,7 @@ def unusual_file(roster: Roster) -> Files:
     rows += [row(3, 6000, until="yesterday") + ","]
     path = roster.folder / "unusual.csv"
     path.write_text("\n".join([f"{HEADER},decided_at", *rows]) + "\n", encoding="utf-8")
-    return Files((str(path),), as_of=parse_time("2020-01-01"))
+    return Files((str(path),), ("sx", "xgl"), as_of=parse_time("2020-01-01"))
 
 
 def test_a_server_that_refuses_restore_gets_the_same_roster(

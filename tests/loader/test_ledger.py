@@ -124,5 +124,5 @@ def test_a_repair_is_on_record_as_one(roster: Roster, valkey: Server) -> None:
 
 def test_more_files_than_can_be_told_are_on_record_as_one(roster: Roster) -> None:
     paths = tuple(write(roster.folder / f"{n}.csv", [row(n, n)]) for n in range(1, 66))
-    roster.load_files(Files(paths, as_of=parse_time(DAY.format(1))))
+    roster.load_files(Files(paths, ("sx",), as_of=parse_time(DAY.format(1))))
     assert [file.name for file in loads(roster)[1].files] == ["65 files"]

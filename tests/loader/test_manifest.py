@@ -179,7 +179,7 @@ def test_the_commands_speak_json_and_status(valkey: Server, tmp_path: Path) -> N
     assert clearway("load", path)[0] == 1
     stated.unlink()
     assert clearway("load", path, "--max-removals", "x")[0] == 2
-    status, text = clearway("load", path, "--as-of", "2020-01-01", "--json")
+    status, text = clearway("load", path, "--list", "sx", "--as-of", "2020-01-01", "--json")
     assert (status, json.loads(text)["added"]) == (0, 2)
     assert clearway("verify", path)[0] == 0
     write(Path(path), [row(1)])

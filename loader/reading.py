@@ -20,8 +20,8 @@ from loader.worker import Setup, Worker
 Told = Callable[[str, int, int | None], None]
 """Progress: what is being done, how much of it is done, of how much (None: unknown)."""
 
-_SMALL_BYTES = 2 << 20
-"""A file below this is read sooner than a second process has started."""
+_SMALL_BYTES = 4 << 20
+"""A file below this is loaded sooner than by processes that start first, packed or not."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

@@ -71,8 +71,8 @@ def watch_command(folder: Path, *, as_json: bool, **given: Any) -> None:  # noqa
         click.echo(line)
         sys.stdout.flush()
 
-    with interruptible(), progress() as told:
-        watching.run(told, reported)
+    with interruptible():
+        watching.run(reported)
 
 
 COMMANDS: list[click.Command] = [undo_command, watch_command]

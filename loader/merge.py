@@ -172,7 +172,8 @@ class Loading:
             return self._summary(reading, previews.values(), crew)
         if not snapshot.lists and not all(each.covered for each in standing.values()):
             previews = {}  # also who is settled is told: a first load that was killed told nobody
-        first = tuple(name for name, each in standing.items() if not each.covered)
+        known = {name for name, each in standing.items() if each.covered or not snapshot.lists}
+        first = tuple(name for name in standing if name not in known)
         reading = replace(reading, record=replace(reading.record, first=first))
         with self._phase("merge"):
             done = self._write(reading, jobs, previews, crew)

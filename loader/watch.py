@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from loader.intake import Files
 from loader.merge import Loading
+from loader.progress import progress
 from loader.reading import Options, Told
 from loader.report import Summary
 from loader.session import Session
@@ -55,7 +56,7 @@ class Watching:
         self._later: dict[Waiting, float] = {}
         self._said: set[str] = set()
 
-    def run(self, progress: Told, reported: Callable[[Report], None]) -> None:
+    def run(self, reported: Callable[[Report], None]) -> None:
         """Nothing; SIGTERM or SIGINT ended it, between two loads. Raises LoadRefused."""
         lock = locks.take_if_free(self._spool.lock)
         if lock is None:
@@ -67,7 +68,7 @@ class Watching:
                 waiting = self._next()
                 if waiting is None:
                     self._pause()
-                elif report := self._load(waiting, progress):
+                elif report := self._load(waiting):
                     reported(report)
 
     def _next(self) -> Waiting | None:
@@ -91,11 +92,11 @@ class Watching:
             self._said.add(name)
             self._told(f"{name} waits for its manifest ({name}.manifest.json)")
 
-    def _load(self, waiting: Waiting, progress: Told) -> Report | None:
+    def _load(self, waiting: Waiting) -> Report | None:
         began_ms = _now_ms()
         try:
-            with Session(self._settings) as session:
-                summary = self._loaded(session, waiting, progress)
+            with Session(self._settings) as session, progress() as told:
+                summary = self._loaded(session, waiting, told)
         except (Unavailable, NotDurable) as exc:
             self._put_off(waiting, str(exc), SETTLED_S)
             return None
@@ -108,7 +109,7 @@ class Watching:
             self._spool.rejects(waiting.name).unlink(missing_ok=True)
         return self._moved(waiting, _report(waiting, DONE, began_ms, None, summary))
 
-    def _loaded(self, session: Session, waiting: Waiting, progress: Told) -> Summary | None:
+    def _loaded(self, session: Session, waiting: Waiting, told: Told) -> Summary | None:
         """What the load did; None while somebody else loads."""
         try:
             session.take_lease()
@@ -122,7 +123,7 @@ class Watching:
             rejects=self._spool.rejects(waiting.name),
         )
         try:
-            return Loading(session, options, progress).run()
+            return Loading(session, options, told).run()
         except LoadRefused as exc:
             if session.has_lost_lease:  # no fault of the file
                 raise Unavailable(str(exc)) from exc

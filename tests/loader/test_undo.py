@@ -246,6 +246,17 @@ def test_a_partial_load_and_lifts_are_undone(roster: Roster) -> None:
     assert sorted(roster.states().values()) == ["ABSENT", "ABSENT", "ACTIVE", "ACTIVE"]
 
 
+def test_the_undo_of_a_partial_load_leaves_a_list_that_was_loaded_since_loaded(
+    roster: Roster,
+) -> None:
+    roster.load([row(1, 1), row(2, 2)], partial=True)
+    roster.load([row(1, 1), row(3, 3)])
+    assert figures(undo(roster, 1)) == (0, 1, 0, 1)
+    assert {meta[b"covered"] for meta in roster.metas()} == {b"\1"}
+    states = people(roster)
+    assert [states[token(n)] for n in (1, 2, 3)] == ["ABSENT", "ABSENT", "ACTIVE"]
+
+
 def test_after_the_undo_of_a_first_load_the_list_counts_as_never_loaded(roster: Roster) -> None:
     roster.load([row(n, n) for n in range(1, 30)])
     edit(roster, 3, Op.SUSPEND)

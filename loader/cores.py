@@ -17,7 +17,7 @@ _UNLIMITED = {"", "max", "-1"}
 def cores(root: Path = Path("/")) -> int:
     """At least one; a share of one counts as one. `root` is where `proc` and `sys` are."""
     allowed = len(os.sched_getaffinity(0))
-    return max(1, math.ceil(min(allowed, *map(_limit, _groups(root)))))
+    return max(1, math.ceil(min([allowed, *map(_limit, _groups(root))])))
 
 
 def _groups(root: Path) -> Iterator[Path]:

@@ -89,7 +89,7 @@ def is_whole(roster: Roster) -> bool:
 
 def test_a_load_with_half_a_core_ends_well(roster: Roster) -> None:
     path = write(roster.folder / "list.csv", rows())
-    with half_a_core() as before, loading(roster, path, before=before) as process:
+    with half_a_core() as before, loading(roster, path, "--jobs", "2", before=before) as process:
         assert ended(process)["added"] == PEOPLE
     assert is_whole(roster)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from loader.diffs import join
 from loader.intake import Intake
 from loader.ledger import files_of, is_same, last_of
 from loader.reading import Options
@@ -27,6 +28,8 @@ def nothing_to_do(session: Session, options: Options, intake: Intake, as_of: int
     last = _last(session, options, intake, replace(wanted, partial=options.partial))
     if last is None:
         return None
+    if options.diff is not None:
+        join((), options.diff)
     return Summary(
         dry_run=False,
         as_of=format_ms(as_of),

@@ -134,6 +134,8 @@ def limits_of(given: dict[str, Any]) -> Limits:
 @click.option("--again", is_flag=True, help="Load what was loaded last once more.")
 @click.option("--rejects", type=click.Path(dir_okay=False, path_type=Path),
               help="Where to say which rows cannot be used; else in the data folder.")  # fmt: skip
+@click.option("--diff", type=click.Path(dir_okay=False, path_type=Path),
+              help="Where to say, as CSV, which entries it adds, changes and ends.")  # fmt: skip
 def load_command(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- click's
     """Bring whole files into the roster: each a full snapshot of its lists."""
     limits = limits_of(given)
@@ -145,6 +147,7 @@ def load_command(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- cli
         allow_empty=given["allow_empty"],
         again=given["again"],
         rejects=given["rejects"],
+        diff=given["diff"],
         jobs=given["jobs"],
     )
     check_outputs(options.files.paths, [options.rejects])

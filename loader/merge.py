@@ -16,6 +16,7 @@ from loader import guard, lags, report, undo_check
 from loader.again import nothing_to_do
 from loader.comparing import Preview
 from loader.crew import Crew
+from loader.diffs import diffing_by, join
 from loader.guard import Standing
 from loader.intake import Intake
 from loader.ledger import actor_of, who
@@ -161,6 +162,11 @@ class Loading:
             Job(p, snapshot, load, kept_in(p, kept), size, dry_run, held[p])
             for p in range(PARTITIONS)
         ]
+        if self._options.diff is not None:
+            with self._phase("diff"):
+                diffing = diffing_by(self._session, reading.found.courts, self._now_ms)
+                parts = crew.map("diff", ((job, diffing) for job in jobs))
+                join(self._counted("diffing", parts), self._options.diff)
         previews: dict[int, Preview] = {}
         if self._needs_preview(intake, standing):
             with self._phase("compare"), self._watched(snapshot):

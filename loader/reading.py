@@ -34,6 +34,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     allow_empty: bool = False
     again: bool = False
     rejects: Path | None = None
+    diff: Path | None = None
     jobs: int | None = None
 
 

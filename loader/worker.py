@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from loader import comparing, filling, partition, reload, verifying
+from loader import comparing, diffs, filling, partition, reload, verifying
 from loader.comparing import Partition, Preview
+from loader.diffs import Diffing
 from loader.packing import Context
 from loader.partition import Done, Job
 from loader.scatter import Piece, Scatter, Scattered
@@ -63,6 +64,11 @@ class Worker:
             return self._run(reload.merge(Partition(store, job, folder), begun, previewed))
         merge = filling.fill if filling.suits(job) else partition.merge
         return self._run(merge(store, job, folder, begun))
+
+    def diff(self, task: tuple[Job, Diffing]) -> Path:
+        """A partition's part of the diff."""
+        job, diffing = task
+        return self._run(diffs.write_part(self._opened(), job, self._setup.folder, diffing))
 
     def compare(self, job: Job) -> Compared:
         """How a partition differs from the file."""

@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 
 from roster import keys
 from roster.connection import error_code
+from roster.diffing import Changed, changed
 from roster.errors import LoadRefused
 from roster.nodes import Call
 from roster.position import Position, from_wire
@@ -204,6 +205,13 @@ class Merging:
             names.append(keys.history(partition, bucket.number))
             args += bucket
         return Call(partition, "merge_buckets", names, args)
+
+    async def diff(self, partition: int, buckets: Sequence[Bucket], kept: bytes) -> list[Changed]:
+        """Whose records the rows of these buckets would change; nothing is written."""
+        how = How(0, kept=kept, dry=True)
+        call = self._merge_call(partition, buckets, how)
+        (reply,) = await self._run([Call(partition, "diff_buckets", call.keys, call.args)])
+        return list(changed(reply[0]))
 
     async def fill(self, partition: int, filled: Filled) -> Merged | None:
         """What these buckets, which are new, did; only for a full snapshot.

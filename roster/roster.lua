@@ -1025,12 +1025,19 @@ local function named(bucket, blob)
   return olds
 end
 
+-- What `diff_buckets` collects while it merges dry: place, record before, record after.
+local diffs = nil
+
 -- A bucket that Redis holds: its records that change, of those in `olds`.
 local function blend(job, bucket, number, olds, blob)
   local writes, gone, at = {}, {}, 1
   local prefix = pack('>I2', number)
-  local function write(field, record)
+  local function write(field, record, old)
     if record == nil then return end
+    if diffs then
+      diffs[#diffs + 1] = prefix .. field .. pack('>I4I4', #(old or ''), #record)
+        .. (old or '') .. record
+    end
     if record == '' then
       gone[#gone + 1] = field
     else
@@ -1056,12 +1063,12 @@ local function blend(job, bucket, number, olds, blob)
       end
     else
       write(field, merge_record(job, old, parse(rec), kind == PLAIN_NO_REVISION,
-                                prefix .. field))
+                                prefix .. field), old)
     end
   end
   if not job.partial then
     for field, old in pairs(olds) do
-      write(field, merge_record(job, old, {}, false, prefix .. field))
+      write(field, merge_record(job, old, {}, false, prefix .. field), old)
     end
   end
   if #gone > 0 and not job.dry then redis.call('HDEL', bucket, spread(gone)) end
@@ -1169,6 +1176,21 @@ local function merge_buckets(keys, args)
   end
   if not dry then seen = close_merge(job, meta, lists, args[8]) end
   return told(seen, job)
+end
+
+-- diff_buckets: which records a file's rows would change, and into what; nothing is written.
+--
+--   KEYS, ARGV  as merge_buckets takes them, with 'dry'
+--   returns  {for each record: place 14, size before u32, size after u32, both records; one that
+--            there is not is empty}
+local function diff_buckets(keys, args)
+  diffs = {}
+  local whole, reply = pcall(merge_buckets, keys, args)
+  local found = table.concat(diffs)
+  diffs = nil
+  if not whole then error(reply, 0) end
+  if reply.err then return reply end
+  return {found}
 end
 
 -- fill_buckets: bring a full file's rows into some buckets that are not there yet.
@@ -1726,6 +1748,7 @@ register('apply_oom', apply, {'allow-oom'})
 register('watch', watch, {'allow-oom'})
 register('begin', begin, {})
 register('merge_buckets', merge_buckets, {})
+register('diff_buckets', diff_buckets, {'no-writes'})
 register('fill_buckets', fill_buckets, {})
 register('finish', finish, {})
 register('uncover', uncover, {'allow-oom'})

@@ -150,7 +150,7 @@ def load_command(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- cli
         diff=given["diff"],
         jobs=given["jobs"],
     )
-    check_outputs(options.files.paths, [options.rejects])
+    check_outputs(options.files.paths, [options.rejects, options.diff])
     if not options.partial:
         _require_as_of(options.files)
     with interruptible(), Session(read_settings(os.environ)) as session, progress() as told:

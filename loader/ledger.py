@@ -7,6 +7,7 @@ import hashlib
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from roster.dictionary import Load, LoadedFile
 
@@ -25,6 +26,11 @@ def who() -> str:
     except (KeyError, OSError):  # a container's user has no name; OSError: Python 3.13
         user = "somebody"
     return f"{user}@{socket.gethostname()}"[:_WHO_MAX]
+
+
+def begun(paths: Sequence[str], kind: str, now_ms: int, **more: Any) -> Load:  # noqa: ANN401 -- Load's
+    """What goes on record of a load of these files that begins now."""
+    return Load(actor=actor_of(paths), received_at_ms=now_ms, kind=kind, who=who(), **more)
 
 
 def last_of(lists: Sequence[str], loads: Mapping[int, Load]) -> tuple[int, Load] | None:

@@ -19,7 +19,7 @@ from loader.crew import Crew
 from loader.diffs import diffing_by, join
 from loader.guard import Standing
 from loader.intake import Intake
-from loader.ledger import actor_of, who
+from loader.ledger import begun
 from loader.packing import Context
 from loader.partition import Done, Job, call_buckets
 from loader.reading import Options, Told, crew_for, read_files
@@ -114,7 +114,14 @@ class Loading:
             self._guard_rows(intake, found, lists)
             guard.check_alike(found, folder, self._session.lists)
         codes = bytes(context.codes[name] for name in lists)
-        record = self._record(intake, found, lists, context)
+        record = begun(
+            *(self._options.files.paths, "load", self._now_ms),
+            lists=lists,
+            as_of=context.as_of,
+            partial=self._options.partial,
+            files=intake.read,
+            rejected=dict(found.rejected),
+        )
         loads = self._session.run(self._session.dictionary.all_loads())
         snapshot = Snapshot(
             b"" if self._options.partial else codes,
@@ -126,21 +133,6 @@ class Loading:
         told = rejects.told(found.rows.total())
         notes = [told, *intake.hints.values()] if told else []
         return Reading(found, lists, snapshot, context.load, record, rejects, notes)
-
-    def _record(
-        self, intake: Intake, found: Scattered, lists: tuple[str, ...], context: Context
-    ) -> Load:
-        return Load(
-            actor=actor_of(self._options.files.paths),
-            received_at_ms=self._now_ms,
-            kind="load",
-            lists=lists,
-            as_of=context.as_of,
-            partial=self._options.partial,
-            files=intake.read,
-            rejected=dict(found.rejected),
-            who=who(),
-        )
 
     def _guard_rows(self, intake: Intake, found: Scattered, lists: tuple[str, ...]) -> None:
         if not self._options.partial:

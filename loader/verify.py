@@ -10,7 +10,7 @@ import msgspec
 from loader import guard
 from loader.crew import Crew
 from loader.intake import Intake
-from loader.ledger import actor_of, who
+from loader.ledger import begun
 from loader.packing import Context
 from loader.partition import Job
 from loader.reading import Options, Told, crew_for, read_files
@@ -144,14 +144,10 @@ class Verifying:
         return int(written)
 
     def _record(self, snapshot: Snapshot, context: Context) -> Load:
-        return Load(
-            actor=actor_of(self._options.files.paths),
-            received_at_ms=context.now_ms,
-            kind="repair",
+        return begun(
+            *(self._options.files.paths, "repair", context.now_ms),
             lists=tuple(map(self._session.lists.name, snapshot.lists)),
             as_of=context.as_of,
-            who=who(),
-            nonce=snapshot.nonce,
         )
 
     def _verdict(

@@ -7,13 +7,17 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clearway import main
+from loader.guard import Limits, parse_limit
 from loader.intake import Files
 from roster.entry import Op
+from roster.errors import LoadRefused
 from roster.times import parse_time
-from tests.loader.loads import DAY, HEADER, Roster, number, row, settings_for
+from tests.loader.loads import DAY, HEADER, Roster, number, row, settings_for, write
 from tests.loader.test_merge import apply
 
 if TYPE_CHECKING:
@@ -150,9 +154,6 @@ def test_the_same_file_again_changes_nothing(roster: Roster) -> None:
 
 
 def test_a_refused_file_is_told_what_it_would_do(roster: Roster) -> None:
-    from loader.guard import Limits, parse_limit
-    from roster.errors import LoadRefused
-
     roster.load([row(1), row(2, 2)])
     path = roster.folder / "diff.csv"
     limits = Limits(removals=parse_limit("0"))
@@ -207,18 +208,12 @@ def test_who_is_free_or_denied_is_what_a_check_says_before_and_after(
     roster.load(before, 1, **wanted)
     was = denied(roster)
     path = tmp_path / "diff.csv"
-    roster.load(after, 2, diff=path, limits=generous(), **wanted)
+    roster.load(after, 2, diff=path, **wanted)
     now = denied(roster)
     with path.open(encoding="utf-8", newline="") as file:
         told = Counter(line["person"] for line in csv.DictReader(file) if line["person"])
     assert bool(told["free"]) == bool(was - now)
     assert bool(told["newly denied"]) == bool(now - was)
-
-
-def generous() -> Any:  # noqa: ANN401 -- as Options has it
-    from loader.guard import Limits, parse_limit
-
-    return Limits(*(parse_limit("1000") for _ in range(3)))
 
 
 def denied(roster: Roster) -> set[bytes]:
@@ -230,3 +225,15 @@ def denied(roster: Roster) -> set[bytes]:
         if entry.state.name == "ACTIVE"
         and (entry.content.until_ms is None or entry.content.until_ms > now_ms)
     }
+
+
+def test_a_diff_is_never_one_of_the_inputs(tmp_path: Path) -> None:
+    path = write(tmp_path / "list.csv", [row(1)])
+    (tmp_path / "link.csv").symlink_to(path)
+    for output in (path, str(tmp_path / "link.csv")):
+        done = CliRunner().invoke(
+            main, ["load", path, "--list", "sx", "--as-of", "2020-01-01", "--diff", output]
+        )
+        assert done.exit_code == 2
+        assert "nothing was done" in done.output
+    assert (tmp_path / "list.csv").read_text(encoding="utf-8").count("\n") == 2

@@ -86,16 +86,24 @@ class Writer:
 
 @contextmanager
 def diff_file(path: Path | None) -> Iterator[IO[str] | None]:
-    """The file to write lines to, if there is to be one; raises LoadRefused."""
+    """The file to write lines to, if there is to be one: it is there once all went well.
+
+    Raises LoadRefused.
+    """
     if path is None:
         yield None
         return
+    partial = path.with_name(f"{path.name}.partial")
     try:
-        file = path.open("w", encoding="utf-8", newline="")
+        file = partial.open("w", encoding="utf-8", newline="")
     except OSError as exc:
         raise LoadRefused(f"{path}: {exc.strerror}") from exc
-    with file:
-        yield file
+    try:
+        with file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def undone_text(undone: Undone) -> str:

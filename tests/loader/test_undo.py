@@ -285,7 +285,8 @@ def test_what_is_no_load_and_what_is_an_undo_is_refused(roster: Roster) -> None:
     undo(roster)
     for wrong, why in ((9, "there is no load 9"), (3, "an undo itself")):
         with pytest.raises(LoadRefused, match=why):
-            undo(roster, wrong)
+            undo(roster, wrong, diff=roster.folder / "diff.csv")
+    assert not list(roster.folder.glob("diff.csv*"))
 
 
 def command(roster: Roster, *arguments: str) -> subprocess.Popen[str]:

@@ -113,3 +113,22 @@ async def test_two_services_that_start_at_once_on_an_empty_roster_share_it(
         assert await one.outcomes(put) == ["applied"]
         assert (await two.check(LISTED))["decision"] == "deny"
         assert one.service.store.scheme == two.service.store.scheme == SCHEME
+
+
+async def test_whoever_runs_while_the_scheme_changes_refers_everybody_until_it_starts_again(
+    valkey: Server, tmp_path: Path
+) -> None:
+    await found(valkey, HASHED)
+    async with desk(valkey, tmp_path) as api:
+        assert (await api.check(LISTED))["decision"] == "allow"
+        await found(valkey, SCHEME)
+        await api.service.follower.poll()
+        ready = (await api.client.get("/readyz")).json()
+        assert (ready["ready"], ready["conditions"]["key"]["ok"]) == (False, False)
+        answer = await api.check(LISTED)
+        assert (answer["decision"], answer["reasons"][0]["code"]) == ("refer", "not_covered")
+        put = {"changes": [edit("put")]}
+        assert (await api.client.post("/v1/changes", json=put)).status_code == 503
+    async with desk(valkey, tmp_path) as api:
+        assert (await api.outcomes(edit("put"))) == ["applied"]
+        assert (await api.check(LISTED))["decision"] == "deny"

@@ -12,9 +12,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 
 from loader.dates import spell
+from loader.firms import folded, is_firm_number
 from loader.layout import COLUMNS, Dialect, Torn, whole
-from loader.wrappers import bare
-from roster.check_digits import remainder
 
 Record = Mapping[str, object]
 
@@ -23,9 +22,10 @@ _SEXES = frozenset({"男", "女", "男性", "女性"})
 _CODED_SEX = "09_00003"
 _FIRM_WORDS = ("法人", "组织", "企业", "公司", "单位", "机构")
 _PERSON, _FIRM = "580", "581"
+UNSAID, IS_PERSON, IS_FIRM = range(3)
 
 # What XYCJ calls a document (ZJLXMC): the first word that occurs in it counts.
-_DOCUMENT_WORDS: tuple[tuple[str, str, str, str], ...] = (
+DOCUMENT_WORDS: tuple[tuple[str, str, str, str], ...] = (
     ("信用代码", "organisation", "", ""),
     ("机构代码", "organisation", "", ""),
     ("营业执照", "organisation", "", ""),
@@ -66,30 +66,34 @@ _REMOVAL_WORDS = (
 )  # fmt: skip
 _SUSPENSION_WORDS = (("异议", "dispute"), ("复议", "review"), ("审查", "review"))
 
-# GB 32100 and GB 11714: the alphabets, weights and check characters of firms' codes.
-_USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-_USCC_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
-_USCC = re.compile(rf"[{_USCC_ALPHABET}]{{18}}")
-_FIRM_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
-# Without the hyphen a letter in front is a passport's or a permit's.
-_FIRM_CODE = re.compile(r"[0-9A-Z]{8}-[0-9X]|[0-9][0-9A-Z]{7}[0-9X]")
 
-
-def rows_of(dialect: Dialect, record: object) -> Iterator[list[str]]:
+def rows_of(dialect: Dialect, value: object) -> Iterator[list[str]]:
     """The rows that one JSON value holds: a record, a page of them, or an array of either."""
-    if isinstance(record, list):
-        for part in record:
-            yield from rows_of(dialect, part)
-    elif not isinstance(record, dict):
-        yield Torn()
-    elif isinstance(page := record.get("result", record.get("data")), list):
-        yield from rows_of(dialect, page)
+    return (row_of(dialect, record) for record in records_of(value))
+
+
+def records_of(value: object) -> Iterator[Record | None]:
+    """The records that one JSON value holds; None for what is none."""
+    if isinstance(value, list):
+        for part in value:
+            yield from records_of(part)
+    elif not isinstance(value, dict):
+        yield None
+    elif isinstance(page := value.get("result", value.get("data")), list):
+        yield from records_of(page)
     else:
-        yield (_xycj if dialect == "xycj" else _zxgk)(record)
+        yield value
+
+
+def row_of(dialect: Dialect, record: Record | None) -> list[str]:
+    """The row that a record is."""
+    if record is None:
+        return Torn()
+    return _xycj(record) if dialect == "xycj" else _zxgk(record)
 
 
 def _zxgk(record: Record) -> list[str]:
-    record = _with_inner(record)
+    record = with_inner(record)
     # A table of both kinds has the fields of both in every row.
     if _text(record, "XM", "AH") and not _text(record, "iname", "caseCode"):
         return _restricted(record)
@@ -98,7 +102,7 @@ def _zxgk(record: Record) -> list[str]:
     return _restricted(record) if "XM" in record or "AH" in record else Torn()
 
 
-def _with_inner(record: Record) -> Record:
+def with_inner(record: Record) -> Record:
     """`jsonObject` repeats the record as JSON in a string, with raw control characters."""
     try:
         inner = json.loads(_text(record, "jsonObject") or "{}", strict=False)
@@ -110,12 +114,11 @@ def _with_inner(record: Record) -> Record:
 def _defaulter(record: Record) -> list[str]:
     """3a and 3b: the list of defaulters (`sx`), from the court's site or a mirror."""
     number, case = _text(record, "cardNum"), _text(record, "caseCode")
-    type_, issuer = _shape(number)
-    site_id = _SITE_ID.search(_text(record, "loc"))
+    type_, issuer = shape(number)
     return _row(
         {
             "list": "sx",
-            "entry_id": _text(record, "id") or (site_id[1] if site_id else _case_id(case)),
+            "entry_id": _text(record, "id") or entry_id(_text(record, "loc"), case),
             "document_type": "organisation" if _is_firm(record, number) else type_,
             "document_number": number,
             "document_issuer": issuer,
@@ -131,21 +134,18 @@ def _defaulter(record: Record) -> list[str]:
 def _restricted(record: Record) -> list[str]:
     """3c: restricted consumption (`xgl`); `QY_MC` is the firm because of which, if any."""
     number, case = _text(record, "cardNum", "ZJHM", "sfzhm", "partyCardNum"), _text(record, "AH")
-    type_, issuer = _shape(number)
-    court = _text(record, "ZXFYMC")
-    # Crawlers found the sex in the field whose name says court.
-    if court in _SEXES or court.startswith(_CODED_SEX):
-        court = ""
+    type_, issuer = shape(number)
+    stated = court(_text(record, "ZXFYMC"))
     return _row(
         {
             "list": "xgl",
-            "entry_id": _text(record, "id", "ID") or _case_id(case),
+            "entry_id": _text(record, "id", "ID") or entry_id("", case),
             "document_type": type_,
             "document_number": number,
             "document_issuer": issuer,
             "name": _text(record, "XM"),
             "case": case,
-            "court": court or _text(record, "courtName"),
+            "court": stated or _text(record, "courtName"),
         }
     )
 
@@ -181,22 +181,41 @@ def _xycj(record: Record) -> list[str]:
 
 
 def _xycj_document(record: Record, number: str) -> tuple[str, str, str]:
-    party, word = _text(record, "BZXRLXMC"), _text(record, "ZJLXMC")
-    if any(firm in party for firm in _FIRM_WORDS) or (not number and _text(record, "ZZJGDM")):
+    word = _text(record, "ZJLXMC")
+    firm = is_firm_party(_text(record, "BZXRLXMC"))
+    if firm or (not number and _text(record, "ZZJGDM")):
         return "organisation", "", ""
-    for part, type_, issuer, kind in _DOCUMENT_WORDS:
-        if part in word:
-            chinese = type_ == "passport" and "外" not in word and _is_chinese_passport(number)
-            return type_, "CHN" if chinese else issuer, kind
-    return *_shape(number), ""
+    if not (code := word_code(word)):
+        return *shape(number), ""
+    _, type_, issuer, kind = DOCUMENT_WORDS[code - 1]
+    return type_, "CHN" if type_ == "passport" and is_chinese(word, number) else issuer, kind
+
+
+def is_firm_party(text: str) -> bool:
+    """Whether a kind of party is one of firms."""
+    return any(firm in text for firm in _FIRM_WORDS)
+
+
+def word_code(text: str) -> int:
+    """Which of `DOCUMENT_WORDS` calls the document so, counted from 1; 0 if none."""
+    words = enumerate(DOCUMENT_WORDS, 1)
+    return next((code for code, (word, *_) in words if word in text), 0)
 
 
 def _xycj_reason(record: Record, state: str) -> str:
     if state == "removed":
-        return _by_word(_REMOVAL_WORDS, _text(record, "CXYYMC"), "revoked")
-    if state == "suspended":
-        return _by_word(_SUSPENSION_WORDS, _text(record, "PBYYMC"), "court_order")
-    return ""
+        return removal_reason(_text(record, "CXYYMC"))
+    return suspension_reason(_text(record, "PBYYMC")) if state == "suspended" else ""
+
+
+def removal_reason(text: str) -> str:
+    """Why an entry was revoked."""
+    return _by_word(_REMOVAL_WORDS, text, "revoked")
+
+
+def suspension_reason(text: str) -> str:
+    """Why an entry was suppressed."""
+    return _by_word(_SUSPENSION_WORDS, text, "court_order")
 
 
 def _by_word(words: tuple[tuple[str, str], ...], text: str, default: str) -> str:
@@ -218,52 +237,41 @@ def _text(record: Record, *fields: str) -> str:
     return ""
 
 
-def _case_id(case: str) -> str:
-    """A case number as an entry's name: both widths of brackets occur for the same case."""
-    return unicodedata.normalize("NFKC", case)
+def entry_id(address: str, case: str) -> str:
+    """Of a row without an id: that in its address, or its case's, with half-width brackets."""
+    site_id = _SITE_ID.search(address)
+    return site_id[1] if site_id else unicodedata.normalize("NFKC", case)
 
 
-def _folded(number: str) -> str:
-    return re.sub(r"\s", "", unicodedata.normalize("NFKC", bare(number, "resident_id"))).upper()
+def court(text: str) -> str:
+    """What a field says that may hold the sex instead, as crawlers found it."""
+    return "" if text in _SEXES or text.startswith(_CODED_SEX) else text
 
 
-def _shape(number: str) -> tuple[str, str]:
+def shape(number: str) -> tuple[str, str]:
     """Document type and issuer of a number of which no field says what it is."""
-    folded = _folded(number)
-    if not folded:
+    text = folded(number)
+    if not text:
         return "resident_id", ""
-    for shape, type_, issuer in _DOCUMENT_SHAPES:
-        if shape.fullmatch(folded):
+    for pattern, type_, issuer in _DOCUMENT_SHAPES:
+        if pattern.fullmatch(text):
             return type_, issuer
     return "unknown", ""
 
 
-def _is_chinese_passport(number: str) -> bool:
-    return _CHINESE_PASSPORT.fullmatch(_folded(number)) is not None
+def is_chinese(word: str, number: str) -> bool:
+    """Whether a passport is, which nothing calls foreign."""
+    return "外" not in word and _CHINESE_PASSPORT.fullmatch(folded(number)) is not None
+
+
+def party(text: str) -> int:
+    """Whether it says that the party is a firm."""
+    return {_PERSON: IS_PERSON, _FIRM: IS_FIRM}.get(text, UNSAID)
 
 
 def _is_firm(record: Record, number: str) -> bool:
     """581 says so; mirrors write "0" or nothing, then the number or the representative does."""
-    party = _text(record, "partyTypeName")
-    if party in {_PERSON, _FIRM}:
-        return party == _FIRM
-    return bool(_text(record, "businessEntity")) or _is_firm_code(_folded(number))
-
-
-def _is_firm_code(number: str) -> bool:
-    if _USCC.fullmatch(number):
-        values = map(_USCC_ALPHABET.index, number)
-        total = sum(value * weight for value, weight in zip(values, _USCC_WEIGHTS, strict=False))
-        return _USCC_ALPHABET[-total % 31] == number[17] and not _is_persons(number)
-    if not _FIRM_CODE.fullmatch(number):
-        return False
-    total = sum(int(c, 36) * w for c, w in zip(number, _FIRM_WEIGHTS, strict=False))
-    return number[-1] == "0123456789X0"[11 - total % 11]
-
-
-def _is_persons(number: str) -> bool:
-    """ID numbers have 17 digits too; only a foreigner's begins with 9, as most firms' do."""
-    try:
-        return remainder(number) == 1 or number[0] != "9"
-    except KeyError:
-        return False
+    said = party(_text(record, "partyTypeName"))
+    if said != UNSAID:
+        return said == IS_FIRM
+    return bool(_text(record, "businessEntity")) or is_firm_number(number)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    from loader.sheets import Sheet
 
 COLUMNS = (
     "list",
@@ -96,8 +99,8 @@ class Layout(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Whole rows of a file: as bytes, or (where the format is no text) already as cells."""
+    """Whole rows of a file: as bytes, or (where the format is no text) already by column."""
 
     first_line: int
     data: bytes = b""
-    rows: tuple[list[str], ...] = ()
+    sheet: Sheet | None = None

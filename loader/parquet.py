@@ -6,12 +6,19 @@ Texts are read with their dictionaries: a page of a few bytes may say a text of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
-from loader.layout import LINE_MAX_BYTES, Block, spelled, whole
+import msgspec
+import numpy as np
+
+from loader.columns import AHEAD_BYTES, Columns
+from loader.layout import LINE_MAX_BYTES, Block, Torn, spelled, whole
+from loader.pieces import Bools, Numbers, sizes_of
+from loader.sheets import Sheet, padded
 from loader.streams import RATIO_FREE_BYTES, RATIO_MAX
+from loader.utf8 import BEHIND_FIRST, is_utf8
 from roster.errors import LoadRefused
 
 _BATCH_ROWS = 16_384
@@ -21,6 +28,19 @@ _EXACT_BELOW = {"halffloat": 1 << 11, "float": 1 << 24}
 """What smaller floats hold exactly, by pyarrow's names of their types."""
 _NO_ROW = "\0"
 """What no text may hold: its row is `Torn`."""
+
+
+class _Cells(msgspec.Struct, frozen=True):
+    """The cells of a column; the row of a torn one is `Torn`."""
+
+    text: bytes
+    starts: Numbers
+    sizes: Numbers
+    torn: Bools
+
+    def chosen(self, which: Numbers) -> _Cells:
+        """Some of them."""
+        return _Cells(self.text, self.starts[which], self.sizes[which], self.torn[which])
 
 
 def parquet_blocks(file: IO[bytes]) -> tuple[tuple[str, ...], Iterator[Block]]:
@@ -57,17 +77,61 @@ def _blocks(table: Any) -> Iterator[Block]:  # noqa: ANN401 -- pyarrow has no ty
             batch = next(batches, None)
             if batch is None:
                 return
-            columns = [_cells(column) for column in batch]
-        yield Block(line, rows=tuple(whole(list(row)) for row in zip(*columns, strict=True)))
+            sheet = _sheet([_cells(column) for column in batch], line, batch.num_rows)
+        yield Block(line, sheet=sheet)
         line += batch.num_rows
 
 
-def _cells(column: Any) -> list[str]:  # noqa: ANN401 -- pyarrow has no types
-    if not hasattr(column, "dictionary"):
-        exact_below = _EXACT_BELOW.get(str(column.type), 1 << 53)
-        return [_cell(value, exact_below) for value in column.to_pylist()]
-    texts = list(map(_cell, column.dictionary.to_pylist()))
-    return ["" if index is None else texts[index] for index in column.indices.to_pylist()]
+def _sheet(columns: Sequence[_Cells], line: int, count: int) -> Sheet:
+    befores = np.cumsum([AHEAD_BYTES, *(len(each.text) for each in columns)]).tolist()
+    found = Columns(
+        padded(b"".join(each.text for each in columns)),
+        np.stack([each.starts + at for each, at in zip(columns, befores, strict=False)]),
+        np.stack([each.sizes for each in columns]),
+    )
+    torn = np.logical_or.reduce([each.torn for each in columns])
+    odd = {index: Torn(found.row(index)) for index in np.flatnonzero(torn).tolist()}
+    found.sizes[:, torn] = 0
+    return Sheet(found, np.arange(line, line + count), odd)
+
+
+def _cells(column: Any) -> _Cells:  # noqa: ANN401 -- pyarrow has no types
+    """A column's cells: of texts the bytes as they lie there, once each."""
+    import pyarrow as pa  # noqa: PLC0415 -- an extra
+
+    if hasattr(column, "dictionary"):
+        indices = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        used, which = np.unique(indices, return_inverse=True)
+        texts = column.dictionary.take(pa.array(used, mask=used < 0))
+        return _of_texts(texts).chosen(which)
+    if pa.types.is_integer(column.type) or pa.types.is_date32(column.type):
+        return _of_texts(column.cast(pa.string()))
+    exact_below = _EXACT_BELOW.get(str(column.type), 1 << 53)
+    return _of_values([_cell(value, exact_below) for value in column.to_pylist()])
+
+
+def _of_texts(column: Any) -> _Cells:  # noqa: ANN401 -- pyarrow has no types
+    column = column.fill_null("")
+    _, ends, octets = column.buffers()
+    ends = np.frombuffer(ends, np.int32)[column.offset :][: len(column) + 1].astype(np.int64)
+    first, last = int(ends[0]), int(ends[-1])
+    text = octets.slice(first, last - first).to_pybytes() if last > first else b""
+    starts, sizes = ends[:-1] - first, np.diff(ends)
+    begun = starts[starts < len(text)]
+    inside = np.frombuffer(text, np.int8)[begun] < BEHIND_FIRST
+    if sizes.max(initial=0) <= _CELL_MAX and not (b"\0" in text or inside.any()) and is_utf8(text):
+        return _Cells(text, starts, sizes, np.zeros(len(starts), np.bool_))
+    places = zip(starts.tolist(), sizes.tolist(), strict=True)
+    cells = (text[start : start + size] for start, size in places)
+    return _of_values([_cell(cell.decode("utf-8", "surrogateescape")) for cell in cells])
+
+
+def _of_values(cells: Sequence[str]) -> _Cells:
+    rows = [whole([cell]) for cell in cells]
+    parts = [row[0].encode() for row in rows]
+    sizes = sizes_of(parts)
+    torn = np.array([row.__class__ is Torn for row in rows], np.bool_)
+    return _Cells(b"".join(parts), np.cumsum(sizes) - sizes, sizes, torn)
 
 
 def _cell(value: object, exact_below: int = 0) -> str:

@@ -14,14 +14,13 @@ import msgspec
 import numpy as np
 
 from loader.alike import Alike, Counts, endings_in, endings_of
-from loader.blocks import csv_columns
-from loader.columns import Columns, columns_of_rows
 from loader.layout import Block, Layout
 from loader.packing import LIST_AT, Context, Packer
 from loader.pieces import Bools
 from loader.quick import Judged, Quick
 from loader.rows import Reader, Reject, Row, Skip
-from loader.sources import parse_block
+from loader.sheets import Sheet
+from loader.sources import sheet_of
 from loader.spill import Spill, written
 from loader.table import Packed, packed_of
 from roster.entry import RESTRICTING_BELOW
@@ -104,30 +103,18 @@ class Scatter:
     def read(self, piece: Piece) -> int:
         """How many rows the piece has; they are put aside."""
         reader, quick = self._reader(piece.layout.columns, piece.default_list)
-        columns = csv_columns(piece.block, piece.layout)
-        numbered: list[tuple[int, list[str]]] = []
-        if columns is None:
-            numbered = list(parse_block(piece.block, piece.layout))
-            if not numbered:
-                return 0
-            judged = quick.pack([cells for _, cells in numbered])
-        else:
-            judged = quick.pack_columns(columns)
-        odd = np.flatnonzero(judged.odd)
-        endings = self._endings(piece, columns, numbered, judged.odd)
-        if columns is not None and len(odd):
-            lines = (odd + piece.block.first_line).tolist()
-            numbered = list(zip(lines, map(list, columns.rows(odd)), strict=True))
-        else:
-            numbered = [numbered[index] for index in odd.tolist()]
-        self._put_aside(judged.chosen(), endings[~judged.odd])
+        sheet = sheet_of(piece.block, piece.layout)
+        if not len(sheet):
+            return 0
+        judged = quick.pack_columns(sheet.columns, sheet.are_odd)
+        self._put_aside(judged.chosen(), _endings(piece, sheet, judged.odd)[~judged.odd])
         self._warn(judged)
-        self._read_slowly(piece, reader, numbered)
+        self._read_slowly(piece, reader, sheet.rows(np.flatnonzero(judged.odd)))
         self.found.rows[piece.file] += len(judged.odd)
         return len(judged.odd)
 
     def _read_slowly(
-        self, piece: Piece, reader: Reader, numbered: list[tuple[int, list[str]]]
+        self, piece: Piece, reader: Reader, numbered: Iterable[tuple[int, list[str]]]
     ) -> None:
         """Nothing; these rows are put aside one by one, or rejected."""
         slow, numbers = [], []
@@ -144,24 +131,6 @@ class Scatter:
         for code in judged.packed.fixed[judged.warned, LIST_AT].tolist():
             self.found.warned[BAD_CHECK_DIGIT] += 1
             self.found.warned_of[self._names[code]] += 1
-
-    def _endings(
-        self,
-        piece: Piece,
-        columns: Columns | None,
-        numbered: list[tuple[int, list[str]]],
-        odd: Bools,
-    ) -> Counts:
-        """The last digits of the numbers of rows that are not `odd`."""
-        names = piece.layout.columns
-        place = names.index("document_number") if "document_number" in names else None
-        if columns is not None:
-            return endings_in(columns.column(place), ~odd)
-        cells = [
-            "" if row_odd or place is None else cells[place]
-            for (_, cells), row_odd in zip(numbered, odd.tolist(), strict=True)
-        ]
-        return endings_in(columns_of_rows([[cell] for cell in cells], 1).column(0), ~odd)
 
     def _put_aside(self, packed: Packed, endings: Counts) -> None:
         self._spill.add(packed)
@@ -235,6 +204,13 @@ class Scatter:
         self.found.kept.add(_kept(self._packer.tokeniser, reject, code))
         if len(self.found.kept) > _KEPT_MAX:
             raise LoadRefused(f"more than {_KEPT_MAX} rows are rejected")
+
+
+def _endings(piece: Piece, sheet: Sheet, odd: Bools) -> Counts:
+    """The last digits of the numbers of rows that are not `odd`."""
+    names = piece.layout.columns
+    place = names.index("document_number") if "document_number" in names else None
+    return endings_in(sheet.columns.column(place), ~odd)
 
 
 def _kept(tokeniser: Tokeniser, reject: Reject, code: int) -> bytes:

@@ -6,15 +6,16 @@ A `Source` is cut into blocks by one process; `parse_block` reads one in any pro
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from typing import Literal, Self
 
 import msgspec
 
 from loader import foreign, headers
-from loader.blocks import csv_cells, csv_rows, cut
-from loader.dialects import rows_of
+from loader.blocks import cut
+from loader.csv_sheets import csv_cells, csv_sheet
+from loader.dialect_sheets import dialect_sheet
+from loader.json_sheets import json_sheet, loose, records_of
 from loader.layout import (
     COLUMNS,
     LINE_MAX_BYTES,
@@ -25,10 +26,9 @@ from loader.layout import (
     Form,
     Layout,
     Torn,
-    spelled,
-    whole,
 )
 from loader.parquet import parquet_blocks
+from loader.sheets import Sheet
 from loader.streams import Stream
 from roster.errors import LoadRefused
 
@@ -49,16 +49,6 @@ _BOM = b"\xef\xbb\xbf"
 _FORMS: dict[str, Form] = {
     ".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json",
 }  # fmt: skip
-
-_Cell = str | int | float | list[str] | None
-_decode_row = msgspec.json.Decoder(
-    msgspec.defstruct(
-        "_Row",
-        [(f"{column}_", _Cell, "") for column in COLUMNS],
-        rename=lambda field: field[:-1],
-        forbid_unknown_fields=True,
-    )
-).decode
 
 
 class SourceOptions(msgspec.Struct, frozen=True):
@@ -116,7 +106,8 @@ class Source:
         if _form(wanted, self.stream.inner_name, head) == "json":
             layout = Layout("json", encoding, dialect=dialect)
             if head.lstrip()[:1] == b"[":
-                return layout, _array(layout, itertools.chain([head], chunks))
+                blocks = _array(layout, itertools.chain([head], chunks))
+                return msgspec.structs.replace(layout, encoding="utf-8"), blocks
             self.hint = self.hint or (_check_json(head, layout) if head.strip() else "")
             return layout, cut(itertools.chain([head], chunks), 1, None)
         return self._csv(Layout("csv", encoding, (), dialect), head, chunks)
@@ -150,61 +141,20 @@ def parse_block(block: Block, layout: Layout) -> Iterator[tuple[int, list[str]]]
 
     A row that cannot be read whole comes out as `Torn`, with what is legible of it.
     """
-    if block.rows:
-        return enumerate(block.rows, block.first_line)
-    if layout.form == "json":
-        return _json_rows(block, layout)
-    return _dialect_csv(block, layout) if layout.dialect else csv_rows(block, layout)
+    return sheet_of(block, layout).rows()
 
 
-def _dialect_csv(block: Block, layout: Layout) -> Iterator[tuple[int, list[str]]]:
-    for line, cells in csv_rows(block, layout):
-        if isinstance(cells, Torn) or len(cells) != len(layout.header):
-            yield line, Torn()
-            continue
-        for row in rows_of(layout.dialect, dict(zip(layout.header, cells, strict=True))):
-            yield line, row
-
-
-def _json_rows(block: Block, layout: Layout) -> Iterator[tuple[int, list[str]]]:
-    for line, raw in enumerate(block.data.split(b"\n"), block.first_line):
-        if not raw.strip():
-            continue
-        if len(raw) > LINE_MAX_BYTES and not layout.dialect:
-            yield line, Torn()
-        elif layout.dialect:
-            for row in rows_of(layout.dialect, _loose(raw, layout.encoding)):
-                yield line, row
-        else:
-            yield line, _json_row(raw, layout.encoding)
-
-
-def _json_row(raw: bytes, encoding: Encoding) -> list[str]:
-    try:
-        text = raw if encoding == "utf-8" else raw.decode(encoding)
-        cells = msgspec.structs.astuple(_decode_row(text))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _legible(_loose(raw, encoding))
-    row = [cell if cell.__class__ is str else spelled(cell) for cell in cells]
-    return Torn(row) if "\\u0000" in raw.decode("latin-1") else row
-
-
-def _loose(raw: bytes, encoding: Encoding) -> object:
-    """What the JSON says, with control characters let be; None if it says nothing."""
-    try:
-        return json.loads(raw.decode(encoding), strict=False)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _legible(record: object) -> Torn:
-    if not isinstance(record, dict):
-        return Torn()
-    return Torn(whole([spelled(record.get(column)) for column in COLUMNS]))
+def sheet_of(block: Block, layout: Layout) -> Sheet:
+    """The rows of one block by column."""
+    if block.sheet is not None:
+        return block.sheet
+    if layout.dialect:
+        return dialect_sheet(block, layout)
+    return json_sheet(block, layout) if layout.form == "json" else csv_sheet(block, layout)
 
 
 def _array(layout: Layout, chunks: Iterator[bytes]) -> Iterator[Block]:
-    """One JSON array: the number of a row in it stands for its line."""
+    """One JSON array as JSON Lines: the number of a row in it stands for its line."""
     data = bytearray()
     for chunk in chunks:
         data += chunk
@@ -212,18 +162,14 @@ def _array(layout: Layout, chunks: Iterator[bytes]) -> Iterator[Block]:
             raise LoadRefused(
                 "a JSON array of this size has to come as JSON Lines (`jq -c '.[]' FILE`)"
             )
-    records = _loose(bytes(data), layout.encoding)
-    if not isinstance(records, list):
+    records = records_of(bytes(data), layout)
+    if records is None:
         raise LoadRefused("the file is neither a whole JSON array nor JSON Lines")
-    if records and isinstance(records[0], dict) and not layout.dialect:
-        headers.check_keys(list(records[0]))
-    rows = rows_of(layout.dialect, records) if layout.dialect else map(_array_row, records)
-    if whole := tuple(rows):
-        yield Block(1, rows=whole)
-
-
-def _array_row(record: object) -> list[str]:
-    return _json_row(msgspec.json.encode(record), "utf-8")
+    first = next(records, b"")
+    if not layout.dialect and isinstance(keys := loose(first), dict):
+        headers.check_keys(list(keys))
+    lines = (record + b"\n" for record in itertools.chain([first], records) if record)
+    yield from cut(lines, 1, None)
 
 
 def _head(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
@@ -264,7 +210,7 @@ def _lines(head: bytes, encoding: Encoding) -> list[str]:
 def _check_json(head: bytes, layout: Layout) -> str:
     """What to say of the first rows' keys; raises LoadRefused where they are no rows."""
     lines = [line for line in head.split(b"\n") if line.strip()][:_LINES_LOOKED_AT]
-    first = _loose(lines[0], layout.encoding) if lines else None
+    first = loose(lines[0], layout.encoding) if lines else None
     if first is None and head.lstrip()[:1] == b"{" and lines[1:] and lines[1].lstrip()[:1] == b'"':
         raise LoadRefused(
             "the file is one JSON object over several lines: in JSON Lines each line is a row "
@@ -278,7 +224,7 @@ def _check_json(head: bytes, layout: Layout) -> str:
 
 
 def _check_keys(lines: list[bytes], encoding: Encoding) -> str:
-    rows = [row for line in lines if isinstance(row := _loose(line, encoding), dict)]
+    rows = [row for line in lines if isinstance(row := loose(line, encoding), dict)]
     for row in rows[:1]:
         for key, value in row.items():
             if (

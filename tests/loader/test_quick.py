@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from loader.blocks import csv_columns, csv_rows
+from loader.csv_sheets import csv_sheet
 from loader.layout import COLUMNS, Block, Layout, Torn, whole
 from loader.packing import Context, Packer
 from loader.quick import Quick
 from loader.rows import Reader, Row
 from roster.times import parse_time
 from tests.loader.loads import HEADER, ID_KEY, number, row
+from tests.loader.rowwise import csv_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,12 +164,12 @@ def test_a_block_is_packed_as_its_rows_are(
     layout = Layout("csv", "utf-8" if encoding == "utf-8" else "gb18030", tuple(HEAD))
     text = newline.join(map(spelled, rows)) + (newline if ended else "")
     block = Block(2, text.encode(encoding))
-    columns = csv_columns(block, layout)
-    assert columns is not None
+    sheet = csv_sheet(block, layout)
+    assert not sheet.odd
     read = [cells for _, cells in csv_rows(block, layout)]
-    assert read == list(map(list, columns.rows(np.arange(len(columns)))))
+    assert read == [cells for _, cells in sheet.rows()]
     quick = Quick(HEAD, None, CONTEXT, Packer(CONTEXT))
-    hold(quick.pack_columns(columns), read, Reader(HEAD, None, NOW_MS))
+    hold(quick.pack_columns(sheet.columns), read, Reader(HEAD, None, NOW_MS))
 
 
 def test_a_torn_row_is_odd_and_its_neighbours_are_not() -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from loader.blocks import cut
-from loader.layout import COLUMNS, LINE_MAX_BYTES, Block, Layout, Torn
+from loader.layout import COLUMNS, LINE_MAX_BYTES, Layout, Torn
 from loader.sources import Source, SourceOptions, open_rows, parse_block
 from roster.errors import LoadRefused
 
@@ -446,8 +446,3 @@ def test_any_file_is_read_or_refused(data: bytes, tmp_path: Path) -> None:
                 rows(written(tmp_path, data, name), format=form)
             except LoadRefused:
                 continue
-
-
-def test_a_block_of_cells_keeps_its_numbers() -> None:
-    block = Block(5, rows=(["a"], ["b"]))
-    assert list(parse_block(block, Layout("csv", header=("a",)))) == [(5, ["a"]), (6, ["b"])]

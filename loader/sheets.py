@@ -1,0 +1,88 @@
+"""The rows of a block by column, with their lines, and those apart that are not whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from loader.columns import AHEAD_BYTES, SHORT_BYTES, Columns
+from loader.layout import spelled
+from loader.pieces import Bools, Numbers
+
+
+class Sheet(msgspec.Struct, frozen=True):
+    """Rows; `odd` are those that are torn or of another width, whose cells here are empty."""
+
+    columns: Columns
+    lines: Numbers
+    odd: Mapping[int, list[str]]
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self.lines)
+
+    @property
+    def are_odd(self) -> Bools:
+        """Which rows are."""
+        marked = np.zeros(len(self), np.bool_)
+        marked[list(self.odd)] = True
+        return marked
+
+    def rows(self, which: Numbers | None = None) -> Iterator[tuple[int, list[str]]]:
+        """Line number and cells of some rows, or of all."""
+        which = np.arange(len(self)) if which is None else which
+        if not len(which):
+            return iter(())
+        places = zip(which.tolist(), self.lines[which].tolist(), strict=True)
+        rows = zip(places, self.columns.rows(which), strict=True)
+        odd = self.odd
+        return (
+            (line, odd[index] if index in odd else list(cells)) for (index, line), cells in rows
+        )
+
+
+def padded(data: bytes) -> bytes:
+    """A text as `Columns` takes it; a line feed is before it."""
+    return b"".join((bytes(AHEAD_BYTES - 1), b"\n", data, bytes(SHORT_BYTES)))
+
+
+def sheet_of(columns: Columns, lines: Numbers, good: Bools, odd: Mapping[int, list[str]]) -> Sheet:
+    """The good rows, whose columns these are, and the odd ones among them; no others."""
+    if good.all():
+        return Sheet(columns, lines, {})
+    kept = good.copy()
+    kept[list(odd)] = True
+    places = np.cumsum(kept) - 1
+    starts = np.full((len(columns.starts), int(kept.sum())), AHEAD_BYTES)
+    sizes = np.zeros_like(starts)
+    starts[:, places[good]], sizes[:, places[good]] = columns.starts, columns.sizes
+    found = {int(places[index]): cells for index, cells in odd.items()}
+    return Sheet(Columns(columns.text, starts, sizes), lines[kept], found)
+
+
+def sheet_of_cells(
+    columns: Sequence[Sequence[object]], lines: Numbers, odd: Mapping[int, list[str]]
+) -> Sheet:
+    """Rows whose cells are values; none holds NUL, or half of a surrogate pair."""
+    count = len(lines)
+    stated = [any(column) or 0 in column for column in columns]
+    parts = [_joined(column) for column, any_ in zip(columns, stated, strict=True) if any_]
+    text = padded(b"".join(parts))
+    ends = np.flatnonzero(np.frombuffer(text, np.uint8)[AHEAD_BYTES:-SHORT_BYTES] == 0)
+    starts = np.full((len(columns), count), AHEAD_BYTES)
+    sizes = np.zeros_like(starts)
+    behind = np.append(np.zeros(1, np.int64), ends + 1)
+    starts[stated] = behind[:-1].reshape(sum(stated), count) + AHEAD_BYTES
+    sizes[stated] = np.diff(behind).reshape(sum(stated), count) - 1
+    return Sheet(Columns(text, starts, sizes), lines, odd)
+
+
+def _joined(column: Sequence[object]) -> bytes:
+    """The cells' texts, with NUL behind each."""
+    try:
+        text = "\0".join(column)  # type: ignore[arg-type]
+    except TypeError:  # not all are texts
+        text = "\0".join([cell if isinstance(cell, str) else spelled(cell) for cell in column])
+    return text.encode() + b"\0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import threading
 from typing import Any
@@ -28,6 +29,10 @@ if _hushed:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+"""What can happen to whatever is written."""
+
+
 class Commands(click.Group):
     """The commands; what Clearway refuses is told in one line, with status 1."""
 
@@ -45,6 +50,11 @@ class Commands(click.Group):
         except ClearwayError as exc:
             what, cause = str(exc), cause_of(exc)
             raise click.ClickException(what if cause == what else f"{what}: {cause}") from exc
+        except OSError as exc:
+            if exc.errno not in DISK_FULL:
+                raise
+            where = exc.filename or "a file"
+            raise click.ClickException(f"{where} cannot be written: {exc.strerror}") from exc
 
 
 @click.group(

@@ -46,6 +46,19 @@ def command(roster: Roster, *arguments: str, before: Sequence[str] = ("-m", "cle
     )  # fmt: skip
 
 
+def test_a_data_folder_that_takes_nothing_is_told_in_one_line(tmp_path: Path) -> None:
+    env = {"CLEARWAY_DATA_DIR": str(tmp_path / "data"), "PATH": os.environ["PATH"]}
+    path = write(tmp_path / "list.csv", [row(1)])
+    arguments = ("load", path, "--list", "sx", "--as-of", "2020-01-01")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, "100", *arguments], env=env, text=True, cwd=ROOT,
+        capture_output=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "cannot be written: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_output_that_is_an_input_touches_nothing(roster: Roster) -> None:
     path = Path(write(roster.folder / "x.csv", [row(1), row(2, document_number="none")]))
     before = path.read_bytes()

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from clearway import main
 from loader.intake import Files
 from roster.errors import LoadRefused
+from roster.times import parse_time
 from tests.loader.loads import ID_KEY, Roster, row, settings_for, write
 from tests.servers import Server
 
@@ -124,8 +125,10 @@ def test_what_a_manifest_states_is_checked(
     roster: Roster, manifest: dict[str, object], reason: str
 ) -> None:
     Path(roster.folder / "list.csv.manifest.json").write_text(json.dumps(manifest))
+    path = write(roster.folder / "list.csv", [row(1), row(2, 2)])
+    lists = () if "lists" in manifest else ("sx",)
     with pytest.raises(LoadRefused, match=reason):
-        roster.load([row(1), row(2, 2)])
+        roster.load_files(Files((path,), lists, parse_time("2020-01-01")))
     assert roster.entries() == {}
 
 

@@ -194,7 +194,7 @@ def test_an_issuer_or_kind_beside_a_document_that_has_none_is_ignored() -> None:
 
 @pytest.mark.parametrize("why", ["organisation", "unpublished"])
 def test_what_is_no_persons_is_skipped_whatever_else_it_says(why: str) -> None:
-    assert read(document_type=why, from_="?", document_number="") == Skip(7, why)
+    assert read(document_type=why, from_="?", document_number="") == Skip(7, why, "sx")
 
 
 def test_a_rejected_row_keeps_what_makes_it_count_as_present() -> None:
@@ -203,7 +203,7 @@ def test_a_rejected_row_keeps_what_makes_it_count_as_present() -> None:
     answer = read(document_number="1101051849****0020")
     assert isinstance(answer, Reject)
     assert (answer.entry_id, answer.number) == (ORDINARY["entry_id"], None)
-    assert READER.read(3, ["sx"]) == Reject(3, "", "malformed")
+    assert READER.read(3, ["sx"]) == Reject(3, "", "malformed", "sx")
 
 
 def test_a_torn_row_is_malformed_and_keeps_what_is_legible() -> None:
@@ -216,7 +216,7 @@ def test_a_torn_row_is_malformed_and_keeps_what_is_legible() -> None:
         assert isinstance(answer, Reject)
         assert answer.reason == "malformed"
     illegible = READER.read(1, Torn(["sx", "a\0b", *cells[2:]]))
-    assert illegible == Reject(1, "", "malformed")
+    assert illegible == Reject(1, "", "malformed", "sx")
 
 
 def test_a_lift_says_what_is_lifted() -> None:

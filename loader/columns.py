@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator
 
 import msgspec
 import numpy as np
@@ -122,32 +121,6 @@ class Columns(msgspec.Struct, frozen=True):
         """The cells of some rows."""
         columns = map(self.column, range(len(self.starts)))
         return zip(*(column.chosen(which).texts() for column in columns), strict=True)
-
-
-def columns_of(data: bytes, ends: Numbers) -> Columns:
-    """The columns of UTF-8 whose cells end at `ends`, in shape (rows, columns).
-
-    Behind each cell is one byte that is no cell's.
-    """
-    text = b"".join((bytes(AHEAD_BYTES), data, bytes(SHORT_BYTES)))
-    behind = np.ascontiguousarray(ends.T) + AHEAD_BYTES
-    starts = np.empty_like(behind)
-    starts[1:] = behind[:-1] + 1
-    starts[0, 1:] = behind[-1, :-1] + 1
-    starts[0, 0] = AHEAD_BYTES
-    return Columns(text, starts, behind - starts)
-
-
-def columns_of_rows(rows: Sequence[list[str]], width: int) -> Columns:
-    """The columns of whole rows.
-
-    Raises ValueError: one is torn or has another width, or a cell holds NUL or half of a pair.
-    """
-    if set(map(type, rows)) != {list} or set(map(len, rows)) != {width}:
-        raise ValueError("not all rows are whole")
-    data = ("\0".join(chain.from_iterable(rows)) + "\0").encode()
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 0)
-    return columns_of(data, ends.reshape(len(rows), width))
 
 
 def _models(words: Words) -> Numbers:

@@ -14,13 +14,13 @@ import numpy as np
 
 from loader import cells
 from loader.cells import Unusable
-from loader.columns import Column, Columns, columns_of_rows
+from loader.columns import Column, Columns
 from loader.documents import Documents
 from loader.entry_ids import EntryIds
 from loader.extras import Extras, Named
 from loader.hashing import HanNames, digests, entry_hashes
 from loader.instants import NEVER, instants, packed_times
-from loader.layout import COLUMNS, Torn, whole
+from loader.layout import COLUMNS
 from loader.numbers import whole_numbers
 from loader.packing import (
     CONTENT_SIZE,
@@ -97,17 +97,8 @@ class Quick:
         self._ids = EntryIds()
         self._extras = Extras(context)
 
-    def pack(self, rows: Sequence[list[str]]) -> Judged:
-        """The packed rows, and which rows have to go the long way instead."""
-        odd = np.zeros(len(rows), np.bool_)
-        try:
-            columns = columns_of_rows(rows, self._width)
-        except ValueError:
-            columns = columns_of_rows(self._regular(rows, odd), self._width)
-        return self.pack_columns(columns, odd)
-
     def pack_columns(self, columns: Columns, odd: Bools | None = None) -> Judged:
-        """As `pack`, of rows that are columns already; some may be known to be `odd`."""
+        """The packed rows, and which have to go the long way; some may be known to be `odd`."""
         odd = np.zeros(len(columns), np.bool_) if odd is None else odd
         named = {name: columns.column(self._place.get(name)) for name in COLUMNS}
         if may_be_padded(columns.text):
@@ -116,14 +107,6 @@ class Quick:
         tokens, warned = self._documents.tokens(named, odd)
         packed = self._packed(named, tokens, odd)
         return Judged(packed, odd, warned & ~odd)
-
-    def _regular(self, rows: Sequence[list[str]], odd: Bools) -> Sequence[list[str]]:
-        """The rows, with empty ones instead of those that are torn or of another width."""
-        regular = []
-        for index, row in enumerate(rows):
-            odd[index] = whole(row).__class__ is Torn or len(row) != self._width
-            regular.append([""] * self._width if odd[index] else row)
-        return regular
 
     def _identify(self, named: Named, odd: Bools) -> None:
         """Nothing; entry ids and cases are as they are compared, and those that may not be odd."""

@@ -1,14 +1,17 @@
-"""CSV read row by row, and in no hurry: what reading by column is held to."""
+"""Lists read row by row, and in no hurry: what reading by column is held to."""
 
 from __future__ import annotations
 
 import csv
 from typing import TYPE_CHECKING
 
-from loader.layout import LINE_MAX_BYTES, Block, Layout, Torn
+import numpy as np
+
+from loader.layout import LINE_MAX_BYTES, Block, Layout, Torn, whole
+from loader.sheets import Sheet, sheet_of_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 Records = list[tuple[int, bytes | None]]
 """Rows by the index of their first line; None where it is torn."""
@@ -82,3 +85,14 @@ def _is_whole(record: bytes, width: int) -> bool:
     except csv.Error:
         return False
     return len(rows) == 1 and len(rows[0]) == width
+
+
+def sheet_of_rows(rows: Sequence[list[str]], width: int) -> Sheet:
+    """The rows by column; those that are torn or of another width are odd."""
+    odd = {
+        index: row
+        for index, row in enumerate(map(whole, rows))
+        if isinstance(row, Torn) or len(row) != width
+    }
+    cells = [[""] * width if index in odd else row for index, row in enumerate(rows)]
+    return sheet_of_cells(list(zip(*cells, strict=True)), np.arange(len(rows)), odd)

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loader import columns as columns_
-from loader.columns import SHORT_BYTES, Column, columns_of_rows
-from loader.layout import Torn
+from loader.columns import SHORT_BYTES, Column
+from tests.loader.rowwise import sheet_of_rows
 
 cells = st.one_of(
     st.sampled_from(
@@ -23,14 +23,14 @@ rows_of_cells = st.integers(1, 3).flatmap(
 
 
 def column_of(texts: list[str]) -> Column:
-    return columns_of_rows([[text] for text in texts], 1).column(0)
+    return sheet_of_rows([[text] for text in texts], 1).columns.column(0)
 
 
 @given(rows_of_cells)
 @example([[""]])
 @example([["", ""], ["x" * 65, "é"]])
 def test_every_cell_is_found_again(rows: list[list[str]]) -> None:
-    found = columns_of_rows(rows, len(rows[0]))
+    found = sheet_of_rows(rows, len(rows[0])).columns
     assert list(map(list, found.rows(np.arange(len(found))))) == rows
     for index, texts in enumerate(zip(*rows, strict=True)):
         column = found.column(index)
@@ -54,12 +54,4 @@ def test_cells_that_all_meet_in_one_slot_stay_apart(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_column_that_there_is_not_is_empty() -> None:
-    assert columns_of_rows([["a"], ["b"]], 1).column(None).texts() == ["", ""]
-
-
-@pytest.mark.parametrize(
-    "rows", [[["a"], ["b", "c"]], [Torn(["a"])], [["\0"]], [["\ud800"]], [["a", "b"]]]
-)
-def test_rows_that_are_not_whole_have_no_columns(rows: list[list[str]]) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 -- of three kinds
-        columns_of_rows(rows, 1)
+    assert sheet_of_rows([["a"], ["b"]], 1).columns.column(None).texts() == ["", ""]

@@ -16,7 +16,7 @@ from loader.quick import Quick
 from loader.rows import Reader, Row
 from roster.times import parse_time
 from tests.loader.loads import HEADER, ID_KEY, number, row
-from tests.loader.rowwise import csv_rows
+from tests.loader.rowwise import csv_rows, sheet_of_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,6 +110,11 @@ def may_be_packed(read: Row) -> bool:
     return read.list in CONTEXT.codes and read.lifts in {(), ("sx",)} and not masked
 
 
+def packed(quick: Quick, rows: Sequence[list[str]], width: int) -> Judged:
+    sheet = sheet_of_rows(rows, width)
+    return quick.pack_columns(sheet.columns, sheet.are_odd)
+
+
 def hold(found: Judged, rows: Sequence[list[str]], reader: Reader) -> None:
     """Rows that can be used, and no others, have the bytes that the long way gives them."""
     packed, odd, packer = found.packed, found.odd, Packer(CONTEXT)
@@ -141,7 +146,7 @@ def test_the_quick_way_gives_the_bytes_of_the_long_way(
     def check(rows: list[list[str]]) -> None:
         quick = Quick(names, default, CONTEXT, Packer(CONTEXT))
         for _ in range(2):  # what it has met before changes nothing
-            hold(quick.pack(rows), rows, reader)
+            hold(packed(quick, rows, len(names)), rows, reader)
 
     check()
 
@@ -175,7 +180,7 @@ def test_a_block_is_packed_as_its_rows_are(
 def test_a_torn_row_is_odd_and_its_neighbours_are_not() -> None:
     rows = [row(n).split(",") for n in range(3)]
     rows[1] = Torn(rows[1])
-    odd = Quick(HEAD, None, CONTEXT, Packer(CONTEXT)).pack(rows).odd
+    odd = packed(Quick(HEAD, None, CONTEXT, Packer(CONTEXT)), rows, len(HEAD)).odd
     assert odd.tolist() == [False, True, False]
 
 
@@ -224,5 +229,5 @@ def test_a_torn_row_is_odd_and_its_neighbours_are_not() -> None:
 def test_ordinary_rows_go_the_quick_way(cells: dict[str, str]) -> None:
     rows = [dict(zip(HEAD, row(n, 1 + n).split(","), strict=True)) | cells for n in range(3)]
     lines_ = [[cells_.get(name, "") for name in COLUMNS] for cells_ in rows]
-    odd = Quick(COLUMNS, None, CONTEXT, Packer(CONTEXT)).pack(lines_).odd
+    odd = packed(Quick(COLUMNS, None, CONTEXT, Packer(CONTEXT)), lines_, len(COLUMNS)).odd
     assert not odd.any()

@@ -235,7 +235,9 @@ class Story:
         ]
 
     def _reload(self, freed: Sequence[Paper]) -> Iterator[Figure]:
-        again, reload_s = self._place.load(self._path), self._limits.reload_s
+        same, reload_s = self._place.load(self._path), self._limits.reload_s
+        yield Figure("the same file, which is not loaded again", same.seconds, "s")
+        again = self._place.load(self._path, "--again")
         yield Figure("the same file again", again.seconds, "s", at_most=reload_s)
         tomorrow, path = Tomorrow(freed), self._path.with_name("tomorrow.csv.gz")
         tomorrow.write(self._path, path)

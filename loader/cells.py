@@ -159,10 +159,7 @@ def moment(
     parse: Callable[[str], int], field: str, text: str, otherwise: str = "bad_date"
 ) -> int | None:
     """The time in ms that `parse` finds in the text, if there is any text."""
-    try:
-        return parse(text)
-    except ValueError:
-        text = text.strip()
+    text = text.strip()
     try:
         return parse(text) if text else None
     except ValueError:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Callable
 from datetime import date
+from functools import partial
 
 import numpy as np
 
 from loader import cells
-from loader.cells import Unusable
 from loader.columns import Column
 from loader.numbers import NINE, ZERO, number_of
+from loader.parts import Known
 from loader.pieces import Bools, Numbers, Octets, Pieces
 from roster.times import BEIJING_OFFSET_MS, DAY_MS, parse_time, parse_until
 
@@ -44,19 +44,17 @@ def instants(column: Column, odd: Bools, *, until: bool = False) -> Numbers:
     found[stated], good = _read(column.chosen(stated), until=until)
     if good.all():
         return found
-    parse = parse_until if until else parse_time
-    for index in stated[~good].tolist():
-        found[index], wrong = _slowly(parse, column.at(index))
-        odd[index] |= wrong
+    unclear = stated[~good]
+    wrong = np.zeros(len(unclear), np.bool_)
+    slow, which = Known(partial(_slowly, until)).found(column.chosen(unclear), wrong)
+    found[unclear] = np.array([NEVER if ms is None else ms for ms in slow])[which]
+    odd[unclear] |= wrong
     return found
 
 
-def _slowly(parse: Callable[[str], int], text: str) -> tuple[int, bool]:
-    try:
-        ms = cells.moment(parse, "", text)
-    except Unusable:
-        return NEVER, True
-    return (NEVER if ms is None else ms), False
+def _slowly(until: bool, text: str) -> int:  # noqa: FBT001 -- bound to one of the two at once
+    ms = cells.moment(parse_until if until else parse_time, "", text)
+    return NEVER if ms is None else ms
 
 
 def _read(column: Column, *, until: bool) -> tuple[Numbers, Bools]:

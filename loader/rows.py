@@ -7,6 +7,7 @@ its `list`, `entry_id` and `number` are there because it still counts as present
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from operator import itemgetter
 
 import msgspec
@@ -129,10 +130,10 @@ class Reader:
         list_, entry_id = trimmed(row[0]) or self._default_list, trimmed(row[1])
         if not 0 < len(entry_id) <= ENTRY_ID_MAX or "\0" in entry_id or "\ufffd" in entry_id:
             return Reject(line, bad.field, bad.reason, list_ or None)
-        try:
-            number = cells.document(row, self._latest_birth).number
-        except (Unusable, Skipped):
-            number = None
+        number = None
+        if not bad.field.startswith("document_"):  # else it was looked at already
+            with suppress(Unusable, Skipped):
+                number = cells.document(row, self._latest_birth).number
         return Reject(line, bad.field, bad.reason, list_ or None, entry_id, number)
 
 

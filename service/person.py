@@ -133,7 +133,10 @@ async def _followed(
 async def _asked(
     lookups: Lookups, tokens: Sequence[bytes], at_least: Mapping[int, Position]
 ) -> dict[bytes, Found]:
-    found = await asyncio.gather(*(lookups.ask(each, at_least) for each in tokens))
+    async def one(token: bytes) -> Found:  # what is refused at once leaves no other unheard
+        return await lookups.ask(token, at_least)
+
+    found = await asyncio.gather(*map(one, tokens))
     return dict(zip(tokens, found, strict=True))
 
 

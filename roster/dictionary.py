@@ -120,9 +120,10 @@ class Dictionary:
     async def intern(self, courts: Iterable[str], wait: Wait) -> None:
         """Nothing; `court_ids` has these courts, but those whose four bytes another one has.
 
+        Of several new ones that share them the first by name gets them, as loads expect.
         Raises Unavailable or NotDurable. Redis is asked each time: it may have been emptied.
         """
-        ids = {court: court_id(court) for court in courts if court}
+        ids = {court: court_id(court) for court in sorted(courts) if court}
         if not ids:
             return
         asked = ("HMGET", keys.COURTS, *ids.values())

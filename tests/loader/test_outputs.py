@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -118,6 +119,19 @@ def test_a_pipe_is_read_once(roster: Roster) -> None:
     path = write(roster.folder / "file.csv", doubtful)
     assert roster.load_files(Files((path,), ("sx",), AS_OF + 1)).unchanged == 0
     assert {entry.content.court for entry in roster.entries().values()} == {one, other}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_courts_that_are_alike_each_entry_keeps_its_own(roster: Roster, order: int) -> None:
+    courts = alike()
+    with roster.opened() as session:
+        session.intern(courts[::order])
+    rows = [row(n, n + 1, court=courts[n % 2]) for n in range(6)]
+    roster.load(rows)
+    told = {name: entry.content.court for (_, name), entry in roster.entries().items()}
+    assert Counter(told.values()) == dict.fromkeys(courts, 3)
+    with roster.opened() as session:
+        assert set(session.dictionary.court_ids) <= {min(courts)}
 
 
 @pytest.mark.parametrize("jobs", ["0", "2"])

@@ -257,7 +257,7 @@ def test_cells_with_types_become_the_text_that_a_csv_would_have(tmp_path: Path) 
     found = [row for _, row in rows(path)]
     assert isinstance(found[0], Torn)
     assert found == [
-        ["a\0b", "1", "", "1.10105e+17", "2018-03-01", "2018-03-01T00:00:00+00:00"],
+        ["a\0b", "1", "", "1.101050e+17", "2018-03-01", "2018-03-01T00:00:00+00:00"],
         ["sx", "", "other", "5.5", "", ""],
     ]
 

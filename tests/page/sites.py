@@ -120,7 +120,7 @@ async def load(server: Server, folder: Path, settings: Settings) -> None:
         "CLEARWAY_ID_KEY": ID_KEY,
     }
     command = ["-m", "clearway", "load", str(folder / "list.csv")]
-    command += ["--list", "sx", "--as-of", "2026-01-01"]
+    command += ["--list", "sx", "--list", "xgl", "--as-of", "2026-01-01"]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, env=own, stderr=asyncio.subprocess.PIPE
     )

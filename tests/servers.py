@@ -13,8 +13,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,11 @@ POLL_S = 0.01
 REDIS7 = "/usr/bin/redis-server"
 
 
+LISTENING = range(12_000, 32_000)
+"""Below the ports that the kernel gives to connections."""
+_given: set[int] = set()
+
+
 def eventually(condition: Callable[[], bool], timeout_s: float = DEADLINE_S) -> None:
     """Wait for a condition; fail when it does not come true in time."""
     deadline = time.monotonic() + timeout_s
@@ -43,10 +49,16 @@ def eventually(condition: Callable[[], bool], timeout_s: float = DEADLINE_S) -> 
 
 
 def free_port() -> int:
-    """A TCP port that was free a moment ago, for Sentinel and clusters."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that is free, given to nobody else here, and that no connection gets meanwhile."""
+    for _ in range(1_000):
+        port = SystemRandom().choice(LISTENING)
+        if port in _given:
+            continue
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            _given.add(port)
+            return port
+    raise AssertionError("no port is free")
 
 
 class Server:

@@ -18,9 +18,10 @@ from loader.columns import Column, Columns
 from loader.documents import Documents
 from loader.entry_ids import EntryIds
 from loader.extras import Extras, Named
-from loader.hashing import HanNames, digests, entry_hashes
+from loader.hashing import digests, entry_hashes
 from loader.instants import NEVER, instants, packed_times
 from loader.layout import COLUMNS
+from loader.names import Names
 from loader.numbers import whole_numbers
 from loader.packing import (
     CONTENT_SIZE,
@@ -39,7 +40,6 @@ from loader.packing import (
     SUSPENDED,
     Context,
     Packer,
-    sorted_names,
 )
 from loader.parts import Cache, Table
 from loader.pieces import Bools, Numbers, Octets, Pieces, rows_of, woven
@@ -92,8 +92,7 @@ class Quick:
         self._lift_code = context.codes.get("lift", 0)
         self._states = Table(lambda text: RAISED[cells.state(text)])
         self._courts = Cache(self._court)
-        self._names = Cache(self._name)
-        self._han_names = HanNames(packer.tokeniser)
+        self._names = Names(packer)
         self._ids = EntryIds()
         self._extras = Extras(context)
 
@@ -170,14 +169,11 @@ class Quick:
     def _content(self, named: Named, codes: Octets, presents: Octets, odd: Bools) -> list[Pieces]:
         """The parts of each row's content."""
         flags, ids = self._ids.of(named["entry_id"], named["case"])
-        from_ms, until_ms = (
-            instants(named["from"], odd),
-            instants(named["until"], odd, until=True),
-        )
+        from_ms, until_ms = instants(named["from"], odd), instants(named["until"], odd, until=True)
         odd |= (from_ms != NEVER) & (until_ms != NEVER) & (until_ms <= from_ms)
         starts, ends = packed_times(from_ms), packed_times(until_ms)
         court_flags, courts = _parted(self._courts.of(named["court"], odd))
-        names, extras = self._name_parts(named["name"], odd), self._extras.lift(named, odd)
+        names, extras = self._names.of(named["name"], odd), self._extras.lift(named, odd)
         lifts = (codes == self._lift_code) & (presents & REMOVED == 0)
         if lifts.any():
             unnamed = (named["kind"].sizes > 0) & (_parted(names)[0] == 0)
@@ -187,26 +183,11 @@ class Quick:
             flags |= (pieces.sizes > 0) * np.uint8(flag)
         return [rows_of(flags[:, None]), *ids, starts, ends, courts, names, extras]
 
-    def _name_parts(self, names: Column, odd: Bools) -> Pieces:
-        parts, han = self._han_names.of(names)
-        pieces = rows_of(parts)
-        if han.all():
-            return pieces
-        others, unusual = np.flatnonzero(~han), np.zeros(len(han) - int(han.sum()), np.bool_)
-        replaced = pieces.replaced(others, self._names.of(names.chosen(others), unusual))
-        odd[others] |= unusual
-        return replaced
-
     def _court(self, text: str) -> bytes:
         """The flag and the part of a content."""
         cells.check_texts("-", "", text, "")
         packed = pack_content(Content("", court=text.strip()), self._packer.courts)
         return packed[:1] + packed[3:-1]  # without entry id and names, which are empty
-
-    def _name(self, text: str) -> bytes:
-        cells.check_texts("-", "", "", text)
-        names = {token for name in cells.names(text) for token in self._packer.names(name)}
-        return pack_content(Content("", names=sorted_names(names)), {})[3:]
 
 
 def _parted(pieces: Pieces) -> tuple[Octets, Pieces]:

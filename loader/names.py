@@ -1,0 +1,93 @@
+"""Columns of names as a content has them: the tokens of one name or several, sorted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from loader import cells
+from loader.columns import Column
+from loader.hashing import HanNames
+from loader.packing import Packer, sorted_names
+from loader.parts import Cache, Known
+from loader.pieces import Bools, Numbers, Octets, Pieces, rows_of, woven
+from loader.texts import Numbered, bare
+from roster.bounds import NAMES_MAX
+from roster.entry import Content, NameToken
+from roster.record import pack_content
+
+_BAR = ord("|")
+_TOKEN_BITS = 32
+
+
+class Names:
+    """Packs the names of rows."""
+
+    def __init__(self, packer: Packer) -> None:
+        """Nothing is known yet."""
+        self._hashed: Callable[[str], tuple[NameToken, ...]] = packer.names
+        self._han = HanNames(packer.tokeniser)
+        self._packed = Cache(lambda text: pack_content(Content("", self._tokens(text)), {})[3:])
+        self._others = Known(self._tokens)
+
+    def of(self, names: Column, odd: Bools) -> Pieces:
+        """Their number and the tokens; rows with a name that may not be are odd."""
+        parts, han = self._han.of(names)
+        pieces = rows_of(parts)
+        if han.all():
+            return pieces
+        bars = np.flatnonzero(np.frombuffer(names.text, np.uint8) == _BAR)
+        first = np.searchsorted(bars, names.starts)
+        count = np.searchsorted(bars, names.starts + names.sizes) - first
+        several = np.flatnonzero((count > 0) & (count < NAMES_MAX))
+        if len(several):
+            odd[several] |= Numbered(names.text).holding(names.chosen(several))
+            each = _split(names.chosen(several), bars, first[several], count[several])
+            rows = np.repeat(several, count[several] + 1)
+            pieces = pieces.replaced(several, self._joined(each, rows, several, odd))
+        others = np.flatnonzero(~han & ((count == 0) | (count >= NAMES_MAX)))
+        if len(others):
+            wrong = np.zeros(len(others), np.bool_)
+            pieces = pieces.replaced(others, self._packed.of(names.chosen(others), wrong))
+            odd[others] |= wrong
+        return pieces
+
+    def _joined(self, names: Column, rows: Numbers, several: Numbers, odd: Bools) -> Pieces:
+        """The tokens of the names of each row of `several`; `rows` says whose each name is."""
+        parts, han = self._han.of(names)
+        tokens = np.ascontiguousarray(parts[han, 1:]).view(">u4").reshape(-1).astype(np.int64)
+        keys = [rows[han] << _TOKEN_BITS | tokens]
+        others = np.flatnonzero(~han)
+        if len(others):
+            wrong = np.zeros(len(others), np.bool_)
+            found, which = self._others.found(names.chosen(others), wrong)
+            odd[rows[others]] |= wrong
+            count = np.array([len(each or ()) for each in found])[which]
+            flat = [token for index in which.tolist() for token in found[index] or ()]
+            keys.append(np.repeat(rows[others], count) << _TOKEN_BITS | np.array(flat, np.int64))
+        distinct = np.unique(np.concatenate(keys))
+        of_row = np.searchsorted(several, distinct >> _TOKEN_BITS)
+        count = np.bincount(of_row, minlength=len(several))
+        tokens: Octets = distinct.astype(">u4").view(np.uint8)
+        sizes = count * (_TOKEN_BITS // 8)
+        counts = rows_of(count.astype(np.uint8)[:, None])
+        return woven([counts, Pieces(tokens, np.cumsum(sizes) - sizes, sizes)])
+
+    def _tokens(self, text: str) -> tuple[NameToken, ...]:
+        cells.check_texts("-", "", "", text)
+        return sorted_names({token for name in cells.names(text) for token in self._hashed(name)})
+
+
+def _split(names: Column, bars: Numbers, first: Numbers, count: Numbers) -> Column:
+    """The names that stand between bars, of which each cell has `count` from `first` on."""
+    before = np.cumsum(count + 1) - count - 1
+    starts, ends, last, bar, begun = (
+        np.repeat(each, count + 1)
+        for each in (names.starts, names.starts + names.sizes, count, first, before)
+    )
+    place = np.arange(len(begun)) - begun
+    bars = np.append(bars, 0)
+    starts = np.where(place == 0, starts, bars[bar + place - 1] + 1)
+    ends = np.where(place == last, ends, bars[np.minimum(bar + place, len(bars) - 1)])
+    return bare(Column(names.text, starts, ends - starts))

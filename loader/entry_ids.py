@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from loader.columns import SHORT_BYTES, Column, are_same
-from loader.numbers import NINE, ZERO, number_of
+from loader.numbers import NINE, ZERO, number_of, whole_numbers
 from loader.parts import Cache
 from loader.pieces import Bools, Numbers, Octets, Pieces, octets_of, rows_of
 from roster import casenumber
-from roster.record import CASE, CASE_TEXT, ID_FROM_CASE
+from roster.reader import NUMBER
+from roster.record import CASE, CASE_TEXT, ID_DIGITS, ID_FROM_CASE
 
 _SERIAL = slice(6, casenumber.SIZE)
 _NO_HEAD = bytes(_SERIAL.start)
@@ -18,14 +19,17 @@ _END_BYTES = len(_END.encode())
 _SERIAL_DIGITS = 7
 _LEAST_SERIAL = np.array((1, *(10**digits for digits in range(_SERIAL_DIGITS)), 1 << 62))
 """Of so many digits, without zeros before it; of none and of too many there is none."""
+_LEAST = np.uint64(1) << np.uint64(8) * np.arange(1, 8, dtype=np.uint64)
+"""Of two bytes, of three, and so on."""
 _PARTY_BYTES = 2  # at least: the slash and a digit
 
 
 class EntryIds:
     """Packs cases and entry ids, whatever they look like."""
 
-    def __init__(self) -> None:
-        """Nothing is known yet."""
+    def __init__(self, *, packs_ids: bool) -> None:
+        """`packs_ids` is the tokeniser's."""
+        self._packs_ids = packs_ids
         self._heads = Cache(_case_head)
 
     def of(self, ids: Column, cases: Column) -> tuple[Octets, list[Pieces]]:
@@ -38,8 +42,12 @@ class EntryIds:
         texts = (cases.sizes > 0) & ~usual
         flags += texts * np.uint8(CASE_TEXT)
         case_parts = [rows_of(table).where(usual), *_texts(cases, texts)]
-        id_parts = [rows_of(parties[:, None]).where(parties > 0), *_texts(ids, parties == 0)]
-        return flags, case_parts + id_parts
+        id_parts, others = [rows_of(parties[:, None]).where(parties > 0)], parties == 0
+        if self._packs_ids:
+            numbers, is_number = _numbers(ids)
+            id_parts += [pieces.where(others & is_number) for pieces in numbers]
+            others &= ~is_number
+        return flags, [*case_parts, *id_parts, *_texts(ids, others)]
 
     def _cases(self, cases: Column) -> tuple[Octets, Bools]:
         """Case numbers in nine bytes, and which of them fit in."""
@@ -53,6 +61,18 @@ class EntryIds:
         table[:, : _SERIAL.start] = octets_of([head or _NO_HEAD for head in packed])[which]
         table[:, _SERIAL] = serials.astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:]
         return table, usual
+
+
+def _numbers(ids: Column) -> tuple[list[Pieces], Bools]:
+    """Ids that are numbers as bytes behind their sizes, and which ids are."""
+    found, good = whole_numbers(ids, ID_DIGITS)
+    values = found.view(np.uint64)  # the longest have 64 bits
+    good &= (ids.sizes == 1) | (ids.windows(0, 1)[:, 0] != ZERO)
+    sizes = 1 + (values[:, None] >= _LEAST).sum(1)
+    octets = values.astype(">u8").view(np.uint8)
+    starts = np.arange(8, len(octets) + 8, 8) - sizes
+    marks = (NUMBER | sizes).astype(np.uint8)
+    return [rows_of(marks[:, None]), Pieces(octets, starts, sizes)], good
 
 
 def _texts(column: Column, which: Bools) -> list[Pieces]:

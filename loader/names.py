@@ -69,10 +69,10 @@ class Names:
         distinct = np.unique(np.concatenate(keys))
         of_row = np.searchsorted(several, distinct >> _TOKEN_BITS)
         count = np.bincount(of_row, minlength=len(several))
-        tokens: Octets = distinct.astype(">u4").view(np.uint8)
+        octets: Octets = distinct.astype(">u4").view(np.uint8)
         sizes = count * (_TOKEN_BITS // 8)
         counts = rows_of(count.astype(np.uint8)[:, None])
-        return woven([counts, Pieces(tokens, np.cumsum(sizes) - sizes, sizes)])
+        return woven([counts, Pieces(octets, np.cumsum(sizes) - sizes, sizes)])
 
     def _tokens(self, text: str) -> tuple[NameToken, ...]:
         cells.check_texts("-", "", "", text)

@@ -113,7 +113,8 @@ class Packer:
         """The row's token and bytes; KeyError with the name of a list that is not known."""
         code = self._codes[row.list]
         token = self.tokeniser.token(row.number)
-        content = pack_content(self.content(row), self.courts)
+        packs_ids = self.tokeniser.packs_ids
+        content = pack_content(self.content(row), self.courts, packs_ids=packs_ids)
         provenance = self._provenance(row)
         head = HEADER.pack(
             code,

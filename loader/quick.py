@@ -93,7 +93,7 @@ class Quick:
         self._states = Table(lambda text: RAISED[cells.state(text)])
         self._courts = Cache(self._court)
         self._names = Names(packer)
-        self._ids = EntryIds()
+        self._ids = EntryIds(packs_ids=packer.tokeniser.packs_ids)
         self._extras = Extras(context)
 
     def pack_columns(self, columns: Columns, odd: Bools | None = None) -> Judged:

@@ -24,6 +24,9 @@ _LAST_MS = 253_402_300_799_999
 _FIRST_MS = -62_135_596_800_000
 _SIZE = struct.Struct(">H")
 _LONGEST_TIME = 8
+NUMBER = 0x80
+"""Marks a number where a text's size might stand."""
+_NUMBER_BYTES = 8
 _BROKEN = (struct.error, IndexError, ValueError, TypeError, OverflowError, msgspec.MsgspecError)
 
 
@@ -57,6 +60,15 @@ class Reader:
         """A text behind its size."""
         (size,) = _SIZE.unpack(self.take(2))
         return self.take(size).decode()
+
+    def entry_id(self) -> str:
+        """A number behind its size and a mark, or a text."""
+        if not self.data[self.at] & NUMBER:
+            return self.text()
+        size = self.take(1)[0] & ~NUMBER
+        if not 0 < size <= _NUMBER_BYTES:
+            raise ValueError("no number")
+        return str(int.from_bytes(self.take(size)))
 
     def time(self) -> int:
         """A time in ms: zigzag LEB128, whole minutes shorter (`record._time`)."""

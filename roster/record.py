@@ -16,7 +16,7 @@ import msgspec
 
 from roster import casenumber
 from roster.entry import Content, Entry, Provenance, Registers
-from roster.reader import Reader, readable
+from roster.reader import NUMBER, Reader, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,6 +29,8 @@ WITHOUT_REVISION = 32
 FROM, UNTIL, CASE, CASE_TEXT = 1, 2, 4, 8
 COURT, COURT_TEXT, ID_FROM_CASE, EXTRA = 16, 32, 64, 128
 """The flags that a content begins with: what is in it, and in which form."""
+ID_DIGITS = 19
+"""Numbers of so many digits fit into eight bytes."""
 _U32 = struct.Struct(">I")
 _LOAD = struct.Struct(">cH")
 _MINUTE_MS = 60_000
@@ -72,8 +74,13 @@ def court_id(court: str) -> bytes:
     return hashlib.blake2b(court.encode(), digest_size=4).digest()
 
 
-def pack_content(content: Content, courts: Mapping[str, bytes]) -> bytes:
-    """The content's canonical bytes; a court that `courts` lacks is spelled out."""
+def pack_content(
+    content: Content, courts: Mapping[str, bytes], *, packs_ids: bool = False
+) -> bytes:
+    """The content's canonical bytes; a court that `courts` lacks is spelled out.
+
+    `packs_ids` is the tokeniser's.
+    """
     flags = 0
     parts = [b""]
     if content.case:
@@ -82,7 +89,8 @@ def pack_content(content: Content, courts: Mapping[str, bytes]) -> bytes:
         parts.append(packed or _text(content.case))
     suffix = _suffix(content)
     flags |= ID_FROM_CASE if suffix else 0
-    parts.append(suffix or _text(content.entry_id))
+    number = _number(content.entry_id) if packs_ids else b""
+    parts.append(suffix or number or _text(content.entry_id))
     if content.from_ms is not None:
         flags |= FROM
         parts.append(_time(content.from_ms))
@@ -110,6 +118,15 @@ def _suffix(content: Content) -> bytes:
     if not party.isdecimal() or party[0] == "0" or len(party) > 2:  # noqa: PLR2004 -- one byte
         return b""
     return bytes((int(party),))
+
+
+def _number(text: str) -> bytes:
+    """A number without zeros before it behind its size and a mark, which no text's size has."""
+    if not text.isdecimal() or not text.isascii() or len(text) > ID_DIGITS:
+        return b""
+    number = int(text)
+    size = max((number.bit_length() + 7) // 8, 1)
+    return bytes((NUMBER | size,)) + number.to_bytes(size) if str(number) == text else b""
 
 
 def _text(text: str) -> bytes:
@@ -141,7 +158,7 @@ def unpack_content(data: bytes, courts: Mapping[bytes, str]) -> Content:
     if flags & (CASE | CASE_TEXT):
         packed = flags & CASE
         case = casenumber.unpack(reader.take(casenumber.SIZE)) if packed else reader.text()
-    entry_id = f"{case}/{reader.take(1)[0]}" if flags & ID_FROM_CASE else reader.text()
+    entry_id = f"{case}/{reader.take(1)[0]}" if flags & ID_FROM_CASE else reader.entry_id()
     from_ms = reader.time() if flags & FROM else None
     until_ms = reader.time() if flags & UNTIL else None
     court = ""

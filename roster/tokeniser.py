@@ -72,6 +72,11 @@ class Tokeniser:
         self.token = self._makers[scheme]
 
     @property
+    def packs_ids(self) -> bool:
+        """Whether contents may have numbers for entry ids: those of before cannot read them."""
+        return self.scheme != HASHED
+
+    @property
     def check_value(self) -> bytes:
         """8 bytes that tell one key and scheme from another, and tell nothing about the key.
 

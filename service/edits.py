@@ -209,7 +209,7 @@ class Packer:
     def _change(
         self, edit: Edit, token: Token, content: Content, op: Op, provenance: bytes
     ) -> Change:
-        packed = pack_content(content, self._court_ids)
+        packed = pack_content(content, self._court_ids, packs_ids=self._tokeniser.packs_ids)
         return Change(
             token=token,
             list=edit.list,

@@ -44,7 +44,7 @@ def rows() -> list[dict[str, object]]:
     return [
         {
             "list": "sx",
-            "entry_id": f"e/{number}",
+            "entry_id": f"70000{number}",
             "document_type": "passport",
             "document_number": passport(number)["number"],
             "document_issuer": "CHN",

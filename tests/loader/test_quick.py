@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from loader.packing import Context, Packer
 from loader.quick import Quick
 from loader.rows import Reader, Row
 from roster.times import parse_time
+from roster.tokeniser import HASHED, SCHEME
 from tests.loader.loads import HEADER, ID_KEY, number, row
 from tests.loader.rowwise import csv_rows, sheet_of_rows
 
@@ -115,9 +117,11 @@ def packed(quick: Quick, rows: Sequence[list[str]], width: int) -> Judged:
     return quick.pack_columns(sheet.columns, sheet.are_odd)
 
 
-def hold(found: Judged, rows: Sequence[list[str]], reader: Reader) -> None:
+def hold(
+    found: Judged, rows: Sequence[list[str]], reader: Reader, context: Context = CONTEXT
+) -> None:
     """Rows that can be used, and no others, have the bytes that the long way gives them."""
-    packed, odd, packer = found.packed, found.odd, Packer(CONTEXT)
+    packed, odd, packer = found.packed, found.odd, Packer(context)
     table, at = packed.table(), 0
     for index, size in enumerate(table.sizes.tolist()):
         rest, at = table.rests[at : at + size], at + size
@@ -140,13 +144,14 @@ def test_the_quick_way_gives_the_bytes_of_the_long_way(
 ) -> None:
     names = list(dict.fromkeys([*names, "state"]))
     reader = Reader(names, default, NOW_MS)
+    context = msgspec.structs.replace(CONTEXT, scheme=HASHED if default else SCHEME)
 
     @given(st.lists(lines(names), min_size=1, max_size=8))
     @settings(max_examples=600, deadline=None)
     def check(rows: list[list[str]]) -> None:
-        quick = Quick(names, default, CONTEXT, Packer(CONTEXT))
+        quick = Quick(names, default, context, Packer(context))
         for _ in range(2):  # what it has met before changes nothing
-            hold(packed(quick, rows, len(names)), rows, reader)
+            hold(packed(quick, rows, len(names)), rows, reader, context)
 
     check()
 

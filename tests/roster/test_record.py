@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roster import casenumber
+from roster.bounds import ENTRY_ID_MAX
 from roster.entry import Content, NameToken, Provenance, Registers
 from roster.record import (
     Dictionaries,
@@ -33,6 +34,7 @@ cases = st.one_of(
         ]
     ),
 )
+numbers = st.one_of(st.integers(0, 10**21).map(str), st.sampled_from(["007", "１", "9" * 19]))
 times = st.one_of(
     st.none(),
     st.integers(-(2**45), 2**45),
@@ -46,7 +48,7 @@ def contents(draw: st.DrawFn) -> Content:
     case = draw(cases)
     suffix = draw(st.sampled_from(["/1", "/99", "/01", "/100", "/x", ""]))
     return Content(
-        entry_id=draw(st.one_of(st.just(case + suffix), texts)),
+        entry_id=draw(st.one_of(st.just(case + suffix), texts, numbers)),
         names=tuple(NameToken(n) for n in draw(st.lists(st.integers(0, 2**32 - 1), max_size=5))),
         from_ms=draw(times),
         until_ms=draw(times),
@@ -60,11 +62,25 @@ def contents(draw: st.DrawFn) -> Content:
     )
 
 
-@given(contents(), st.booleans())
-def test_contents_survive_their_bytes(content: Content, interned: bool) -> None:
+@given(contents(), st.booleans(), st.booleans())
+def test_contents_survive_their_bytes(content: Content, interned: bool, packs_ids: bool) -> None:
     ids = {content.court: court_id(content.court)} if interned and content.court else {}
-    packed = pack_content(content, ids)
+    packed = pack_content(content, ids, packs_ids=packs_ids)
     assert unpack_content(packed, {v: k for k, v in ids.items()}) == content
+
+
+@pytest.mark.parametrize(
+    ("entry_id", "size"), [("0", 2), ("712345678", 5), ("9" * 19, 9), ("1" * 20, 22), ("07", 4)]
+)
+def test_an_entry_id_that_is_a_number_is_packed_as_one(entry_id: str, size: int) -> None:
+    packed = pack_content(Content(entry_id), {}, packs_ids=True)
+    assert len(packed) == size + 2
+    assert unpack_content(packed, {}).entry_id == entry_id
+
+
+def test_a_text_as_long_as_may_be_is_not_taken_for_a_number() -> None:
+    packed = pack_content(Content("\U00020000" * ENTRY_ID_MAX), {}, packs_ids=True)
+    assert packed[1] < 0x80
 
 
 @given(contents())

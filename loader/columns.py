@@ -123,6 +123,13 @@ class Columns(msgspec.Struct, frozen=True):
         return zip(*(column.chosen(which).texts() for column in columns), strict=True)
 
 
+def column_of(table: Octets) -> Column:
+    """The rows of a table as cells."""
+    count, size = table.shape
+    text = b"".join((bytes(AHEAD_BYTES), table.tobytes(), bytes(SHORT_BYTES)))
+    return Column(text, np.arange(count) * size + AHEAD_BYTES, np.full(count, size))
+
+
 def _models(words: Words) -> Numbers:
     """For each row one that is the same and stands for it, and for itself.
 

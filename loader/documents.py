@@ -13,9 +13,9 @@ from loader.cells import Skipped, Unusable
 from loader.columns import Column
 from loader.extras import Named
 from loader.hashing import card_tokens, tokens
-from loader.numbers import NINE, ZERO, are_cards
+from loader.numbers import NINE, ZERO, are_cards, whole_cards
 from loader.parts import Known, Table
-from loader.pieces import Bools, Octets
+from loader.pieces import Bools, Numbers, Octets
 from roster.errors import InvalidInput
 from roster.identity import Document, normalise
 from roster.issuers import STATE_OF
@@ -24,7 +24,7 @@ from roster.tokeniser import Tokeniser
 _COLUMNS = ("document_type", "document_number", "document_issuer", "document_kind")
 _TYPES = {name: code for code, name in enumerate(cells.TYPES, 1)}
 _RESIDENT, _PERMANENT, _HK_MACAO, _TAIWAN, _PASSPORT, _OTHER = _TYPES.values()
-_PLACES = 16
+_PLACES, _OLD_DIGITS = 16, 15
 _CHINESE_PLACES, _PLACES_ABROAD = 9, range(6, 10)
 _X_MAX = 3
 """More of them may blot out what they stand for."""
@@ -70,12 +70,27 @@ class Documents:
             table[resident] = card_tokens(numbers.chosen(resident), self._tokeniser)
         rest = np.flatnonzero(~resident & ~odd)
         if len(rest):
+            rest = rest[~self._old(numbers.chosen(rest), types[rest], rest, table)]
+        if len(rest):
             columns = [named[name].chosen(rest) for name in _COLUMNS]
             usual = self._usual(columns, types[rest], cards[rest])
             spelled, warned[rest] = self._spelled(usual, columns)
             odd[rest] = [number is None for number in spelled]
             table[rest] = tokens([number or "" for number in spelled], self._tokeniser)
         return table, warned
+
+    def _old(self, numbers: Column, types: Octets, rows: Numbers, table: Octets) -> Bools:
+        """Which are right numbers of 15 digits; the table has their tokens."""
+        digits = numbers.windows(0, _OLD_DIGITS) - np.uint8(ZERO)
+        old: Bools = (types == _RESIDENT) & (numbers.sizes == _OLD_DIGITS)
+        old &= (digits <= NINE).all(1) & (digits[:, 0] < NINE)
+        which = np.flatnonzero(old)
+        if len(which):
+            cards = whole_cards(numbers.chosen(which))
+            right = are_cards(cards, self._latest_birth)
+            old[which] = right
+            table[rows[old]] = card_tokens(cards.chosen(right), self._tokeniser)
+        return old
 
     def _usual(self, columns: Sequence[Column], types: Octets, cards: Bools) -> _Usual:
         numbers, sizes = columns[1], columns[1].sizes

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from loader.columns import Column
+from loader.columns import Column, column_of
 from loader.pieces import Bools, Octets
 from roster.check_digits import FIRST_BIRTH
 
@@ -16,6 +16,8 @@ _WEIGHTS = np.array((7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), np.ui
 """Of GB 11643: powers of 2 modulo 11."""
 ZERO, NINE = ord("0"), 9
 _X = ord("X") - ZERO
+_CHECKS = np.frombuffer(b"10X98765432", np.uint8)
+_FIRST_CENTENARIAN = 996
 _DAYS = np.array((0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31))
 _REVISION_DIGITS = 16
 
@@ -30,6 +32,18 @@ def are_cards(numbers: Column, latest_birth: str) -> Bools:
     good &= total % 11 == 1
     cards: Bools = good & births(digits[6:14], latest_birth)
     return cards
+
+
+def whole_cards(numbers: Column) -> Column:
+    """The 18 digits of cards of before 1999, which have 15: a century and a check digit more."""
+    table = np.empty((len(numbers), CARD_DIGITS), np.uint8)
+    table[:, :6], table[:, 8:17] = np.split(numbers.windows(0, 15) - np.uint8(ZERO), (6,), 1)
+    centenarians = (table[:, 14:17] * np.array((100, 10, 1))).sum(1) >= _FIRST_CENTENARIAN
+    table[:, 6], table[:, 7] = 1, np.where(centenarians, 8, 9)
+    table += np.uint8(ZERO)
+    total = ((table[:, :17] - np.uint8(ZERO)) * _WEIGHTS).sum(1, np.uint16)
+    table[:, 17] = _CHECKS[total % 11]
+    return column_of(table)
 
 
 def births(digits: Octets, latest: str) -> Bools:

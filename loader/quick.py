@@ -61,18 +61,14 @@ _KEY_BYTES = 18
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """The rows of a block, packed; those that are `odd` are not to be used.
+    """The rows of a block: `packed` are those that are not `odd`.
 
-    `warned` are rows whose document cannot have its number: it is loaded as spelled.
+    `warned` are those of them whose document cannot have its number: it is loaded as spelled.
     """
 
     packed: Packed
     odd: Bools
     warned: Bools
-
-    def chosen(self) -> Packed:
-        """The rows that are not odd."""
-        return self.packed.chosen(~self.odd) if self.odd.any() else self.packed
 
 
 class Quick:
@@ -105,7 +101,7 @@ class Quick:
         self._identify(named, odd)
         tokens, warned = self._documents.tokens(named, odd)
         packed = self._packed(named, tokens, odd)
-        return Judged(packed, odd, warned & ~odd)
+        return Judged(packed, odd, warned[~odd])
 
     def _identify(self, named: Named, odd: Bools) -> None:
         """Nothing; entry ids and cases are as they are compared, and those that may not be odd."""
@@ -116,30 +112,42 @@ class Quick:
         odd |= (ids.sizes == 0) | longer_than(ids, ENTRY_ID_MAX) | numbered.holding(ids)
 
     def _packed(self, named: Named, table: Octets, odd: Bools) -> Packed:
-        tokeniser = self._packer.tokeniser
+        """The rows that are not odd."""
         codes = self._codes.of(named["list"], odd)
+        revisions, presents = self._revisions(named, odd)
+        contents = self._content(named, codes, presents, odd)
+        provenances = self._extras.provenances(named, presents, odd)
         keys = np.zeros((len(odd), _KEY_BYTES), np.uint8)
         keys[:, :16] = table
         keys[:, 17] = codes
-        revisions, presents = self._revisions(named, odd)
-        texts = woven([rows_of(keys), *self._content(named, codes, presents, odd)])
-        fixed = np.empty((len(codes), FIXED_BYTES), np.uint8)
+        fixed = np.empty((len(odd), FIXED_BYTES), np.uint8)
         fixed[:, :PLACE_BYTES] = table[:, -PLACE_BYTES:]
         fixed[:, LIST_AT] = codes
         fixed[:, PRESENT_AT] = presents
-        fixed[:, HASH] = entry_hashes(named["entry_id"], codes, tokeniser)
+        fixed[:, HEAD_BYTES:] = _six_bytes(revisions)
+        sizes = np.where(provenances.sizes, provenances.sizes, PLAIN_PROVENANCE_BYTES)
+        fixed[:, PROVENANCE_SIZE_AT] = sizes
+        texts, ids = [rows_of(keys), *contents], named["entry_id"]
+        if odd.any():
+            which = np.flatnonzero(~odd)
+            fixed, ids, provenances = fixed[which], ids.chosen(which), provenances.chosen(which)
+            texts = [text.chosen(which) for text in texts]
+            table = table[which]
+        return self._hashed(Packed(table[:, 1], fixed, provenances), ids, woven(texts))
+
+    def _hashed(self, packed: Packed, ids: Column, texts: Pieces) -> Packed:
+        """The rows with all that is left: hashes, and the contents before the provenances."""
+        fixed, tokeniser = packed.fixed, self._packer.tokeniser
+        fixed[:, HASH] = entry_hashes(ids, fixed[:, LIST_AT], tokeniser)
         fixed[:, DIGEST] = digests(texts, tokeniser)
         contents = Pieces(texts.source, texts.starts + _KEY_BYTES, texts.sizes - _KEY_BYTES)
         fixed[:, CONTENT_SIZE] = contents.sizes.astype(">u2").view(np.uint8).reshape(-1, 2)
-        fixed[:, HEAD_BYTES:] = registers = _six_bytes(revisions)
-        provenances = self._extras.provenances(named, presents, odd)
-        sizes = np.where(provenances.sizes, provenances.sizes, PLAIN_PROVENANCE_BYTES)
-        fixed[:, PROVENANCE_SIZE_AT] = sizes
-        two = np.isin(presents, _TWO)
+        two = np.isin(fixed[:, PRESENT_AT], _TWO)
         rests = contents
-        if two.any() or provenances.sizes.any():
-            rests = woven([rows_of(registers).where(two), contents, provenances])
-        return Packed(table[:, 1], fixed, rests)
+        if two.any() or packed.rests.sizes.any():
+            registers = rows_of(np.ascontiguousarray(fixed[:, HEAD_BYTES:]))
+            rests = woven([registers.where(two), contents, packed.rests])
+        return Packed(packed.partitions, fixed, rests)
 
     def _revisions(self, named: Named, odd: Bools) -> tuple[Numbers, Octets]:
         """When each row was edited, and its header's bits."""

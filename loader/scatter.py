@@ -107,7 +107,7 @@ class Scatter:
         if not len(sheet):
             return 0
         judged = quick.pack_columns(sheet.columns, sheet.are_odd)
-        self._put_aside(judged.chosen(), _endings(piece, sheet, judged.odd)[~judged.odd])
+        self._put_aside(judged.packed, _endings(piece, sheet, judged.odd)[~judged.odd])
         self._warn(judged)
         self._read_slowly(piece, reader, sheet.rows(np.flatnonzero(judged.odd)))
         self.found.rows[piece.file] += len(judged.odd)

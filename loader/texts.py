@@ -36,6 +36,8 @@ _NO_PART = _table(*_IDEOGRAPHS, *range(0x80)) & ~_GAP & ~_table(*b"0123456789")
 
 def may_be_padded(text: bytes) -> bool:
     """Whether cells of this text may begin or end with a blank."""
+    if b" " not in text and b"\t" not in text:
+        return False
     octets = np.frombuffer(text, np.uint8)
     blanks = np.flatnonzero(_BLANK[octets])
     return bool(_PARTING[octets[blanks - 1]].any() or _PARTING[octets[blanks + 1]].any())

@@ -121,20 +121,21 @@ def hold(
     found: Judged, rows: Sequence[list[str]], reader: Reader, context: Context = CONTEXT
 ) -> None:
     """Rows that can be used, and no others, have the bytes that the long way gives them."""
-    packed, odd, packer = found.packed, found.odd, Packer(context)
-    table, at = packed.table(), 0
-    for index, size in enumerate(table.sizes.tolist()):
-        rest, at = table.rests[at : at + size], at + size
-        read = reader.read(1, whole(rows[index]))
-        if odd[index]:  # it cannot be used
+    packed, packer, table, at = found.packed, Packer(context), found.packed.table(), 0
+    good = iter(range(len(table.sizes)))
+    for index, cells in enumerate(rows):
+        read = reader.read(1, whole(cells))
+        if found.odd[index]:  # it cannot be used
             assert not isinstance(read, Row) or not may_be_packed(read)
         else:
             assert isinstance(read, Row)
-            assert read.valid != found.warned[index]
             token_, row_ = packer.pack(read)
-            assert packed.partitions[index] == token_[1]
-            assert table.fixed[index].tobytes() + rest == row_
-    assert at == len(table.rests)
+            place = next(good)
+            assert read.valid != found.warned[place]
+            rest, at = table.rests[at : at + table.sizes[place]], at + table.sizes[place]
+            assert packed.partitions[place] == token_[1]
+            assert table.fixed[place].tobytes() + rest == row_
+    assert (at, next(good, None)) == (len(table.rests), None)
 
 
 @pytest.mark.parametrize("names", [HEAD, list(COLUMNS), ["document_number", *HEAD[:3]]])

@@ -6,7 +6,7 @@ partition at once: a table says which bytes come from where, in the order of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from itertools import compress, pairwise
 from typing import NamedTuple
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from loader.dumps import payloads
 from loader.packing import (
     DIGEST,
-    HASH,
     HEAD_BYTES,
     LIST_AT,
     LISTED,
@@ -32,8 +31,8 @@ from loader.table import FIXED_BYTES, Table
 from loader.unusual import Tally, count, distinct, record_of, stored_of
 from roster.entry import RESTRICTING_BELOW, State
 from roster.keys import BUCKETS
-from roster.merging import PLAIN, PLAIN_WITHOUT_REVISION, Bucket
-from roster.record import COUNT, HEADER, REGISTER_BYTES, WITHOUT_REVISION, pack_load
+from roster.merging import PLAIN, PLAIN_WITHOUT_REVISION
+from roster.record import COUNT, HEADER, REGISTER_BYTES, WITHOUT_REVISION
 
 _PLAIN_PRESENT = {LISTED: PLAIN, LISTED | WITHOUT_REVISION: PLAIN_WITHOUT_REVISION}
 _NUMBER_BYTES = 2
@@ -55,15 +54,6 @@ class Rows(msgspec.Struct):
     duplicates: int = 0
 
 
-def buckets_of(table: Table, load: int, found: Rows) -> Iterator[Bucket]:
-    """The buckets that have rows, in ascending order; `found` is whole with the first of them."""
-    if len(table.fixed):
-        people = People(table, pack_load(load))
-        tallies = people.count(found)
-        for number, rows in people.buckets():
-            yield Bucket(number, tallies[number].json(), rows)
-
-
 class Hashes(NamedTuple):
     """A partition's buckets that have rows, as RESTORE takes them.
 
@@ -77,20 +67,6 @@ class Hashes(NamedTuple):
     largest: Numbers
 
 
-class Parts(NamedTuple):
-    """The people of a partition as tables.
-
-    `fixed` are the sorted rows; each person has `counts` of them from `first` on. `kinds` are
-    those of plain people's records, 0 for the others, whose whole records are `unusual`.
-    """
-
-    fixed: Octets
-    first: Numbers
-    counts: Numbers
-    kinds: NDArray[np.uint8]
-    unusual: list[bytes]
-
-
 class People:
     """The people of a partition: their rows, sorted, and which of them are plain and alike."""
 
@@ -98,12 +74,11 @@ class People:
         """The rows of a spill; plain ones have this provenance."""
         self._provenance = provenance
         self._rests = table.rests
-        keys = [_words(table.fixed, at) for at in (0, 8, 16)]
-        order = np.lexsort(keys[::-1])
+        order = _order(table.fixed)
         self._fixed = fixed = table.fixed[order]
         self._sizes = table.sizes[order]
         self._starts = (np.cumsum(table.sizes) - table.sizes)[order]
-        high, low, _ = (key[order] for key in keys)
+        high, low = _words(fixed, 0), _words(fixed, 8)
         new = np.ones(len(fixed) + 1, np.bool_)
         new[1:-1] = (high[1:] != high[:-1]) | (low[1:] >> 16 != low[:-1] >> 16)
         self._new = new[:-1]
@@ -112,6 +87,7 @@ class People:
         self._lists = fixed[:, LIST_AT]
         self._numbers = fixed[:, 0].astype(np.int64) << 8 | fixed[:, 1]
         self._kinds = self._judged()
+        self.lost: list[int] = []
 
     def _judged(self) -> NDArray[np.uint8]:
         """The kind of each person's record where their rows are plain and alike, else 0."""
@@ -121,13 +97,13 @@ class People:
             kind_of[present] = kind
         kinds = kind_of[fixed[:, PRESENT_AT]]
         kinds[fixed[:, PROVENANCE_SIZE_AT] != PLAIN_PROVENANCE_BYTES] = 0
-        names = fixed[:, LIST_AT : HASH.stop]
-        kinds[1:][(names[1:] == names[:-1]).all(1) & ~self._new[1:]] = 0
+        names = _words(fixed, LIST_AT)
+        kinds[1:][(names[1:] == names[:-1]) & ~self._new[1:]] = 0
         least = np.minimum.reduceat(kinds, self._first)
         return np.where(least == np.maximum.reduceat(kinds, self._first), least, 0)
 
     def count(self, found: Rows) -> list[Tally]:
-        """What each bucket's records count; `found` is as they say."""
+        """What each bucket's records count; `found` is as they say, `lost` are duplicate rows."""
         tallies = [Tally() for _ in range(BUCKETS)]
         plain = self._kinds > 0
         unusual = np.flatnonzero(~plain).tolist()
@@ -152,7 +128,10 @@ class People:
             for at, start in enumerate(self._starts[first : first + size].tolist(), first)
         ]
         kept = distinct(rows)
-        found.duplicates += len(rows) - len(kept)
+        if len(kept) < len(rows):
+            found.duplicates += len(rows) - len(kept)
+            those = set(map(id, kept))
+            self.lost += [first + at for at, row in enumerate(rows) if id(row) not in those]
         if count(tallies[self._numbers[first]], kept):
             found.fields += rows[0][_NUMBER_BYTES:PLACE_BYTES]
         return record_of(kept, self._provenance)
@@ -176,14 +155,21 @@ class People:
             tally.count(f"p:{code}", int(people[number]))
             tally.count("ever", size)
 
-    def parts(self) -> Parts:
-        """Everybody, once they are counted."""
-        return Parts(self._fixed, self._first, self._counts, self._kinds, self._unusual)
+    def sorted_rows(self) -> tuple[Numbers, Octets]:
+        """The bucket of each row, and the rows' fixed parts."""
+        return self._numbers, self._fixed
 
-    def chosen(self, which: Bools) -> People:
-        """Some of them only, once they are counted."""
+    def numbers(self) -> list[int]:
+        """The buckets that have rows, in ascending order."""
+        numbers: list[int] = np.unique(self._numbers).tolist()
+        return numbers
+
+    def within(self, numbers: Sequence[int]) -> People:
+        """The people of these buckets only, once they are counted."""
+        wanted = np.zeros(BUCKETS, np.bool_)
+        wanted[list(numbers)] = True
         some = copy(self)
-        some.keep(which)
+        some.keep(wanted[self._numbers[self._first]])
         return some
 
     def keep(self, which: Bools) -> None:
@@ -275,6 +261,16 @@ class People:
         begins["kind"] = self._kinds[plain]
         begins["size"] = self._record_sizes()[plain]
         return begins.view(np.uint8).reshape(-1, _BEGIN.itemsize)
+
+
+def _order(fixed: Octets) -> Numbers:
+    """The rows' order by place, and list and entry of it."""
+    order = np.argsort(_words(fixed, LIST_AT))
+    order = order[np.argsort(_words(fixed, 0)[order], kind="stable")]
+    high, low = _words(fixed, 0)[order], _words(fixed, 8)[order] >> 16
+    if ((high[1:] == high[:-1]) & (low[1:] != low[:-1])).any():  # hardly ever
+        order = np.lexsort([_words(fixed, at) for at in (LIST_AT, 8, 0)])
+    return order
 
 
 def _words(table: Octets, at: int) -> NDArray[np.uint64]:

@@ -13,17 +13,14 @@ from pathlib import Path
 
 import msgspec
 
-from loader.buckets import People, Rows
 from loader.partition import Job, calls_of, near
 from loader.session import Session
-from loader.spill import read_spill
 from roster.bearing import in_force
 from roster.diffing import Changed
 from roster.entry import BIND, LIFT, RESTRICTING_BELOW, Entry, State, active
 from roster.errors import LoadRefused, Unreadable
-from roster.keys import BUCKETS
-from roster.merging import Bucket, Merging
-from roster.record import Dictionaries, court_id, pack_load, parse_record
+from roster.merging import Merging
+from roster.record import Dictionaries, court_id, parse_record
 from roster.restrictions import Lists
 from roster.standing import standing
 from roster.store import Store
@@ -53,19 +50,11 @@ async def write_part(store: Store, job: Job, folder: Path, diffing: Diffing) -> 
     merging, part = Merging(store, job.snapshot), folder / f"{job.partition:02d}.diff"
     with part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        for call in calls_of(_buckets(job, folder), job.call_buckets):
+        buckets = (each._replace(tally=b"") for each in job.portion(folder).buckets())
+        for call in calls_of(buckets, job.call_buckets):
             for changed in await merging.diff(job.partition, call, near(job.kept, call)):
                 writer.writerows(_rows(changed, diffing))
     return part
-
-
-def _buckets(job: Job, folder: Path) -> Iterator[Bucket]:
-    """The file's buckets; for a full snapshot also those that it has nothing for."""
-    people = People(read_spill(folder, job.partition), pack_load(job.load))
-    people.count(Rows())
-    rows = dict(people.buckets())
-    for number in range(BUCKETS) if job.snapshot.lists else sorted(rows):
-        yield Bucket(number, b"", rows.get(number, b""))
 
 
 def join(parts: Iterable[Path], path: Path) -> None:

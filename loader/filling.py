@@ -13,16 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from loader import imaging
-from loader.buckets import People, Rows
-from loader.partition import Done, Job, Sum, near
-from loader.spill import read_spill
+from loader.partition import Done, Job, Sum
 from loader.unusual import Tally
-from roster.errors import LoadRefused
 from roster.fitness import LISTPACK_ENTRIES, LISTPACK_VALUE_BYTES
 from roster.keys import BUCKETS
-from roster.merging import Bucket, Filled, How, Merged, Merging
+from roster.merging import Bucket, Filled, Merged, Merging
 from roster.position import Position
-from roster.record import pack_load
 from roster.store import Store
 
 CALL_BYTES = 384 << 10
@@ -45,7 +41,7 @@ async def fill(store: Store, job: Job, folder: Path, begun: Position) -> Done:
     total = Sum()
     for numbers in filling.calls():
         total.add(await filling.bring(numbers))
-    rows = filling.rows
+    rows = filling.portion.rows
     await imaging.finish(filling.merging, begun, rows.fields, total)
     return total.done(job, rows.people, rows.duplicates)
 
@@ -56,20 +52,16 @@ class _Filling:
     def __init__(self, merging: Merging, job: Job, folder: Path) -> None:
         """Of the file everything is known then."""
         self.merging = merging
-        self.rows = Rows()
+        self.portion = job.portion(folder)
         self._job = job
         self._payloads = [b""] * BUCKETS
-        self._tallies = [Tally()] * BUCKETS
         self._records, self._sizes, self._largest = np.zeros((3, BUCKETS), np.int64)
-        self._merged: dict[int, bytes] | None = None
-        table = read_spill(folder, job.partition)
-        self._people = People(table, pack_load(job.load)) if len(table.fixed) else None
-        if self._people:
-            self._tallies = self._people.count(self.rows)
-            self._lay_out(self._people)
+        self._merged: dict[int, Bucket] | None = None
+        if self.portion.people.numbers():
+            self._lay_out()
 
-    def _lay_out(self, people: People) -> None:
-        hashes = people.hashes()
+    def _lay_out(self) -> None:
+        hashes = self.portion.people.hashes()
         for number, payload in zip(hashes.numbers.tolist(), hashes.payloads, strict=True):
             self._payloads[number] = payload
         self._records[hashes.numbers] = hashes.records
@@ -103,7 +95,7 @@ class _Filling:
     def _filled(self, numbers: range) -> Filled:
         mine = slice(numbers.start, numbers.stop)
         tally = Tally()
-        for each in self._tallies[mine]:
+        for each in self.portion.tallies[mine]:
             tally.join(each)
         return Filled(
             numbers,
@@ -111,16 +103,12 @@ class _Filling:
             int(self._records[mine].sum()),
             int(self._sizes[mine].sum()),
             tally.json(),
+            self.portion.digests[:, mine].tobytes(),
         )
 
     async def _merge(self, numbers: range) -> Merged:
         """The same, told row by row."""
         if self._merged is None:
-            self._merged = dict(self._people.buckets()) if self._people else {}
-        rows = self._merged
-        buckets = [Bucket(n, self._tallies[n].json(), rows.get(n, b"")) for n in numbers]
-        how = How(numbers.stop, kept=near(self._job.kept, buckets))
-        merged = await self.merging.merge(self._job.partition, buckets, how)
-        if merged is None:  # only where `How.seen` is given
-            raise LoadRefused("the partition has changed meanwhile")
-        return merged
+            self._merged = {bucket.number: bucket for bucket in self.portion.buckets()}
+        call = [self._merged[number] for number in numbers]
+        return await self.merging.merge(self._job.partition, call, self._job.how(call))

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from roster.entry import State
 from roster.filter import TokenFilter, capacity_for
 from roster.images import FIELD_BYTES, build, renew
 from roster.logs import logged as logged_of
 from roster.merging import Merging
 from roster.position import Position
+from roster.replies import Tail
 from roster.store import Store
 
 if TYPE_CHECKING:
@@ -22,26 +24,65 @@ if TYPE_CHECKING:
 
 AT_ONCE = 2_000
 """Entries of the log: a call takes Redis some milliseconds."""
+_LIVE = (b":%d" % State.ACTIVE, b":%d" % State.SUSPENDED)
 TOLD_LEAST = 1_000
-"""Entries that a partial file tells in a partition before its image is made anew."""
+"""Entries that a load tells in a partition before its image is made anew."""
 
 
-async def finish(merging: Merging, begun: Position, fields: bytes, total: Sum) -> None:
+async def finish(merging: Merging, begun: Position, fields: bytes | None, total: Sum) -> None:
     """Nothing; a full snapshot's partition is finished, with an image up to its log's end.
 
-    `fields` are the file's people who are on a list; `begun` is where the load began.
+    `fields` are the file's people who are on a list, or None where the replies have not told
+    who is, other than these; `begun` is where the load began.
+    """
+    tail = (await merging.store.tails({begun.partition: begun}, {}, 1))[begun.partition]
+    bits = None
+    if tail.continues and fields is not None:
+        joined = await _joined(merging.store, begun, tail.position, total.told)
+        if joined is not None:
+            bits = filter_of(fields, total.exceptions | dict.fromkeys(joined, True))
+    await _finish(merging, begun, tail, bits)
+
+
+async def is_alone(merging: Merging, partition: int) -> bool:
+    """Whether nobody in the partition is on another list: the file says who is on any."""
+    (meta,) = await merging.store.metas((partition,))
+    mine = {b"n:%d" % code for code in merging.snapshot.lists}
+    counted = {name.rpartition(b":")[0] for name, count in meta.items() if _is_live(name, count)}
+    return counted <= mine
+
+
+def _is_live(name: bytes, count: bytes) -> bool:
+    return name.startswith(b"n:") and name.endswith(_LIVE) and int(count) > 0
+
+
+async def carry_on(merging: Merging, begun: Position, total: Sum) -> None:
+    """Nothing; the partition is finished, with the image that it had and who has joined since.
+
+    Who has left stays in it until it is made anew: where much was told, or when it is full.
     """
     store, here = merging.store, begun.partition
     tail = (await store.tails({here: begun}, {}, 1))[here]
-    end = tail.position
-    joined = await _joined(store, begun, end, total.told) if tail.continues else None
-    if joined is not None:
-        bits = filter_of(fields, total.exceptions | dict.fromkeys(joined, True))
-    else:
-        bits = (await build(store, here)).to_bytes()
+    (image,) = await store.images([here])
+    bits = None
+    little = sum(map(len, total.told)) < TOLD_LEAST
+    if image and little and (await store.log(image.header.position, 1)).continues:
+        joined = await _joined(store, image.header.position, tail.position, ())
+        known = TokenFilter.from_bytes(image.bits)
+        if joined:
+            known.join_fields(b"".join(joined))
+        if joined is not None and not known.overfull:
+            bits = known.to_bytes()
+    await _finish(merging, begun, tail, bits)
+
+
+async def _finish(merging: Merging, begun: Position, tail: Tail, bits: bytes | None) -> None:
+    """Nothing; without bits the image is made of all that the partition holds."""
+    if bits is None:
+        bits = (await build(merging.store, begun.partition)).to_bytes()
     # What is not known to go on from the begin is left to be judged by it.
-    goes_on = tail.continues or end.history > begun.history
-    await merging.finish(end if goes_on else begun, bits)
+    goes_on = tail.continues or tail.position.history > begun.history
+    await merging.finish(tail.position if goes_on else begun, bits)
 
 
 async def told(store: Store, partition: int, total: Sum) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,13 @@ from msgspec.structs import replace
 
 from loader import guard, lags, report, undo_check
 from loader.again import nothing_to_do
-from loader.comparing import Preview
 from loader.crew import Crew
 from loader.diffs import diffing_by, join
 from loader.guard import Standing
 from loader.intake import Intake
 from loader.ledger import begun
 from loader.packing import Context
-from loader.partition import Done, Job, call_buckets
+from loader.partition import Done, Job, Preview, call_buckets
 from loader.reading import Options, Told, crew_for, read_files
 from loader.rejects import Rejects, explained, write_rejects
 from loader.report import Summary
@@ -30,7 +29,7 @@ from loader.scatter import Scattered, kept_in
 from loader.session import Session
 from loader.spill import spill_folder
 from roster.dictionary import Load
-from roster.errors import ClearwayError, LoadRefused
+from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
 from roster.merging import Begun, Fate, Merging, Snapshot
 from roster.record import court_id
@@ -149,9 +148,9 @@ class Loading:
         held = [int(meta.get(b"ever", 0)) for meta in metas]
         size = call_buckets(sum(held))
         snapshot, load, kept = reading.snapshot, reading.load, reading.found.kept
-        dry_run = self._options.dry_run
+        covered = all(each.covered for each in standing.values())
         jobs = [
-            Job(p, snapshot, load, kept_in(p, kept), size, dry_run, held[p])
+            Job(p, snapshot, load, kept_in(p, kept), size, held[p], covered)
             for p in range(PARTITIONS)
         ]
         if self._options.diff is not None:
@@ -161,33 +160,19 @@ class Loading:
                 join(self._counted("diffing", parts), self._options.diff)
         previews: dict[int, Preview] = {}
         if self._needs_preview(intake, standing):
-            with self._phase("compare"), self._watched(snapshot):
+            with self._phase("compare"):
                 answers = self._counted("comparing", crew.map("preview", jobs))
                 previews = {preview.partition: preview for preview in answers}
                 with explained(reading.rejects, reading.found.rows.total(), reading.notes[1:]):
                     self._guard_changes(intake, previews.values(), standing)
         if self._options.dry_run:
             return self._summary(reading, previews.values(), crew)
-        if not snapshot.lists and not all(each.covered for each in standing.values()):
-            previews = {}  # also who is settled is told: a first load that was killed told nobody
         known = {name for name, each in standing.items() if each.covered or not snapshot.lists}
         first = tuple(name for name in standing if name not in known)
         reading = replace(reading, record=replace(reading.record, first=first))
         with self._phase("merge"):
             done = self._write(reading, jobs, previews, crew)
         return self._summary(reading, done, crew)
-
-    @contextmanager
-    def _watched(self, snapshot: Snapshot) -> Iterator[None]:
-        """Where the comparison ends the load, the partitions note no changes for it any more."""
-        session = self._session
-        try:
-            yield
-        except BaseException:
-            if not self._options.dry_run:
-                with suppress(ClearwayError):
-                    session.run(Merging(session.store, snapshot).unwatch(range(PARTITIONS)))
-            raise
 
     def _standing(self, reading: Reading, metas: list[dict[bytes, bytes]]) -> dict[str, Standing]:
         rules = self._session.lists.ids
@@ -228,7 +213,7 @@ class Loading:
     ) -> list[Done]:
         session = self._session
         begun = self._begin(reading)
-        tasks = ((job, begun[job.partition].position, previews.get(job.partition)) for job in jobs)
+        tasks = ((job, begun[job.partition].position, bool(previews)) for job in jobs)
         done = list(self._counted("merging", crew.map("merge", tasks)))
         did = report.by_list(self._fates(done))
         session.close_load(reading.load, replace(reading.record, did=did))

@@ -1,21 +1,24 @@
-"""One partition of a snapshot, merged bucket by bucket, and its new filter."""
+"""One partition of a file, merged bucket by bucket; what Redis has sealed is not sent again.
+
+The calls go through all buckets in their order, and each bucket is merged at the moment of its
+call: by its rows, or by the seal that says that they change nothing. A call that takes a bucket
+for sealed which is not any more is refused, and sent again with its rows.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import msgspec
 
 from loader import imaging
-from loader.buckets import Rows, buckets_of
-from loader.spill import read_spill
-from loader.unusual import Tally
-from roster.errors import LoadRefused
+from loader.portion import Kept, Portion
 from roster.keys import BUCKETS, PARTITIONS
-from roster.merging import Bucket, Fate, How, Merged, Merging, Snapshot
+from roster.merging import SEALED, Bucket, Fate, How, Merged, Merging, Snapshot
 from roster.position import Position
 from roster.store import Store
 
@@ -23,15 +26,16 @@ CALL_BYTES = 384 << 10
 CALL_ENTRIES = 4_096
 """At most in one call: Redis answers nobody else meanwhile, so it must take a few ms."""
 _CALLS_AHEAD = 2
-_EMPTY = Tally().json()
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Kept).decode
 
 
 class Job(msgspec.Struct, frozen=True):
     """A partition to merge; `kept` are entries of rejected rows (`How`).
 
     `call_buckets` is how many buckets go into one call at most, for what Redis holds in them.
-    With `dry_run` nothing at all may be written. `held` entries of the partition were ever
-    listed in the roster.
+    `held` entries of the partition were ever listed in the roster; `covered` says whether all
+    lists of the snapshot were ever loaded in full.
     """
 
     partition: int
@@ -39,8 +43,27 @@ class Job(msgspec.Struct, frozen=True):
     load: int
     kept: bytes = b""
     call_buckets: int = 64
-    dry_run: bool = False
     held: int = 0
+    covered: bool = False
+
+    def portion(self, folder: Path) -> Portion:
+        """What the file has of the partition."""
+        return Portion(folder, self.partition, self.load, self.snapshot.lists)
+
+    def how(self, call: Sequence[Bucket], *, dry: bool = False, shows: bool = False) -> How:
+        """How to merge some buckets, and all before the last of them."""
+        return How(call[-1].number + 1, near(self.kept, call), dry, shows)
+
+
+class Preview(msgspec.Struct):
+    """What a partition's merge would do; `sealed` is how many buckets it would leave alone."""
+
+    partition: int
+    sealed: int
+    fates: dict[int, Fate]
+    digests: dict[int, int]
+    people: int
+    duplicates: int
 
 
 class Done(msgspec.Struct):
@@ -57,12 +80,9 @@ class Done(msgspec.Struct):
 class Sum:
     """The replies of a partition's calls together."""
 
-    def __init__(
-        self, fates: dict[int, Fate] | None = None, exceptions: dict[bytes, bool] | None = None
-    ) -> None:
-        """To begin with, what is known without a call."""
-        self.fates = dict(fates or {})
-        self.exceptions = dict(exceptions or {})
+    def __init__(self) -> None:
+        self.fates: dict[int, Fate] = {}
+        self.exceptions: dict[bytes, bool] = {}
         self.told: list[range] = []
         self.written = self.size_bytes = 0
 
@@ -97,54 +117,89 @@ def call_buckets(entries: int) -> int:
     return max(1, min(BUCKETS, CALL_ENTRIES // in_bucket))
 
 
+async def preview(store: Store, job: Job, folder: Path) -> Preview:
+    """What the merge would do; nothing of the roster is written. The merge finds it."""
+    portion, merging, total = job.portion(folder), Merging(store, job.snapshot), Sum()
+    sealed = frozenset[int]()
+    if job.snapshot.lists:
+        everything = list(portion.buckets(range(BUCKETS)))
+        asked = await merging.merge(job.partition, everything, job.how(everything, dry=True))
+        sealed = frozenset(range(BUCKETS)) - asked.unsealed
+    kept = portion.kept(sealed)
+    calls = calls_of((b for b in kept.buckets if b.tally != SEALED), job.call_buckets)
+    async for _, merged in in_turn(
+        merging, job.partition, ((call, job.how(call, dry=True)) for call in calls)
+    ):
+        total.add(merged)
+    total.add_fates(kept.unchanged)
+    _path(job, folder).write_bytes(_encode(kept))
+    return Preview(
+        partition=job.partition,
+        sealed=len(sealed),
+        fates=total.fates,
+        digests=kept.rows.digests,
+        people=kept.rows.people,
+        duplicates=kept.rows.duplicates,
+    )
+
+
 async def merge(store: Store, job: Job, folder: Path, begun: Position) -> Done:
-    """What the merge did.
+    """What the merge did; buckets that a preview found sealed are not sent where they still are.
 
     A full snapshot's partition is finished with an image up to its log's end.
     """
-    merging, total = Merging(store, job.snapshot), Sum()
-    rows = await merge_whole(merging, job, folder, total)
-    if job.snapshot.lists:
-        await imaging.finish(merging, begun, rows.fields, total)
-    else:
-        await imaging.told(store, job.partition, total)
-    return total.done(job, rows.people, rows.duplicates)
-
-
-async def merge_whole(merging: Merging, job: Job, folder: Path, total: Sum) -> Rows:
-    """What the file says of the partition; every bucket is merged, and counted in `total`."""
-    rows = Rows()
-    calls = calls_of(_buckets(job, folder, rows), job.call_buckets)
-    hows = ((call, How(call[-1].number + 1, kept=near(job.kept, call))) for call in calls)
-    async for _, merged in in_turn(merging, job.partition, hows):
-        total.add(merged)
-    return rows
-
-
-def _buckets(job: Job, folder: Path, rows: Rows) -> Iterator[Bucket]:
-    """The file's buckets; for a full snapshot also those that it has nothing for."""
-    found = buckets_of(read_spill(folder, job.partition), job.load, rows)
+    path, portion = _path(job, folder), cache(partial(job.portion, folder))
+    kept = _decode(path.read_bytes()) if path.exists() else portion().kept()
+    merging, total, left = Merging(store, job.snapshot), Sum(), set[int]()
+    calls = calls_of(kept.buckets, job.call_buckets)
+    async for call, merged in in_turn(merging, job.partition, ((c, job.how(c)) for c in calls)):
+        async for sent, done in _opened(merging, job, portion, call, merged):
+            total.add(done)
+            left |= {bucket.number for bucket in sent if bucket.tally == SEALED}
+    total.add_fates(kept.unchanged if left == kept.sealed else portion().unchanged(left))
     if not job.snapshot.lists:
-        yield from found
+        await imaging.told(store, job.partition, total)
+    elif not left or await imaging.is_alone(merging, job.partition):
+        await imaging.finish(merging, begun, kept.rows.fields, total)
+    elif job.covered:
+        await imaging.carry_on(merging, begun, total)
+    else:
+        await imaging.finish(merging, begun, None, total)
+    return total.done(job, kept.rows.people, kept.rows.duplicates)
+
+
+def _path(job: Job, folder: Path) -> Path:
+    return folder / f"{job.partition:02d}.kept"
+
+
+async def _opened(
+    merging: Merging,
+    job: Job,
+    portion: Callable[[], Portion],
+    call: Sequence[Bucket],
+    merged: Merged,
+) -> AsyncIterator[tuple[Sequence[Bucket], Merged]]:
+    """The call and its reply; or those that bring its buckets, with rows where they need them."""
+    if not merged.unsealed:
+        yield call, merged
         return
-    following = 0
-    for bucket in found:
-        yield from (Bucket(number, _EMPTY, b"") for number in range(following, bucket.number))
-        yield bucket
-        following = bucket.number + 1
-    yield from (Bucket(number, _EMPTY, b"") for number in range(following, BUCKETS))
+    for part in calls_of(portion().opened(call, merged.unsealed), job.call_buckets):
+        again = await merging.merge(job.partition, part, job.how(part))
+        async for each in _opened(merging, job, portion, part, again):
+            yield each
 
 
 def calls_of(buckets: Iterable[Bucket], most: int) -> Iterator[list[Bucket]]:
-    """The buckets in as few calls as may be."""
+    """The buckets in as few calls as may be; `most` are not sealed."""
     call: list[Bucket] = []
-    size = 0
+    count = size = 0
     for bucket in buckets:
         call.append(bucket)
+        count += bucket.tally != SEALED
         size += len(bucket.rows)
-        if len(call) == most or size > CALL_BYTES:
+        if count == most or size > CALL_BYTES:
             yield call
-            call, size = [], 0
+            call, count, size = [], 0, 0
     if call:
         yield call
 
@@ -153,27 +208,20 @@ async def in_turn(
     merging: Merging, partition: int, calls: Iterable[tuple[Sequence[Bucket], How]]
 ) -> AsyncIterator[tuple[Sequence[Bucket], Merged]]:
     """Each call and its reply; the next is made ready while Redis answers the last ones."""
-    ahead: deque[tuple[Sequence[Bucket], asyncio.Task[Merged | None]]] = deque()
+    ahead: deque[tuple[Sequence[Bucket], asyncio.Task[Merged]]] = deque()
     try:
         for call, how in calls:
             ahead.append((call, asyncio.create_task(merging.merge(partition, call, how))))
             await asyncio.sleep(0)
             if len(ahead) == _CALLS_AHEAD:
-                yield await _answered(*ahead.popleft())
+                yield ahead[0][0], await ahead[0][1]
+                ahead.popleft()
         while ahead:
-            yield await _answered(*ahead.popleft())
+            yield ahead[0][0], await ahead[0][1]
+            ahead.popleft()
     finally:
         for _, task in ahead:
             task.cancel()
-
-
-async def _answered(
-    call: Sequence[Bucket], task: asyncio.Task[Merged | None]
-) -> tuple[Sequence[Bucket], Merged]:
-    merged = await task
-    if merged is None:  # only where `How.seen` is given
-        raise LoadRefused("the partition has changed meanwhile")
-    return call, merged
 
 
 def near(kept: bytes, call: Sequence[Bucket]) -> bytes:

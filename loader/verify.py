@@ -12,16 +12,16 @@ from loader.crew import Crew
 from loader.intake import Intake
 from loader.ledger import begun
 from loader.packing import Context
-from loader.partition import Job
+from loader.partition import Job, call_buckets
 from loader.reading import Options, Told, crew_for, read_files
 from loader.scatter import Scattered, kept_in
 from loader.session import Session
 from loader.spill import spill_folder
-from loader.verifying import Compared, Difference
+from loader.verifying import KINDS, Compared
 from roster.dictionary import Load
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
-from roster.merging import Merging, Snapshot
+from roster.merging import Merging, Shown, Snapshot
 from roster.record import unpack_content
 from roster.store import DAY_MS
 from roster.times import format_ms
@@ -40,7 +40,7 @@ class ListDigests(msgspec.Struct):
     newer: int = 0
 
 
-class Shown(msgspec.Struct):
+class Difference(msgspec.Struct):
     """One entry that differs: never whose it is."""
 
     kind: str
@@ -60,7 +60,7 @@ class Verdict(msgspec.Struct, kw_only=True):
     as_of: str
     rows: int
     lists: dict[str, ListDigests]
-    differences: list[Shown]
+    differences: list[Difference]
     rejected: dict[str, int]
     repaired: int
     seconds: float
@@ -98,14 +98,17 @@ class Verifying:
                 guard.check_named(found, intake.lists)
             lists = intake.lists or tuple(filter(None, found.names))
             guard.check_lists(found, lists)
-            jobs = self._jobs(found, lists, context)
+            size = call_buckets(sum(int(meta.get(b"ever", 0)) for meta in metas))
+            jobs = self._jobs(found, lists, context, size)
             compared = self._compare(crew, jobs)
             written = self._repair(crew, jobs, compared, context) if repair else 0
             if written:
                 compared = self._compare(crew, jobs)
         return self._verdict(found, compared, jobs[0].snapshot, written)
 
-    def _jobs(self, found: Scattered, lists: tuple[str, ...], context: Context) -> list[Job]:
+    def _jobs(
+        self, found: Scattered, lists: tuple[str, ...], context: Context, size: int
+    ) -> list[Job]:
         snapshot = Snapshot(
             bytes(context.codes[name] for name in lists),
             context.as_of,
@@ -113,7 +116,7 @@ class Verifying:
             self._session.settings.tombstone_days * DAY_MS,
         )
         return [
-            Job(partition, snapshot, context.load, kept_in(partition, found.kept))
+            Job(partition, snapshot, context.load, kept_in(partition, found.kept), size)
             for partition in range(PARTITIONS)
         ]
 
@@ -182,17 +185,17 @@ class Verifying:
             for meta in metas:
                 roster ^= int.from_bytes(meta.get(b"d:%d" % code, b""))
             counts = {
-                kind: sum(one.counts.get((code, kind), 0) for one in compared)
-                for kind in ("missing", "extra", "different", "newer")
+                kind: sum(one.counts[code, kind] for one in compared) for kind in KINDS.values()
             }
             name = self._session.lists.name(code)
             lists[name] = ListDigests(f"{file:016x}", f"{roster:016x}", **counts)
         return lists
 
-    def _shown(self, partition: int, one: Difference) -> Shown:
+    def _shown(self, partition: int, one: Shown) -> Difference:
         content = unpack_content(one.content, _Courts()) if one.content else None
         entry_id = content.entry_id if content else ""
-        return Shown(one.kind, self._session.lists.name(one.list), entry_id, partition, one.bucket)
+        name = self._session.lists.name(one.list)
+        return Difference(KINDS[one.kind], name, entry_id, partition, one.bucket)
 
 
 class _Courts(dict[bytes, str]):

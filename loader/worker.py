@@ -10,11 +10,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from loader import comparing, diffs, filling, partition, reload, verifying
-from loader.comparing import Partition, Preview
+from loader import diffs, filling, partition, verifying
 from loader.diffs import Diffing
 from loader.packing import Context
-from loader.partition import Done, Job
+from loader.partition import Done, Job, Preview
 from loader.scatter import Piece, Scatter, Scattered
 from loader.verifying import Compared
 from roster.bulk import bulk_nodes
@@ -54,15 +53,13 @@ class Worker:
 
     def preview(self, job: Job) -> Preview:
         """What a partition's merge would do."""
-        return self._run(comparing.preview(Partition(self._opened(), job, self._setup.folder)))
+        return self._run(partition.preview(self._opened(), job, self._setup.folder))
 
-    def merge(self, task: tuple[Job, Position, Preview | None]) -> Done:
+    def merge(self, task: tuple[Job, Position, bool]) -> Done:
         """What a partition's merge did."""
         job, begun, previewed = task
         store, folder = self._opened(), self._setup.folder
-        if previewed is not None:
-            return self._run(reload.merge(Partition(store, job, folder), begun, previewed))
-        merge = filling.fill if filling.suits(job) else partition.merge
+        merge = filling.fill if filling.suits(job) and not previewed else partition.merge
         return self._run(merge(store, job, folder, begun))
 
     def diff(self, task: tuple[Job, Diffing]) -> Path:
@@ -74,7 +71,7 @@ class Worker:
         """How a partition differs from the file."""
         return self._run(verifying.compare(self._opened(), job, self._setup.folder))
 
-    def repair(self, task: tuple[Job, frozenset[int]]) -> Done:
+    def repair(self, task: tuple[Job, set[int]]) -> Done:
         """What merging some buckets of a partition again did."""
         job, numbers = task
         return self._run(verifying.repair(self._opened(), job, self._setup.folder, numbers))

@@ -9,6 +9,7 @@
 | clearway:{NN}:log       | stream | every change of a partition, in order    | roster.lua    |
 | clearway:{NN}:image     | string | a partition's filter, and its position   | roster.lua    |
 | clearway:{NN}:forgotten | string | bits by which forgotten entries are known| roster.lua    |
+| clearway:{NN}:seals     | string | digests of the rows that buckets are as  | roster.lua    |
 | clearway:roster         | string | the roster's id, made once               | naming.py     |
 | clearway:scheme         | string | under which its tokens are made, so far  | scheme.py     |
 | clearway:courts         | hash   | court names, by their four bytes         | dictionary.py |
@@ -57,6 +58,7 @@ LOG = tuple(f"clearway:{{{partition:02d}}}:log" for partition in range(PARTITION
 PROCESSES_AT = tuple(f"clearway:{{{partition:02d}}}:processes" for partition in range(PARTITIONS))
 IMAGE = tuple(f"clearway:{{{partition:02d}}}:image" for partition in range(PARTITIONS))
 FORGOTTEN = tuple(f"clearway:{{{partition:02d}}}:forgotten" for partition in range(PARTITIONS))
+SEALS = tuple(f"clearway:{{{partition:02d}}}:seals" for partition in range(PARTITIONS))
 
 
 def doorbell(roster: bytes) -> str:

@@ -18,7 +18,7 @@ from roster.position import Position, from_wire
 from roster.replies import MARK_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from roster.store import Store
 
@@ -26,8 +26,7 @@ PLAIN_WITHOUT_REVISION, PLAIN, MIXED = 255, 254, 0
 """What a record's rows have in common: none states a revision, or all do, and all are plainly
 listed; anything else is mixed, and `record.WITHOUT_REVISION` marks the rows."""
 
-SOME = b"some"
-NOTHING = bytes(2)
+SEALED = b"sealed"
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -47,36 +46,26 @@ class Begun(NamedTuple):
     ever: int
 
 
-class Stand(NamedTuple):
-    """How a partition stands: how many writes it has seen, and the end of its log.
-
-    `unlogged` says what changed since the watch before this without a log entry: how many
-    changes u48, and a bit for each bucket; `b""` where nobody watched.
-    """
-
-    writes: int
-    position: Position
-    unlogged: bytes
-
-
 class Bucket(NamedTuple):
     """One bucket's rows.
 
     `rows` are, for each record, field 12 bytes, kind u8, size u32, record. `tally` is the
     JSON of what the records count, for a bucket that is empty in Redis; `b""` if unknown.
-    With `SOME` the rows speak only for the people whom they name; where the file has nothing
-    of one, the record is `NOTHING`.
+    `digests` are of the rows, 8 bytes for each list of the snapshot, zeros if unknown. With
+    `SEALED` the rows are left out: the bucket has been sealed with these digests, and is merged
+    without effect.
     """
 
     number: int
     tally: bytes
     rows: bytes
+    digests: bytes = b""
 
 
 class Filled(NamedTuple):
     """Buckets that follow one another, as RESTORE takes them; `b""` where the file has nothing.
 
-    They have so many `records` of `size_bytes` together; `tally` is as for `Bucket`, of all.
+    They have so many `records` of `size_bytes` together; `tally` is of all, `digests` list by list.
     """
 
     numbers: range
@@ -84,6 +73,19 @@ class Filled(NamedTuple):
     records: int
     size_bytes: int
     tally: bytes
+    digests: bytes
+
+
+class Shown(NamedTuple):
+    """An entry about which file and roster disagree; `content` still packed.
+
+    `kind` is the field of `Fate`: what the merge would make of it.
+    """
+
+    kind: str
+    list: int
+    bucket: int
+    content: bytes
 
 
 class Fate(NamedTuple):
@@ -99,41 +101,37 @@ class Fate(NamedTuple):
         """Both together."""
         return Fate(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
-    def once_more(self) -> Fate:
-        """What it adds to the fate of the same rows, which counted as unchanged before."""
-        return self._replace(unchanged=-self.added - self.changed - self.superseded)
-
 
 class Merged(NamedTuple):
     """What a merge did: `written` records of `size_bytes` together, in the buckets `touched`.
 
-    `seen` is how many writes the partition has seen; `told` are the seqs of the log entries
-    that it wrote. `exceptions` are fields and whether their people are on a list, where the
-    rows say otherwise. `fates` are by list code.
+    `told` are the seqs of the log entries that it wrote. `exceptions` are fields and whether
+    their people are on a list, where the rows say otherwise. `fates` are by list code. Where
+    buckets are `unsealed` that were told to be sealed, nothing was merged.
     """
 
-    seen: int
     told: range
     written: int
     size_bytes: int
     touched: frozenset[int]
     exceptions: dict[bytes, bool]
+    shown: list[Shown]
     fates: dict[int, Fate]
+    unsealed: frozenset[int] = frozenset()
 
 
 class How(msgspec.Struct, frozen=True):
     """How some buckets are to be merged.
 
-    `upto` is the bucket after the last that the call speaks for: what lies between its
-    buckets is as the file says. `seen` is how many writes the partition must have seen for
-    that to hold, or None. `kept` are entries that count as present, 21 bytes each: place
-    (zeros: anybody's), list, entry hash.
+    `upto` is the bucket after the last that the call speaks for. `kept` are entries that count
+    as present, 21 bytes each: place (zeros: anybody's), list, entry hash. A `dry` merge writes
+    nothing; one that `shows` is dry, and says which entries differ.
     """
 
     upto: int
-    seen: int | None = None
     kept: bytes = b""
     dry: bool = False
+    shows: bool = False
 
 
 class Merging:
@@ -150,42 +148,34 @@ class Merging:
         snapshot = self.snapshot
         await self.store.name.read()
         args = (self.store.stamp, snapshot.lists, snapshot.as_of, snapshot.nonce)
-        calls = [Call(p, "begin", (keys.META[p], keys.FORGOTTEN[p]), args) for p in partitions]
+        calls = [
+            Call(p, "begin", (keys.META[p], keys.FORGOTTEN[p], keys.SEALS[p]), args)
+            for p in partitions
+        ]
         return [
             Begun(from_wire(p, position), covered, ever)
             for p, (position, covered, ever) in zip(partitions, await self._run(calls), strict=True)
         ]
 
-    async def watch(self, partition: int) -> Stand:
-        """How the partition stands; until `finish` or `unwatch` it notes what its log does not."""
-        (reply,) = await self._run([self._watch_call(partition, "1")])
-        writes, position, unlogged = reply
-        return Stand(writes, from_wire(partition, position), unlogged)
-
-    async def unwatch(self, partitions: Sequence[int]) -> None:
-        """Nothing; these partitions note nothing more."""
-        await self._run([self._watch_call(partition, "") for partition in partitions])
-
-    def _watch_call(self, partition: int, wanted: str) -> Call:
-        return Call(partition, "watch", (keys.META[partition],), (self.store.check_value, wanted))
-
-    async def merge(self, partition: int, buckets: Sequence[Bucket], how: How) -> Merged | None:
-        """What the rows of these buckets, in ascending order, did or (dry) would do.
-
-        None, and nothing is written, where the partition has seen other writes than `how` says.
-        """
+    async def merge(self, partition: int, buckets: Sequence[Bucket], how: How) -> Merged:
+        """What the rows of these buckets, in ascending order, did or (dry) would do."""
         (reply,) = await self._run([self._merge_call(partition, buckets, how)])
-        return self._noted(partition, reply, dry=how.dry)
+        merged = _merged(reply)
+        if not (how.dry or how.shows or merged.unsealed):
+            self._count(partition)
+        return merged
 
-    def _noted(self, partition: int, reply: Sequence[Any], *, dry: bool = False) -> Merged | None:
-        """The reply of a merge, which counts where it has written something."""
-        if reply[0] < 0:
-            return None
-        self._calls[partition] = self._calls.get(partition, 0) + (not dry)
-        return _merged(reply)
+    def _count(self, partition: int) -> None:
+        """Nothing; one more call has written something."""
+        self._calls[partition] = self._calls.get(partition, 0) + 1
 
     def _merge_call(self, partition: int, buckets: Sequence[Bucket], how: How) -> Call:
-        names = [keys.META[partition], keys.LOG[partition], keys.FORGOTTEN[partition]]
+        names = [
+            keys.META[partition],
+            keys.LOG[partition],
+            keys.FORGOTTEN[partition],
+            keys.SEALS[partition],
+        ]
         snapshot = self.snapshot
         args: list[bytes | str | int] = [
             self.store.check_value,
@@ -196,8 +186,7 @@ class Merging:
             self.store.keep_ms,
             secrets.token_bytes(MARK_BYTES),
             how.upto,
-            "dry" if how.dry else "",
-            "" if how.seen is None else how.seen,
+            "show" if how.shows else "dry" if how.dry else "",
             how.kept,
         ]
         for bucket in buckets:
@@ -230,11 +219,16 @@ class Merging:
             filled.records,
             filled.size_bytes,
             filled.tally,
+            filled.numbers.start,
+            filled.digests,
             *filled.payloads,
         )
-        call = Call(partition, "fill_buckets", (keys.META[partition], *names), args)
-        (reply,) = await self._run([call])
-        return self._noted(partition, reply)
+        named = (keys.META[partition], keys.SEALS[partition], *names)
+        (reply,) = await self._run([Call(partition, "fill_buckets", named, args)])
+        if reply[0] < 0:
+            return None
+        self._count(partition)
+        return _merged(reply)
 
     async def finish(self, included: Position, bits: bytes, *, whole: bool = True) -> Position:
         """The partition's position; its lists are covered, its image is `bits`.
@@ -270,16 +264,30 @@ class Merging:
 
 
 def _merged(reply: Sequence[Any]) -> Merged:
-    seen, before, after, written, size, touched, exceptions, *flat = reply
+    if reply[0] < 0:
+        return Merged(range(0), 0, 0, frozenset(), {}, [], {}, _numbers(reply[1]))
+    before, after, written, size, touched, exceptions, shown, *flat = reply
     return Merged(
-        seen,
         range(before + 1, after + 1),
         written,
         size,
-        frozenset(number for (number,) in _NUMBER.iter_unpack(touched)),
+        _numbers(touched),
         dict(_EXCEPTION.iter_unpack(exceptions)),
+        list(_shown(shown)),
         {flat[at]: Fate(*flat[at + 1 : at + 6]) for at in range(0, len(flat), 6)},
     )
+
+
+def _numbers(joined: bytes) -> frozenset[int]:
+    return frozenset(number for (number,) in _NUMBER.iter_unpack(joined))
+
+
+def _shown(joined: bytes) -> Iterator[Shown]:
+    at = 0
+    while at < len(joined):
+        kind, code, bucket, size = _SHOWN.unpack_from(joined, at)
+        at += _SHOWN.size + size
+        yield Shown(Fate._fields[kind - 1], code, bucket, joined[at - size : at])
 
 
 _REFUSED = {
@@ -289,3 +297,4 @@ _REFUSED = {
 }
 _NUMBER = struct.Struct(">H")
 _EXCEPTION = struct.Struct(">12s?")
+_SHOWN = struct.Struct(">BBHH")

@@ -8,7 +8,6 @@ import msgspec
 
 from roster import keys
 from roster.images import renew
-from roster.lease import held
 from roster.logs import OLD_AT_ONCE, older_than
 from roster.nodes import Call
 from roster.replies import header
@@ -43,12 +42,12 @@ async def forget(store: Store, place: Place, terms: Terms, lists: bytes) -> int:
     Only of lists that come by changes alone. A file drops those of its list itself.
     """
     buckets = (keys.bucket(place.partition, number) for number in place.buckets)
-    names = (keys.META[place.partition], keys.FORGOTTEN[place.partition], *buckets)
+    here = place.partition
+    names = (keys.META[here], keys.FORGOTTEN[here], keys.SEALS[here], *buckets)
     cutoff_ms = place.now_ms - terms.tombstone_ms
     quiet_ms = place.now_ms - QUIET_TIMES * terms.tombstone_ms
-    (loader,) = await store.nodes.keyed(keys.LOAD, [("GET", keys.LOAD)])
-    args = (store.check_value, lists, cutoff_ms, quiet_ms, int(held(loader)))
-    (changed,) = await store.nodes.run([Call(place.partition, "forget", names, args)])
+    args = (store.check_value, lists, cutoff_ms, quiet_ms)
+    (changed,) = await store.nodes.run([Call(here, "forget", names, args)])
     return int(changed)
 
 

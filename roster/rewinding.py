@@ -30,6 +30,6 @@ async def adopt(store: Store, partitions: Iterable[int]) -> None:
 
     Raises Unavailable and WrongKey.
     """
-    await store.nodes.run(
-        [Call(p, "adopt", (keys.META[p], keys.FORGOTTEN[p]), (store.stamp,)) for p in partitions]
-    )
+    names = zip(keys.META, keys.FORGOTTEN, keys.SEALS, strict=True)
+    calls = [Call(p, "adopt", three, (store.stamp,)) for p, three in enumerate(names)]
+    await store.nodes.run([calls[p] for p in partitions])

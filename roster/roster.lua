@@ -22,6 +22,8 @@ local NO_PLACE = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local NO_ROSTER = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local FORGOTTEN_BITS = 1048576
 local NOBODYS_SEQ = 281474976710655  -- no log ever gets there: no filter has read up to it
+local BUCKETS, SEAL, NO_SEAL = 1024, 14, NO_PLACE
+local NEVER = 281474976710655  -- no time is later
 local OPS = {[ACTIVE] = PUT, [SUSPENDED] = SUSPEND, [REMOVED] = REMOVE, [ABSENT] = DROP}
 
 -- The standard library is there only while a function runs, not while this file loads.
@@ -351,10 +353,10 @@ end
 -- `stamp` is the check value of the ID key and, where the caller knows it, the roster's id.
 local function open(meta, stamp)
   local m = redis.call('HMGET', meta, 'check', 'history', 'seq', 'mark', 'covered', 'rewound',
-                       'image', 'ack', 'roster')
+                       'image', 'ack', 'roster', 'sealed')
   local p = {check = m[1], history = tonumber(m[2] or 0), seq = tonumber(m[3] or 0),
              mark = m[4] or NO_MARK, covered = m[5] or '', rewound = m[6] or '0',
-             image = m[7] or '', ack = m[8] or '', roster = m[9] or '', stamp = stamp}
+             image = m[7] or '', ack = m[8] or '', roster = m[9] or '', sealed = m[10], stamp = stamp}
   if p.check and p.check ~= sub(stamp, 1, 8) then
     return nil, redis.error_reply('WRONGKEY the roster was loaded with another ID key')
   end
@@ -362,10 +364,15 @@ local function open(meta, stamp)
   return p
 end
 
--- From the start there is a `forgotten`, be it empty: while a cluster moves the partition, a call
--- that names a key which is not there is refused.
-local function found(meta, forgotten, p, now_s)
+-- From the start there are `forgotten` and `seals`, be they empty: while a cluster moves the
+-- partition, a call that names a key which is not there is refused.
+local function found(meta, forgotten, seals, p, now_s)
   local named = sub(p.stamp, 9)
+  if not p.sealed then
+    redis.call('SET', seals, '', 'NX')
+    redis.call('HSET', meta, 'sealed', '')
+    p.sealed = ''
+  end
   if not p.check or (named ~= '' and p.roster == '') then
     redis.call('SET', forgotten, '', 'NX')
   end
@@ -602,10 +609,51 @@ local function floor_of(told, forgotten, place, e, listed_at)
   return floor_ms
 end
 
--- While a load watches: count a change that changed nothing, which the log does not tell.
-local function note_unlogged(meta)
-  local noted = redis.call('HGET', meta, 'unlogged')
-  if noted then redis.call('HSET', meta, 'unlogged', u48(from_u48(noted, 1) + 1) .. sub(noted, 7)) end
+-- Seals: a bucket's seal of a list says which rows of a file (a digest of 8, the loader's) would
+-- change nothing, merged as of any later time; and since when (u48) the oldest tombstone is there
+-- that the file lacks, which falls due by itself. They lie in one string, list after list in the
+-- order of `sealed`. What else changes a bucket's entries of a list breaks its seal. All of
+-- them hold only while every write is by a function that keeps them: a version without seals
+-- raises `writes` alone.
+
+local function seal_at(p, list_code, number)
+  local slot = string.find(p.sealed, char(list_code), 1, true)
+  return slot and ((slot - 1) * BUCKETS + number) * SEAL
+end
+
+-- From this bucket on a list has these seals.
+local function set_seals(key, p, list_code, number, seals)
+  local at = p.sealed and seal_at(p, list_code, number)
+  if at then redis.call('SETRANGE', key, at, seals) end
+end
+
+-- How many writes were by functions that keep no seals; and how many were when they began.
+local function unsealing(meta)
+  local m = redis.call('HMGET', meta, 'writes', 'seal_writes', 'seal_base')
+  return tonumber(m[1] or 0) - tonumber(m[2] or 0), tonumber(m[3] or -1)
+end
+
+-- The lists of a load have places for their seals; where others have written, all begin anew.
+local function begin_seals(meta, seals, p, lists)
+  local others, base = unsealing(meta)
+  if others ~= base then
+    redis.call('SET', seals, '')
+    p.sealed = ''
+  end
+  p.sealed = union(p.sealed, lists)
+  redis.call('HSET', meta, 'sealed', p.sealed, 'seal_base', others)
+end
+
+-- The seals, or false where they do not hold.
+local function seals_of(meta, seals, p)
+  local others, base = unsealing(meta)
+  return p.sealed and others == base and redis.call('GET', seals)
+end
+
+-- Count one more write, by a function that keeps seals.
+local function wrote(meta)
+  redis.call('HINCRBY', meta, 'seal_writes', 1)
+  redis.call('HINCRBY', meta, 'writes', 1)
 end
 
 -- What is read once for all changes of a call, by what names it.
@@ -650,6 +698,7 @@ local function change(job, bucket, history, arg)
   local now, counted = state(e), list_code ~= CANARY
   if outcome ~= DUPLICATE then
     job.changed[key] = {bucket, field, entries}
+    job.broken[#job.broken + 1] = {list_code, unpack('>I2', place)}
     if counted then recount(job.delta, entries, e, before) end
   end
   if outcome == APPLIED or outcome == UNSEEN
@@ -671,8 +720,6 @@ local function change(job, bucket, history, arg)
   elseif raised(e) ~= before.raised or e.content ~= before.content then
     local entry = note(place, inc.revision, job.at_ms)
     job.log[#job.log + 1], job.log[#job.log + 2] = numbered(job.p, job.seed, entry)
-  else
-    note_unlogged(job.meta)
   end
   return pack('>BBB', outcome, before.state, now) .. u48(revision(e)) .. position(job.p)
     .. u48(inc.revision)
@@ -683,6 +730,7 @@ end
 --   KEYS[1]  meta   hash    the partition's state
 --   KEYS[2]  log    stream  changes
 --   KEYS[3]  forgotten  string  bits of the entries that are forgotten
+--   KEYS[4]  seals  string  digests of the rows that a bucket is known to be as
 --   then for each change: bucket, a hash of records by field; history, a hash of what
 --            happened to each person of the bucket
 --   ARGV[1]  stamp: the ID key's check value 8, the roster's id 16 where it is known
@@ -702,14 +750,15 @@ local function apply(keys, args)
     if byte(args[i], 37) > 248 then return redis.error_reply('ERR the provenance is too long') end
   end
   local at_ms, now_s = now_ms()
-  found(meta, keys[3], p, now_s)
+  found(meta, keys[3], keys[4], p, now_s)
   note_rewound(meta, keys[2], p, args[3])
   local job = {meta = meta, p = p, forgotten = keys[3], log = {}, seed = args[2], at_ms = at_ms,
                keep_ms = tonumber(args[4]), stamp = 'P' .. u48(at_ms), records = {}, told = {},
-               changed = {}, pasts = {}, remembered = {}, times = {}, delta = {digests = {}}}
+               changed = {}, broken = {}, pasts = {}, remembered = {}, times = {}, delta = {digests = {}}}
   local out = {}
-  for i = 5, #args do out[#out + 1] = change(job, keys[2 * i - 6], keys[2 * i - 5], args[i]) end
+  for i = 5, #args do out[#out + 1] = change(job, keys[2 * i - 5], keys[2 * i - 4], args[i]) end
   for _, c in pairs(job.changed) do redis.call('HSET', c[1], c[2], serialize(c[3])) end
+  for _, b in ipairs(job.broken) do set_seals(keys[4], p, b[1], b[2], NO_SEAL) end
   for i = 1, #job.log, 2 do redis.call('XADD', keys[2], job.log[i], 'e', job.log[i + 1]) end
   for key, h in pairs(job.remembered) do redis.call('HSET', h[1], h[2], job.pasts[key]) end
   local sets = {}
@@ -720,33 +769,15 @@ local function apply(keys, args)
   end
   for name in pairs(job.times) do set(name, at_ms) end
   if is_news(p, args[3]) then set('ack', sub(args[3], 1, 14)) end
-  add(job.delta, 'writes', #args - 4)  -- one for each: a load that watches counts them
+  add(job.delta, 'writes', #args - 4)  -- one for each: an older version's load counts them
+  add(job.delta, 'seal_writes', #args - 4)
   flush(meta, job.delta, sets)
   return {at_ms, table.concat(out)}
 end
 
--- watch: how the partition stands; from here on `apply` notes what the log does not tell.
---
---   KEYS[1]  meta
---   ARGV[1]  check;  ARGV[2] '' to end the watch
---   returns  {writes seen so far, position 14, what was noted since the last watch: how many
---            changes u48 and a bit for each bucket, or ''}
-local function watch(keys, args)
-  local meta = keys[1]
-  local p, wrong = open(meta, args[1])
-  if wrong then return wrong end
-  local m = redis.call('HMGET', meta, 'writes', 'unlogged')
-  if args[2] == '' then
-    redis.call('HDEL', meta, 'unlogged')
-  else
-    redis.call('HSET', meta, 'unlogged', string.rep('\0', 6 + 128))
-  end
-  return {tonumber(m[1] or 0), position(p), m[2] or ''}
-end
-
 -- begin: announce a snapshot; older ones are refused from here on.
 --
---   KEYS[1]  meta;  KEYS[2] forgotten
+--   KEYS[1]  meta;  KEYS[2] forgotten;  KEYS[3] seals
 --   ARGV[1]  stamp;  ARGV[2] list codes, one byte each;  ARGV[3] as_of ms;  ARGV[4] nonce
 --   returns  {position 14, covered, entries known}
 local function begin(keys, args)
@@ -764,7 +795,8 @@ local function begin(keys, args)
       return redis.error_reply('FORGOTTEN later removals of this list are not known any more')
     end
   end
-  found(meta, keys[2], p, now_s)
+  found(meta, keys[2], keys[3], p, now_s)
+  begin_seals(meta, keys[3], p, args[2])
   for i = 1, #args[2] do
     local code = byte(args[2], i)
     redis.call('HSET', meta, 'b:' .. code, args[3] .. ':' .. args[4], 'm:' .. code, 0,
@@ -834,6 +866,35 @@ local function keep_notes(job)
   job.noted = {}
 end
 
+-- Whether an entry is as a row says; a row without a state leaves a suspension alone.
+local function as_told(e, inc)
+  local s = state(e)
+  if inc.R > 0 then return not live(s) end
+  if not live(s) or e.content ~= inc.content then return false end
+  if inc.S > 0 then return s == SUSPENDED end
+  return inc.U == 0 or s == ACTIVE
+end
+
+-- Whether what an entry has that a row does not change is newer than the row.
+local function is_newer(e, inc)
+  return (state(e) == REMOVED and inc.R == 0)
+    or (inc.L < e.L and not inc.norev and inc.content ~= e.content)
+end
+
+-- Whether the same row, merged into its entry once more as of any later time, changes nothing,
+-- and counts as unchanged.
+local function at_rest(e, inc)
+  return as_told(e, inc) and not is_newer(e, inc)
+    and (e.A == 0 or (inc.L == 0 and state(e) == REMOVED))
+end
+
+-- Show an entry about which file and roster disagree.
+local function show(job, kind, e, place)
+  if not job.shows then return end
+  job.shown[#job.shown + 1] = char(kind, e.list) .. sub(place, 1, 2) .. pack('>I2', #e.content)
+    .. e.content
+end
+
 -- Log an entry that a partial file states and that was there: a first load that was killed
 -- may have stored it and told nobody. Of a list that is covered everybody knows it.
 local function tell_again(job, e, place)
@@ -873,19 +934,22 @@ local function merge_rows(job, entries, rows, norev, place)
       insert(entries, e)
     end
     seen[e] = true
-    local was, before = state(e), copied(e)
+    local was, before, equal = state(e), copied(e), as_told(e, inc)
     if merge_row(e, inc, job.as_of, job.snapshot[e.list], row_floor(job, e, inc, place)) then
       changed = true
       local still_gone = was == REMOVED and state(e) == REMOVED
-      count(job, e.list, still_gone and SUPERSEDED_ROW or kind_of_change(was, state(e)), 1)
+      local kind = still_gone and SUPERSEDED_ROW or kind_of_change(was, state(e))
+      count(job, e.list, kind, 1)
+      if not equal then show(job, kind, e, place) end
       if not still_gone then tell(job, e, was, place) end
       note_before(job, e, before, place)
+      job.others[e.list] = true
     else
-      local newer = (state(e) == REMOVED and inc.R == 0)
-        or (inc.L < e.L and not inc.norev and inc.content ~= e.content)
-      count(job, e.list, newer and SUPERSEDED_ROW or UNCHANGED, 1)
+      count(job, e.list, is_newer(e, inc) and SUPERSEDED_ROW or UNCHANGED, 1)
+      if not equal then show(job, SUPERSEDED_ROW, e, place) end
       tell_again(job, e, place)
     end
+    if not at_rest(e, inc) then job.oldest = 0 end
   end
   return changed, seen
 end
@@ -903,15 +967,22 @@ local function end_others(job, entries, seen, place)
         local before = copied(e)
         before.A = absent_at
         count(job, e.list, ENDED, 1)
+        show(job, ENDED, e, place)
         tell(job, e, was, place)
         note_before(job, e, before, place)
       end
+    elseif lacks and live(was) then
+      show(job, SUPERSEDED_ROW, e, place)
     end
     if lacks and expired(e, job.as_of, job.tombstone_ms) then
       changed = true
       if e.L > 0 then add(job.delta, 'ever', 1) end  -- who was listed once has been, also unknown
     else
       left[#left + 1] = e
+      if job.snapshot[e.list] and not seen[e] then
+        local ended = lacks and e.A > 0 and e.A >= e.L
+        job.oldest = min(job.oldest, ended and max(e.A, e.R, e.S, e.U) or 0)
+      end
     end
   end
   return left, changed
@@ -939,7 +1010,11 @@ local function merge_record(job, old, rows, norev, place)
   local entries, expected = parsed(old), rows_live(rows)
   if not entries then  -- it stays as it is, and whom it is about in the filter
     if not expected then job.exceptions[#job.exceptions + 1] = sub(place, 3) .. '\1' end
-    for i = 1, #rows do count(job, rows[i].list, SUPERSEDED_ROW, 1) end
+    for i = 1, #rows do
+      count(job, rows[i].list, SUPERSEDED_ROW, 1)
+      show(job, SUPERSEDED_ROW, rows[i], place)
+    end
+    job.oldest = 0
     return nil
   end
   tally(job.delta, entries, -1)
@@ -954,7 +1029,7 @@ local function merge_record(job, old, rows, norev, place)
 end
 
 local PLAIN_NO_REVISION, PLAIN, MIXED = 255, 254, 0
-local SOME = 'some'
+local SEALED = 'sealed'
 
 -- Whether the stored record says what the rows say: one comparison of bytes.
 local function same(old, rec, kind)
@@ -1075,18 +1150,37 @@ local function blend(job, bucket, number, olds, blob)
   return writes, #gone > 0
 end
 
+-- Whether a bucket is known to be as these rows, which have these digests, one for each list.
+local function is_sealed(job, number, digests)
+  for i = 1, job.seals and #job.lists or 0 do
+    local at = seal_at(job.p, byte(job.lists, i), number)
+    local seal = at and sub(job.seals, at + 1, at + SEAL) or ''
+    if #seal < SEAL or sub(seal, 1, 8) ~= sub(digests, i * 8 - 7, i * 8) then return false end
+    if job.as_of - from_u48(seal, 9) >= job.tombstone_ms then return false end
+  end
+  return job.seals
+end
+
+-- Seal a bucket that was merged, where it is as the rows say; and break what others it had.
+local function seal_bucket(job, number, digests)
+  for i = 1, job.seals and #job.lists or 0 do
+    local code = byte(job.lists, i)
+    local seal = sub(digests, i * 8 - 7, i * 8) .. u48(job.oldest)
+    if job.oldest == 0 or digests == '' then seal = NO_SEAL end
+    set_seals(job.seals_key, job.p, code, number, seal)
+    job.others[code] = nil
+  end
+  for code in pairs(job.others) do set_seals(job.seals_key, job.p, code, number, NO_SEAL) end
+end
+
 local function merge_bucket(job, bucket, number, counted, blob)
-  local writes, gone
-  if counted == SOME then
-    writes, gone = blend(job, bucket, number, named(bucket, blob), blob)
+  local stored, writes, gone = job.partial and {} or redis.call('HGETALL', bucket), nil, nil
+  -- The rows of a list that is covered have to be told one by one.
+  if #stored == 0 and not job.partial and not job.tells and not job.shows and counted ~= '' then
+    writes = fill(job, counted, blob)
   else
-    local stored = redis.call('HGETALL', bucket)
-    -- The rows of a list that is covered have to be told one by one.
-    if #stored == 0 and not job.partial and not job.tells and counted ~= '' then
-      writes = fill(job, counted, blob)
-    else
-      writes, gone = blend(job, bucket, number, by_field(stored), blob)
-    end
+    local olds = job.partial and named(bucket, blob) or by_field(stored)
+    writes, gone = blend(job, bucket, number, olds, blob)
   end
   if #writes > 0 or gone then job.touched[#job.touched + 1] = pack('>I2', number) end
   if job.dry then return end
@@ -1094,6 +1188,17 @@ local function merge_bucket(job, bucket, number, counted, blob)
   for i = 1, #writes, 200 do
     redis.call('HSET', bucket, spread(writes, i, min(i + 199, #writes)))
   end
+end
+
+-- The numbers of the buckets that are told to be sealed, and are not.
+local function unsealed(job, args, first)
+  local numbers = {}
+  for i = first, #args, 4 do
+    if args[i + 1] == SEALED and not is_sealed(job, tonumber(args[i]), args[i + 3]) then
+      numbers[#numbers + 1] = pack('>I2', tonumber(args[i]))
+    end
+  end
+  return table.concat(numbers)
 end
 
 local function set_of(items)
@@ -1114,13 +1219,13 @@ local function close_merge(job, meta, lists, upto)
     redis.call('HSET', meta, name, max(known, tonumber(upto)))
     redis.call('HINCRBY', meta, 'k:' .. byte(lists, i), 1)
   end
-  return redis.call('HINCRBY', meta, 'writes', 1)
+  wrote(meta)
 end
 
 -- The reply of a merge.
-local function told(seen, job)
-  local out = {tonumber(seen), job.first_seq, job.p.seq, job.written, job.bytes,
-               table.concat(job.touched), table.concat(job.exceptions)}
+local function told(job)
+  local out = {job.first_seq, job.p.seq, job.written, job.bytes,
+               table.concat(job.touched), table.concat(job.exceptions), table.concat(job.shown)}
   for code, counts in pairs(job.counts) do
     out[#out + 1] = code
     for i = 1, 5 do out[#out + 1] = counts[i] end
@@ -1130,52 +1235,61 @@ end
 
 -- merge_buckets: bring a file's rows into some buckets of one partition.
 --
---   KEYS[1]  meta;  KEYS[2] log;  KEYS[3] forgotten;  then bucket and history of each bucket
+--   KEYS[1]  meta;  KEYS[2] log;  KEYS[3] forgotten;  KEYS[4] seals;  then bucket and history
+--            of each bucket
 --   ARGV[1]  check;  ARGV[2] lists of the snapshot, one byte each, '' for a partial file
 --   ARGV[3]  as_of ms;  ARGV[4] nonce;  ARGV[5] tombstone ms;  ARGV[6] keep ms
 --   ARGV[7]  mark seed;  ARGV[8] number of the bucket after the last
---   ARGV[9]  'dry': write nothing, only say what would become of the rows; or ''
---   ARGV[10] how many writes the partition must have seen, or '' where that does not matter
---   ARGV[11] entries that count as present, 21 bytes each: place 14 (zeros: any), list, hash 6
+--   ARGV[9]  'dry': write nothing, only say what would become of the rows; 'show': and about
+--            which entries file and roster disagree; or ''
+--   ARGV[10] entries that count as present, 21 bytes each: place 14 (zeros: any), list, hash 6
 --   then for each bucket: number, tally (JSON of counts and digests, or '' for none, or
---            'some': the rows speak only for the people whom they name, by an empty record
---            where the file has nothing of them), rows: per record
+--            'sealed': the bucket has a seal that says that the rows change nothing, and they
+--            are left out), rows: per record
 --            field 12, kind u8 (255: no row has a revision and all are plainly listed,
 --            254: all have one and are plainly listed, 0: any; there a row without a revision
---            has 32 added to its header's registers), size u32, record
---   returns  {writes seen so far, the log's seq before and after, records written, their
+--            has 32 added to its header's registers), size u32, record;  and the digests of the
+--            rows, 8 for each list of the snapshot
+--   returns  {the log's seq before and after, records written, their
 --            bytes, numbers u16 of the buckets that change, who is (1) or is not (0) on a list
---            other than the rows say: field 12 and that byte, then per list: code, added,
---            changed, ended, unchanged, superseded};
---            {-1} where the partition has seen other writes
+--            other than the rows say: field 12 and that byte, what is shown: added, changed ..
+--            (1 ..) u8, list u8, bucket u16, content's size u16, content, then per list: code,
+--            added, changed, ended, unchanged, superseded};
+--            {-1, numbers u16}, and nothing is merged, where these buckets are told to be
+--            sealed, and are not
 local function merge_buckets(keys, args)
   local meta, log = keys[1], keys[2]
   local p, wrong = open(meta, args[1])
   if wrong then return wrong end
-  local lists, dry = args[2], args[9] == 'dry'
-  local seen = redis.call('HGET', meta, 'writes') or '0'
+  local lists, dry = args[2], args[9] ~= ''
   if not dry and not still_mine(meta, lists, args[3] .. ':' .. args[4]) then
     return redis.error_reply('OLDER another load of this list has begun')
   end
-  if args[10] ~= '' and args[10] ~= seen then return {-1} end
   local at_ms, now_s = now_ms()
-  if not dry then found(meta, keys[3], p, now_s) end
+  if not dry then found(meta, keys[3], keys[4], p, now_s) end
   local job = {meta = meta, log = log, forgotten = keys[3], floors = {}, p = p, seed = args[7],
                at_ms = at_ms, as_of = tonumber(args[3]),
-               tombstone_ms = tonumber(args[5]), keep_ms = tonumber(args[6]),
+               tombstone_ms = tonumber(args[5]), keep_ms = tonumber(args[6]), lists = lists,
                snapshot = codes(lists), partial = #lists == 0, covered = codes(p.covered),
-               kept = set_of(args[11]), delta = {digests = {}}, counts = {}, written = 0,
+               kept = set_of(args[10]), delta = {digests = {}}, counts = {}, written = 0,
                bytes = 0, touched = {}, exceptions = {}, told = {}, dry = dry,
-               first_seq = p.seq, nonce = args[4], noted = {}}
+               shows = args[9] == 'show', shown = {}, seals_key = keys[4],
+               seals = seals_of(meta, keys[4], p), first_seq = p.seq, nonce = args[4], noted = {}}
+  local broken = unsealed(job, args, 11)
+  if broken ~= '' then return {-1, broken} end
   for i = 1, #lists do job.tells = job.tells or job.covered[byte(lists, i)] end
-  local arg = 12
-  for k = 4, #keys, 2 do
-    job.history = keys[k + 1]
-    merge_bucket(job, keys[k], tonumber(args[arg]), args[arg + 1], args[arg + 2])
-    arg = arg + 3
+  local arg = 11
+  for k = 5, #keys, 2 do
+    job.history, job.oldest, job.others = keys[k + 1], NEVER, {}
+    if args[arg + 1] ~= SEALED then
+      local number = tonumber(args[arg])
+      merge_bucket(job, keys[k], number, args[arg + 1], args[arg + 2])
+      if not dry then seal_bucket(job, number, args[arg + 3]) end
+    end
+    arg = arg + 4
   end
-  if not dry then seen = close_merge(job, meta, lists, args[8]) end
-  return told(seen, job)
+  if not dry then close_merge(job, meta, lists, args[8]) end
+  return told(job)
 end
 
 -- diff_buckets: which records a file's rows would change, and into what; nothing is written.
@@ -1195,11 +1309,12 @@ end
 
 -- fill_buckets: bring a full file's rows into some buckets that are not there yet.
 --
---   KEYS[1]  meta;  then the buckets
+--   KEYS[1]  meta;  KEYS[2] seals;  then the buckets
 --   ARGV[1]  check;  ARGV[2] lists of the snapshot, one byte each
 --   ARGV[3]  as_of ms;  ARGV[4] nonce;  ARGV[5] number of the bucket after the last
 --   ARGV[6]  records;  ARGV[7] their bytes
 --   ARGV[8]  tally of all of them (JSON of counts and digests)
+--   ARGV[9]  the first one's number;  ARGV[10] digests of their rows, 8 for each, list after list
 --   then for each bucket: what RESTORE takes for it, '' where the file has nothing
 --   returns  as merge_buckets does; {-1}, and nothing is written, where a bucket is there,
 --            where a list is covered already (its rows have to be told one by one), or
@@ -1215,19 +1330,27 @@ local function fill_buckets(keys, args)
   for i = 1, #lists do
     if covered[byte(lists, i)] then return {-1} end
   end
-  if redis.call('EXISTS', spread(keys, 2)) > 0 then return {-1} end
-  for k = 2, #keys do
-    local payload = args[k + 7]
+  if redis.call('EXISTS', spread(keys, 3)) > 0 then return {-1} end
+  for k = 3, #keys do
+    local payload = args[k + 8]
     if payload ~= '' and redis.pcall('RESTORE', keys[k], 0, payload).err then
-      redis.call('DEL', spread(keys, 2))
+      redis.call('DEL', spread(keys, 3))
       return {-1}
     end
   end
+  for i = 1, seals_of(meta, keys[2], p) and #lists or 0 do
+    local seals, at = {}, (i - 1) * 8 * (#keys - 2)
+    for n = 1, #keys - 2 do
+      seals[n] = sub(args[10], at + n * 8 - 7, at + n * 8) .. u48(NEVER)
+    end
+    set_seals(keys[2], p, byte(lists, i), tonumber(args[9]), table.concat(seals))
+  end
   local job = {p = p, first_seq = p.seq, delta = {digests = {}}, counts = {}, told = {},
                written = tonumber(args[6]), bytes = tonumber(args[7]), touched = {},
-               exceptions = {}}
+               exceptions = {}, shown = {}}
   count_filled(job, args[8])
-  return told(close_merge(job, meta, lists, args[5]), job)
+  close_merge(job, meta, lists, args[5])
+  return told(job)
 end
 
 -- Whether every list that was covered has been loaded in full, of a time after what was lost.
@@ -1327,8 +1450,8 @@ local function finish(keys, args)
     redis.call('SET', image, load.from .. covers .. args[7])
     redis.call('HSET', meta, 'image', load.from .. covers)
   end
-  redis.call('HDEL', meta, 'unlogged')
-  redis.call('HINCRBY', meta, 'writes', 1)
+  redis.call('HDEL', meta, 'unlogged')  -- an older version's load counts in it while it compares
+  wrote(meta)
   return {position(p)}
 end
 
@@ -1344,7 +1467,7 @@ local function uncover(keys, args)
   for i = 1, #p.covered do
     if not gone[byte(p.covered, i)] then left = left .. sub(p.covered, i, i) end
   end
-  redis.call('HINCRBY', meta, 'writes', 1)
+  wrote(meta)
   if left == p.covered then return {0} end
   for code in pairs(gone) do redis.call('HDEL', meta, 'f:' .. code, 'w:' .. code) end
   append(keys[2], p, args[3], note(NO_PLACE, at_ms, at_ms))
@@ -1481,13 +1604,13 @@ end
 
 -- adopt: the partition says of which roster it is.
 --
---   KEYS[1]  meta;  KEYS[2] forgotten
+--   KEYS[1]  meta;  KEYS[2] forgotten;  KEYS[3] seals
 --   ARGV[1]  stamp
 --   returns  the roster's id, or '' where there is no partition yet
 local function adopt(keys, args)
   local p, wrong = open(keys[1], args[1])
   if wrong then return wrong end
-  if p.check then found(keys[1], keys[2], p, 0) end
+  if p.check then found(keys[1], keys[2], keys[3], p, 0) end
   return p.roster
 end
 
@@ -1673,27 +1796,23 @@ end
 -- forget: drop old tombstones of lists that come by changes alone. Nothing brings them back:
 -- from then on a `put` of one of them is superseded at or below the newest that was dropped.
 --
---   KEYS[1]  meta;  KEYS[2] forgotten, a string of bits by which they are known;  then buckets
---            of the partition
+--   KEYS[1]  meta;  KEYS[2] forgotten, a string of bits by which they are known;  KEYS[3] seals;
+--            then buckets of the partition
 --   ARGV[1]  check;  ARGV[2] lists, one byte each
 --   ARGV[3]  drop what was last edited and applied before, in ms
 --   ARGV[4]  a list with a full file as of then, or loaded then, or later does not come by
 --            changes alone
---   ARGV[5]  1 where a load holds the lease: without it, a watch is one that a killed load left
---            (one that begins just now sees by the count of writes that something has changed)
---   returns  how many people's records were changed; 0 while a load compares the partition,
---            and while it is rewound
+--   returns  how many people's records were changed; 0 while it is rewound
 local function forget(keys, args)
   local meta, cutoff_ms, lists = keys[1], tonumber(args[3]), {}
   local p, wrong = open(meta, args[1])
   if wrong then return wrong end
-  local watched = args[5] == '1' and redis.call('HEXISTS', meta, 'unlogged') == 1
-  if p.rewound ~= '0' or watched then return 0 end
+  if p.rewound ~= '0' then return 0 end
   for code in pairs(codes(args[2])) do
     lists[code] = comes_alone(meta, code, tonumber(args[4])) or nil
   end
   local job, changed = {forgotten = keys[2], newest = {}, delta = {digests = {}}}, 0
-  for k = 3, #keys do
+  for k = 4, #keys do
     local stored = next(lists) and redis.call('HGETALL', keys[k]) or {}
     for i = 1, #stored, 2 do
       local whole, gone, left = pcall(divided, stored[i + 1], lists, cutoff_ms)
@@ -1709,7 +1828,11 @@ local function forget(keys, args)
     local known = tonumber(redis.call('HGET', meta, name) or 0)
     sets[#sets + 1], sets[#sets + 2] = name, max(known, at)
   end
+  for code in pairs(lists) do
+    set_seals(keys[3], p, code, 0, string.rep(NO_SEAL, BUCKETS))
+  end
   add(job.delta, 'writes', 1)
+  add(job.delta, 'seal_writes', 1)
   flush(meta, job.delta, sets)
   return changed
 end
@@ -1732,7 +1855,7 @@ end
 --   KEYS[1]  meta
 --   returns  {1}
 local function settle(keys)
-  redis.call('HINCRBY', keys[1], 'writes', 1)
+  wrote(keys[1])
   return {1}
 end
 
@@ -1745,7 +1868,6 @@ end
 
 register('apply', apply, {})
 register('apply_oom', apply, {'allow-oom'})
-register('watch', watch, {'allow-oom'})
 register('begin', begin, {})
 register('merge_buckets', merge_buckets, {})
 register('diff_buckets', diff_buckets, {'no-writes'})

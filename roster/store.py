@@ -132,7 +132,13 @@ class Store:
         return Call(
             partition,
             "apply_oom" if changes[0].lenient else "apply",
-            (keys.META[partition], keys.LOG[partition], keys.FORGOTTEN[partition], *names),
+            (
+                keys.META[partition],
+                keys.LOG[partition],
+                keys.FORGOTTEN[partition],
+                keys.SEALS[partition],
+                *names,
+            ),
             (
                 self.stamp,
                 secrets.token_bytes(MARK_BYTES),
@@ -227,14 +233,6 @@ class Store:
         held = dict(zip(reply[::2], reply[1::2], strict=True))
         return [_pairs(held.get(place, [])) for place in range(1, len(names) + 1)]
 
-    async def records(self, partition: int, numbers: Sequence[int]) -> list[list[bytes]]:
-        """All records of these buckets: field, record, field, record, ... of each.
-
-        A server that is cut off may answer with what has been the roster once.
-        """
-        names = (keys.bucket(partition, number) for number in numbers)
-        return await self.nodes.run([Call(partition, "", (name,), ()) for name in names])
-
     async def settle(self, wait: Wait) -> None:
         """Nothing; whatever was written so far is safe. Raises NotDurable."""
         calls = [Call(p, "settle", (keys.META[p],), ()) for p in range(keys.PARTITIONS)]
@@ -283,9 +281,11 @@ class Store:
             raise NotDurable("this is done, but not known to be safe yet: do it again")
         return sum(reply[0] for reply in got[: len(calls)])
 
-    async def metas(self) -> list[dict[bytes, bytes]]:
-        """Every partition's counts, coverage and digests, as Redis holds them."""
-        commands = [(p, ("HGETALL", keys.META[p])) for p in range(keys.PARTITIONS)]
+    async def metas(
+        self, partitions: Sequence[int] = range(keys.PARTITIONS)
+    ) -> list[dict[bytes, bytes]]:
+        """These partitions' counts, coverage and digests, as Redis holds them."""
+        commands = [(p, ("HGETALL", keys.META[p])) for p in partitions]
         got = await self.nodes.on_partitions(commands)
         return [reply if isinstance(reply, dict) else _pairs(reply) for reply in got]
 

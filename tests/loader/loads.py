@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,6 +36,18 @@ HEADER = "list,entry_id,document_type,document_number,name,revision,state,from,u
 FREE = Limits(*[parse_limit("1000")] * 4)
 """For the small lists of tests, of which half would end too soon."""
 DAY = "2020-01-0{}"
+
+
+_RECORD = struct.Struct(">12sBI")
+
+
+def records(blob: bytes) -> Iterator[tuple[bytes, int, bytes]]:
+    """Field, kind and record of each record of a bucket's rows."""
+    at = 0
+    while at < len(blob):
+        field, kind, size = _RECORD.unpack_from(blob, at)
+        at += _RECORD.size + size
+        yield field, kind, blob[at - size : at]
 
 
 def number(n: int) -> str:

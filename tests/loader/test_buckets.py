@@ -9,11 +9,11 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.buckets import Rows, buckets_of
+from loader.buckets import People, Rows
 from loader.packing import LISTED, REMOVED, RESUMED, SUSPENDED
 from loader.table import packed_of
-from loader.verifying import records
 from roster.record import HEADER, WITHOUT_REVISION, pack_load, split_record
+from tests.loader.loads import records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,13 +61,15 @@ def test_every_record_holds_each_entry_of_its_person_once(rows: list[bytes]) -> 
     table = packed.table()
     found, wanted = Rows(), expected(rows)
     held, counted = {}, 0
-    for bucket in buckets_of(table, LOAD, found):
-        added = msgspec.json.decode(bucket.tally)["added"]
+    people = People(table, pack_load(LOAD))
+    tallies = people.count(found)
+    for number, blob in people.buckets():
+        added = msgspec.json.decode(tallies[number].json())["added"]
         counted += sum(added.values())
-        for field, _, record in records(bucket.rows):
+        for field, _, record in records(blob):
             entries = split_record(record)
             assert {e.provenance for e in entries} <= {pack_load(LOAD), b"P" + bytes(12)}
-            held[bucket.number.to_bytes(2) + field] = {
+            held[number.to_bytes(2) + field] = {
                 bytes((e.list,)) + e.entry_hash: (e.digest, e.content) for e in entries
             }
     assert held == wanted

@@ -35,7 +35,7 @@ Stored = dict[tuple[bytes, bytes], Any]
 
 PARTITION = 5
 SNAPSHOT = Snapshot(b"\1\2\xc8", 1_577_808_000_000, "nonce", 10**11)
-OWN = {b"history", b"mark", b"writes", b"image", b"ack", b"roster"}
+OWN = {b"history", b"mark", b"writes", b"seal_writes", b"image", b"ack", b"roster"}
 """In `meta` other at each load."""
 WAIT = Wait(aof=False, replicas=0, timeout_ms=1000)
 TAIL = provenance_tail(Provenance("api", "test"))

@@ -12,22 +12,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loader.buckets import Rows, buckets_of
 from loader.cells import SKIPPED
 from loader.layout import COLUMNS
 from loader.packing import Context, Packer
+from loader.portion import Portion
 from loader.rows import Reader, Reject, Row, Skip
 from loader.scatter import Piece, Scatter, Scattered, reject_rows
 from loader.sources import Source, parse_block
-from loader.spill import read_spill
 from loader.unusual import distinct
-from loader.verifying import records
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
 from roster.record import split_record
 from roster.times import parse_time
 from tests.loader.fuzzing import SECRETS, File, files, list_rows, odd_texts
-from tests.loader.loads import ID_KEY
+from tests.loader.loads import ID_KEY, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,11 +76,13 @@ def whole(file: File, folder: Path) -> Found:
 
 def entries(folder: Path) -> tuple[int, int]:
     """How many entries the merge would be given, and how many rows are left out as duplicates."""
-    count, rows = 0, Rows()
+    count = duplicates = 0
     for partition in range(PARTITIONS):
-        for bucket in buckets_of(read_spill(folder, partition), 3, rows):
+        portion = Portion(folder, partition, 3, b"")
+        duplicates += portion.rows.duplicates
+        for bucket in portion.buckets():
             count += sum(len(split_record(record)) for _, _, record in records(bucket.rows))
-    return count, rows.duplicates
+    return count, duplicates
 
 
 def check_file(file: File) -> None:

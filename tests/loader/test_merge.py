@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from loader.comparing import Partition, preview
 from loader.intake import Files
 from loader.packing import Context, Packer
-from loader.partition import Job
-from loader.reload import merge
+from loader.partition import Job, merge, preview
 from loader.rows import Reader, Row
 from loader.spill import Spill
 from loader.table import packed_of
@@ -224,12 +222,11 @@ def test_a_change_between_the_preview_and_the_merge_is_not_lost(roster: Roster) 
     job = Job(partition, snapshot, 3)
     with roster.opened() as session:
         store = session.store
-        here = Partition(store, job, folder)
-        seen = session.run(preview(here))
+        session.run(preview(store, job, folder))
         late = Change(token(1), 1, Op.PUT, 5, b"latest", b"\0\0\1y\0", bytes(8), TAIL)
         session.run(store.apply([late], WAIT))
         (begun,) = session.run(Merging(store, snapshot).begin([partition]))
-        session.run(merge(here, begun.position, seen))
+        session.run(merge(store, job, folder, begun.position))
     entries = {entry_id: e.state for (_, entry_id), e in roster.entries().items()}
     assert entries["y"] is State.ABSENT  # older than the file, which does not have it
     assert entries[ID] is State.ACTIVE

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loader.watching import Watching
 from roster import keys
 from roster.access import KeyStore
 from roster.access import Terms as KeyTerms
@@ -13,7 +12,6 @@ from roster.change import Change
 from roster.entry import Op, Outcome
 from roster.errors import LoadRefused, Unauthorised
 from roster.filter import TokenFilter
-from roster.lease import Lease
 from roster.merging import Bucket, How, Merging, Snapshot
 from roster.retention import Place, Terms, forget
 from service import forgetting
@@ -68,7 +66,7 @@ async def test_a_tombstone_of_a_list_without_files_ends_and_nothing_brings_it_ba
         await edit(parts, Op.REMOVE, 1, 20)
         await edit(parts, Op.PUT, 2, 15)
         await rounds(parts).share()
-        assert await parts.store.records(NUMBER, [1]) == [[]]
+        assert await parts.store.buckets(NUMBER, [1]) == [{}]
         assert await count(parts, b"n:1:3") == 0
         late = await edit(parts, Op.PUT, 1, 10)
         assert (late.outcome, late.state.name) == (Outcome.SUPERSEDED, "ABSENT")
@@ -94,32 +92,6 @@ async def test_a_list_with_files_keeps_its_tombstones_for_them(valkey: Server) -
         await rounds(parts).share()
         assert await count(parts, b"n:1:3") == 1
         assert await count(parts, b"n:2:3") == 0
-
-
-async def test_nothing_is_forgotten_while_a_load_compares(valkey: Server) -> None:
-    async with process(valkey) as parts:
-        await edit(parts, Op.REMOVE, 1, 20)
-        merging = Merging(parts.store, Snapshot(bytes((LIST,)), 30, "n", 30 * DAY_MS))
-        lease = Lease(parts.store.nodes, keys.LOAD, 60_000)
-        assert await lease.take() is None
-        await merging.watch(NUMBER)
-        await rounds(parts).share()
-        assert await count(parts, b"n:1:3") == 1
-        await merging.unwatch([NUMBER])
-        await merging.begin([NUMBER])
-        place = Place(NUMBER, range(32), 2**47)
-        assert await forget(parts.store, place, NOW, bytes((LIST,))) == 0
-
-
-async def test_what_a_killed_load_left_behind_keeps_no_tombstone(valkey: Server) -> None:
-    async with process(valkey) as parts:
-        await edit(parts, Op.REMOVE, 1, 20)
-        merging = Merging(parts.store, Snapshot(bytes((LIST,)), 30, "n", 30 * DAY_MS))
-        watching = Watching(merging, NUMBER)
-        await watching.begin()
-        await rounds(parts).share()
-        assert await count(parts, b"n:1:3") == 0
-        assert await watching.touched() is None  # a load that began just then compares anew
 
 
 async def test_nothing_is_forgotten_while_a_partition_is_rewound(valkey: Server) -> None:
@@ -155,7 +127,7 @@ async def test_a_file_that_ended_what_is_forgotten_since_is_taken_again(valkey: 
             await merging.finish(begun.position, TokenFilter().to_bytes())
             await rounds(parts).share()
             await forget(parts.store, Place(NUMBER, range(32), 2**47), NOW, bytes((LIST,)))
-            assert await parts.store.records(NUMBER, [1]) == [[]]
+            assert await parts.store.buckets(NUMBER, [1]) == [{}]
 
 
 async def test_a_list_that_comes_in_old_files_has_files(valkey: Server) -> None:

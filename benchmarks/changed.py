@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import random
 from typing import TYPE_CHECKING
 
@@ -63,3 +64,33 @@ class Tomorrow:
             writer.writeheader()
             writer.writerow(first)
             writer.writerows(found)
+
+
+def write_other_day(path: Path, out: Path, seed: int) -> None:
+    """Nothing; a list of any shape is written as it is another day, CSV or JSON Lines as it was.
+
+    Of the rows that change half are dropped, and half are new entries of the same people.
+    """
+    chance = random.Random(seed)
+    with path.open("rb") as lines, out.open("wb") as file:
+        header = b"" if path.suffix == ".jsonl" else next(lines)
+        file.write(header)
+        for number, line in enumerate(lines):
+            drawn = chance.random() / SHARE
+            if drawn >= 0.5:
+                file.write(line)
+            if 0.5 <= drawn < 1:
+                file.write(_with_id(line, header, 10**12 + number))
+
+
+def _with_id(line: bytes, header: bytes, number: int) -> bytes:
+    """The same row as another entry's."""
+    if not header:
+        record = json.loads(line)
+        record["entry_id" if "entry_id" in record else "id"] = number
+        return json.dumps(record, ensure_ascii=False).encode() + b"\n"
+    (names, cells) = csv.reader([header.decode(), line.decode()])
+    cells[names.index("entry_id")] = str(number)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from tests.source import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TRACED = """
+import json, os, sys
+import clearway
+loader, ran = os.path.join(os.getcwd(), "loader", ""), set()
+def seen(frame, event, arg):
+    path = frame.f_code.co_filename
+    if event == "call" and path.startswith(loader) and frame.f_code.co_name != "<module>":
+        ran.add(os.path.basename(path))
+sys.setprofile(seen)
+try:
+    clearway.main()
+except SystemExit as exc:
+    sys.setprofile(None)
+    print(json.dumps([exc.code, sorted(ran)]), file=sys.stderr)
+"""
+_ELSEWHERE = {"hand.py"}
+"""What runs only where there are processes of the load's own."""
+
+
+def _drawn() -> set[str]:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    picture = text.split("```mermaid", 1)[1].split("```", 1)[0]
+    return set(re.findall(r"(?<![\w/])(\w+\.py)", picture))
+
+
+def _ran(folder: Path, *words: str) -> set[str]:
+    """The modules of the loader of which a load ran anything but their definitions."""
+    command = [sys.executable, "-c", _TRACED, *words]
+    env = os.environ | {"CLEARWAY_DATA_DIR": str(folder / "data"), "CLEARWAY_LOG_LEVEL": "warning"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120
+    )
+    code, ran = json.loads(done.stderr.strip().splitlines()[-1])
+    assert not code, done.stderr
+    return set(ran)
+
+
+def test_the_walk_of_a_row_is_drawn_as_it_runs(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    made = ("--people", "300", "--entries", "500", "--shape", "decided", "--out", str(path))
+    _ran(tmp_path, "generate", *made)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("a row that is none\n")
+    loaded = ("load", str(path), "--as-of", "2019-01-01", "--jobs", "0")
+    ran = _ran(tmp_path, *loaded) | _ran(tmp_path, *loaded, "--again")
+    assert ran | _ELSEWHERE == _drawn()

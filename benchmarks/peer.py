@@ -40,16 +40,16 @@ class Check(BaseModel):
 
 
 class Item(BaseModel):
-    """One traveller of a batch."""
+    """One traveller of a batch; a journey or a name of their own is not even looked at."""
 
     document: Document
 
 
 class Batch(BaseModel):
-    """Several travellers, one journey."""
+    """Several travellers, one journey or several."""
 
     items: list[Item]
-    journey: Journey
+    journey: Journey | None = None
 
 
 class Decision(BaseModel):

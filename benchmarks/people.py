@@ -87,11 +87,11 @@ def sample(path: Path, listed: float, unlisted_count: int, seed: int = 1) -> Sam
     return Sample(found, list(others)[:unlisted_count], count)
 
 
-def first_people(path: Path, count: int) -> list[Paper]:
-    """The first so many different people of a file."""
-    found: dict[Paper, None] = {}
+def first_people(path: Path, count: int) -> dict[Paper, str]:
+    """The first so many different people of a file, with the first of their names."""
+    found: dict[Paper, str] = {}
     for row in rows(path):
-        found[paper_of(row)] = None
+        found.setdefault(paper_of(row), row["name"].partition("|")[0])
         if len(found) == count:
             break
-    return list(found)
+    return found

@@ -163,11 +163,11 @@ class Stage:
                 raise BenchmarkError(f"clearway {arguments[0]} ended with status {status}: {told}")
         return Ran(seconds, peak.bytes, _json(said))
 
-    def generate(self, people: int, entries: int, seed: int = 1) -> Path:
-        """A synthetic list of this size."""
-        path = self.folder / "list.csv.gz"
+    def generate(self, people: int, entries: int, seed: int = 1, *, shape: str = "party") -> Path:
+        """A synthetic list of this size, in a file of its shape and seed."""
+        path = self.folder / ("list.csv.gz" if seed == 1 else f"list-{seed}.csv.gz")
         size = ("--people", str(people), "--entries", str(entries), "--seed", str(seed))
-        self.run("generate", *size, "--out", str(path))
+        self.run("generate", *size, "--shape", shape, "--out", str(path))
         return path
 
     def load(self, path: Path, *more: str, as_of: str = AS_OF) -> Ran:

@@ -50,7 +50,10 @@ class Poller:
         async with Connection(self._port, self._keys[0]) as connection:
             start = (await connection.get("/v1/changes?after=now")).json()["position"]
         keys = [self._keys[number % len(self._keys)] for number in range(count)]
-        polls = [asyncio.create_task(self._poll(key, start)) for key in keys]
+        opened = asyncio.Barrier(count + 1)
+        polls = [asyncio.create_task(self._poll(key, start, opened)) for key in keys]
+        await opened.wait()
+        print("open", flush=True)
         await asyncio.to_thread(sys.stdin.read)
         for poll in polls:
             poll.cancel()
@@ -58,8 +61,9 @@ class Poller:
         p50_ms, p99_ms = self._lags.ms(50), self._lags.ms(99)
         return Polled(self._answers, self._changes, self._failed, p50_ms, p99_ms)
 
-    async def _poll(self, key: str, position: str) -> None:
+    async def _poll(self, key: str, position: str, opened: asyncio.Barrier) -> None:
         async with Connection(self._port, key) as connection:
+            await opened.wait()
             while True:
                 query = f"/v1/changes?wait_ms={WAIT_MS}&after={position}"
                 answer = await connection.get(query)
@@ -88,7 +92,7 @@ class Polls:
         self._env = {"PATH": os.environ["PATH"], "CLEARWAY_API_KEYS": ",".join(keys)}
 
     async def start(self) -> None:
-        """Open the polls."""
+        """Open the polls; they are open."""
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
@@ -97,6 +101,8 @@ class Polls:
             stdin=pipe,
             stdout=pipe,
         )
+        assert self._process.stdout is not None
+        await self._process.stdout.readline()
 
     async def end(self) -> Polled:
         """End them, and what they got."""

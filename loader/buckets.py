@@ -15,20 +15,21 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from loader.counts import Counts
 from loader.dumps import payloads
 from loader.packing import (
+    CONTENT_SIZE,
     DIGEST,
     HEAD_BYTES,
     LIST_AT,
     LISTED,
     PLACE_BYTES,
-    PLAIN_PROVENANCE_BYTES,
     PRESENT_AT,
     PROVENANCE_SIZE_AT,
 )
 from loader.pieces import Bools, Numbers, Octets, Pieces, pieces_of, put, rows_of
 from loader.table import FIXED_BYTES, Table
-from loader.unusual import Tally, count, distinct, record_of, stored_of
+from loader.unusual import Counted, count, distinct, record_of, stored_of
 from roster.entry import RESTRICTING_BELOW, State
 from roster.keys import BUCKETS
 from roster.merging import PLAIN, PLAIN_WITHOUT_REVISION
@@ -39,7 +40,7 @@ _NUMBER_BYTES = 2
 _HEAD, _REGISTER = slice(PLACE_BYTES, HEAD_BYTES), slice(HEAD_BYTES, FIXED_BYTES)
 _BEGIN = np.dtype([("field", "u1", 12), ("kind", "u1"), ("size", ">u4")])
 """What stands before a record."""
-_ENTRY_BYTES = FIXED_BYTES - PLACE_BYTES + PLAIN_PROVENANCE_BYTES
+_ENTRY_BYTES, _U16 = FIXED_BYTES - PLACE_BYTES, 0xFFFF
 
 
 class Rows(msgspec.Struct):
@@ -87,6 +88,7 @@ class People:
         self._lists = fixed[:, LIST_AT]
         self._numbers = fixed[:, 0].astype(np.int64) << 8 | fixed[:, 1]
         self._kinds = self._judged()
+        self._contents = _words(fixed, CONTENT_SIZE.stop - 8).astype(np.int64) & _U16
         self.lost: list[int] = []
 
     def _judged(self) -> NDArray[np.uint8]:
@@ -96,31 +98,26 @@ class People:
         for present, kind in _PLAIN_PRESENT.items():
             kind_of[present] = kind
         kinds = kind_of[fixed[:, PRESENT_AT]]
-        kinds[fixed[:, PROVENANCE_SIZE_AT] != PLAIN_PROVENANCE_BYTES] = 0
         names = _words(fixed, LIST_AT)
         kinds[1:][(names[1:] == names[:-1]) & ~self._new[1:]] = 0
         least = np.minimum.reduceat(kinds, self._first)
         return np.where(least == np.maximum.reduceat(kinds, self._first), least, 0)
 
-    def count(self, found: Rows) -> list[Tally]:
-        """What each bucket's records count; `found` is as they say, `lost` are duplicate rows."""
-        tallies = [Tally() for _ in range(BUCKETS)]
-        plain = self._kinds > 0
+    def count(self, found: Rows) -> Counts:
+        """What the buckets' records count; `found` is as they say, `lost` are duplicate rows."""
+        counts, counted, plain = Counts(), Counted(), self._kinds > 0
         unusual = np.flatnonzero(~plain).tolist()
-        self._unusual = [self._one(index, tallies, found) for index in unusual]
+        self._unusual = [self._one(index, counted, found) for index in unusual]
+        counted.put(counts)
         for code in np.unique(self._lists).tolist():
-            self._count_list(code, np.repeat(plain, self._counts), tallies)
+            self._count_list(code, np.repeat(plain, self._counts), counts)
         restricted = self._first[plain & (self._lists[self._first] < RESTRICTING_BELOW)]
-        people = np.bincount(self._numbers[restricted], minlength=BUCKETS).tolist()
-        for tally, number in zip(tallies, people, strict=True):
-            tally.count("people", number)
-            found.people += tally.counts["people"]
-            for code, digest in tally.digests.items():
-                found.digests[code] = found.digests.get(code, 0) ^ digest
+        counts.count("people", self._numbers[restricted])
+        found.people, found.digests = counts.people(), counts.digests()
         found.fields += self._fixed[self._first[plain], _NUMBER_BYTES:PLACE_BYTES].tobytes()
-        return tallies
+        return counts
 
-    def _one(self, index: int, tallies: list[Tally], found: Rows) -> bytes:
+    def _one(self, index: int, counted: Counted, found: Rows) -> bytes:
         """An unusual person's record."""
         first, size = self._first[index], self._counts[index]
         rows = [
@@ -132,28 +129,19 @@ class People:
             found.duplicates += len(rows) - len(kept)
             those = set(map(id, kept))
             self.lost += [first + at for at, row in enumerate(rows) if id(row) not in those]
-        if count(tallies[self._numbers[first]], kept):
+        if count(counted, int(self._numbers[first]), kept):
             found.fields += rows[0][_NUMBER_BYTES:PLACE_BYTES]
         return record_of(kept, self._provenance)
 
-    def _count_list(self, code: int, plain: Bools, tallies: list[Tally]) -> None:
+    def _count_list(self, code: int, plain: Bools, counts: Counts) -> None:
         """Nothing; the plain rows of one list are counted."""
         mine = np.flatnonzero(plain & (self._lists == code))
-        if not len(mine):
-            return
         numbers = self._numbers[mine]
         heads = self._new[mine] | (self._lists[mine - 1] != code)
-        people = np.bincount(numbers[heads], minlength=BUCKETS)
-        starts = np.flatnonzero(np.diff(numbers, prepend=-1))
-        digests = np.bitwise_xor.reduceat(_words(self._fixed[mine], DIGEST.start), starts)
-        sizes = np.diff(starts, append=len(mine))
-        each = (numbers[starts].tolist(), sizes.tolist(), digests.tolist())
-        for number, size, digest in zip(*each, strict=True):
-            tally = tallies[number]
-            tally.add(code, size, digest)
-            tally.count(f"n:{code}:{State.ACTIVE}", size)
-            tally.count(f"p:{code}", int(people[number]))
-            tally.count("ever", size)
+        counts.add(code, numbers, _words(self._fixed[mine], DIGEST.start))
+        counts.count(f"n:{code}:{State.ACTIVE}", numbers)
+        counts.count(f"p:{code}", numbers[heads])
+        counts.count("ever", numbers)
 
     def sorted_rows(self) -> tuple[Numbers, Octets]:
         """The bucket of each row, and the rows' fixed parts."""
@@ -177,6 +165,7 @@ class People:
         mine = np.repeat(which, self._counts)
         self._unusual = list(compress(self._unusual, which[self._kinds == 0]))
         self._fixed, self._sizes = self._fixed[mine], self._sizes[mine]
+        self._contents = self._contents[mine]
         self._starts, self._numbers = self._starts[mine], self._numbers[mine]
         self._counts, self._kinds = self._counts[which], self._kinds[which]
         self._first = np.cumsum(self._counts) - self._counts
@@ -221,7 +210,8 @@ class People:
 
     def _record_sizes(self) -> Numbers:
         """Of plain people."""
-        return COUNT.size + np.add.reduceat(self._sizes + _ENTRY_BYTES, self._first)
+        each = self._contents + self._fixed[:, PROVENANCE_SIZE_AT] + _ENTRY_BYTES
+        return COUNT.size + np.add.reduceat(each, self._first)
 
     def _bucket_starts(self) -> tuple[Numbers, Numbers]:
         """The buckets that have rows, and their first people."""
@@ -238,21 +228,25 @@ class People:
         first, count, place = (
             np.repeat(each, self._counts)[rows] for each in (self._first, self._counts, places)
         )
-        nth, before = rows - first, np.cumsum(self._sizes) - self._sizes
-        content, contents = (
-            before[rows] - before[first],
-            (before + self._sizes)[first + count - 1] - before[first],
-        )
         heads = place + COUNT.size
-        put(records, heads + nth * HEADER.size, rows_of(self._fixed, _HEAD).chosen(rows))
         registers = heads + count * HEADER.size
-        put(records, registers + nth * REGISTER_BYTES, rows_of(self._fixed, _REGISTER).chosen(rows))
         rests = registers + count * REGISTER_BYTES
-        put(records, rests + content, Pieces(self._rests, self._starts, self._sizes).chosen(rows))
-        provenance = Pieces(
-            self._provenance, np.zeros_like(rows), np.full_like(rows, len(self._provenance))
+        nth, last = rows - first, first + count - 1
+        stated = self._fixed[:, PROVENANCE_SIZE_AT].astype(np.int64)
+        contents, provenances = np.cumsum(self._contents), np.cumsum(stated)
+        put(records, heads + nth * HEADER.size, rows_of(self._fixed, _HEAD).chosen(rows))
+        put(records, registers + nth * REGISTER_BYTES, rows_of(self._fixed, _REGISTER).chosen(rows))
+        before = (contents - self._contents)[first]
+        content = Pieces(self._rests, self._starts, self._contents)
+        put(records, rests + (contents - self._contents)[rows] - before, content.chosen(rows))
+        behind = rests + contents[last] - before
+        before = (provenances - stated)[first]
+        # Those that are not stated are the load's, which is put behind the others.
+        plain_at = np.where(
+            self._sizes > self._contents, self._starts + self._contents, len(self._rests)
         )
-        put(records, rests + contents + nth * len(self._provenance), provenance)
+        provenance = Pieces(self._rests + self._provenance, plain_at, stated)
+        put(records, behind + (provenances - stated)[rows] - before, provenance.chosen(rows))
 
     def _begins(self, plain: Bools) -> Octets:
         """What stands before each plain person's record."""

@@ -14,7 +14,6 @@ import numpy as np
 
 from loader import imaging
 from loader.partition import Done, Job, Sum
-from loader.unusual import Tally
 from roster.fitness import LISTPACK_ENTRIES, LISTPACK_VALUE_BYTES
 from roster.keys import BUCKETS
 from roster.merging import Bucket, Filled, Merged, Merging
@@ -94,15 +93,12 @@ class _Filling:
 
     def _filled(self, numbers: range) -> Filled:
         mine = slice(numbers.start, numbers.stop)
-        tally = Tally()
-        for each in self.portion.tallies[mine]:
-            tally.join(each)
         return Filled(
             numbers,
             self._payloads[mine],
             int(self._records[mine].sum()),
             int(self._sizes[mine].sum()),
-            tally.json(),
+            self.portion.counts.json(mine),
             self.portion.digests[:, mine].tobytes(),
         )
 

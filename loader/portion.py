@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loader.buckets import People, Rows
+from loader.counts import Counts
 from loader.packing import DIGEST, HEAD_BYTES, LIST_AT, PRESENT_AT
 from loader.pieces import Octets
 from loader.spill import read_spill
-from loader.unusual import Tally
 from roster.keys import BUCKETS
 from roster.merging import SEALED, Bucket, Fate
 from roster.record import WITHOUT_REVISION, pack_load
@@ -26,7 +26,7 @@ from roster.record import WITHOUT_REVISION, pack_load
 DIGEST_BYTES = 8
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _48_BITS = np.uint64((1 << 48) - 1)
-_EMPTY = Tally().json()
+_EMPTY = Counts().json(slice(0))
 
 
 class Kept(msgspec.Struct):
@@ -48,7 +48,7 @@ class Portion:
         """`lists` are the snapshot's; `rows` is what the rows amount to."""
         self.rows = Rows()
         self.people = People(read_spill(folder, partition), pack_load(load))
-        self.tallies = self.people.count(self.rows)
+        self.counts = self.people.count(self.rows)
         self._lists = lists
         self.digests = digests_of(self.people, lists)
 
@@ -68,7 +68,8 @@ class Portion:
         mine = sorted(numbers)
         rows = dict(self.people.within(mine).buckets())
         for number in mine:
-            tally = self.tallies[number].json() if number in rows else _EMPTY
+            one = slice(number, number + 1)
+            tally = self.counts.json(one) if number in rows else _EMPTY
             yield Bucket(number, tally, rows.get(number, b""), self._digest(number))
 
     def sealed(self, number: int) -> Bucket:
@@ -82,10 +83,8 @@ class Portion:
 
     def unchanged(self, numbers: Iterable[int]) -> dict[int, Fate]:
         """What becomes of the entries of buckets that the rows do not change."""
-        together = Tally()
-        for number in numbers:
-            together.join(self.tallies[number])
-        return {code: Fate(unchanged=entries) for code, entries in together.added.items()}
+        entries = self.counts.entries(np.array(sorted(numbers), np.int64))
+        return {code: Fate(unchanged=count) for code, count in entries.items() if count}
 
     def _digest(self, number: int) -> bytes:
         return self.digests[:, number].tobytes()

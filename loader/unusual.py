@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
 
+from loader.counts import Counts
 from loader.packing import (
     CONTENT_SIZE,
     DIGEST,
@@ -35,34 +37,23 @@ _U64 = struct.Struct(">Q")
 _UNRAISED = bytes(REGISTER_BYTES)
 
 
-class Tally(msgspec.Struct):
-    """What the records of a bucket count, as roster.lua counts them."""
+class Counted(msgspec.Struct):
+    """The buckets of what unusual people's entries count, by name; and their digests by list."""
 
-    counts: dict[str, int] = msgspec.field(default_factory=dict)
-    digests: dict[int, int] = msgspec.field(default_factory=dict)
-    added: dict[int, int] = msgspec.field(default_factory=dict)
+    names: dict[str, list[int]] = msgspec.field(default_factory=lambda: defaultdict(list))
+    removed: dict[int, list[int]] = msgspec.field(default_factory=lambda: defaultdict(list))
+    listed: dict[int, list[tuple[int, int]]] = msgspec.field(
+        default_factory=lambda: defaultdict(list)
+    )
 
-    def json(self) -> bytes:
-        """For `merge_buckets` and `fill_buckets`."""
-        digests = {code: f"{value:016x}" for code, value in self.digests.items()}
-        return msgspec.json.encode({"counts": self.counts, "digests": digests, "added": self.added})
-
-    def count(self, name: str, by: int = 1) -> None:
-        """Nothing; so many more of that name."""
-        self.counts[name] = self.counts.get(name, 0) + by
-
-    def join(self, other: Tally) -> None:
-        """Nothing; what another bucket's records count is in it, too."""
-        for name, by in other.counts.items():
-            self.count(name, by)
-        for code, entries in other.added.items():
-            self.add(code, entries, other.digests.get(code, 0))
-
-    def add(self, code: int, entries: int, digest: int) -> None:
-        """Nothing; so many more entries of a list, of that digest together (0: none's)."""
-        self.added[code] = self.added.get(code, 0) + entries
-        if digest:
-            self.digests[code] = self.digests.get(code, 0) ^ digest
+    def put(self, counts: Counts) -> None:
+        """All of it is counted there."""
+        for name, numbers in self.names.items():
+            counts.count(name, numbers)
+        for code, numbers in self.removed.items():
+            counts.add(code, numbers)
+        for code, entries in self.listed.items():
+            counts.add(code, *zip(*entries, strict=True))
 
 
 def record_of(rows: list[bytes], provenance: bytes) -> bytes:
@@ -104,22 +95,22 @@ def distinct(rows: list[bytes]) -> list[bytes]:
     return [best[name] for name in sorted(best)]
 
 
-def count(tally: Tally, rows: Sequence[bytes]) -> bool:
-    """Whether these distinct rows of one person say that they are on a list."""
+def count(counted: Counted, number: int, rows: Sequence[bytes]) -> bool:
+    """Whether these distinct rows of one person, in that bucket, say that they are on a list."""
     lists = set()
     for row in rows:
         code, state = row[LIST_AT], state_of(row[PRESENT_AT])
-        tally.count(f"n:{code}:{state}")
+        counted.names[f"n:{code}:{state}"].append(number)
         if state is State.REMOVED:
-            tally.add(code, 1, 0)
+            counted.removed[code].append(number)
         else:
-            tally.count("ever")
+            counted.names["ever"].append(number)
             lists.add(code)
-            tally.add(code, 1, _U64.unpack_from(row, DIGEST.start)[0])
+            counted.listed[code].append((number, _U64.unpack_from(row, DIGEST.start)[0]))
     for code in lists:
-        tally.count(f"p:{code}")
+        counted.names[f"p:{code}"].append(number)
     if any(code < RESTRICTING_BELOW for code in lists):
-        tally.count("people")
+        counted.names["people"].append(number)
     return bool(lists)
 
 

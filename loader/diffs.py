@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from loader.partition import Job, calls_of, near
+from loader.partition import Job, near, parts_of
 from loader.session import Session
 from roster.bearing import in_force
 from roster.diffing import Changed
@@ -51,8 +51,9 @@ async def write_part(store: Store, job: Job, folder: Path, diffing: Diffing) -> 
     with part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         buckets = (each._replace(tally=b"") for each in job.portion(folder).buckets())
-        for call in calls_of(buckets, job.call_buckets):
-            for changed in await merging.diff(job.partition, call, near(job.kept, call)):
+        for call in parts_of(buckets, job.call_buckets):
+            kept = near(job.kept, call.buckets)
+            for changed in await merging.diff(job.partition, call.buckets, kept):
                 writer.writerows(_rows(changed, diffing))
     return part
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from loader import imaging
-from loader.partition import Done, Job, Sum
+from loader.partition import Done, Job, Part, Sum
 from roster.fitness import LISTPACK_ENTRIES, LISTPACK_VALUE_BYTES
 from roster.keys import BUCKETS
 from roster.merging import Bucket, Filled, Merged, Merging
@@ -99,7 +99,7 @@ class _Filling:
             int(self._records[mine].sum()),
             int(self._sizes[mine].sum()),
             self.portion.counts.json(mine),
-            self.portion.digests[:, mine].tobytes(),
+            self.portion.new_seals(mine),
         )
 
     async def _merge(self, numbers: range) -> Merged:
@@ -107,4 +107,5 @@ class _Filling:
         if self._merged is None:
             self._merged = {bucket.number: bucket for bucket in self.portion.buckets()}
         call = [self._merged[number] for number in numbers]
-        return await self.merging.merge(self._job.partition, call, self._job.how(call))
+        how = self._job.how(Part(call, numbers.stop))
+        return await self.merging.merge(self._job.partition, call, how)

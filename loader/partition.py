@@ -8,17 +8,20 @@ for sealed which is not any more is refused, and sent again with its rows.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from loader import imaging
-from loader.portion import Kept, Portion
+from loader.pieces import Octets
+from loader.portion import Kept, Portion, seal_table, told
 from roster.keys import BUCKETS, PARTITIONS
-from roster.merging import SEALED, Bucket, Fate, How, Merged, Merging, Snapshot
+from roster.merging import Bucket, Fate, How, Merged, Merging, Snapshot
 from roster.position import Position
 from roster.store import Store
 
@@ -26,6 +29,7 @@ CALL_BYTES = 384 << 10
 CALL_ENTRIES = 4_096
 """At most in one call: Redis answers nobody else meanwhile, so it must take a few ms."""
 _CALLS_AHEAD = 2
+_NO_SEALS = seal_table(b"")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Kept).decode
 
@@ -50,9 +54,25 @@ class Job(msgspec.Struct, frozen=True):
         """What the file has of the partition."""
         return Portion(folder, self.partition, self.load, self.snapshot.lists)
 
-    def how(self, call: Sequence[Bucket], *, dry: bool = False, shows: bool = False) -> How:
+    def how(self, call: Part, *, dry: bool = False, shows: bool = False) -> How:
         """How to merge some buckets, and all before the last of them."""
-        return How(call[-1].number + 1, near(self.kept, call), dry, shows)
+        return How(
+            call.upto, near(self.kept, call.buckets), told(call.seals, call.sealed), dry, shows
+        )
+
+    @property
+    def due_ms(self) -> int:
+        """Tombstones from then or earlier are dropped."""
+        return self.snapshot.as_of - self.snapshot.tombstone_ms
+
+
+class Part(NamedTuple):
+    """The buckets of one call, up to one: some with rows, some of which the seals are told."""
+
+    buckets: list[Bucket]
+    upto: int
+    sealed: Sequence[int] = ()
+    seals: Octets = _NO_SEALS
 
 
 class Preview(msgspec.Struct):
@@ -120,22 +140,18 @@ def call_buckets(entries: int) -> int:
 async def preview(store: Store, job: Job, folder: Path) -> Preview:
     """What the merge would do; nothing of the roster is written. The merge finds it."""
     portion, merging, total = job.portion(folder), Merging(store, job.snapshot), Sum()
-    sealed = frozenset[int]()
-    if job.snapshot.lists:
-        everything = list(portion.buckets(range(BUCKETS)))
-        asked = await merging.merge(job.partition, everything, job.how(everything, dry=True))
-        sealed = frozenset(range(BUCKETS)) - asked.unsealed
-    kept = portion.kept(sealed)
-    calls = calls_of((b for b in kept.buckets if b.tally != SEALED), job.call_buckets)
+    seals = await merging.seals(job.partition) if job.snapshot.lists else b""
+    kept = portion.kept(seals, job.due_ms)
+    parts = parts_of(kept.buckets, job.call_buckets)
     async for _, merged in in_turn(
-        merging, job.partition, ((call, job.how(call, dry=True)) for call in calls)
+        merging, job.partition, ((part, job.how(part, dry=True)) for part in parts)
     ):
         total.add(merged)
     total.add_fates(kept.unchanged)
     _path(job, folder).write_bytes(_encode(kept))
     return Preview(
         partition=job.partition,
-        sealed=len(sealed),
+        sealed=len(kept.sealed),
         fates=total.fates,
         digests=kept.rows.digests,
         people=kept.rows.people,
@@ -150,12 +166,13 @@ async def merge(store: Store, job: Job, folder: Path, begun: Position) -> Done:
     """
     path, portion = _path(job, folder), cache(partial(job.portion, folder))
     kept = _decode(path.read_bytes()) if path.exists() else portion().kept()
-    merging, total, left = Merging(store, job.snapshot), Sum(), set[int]()
-    calls = calls_of(kept.buckets, job.call_buckets)
-    async for call, merged in in_turn(merging, job.partition, ((c, job.how(c)) for c in calls)):
-        async for sent, done in _opened(merging, job, portion, call, merged):
+    merging, total, left = Merging(store, job.snapshot), Sum(), list[int]()
+    seals = seal_table(kept.seals)
+    parts = parts_of(kept.buckets, job.call_buckets, kept.sealed, seals)
+    async for part, merged in in_turn(merging, job.partition, ((p, job.how(p)) for p in parts)):
+        async for sent, done in _opened(merging, job, portion, part, merged):
             total.add(done)
-            left |= {bucket.number for bucket in sent if bucket.tally == SEALED}
+            left += sent.sealed
     total.add_fates(kept.unchanged if left == kept.sealed else portion().unchanged(left))
     if not job.snapshot.lists:
         await imaging.told(store, job.partition, total)
@@ -173,45 +190,53 @@ def _path(job: Job, folder: Path) -> Path:
 
 
 async def _opened(
-    merging: Merging,
-    job: Job,
-    portion: Callable[[], Portion],
-    call: Sequence[Bucket],
-    merged: Merged,
-) -> AsyncIterator[tuple[Sequence[Bucket], Merged]]:
+    merging: Merging, job: Job, portion: Callable[[], Portion], part: Part, merged: Merged
+) -> AsyncIterator[tuple[Part, Merged]]:
     """The call and its reply; or those that bring its buckets, with rows where they need them."""
     if not merged.unsealed:
-        yield call, merged
+        yield part, merged
         return
-    for part in calls_of(portion().opened(call, merged.unsealed), job.call_buckets):
-        again = await merging.merge(job.partition, part, job.how(part))
-        async for each in _opened(merging, job, portion, part, again):
-            yield each
+    opened = sorted([*part.buckets, *portion().with_rows(merged.unsealed)])
+    sealed = [number for number in part.sealed if number not in merged.unsealed]
+    for each in parts_of(opened, job.call_buckets, sealed, part.seals, part.upto):
+        again = await merging.merge(job.partition, each.buckets, job.how(each))
+        async for done in _opened(merging, job, portion, each, again):
+            yield done
 
 
-def calls_of(buckets: Iterable[Bucket], most: int) -> Iterator[list[Bucket]]:
-    """The buckets in as few calls as may be; `most` are not sealed."""
+def parts_of(
+    buckets: Iterable[Bucket],
+    most: int,
+    sealed: Sequence[int] = (),
+    seals: Octets = _NO_SEALS,
+    upto: int = BUCKETS,
+) -> Iterator[Part]:
+    """The buckets, in ascending order, in as few calls as may be: so many in each at most.
+
+    The `sealed` ones, of all the `seals`, go with those that they lie between.
+    """
     call: list[Bucket] = []
-    count = size = 0
+    size = at = 0
     for bucket in buckets:
+        if len(call) == most or size > CALL_BYTES:
+            end = bisect_left(sealed, bucket.number)
+            yield Part(call, bucket.number, sealed[at:end], seals)
+            call, size, at = [], 0, end
         call.append(bucket)
-        count += bucket.tally != SEALED
         size += len(bucket.rows)
-        if count == most or size > CALL_BYTES:
-            yield call
-            call, count, size = [], 0, 0
-    if call:
-        yield call
+    if call or sealed:
+        yield Part(call, upto, sealed[at:], seals)
 
 
 async def in_turn(
-    merging: Merging, partition: int, calls: Iterable[tuple[Sequence[Bucket], How]]
-) -> AsyncIterator[tuple[Sequence[Bucket], Merged]]:
+    merging: Merging, partition: int, calls: Iterable[tuple[Part, How]]
+) -> AsyncIterator[tuple[Part, Merged]]:
     """Each call and its reply; the next is made ready while Redis answers the last ones."""
-    ahead: deque[tuple[Sequence[Bucket], asyncio.Task[Merged]]] = deque()
+    ahead: deque[tuple[Part, asyncio.Task[Merged]]] = deque()
     try:
-        for call, how in calls:
-            ahead.append((call, asyncio.create_task(merging.merge(partition, call, how))))
+        for part, how in calls:
+            made = asyncio.create_task(merging.merge(partition, part.buckets, how))
+            ahead.append((part, made))
             await asyncio.sleep(0)
             if len(ahead) == _CALLS_AHEAD:
                 yield ahead[0][0], await ahead[0][1]

@@ -7,7 +7,7 @@ sealed the bucket with the same digest, merging the rows again changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,23 +20,26 @@ from loader.packing import DIGEST, HEAD_BYTES, LIST_AT, PRESENT_AT
 from loader.pieces import Octets
 from loader.spill import read_spill
 from roster.keys import BUCKETS
-from roster.merging import SEALED, Bucket, Fate
+from roster.merging import Bucket, Fate
 from roster.record import WITHOUT_REVISION, pack_load
 
 DIGEST_BYTES = 8
+SEAL_BYTES = DIGEST_BYTES + 6
+"""A digest, and since when there is a tombstone: milliseconds, or never."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _48_BITS = np.uint64((1 << 48) - 1)
 _EMPTY = Counts().json(slice(0))
 
 
 class Kept(msgspec.Struct):
-    """What is kept of a portion for the merge: its buckets, those of `sealed` without rows.
+    """What is kept of a portion for the merge: its buckets, those that are `sealed` without rows.
 
-    `unchanged` is what becomes of the entries of those.
+    `seals` are those of all of them; `unchanged` is what becomes of the entries of sealed ones.
     """
 
     buckets: list[Bucket]
-    sealed: frozenset[int]
+    sealed: list[int]
+    seals: bytes
     unchanged: dict[int, Fate]
     rows: Rows
 
@@ -52,16 +55,36 @@ class Portion:
         self._lists = lists
         self.digests = digests_of(self.people, lists)
 
-    def buckets(self, sealed: Collection[int] = ()) -> Iterator[Bucket]:
-        """All buckets for a full snapshot, those of `sealed` without rows; else those with rows."""
-        numbers = self.people.numbers() if not self._lists else range(BUCKETS)
-        with_rows = self.with_rows(number for number in numbers if number not in sealed)
-        for number in numbers:
-            yield self.sealed(number) if number in sealed else next(with_rows)
+    def buckets(self) -> Iterator[Bucket]:
+        """All buckets, for a full snapshot; else those that have rows."""
+        return self.with_rows(range(BUCKETS) if self._lists else self.people.numbers())
 
-    def kept(self, sealed: frozenset[int] = frozenset()) -> Kept:
-        """The same, with what is known of them."""
-        return Kept(list(self.buckets(sealed)), sealed, self.unchanged(sealed), self.rows)
+    def kept(self, seals: bytes = b"", due_ms: int = 0) -> Kept:
+        """The same, with what is known of them.
+
+        Some are left alone for these seals, but those with a tombstone from then or earlier.
+        """
+        numbers = range(BUCKETS) if self._lists else self.people.numbers()
+        sealed = self._sealed(seals, due_ms) if seals else []
+        left = frozenset(sealed)
+        buckets = list(self.with_rows(number for number in numbers if number not in left))
+        return Kept(buckets, sealed, seals, self.unchanged(sealed), self.rows)
+
+    def _sealed(self, seals: bytes, due_ms: int) -> list[int]:
+        """The buckets which the file does not change."""
+        table = seal_table(seals)
+        digests = np.ascontiguousarray(table[:, :, :DIGEST_BYTES]).view(np.uint64)[:, :, 0]
+        since = np.ascontiguousarray(table[:, :, -8:]).view(">u8")[:, :, 0] & _48_BITS
+        good = (digests == self.digests) & (since > due_ms)
+        sealed: list[int] = np.flatnonzero(good.all(0)).tolist()
+        return sealed
+
+    def new_seals(self, which: slice) -> bytes:
+        """The seals of buckets that are to be stored as the file says."""
+        digests = np.ascontiguousarray(self.digests[:, which])
+        seals = np.full((*digests.shape, SEAL_BYTES), 0xFF, np.uint8)
+        seals[:, :, :DIGEST_BYTES] = digests.view(np.uint8).reshape(*digests.shape, DIGEST_BYTES)
+        return seals.tobytes()
 
     def with_rows(self, numbers: Iterable[int]) -> Iterator[Bucket]:
         """These buckets, in ascending order."""
@@ -70,24 +93,29 @@ class Portion:
         for number in mine:
             one = slice(number, number + 1)
             tally = self.counts.json(one) if number in rows else _EMPTY
-            yield Bucket(number, tally, rows.get(number, b""), self._digest(number))
+            digest = self.digests[:, number].tobytes()
+            yield Bucket(number, tally, rows.get(number, b""), digest)
 
-    def sealed(self, number: int) -> Bucket:
-        """A bucket of which Redis need not be told the rows."""
-        return Bucket(number, SEALED, b"", self._digest(number))
-
-    def opened(self, call: Sequence[Bucket], numbers: Collection[int]) -> Iterator[Bucket]:
-        """The same buckets; those numbered are with their rows."""
-        with_rows = self.with_rows(numbers)
-        return (next(with_rows) if each.number in numbers else each for each in call)
-
-    def unchanged(self, numbers: Iterable[int]) -> dict[int, Fate]:
+    def unchanged(self, numbers: list[int]) -> dict[int, Fate]:
         """What becomes of the entries of buckets that the rows do not change."""
-        entries = self.counts.entries(np.array(sorted(numbers), np.int64))
+        entries = self.counts.entries(np.array(numbers, np.int64))
         return {code: Fate(unchanged=count) for code, count in entries.items() if count}
 
-    def _digest(self, number: int) -> bytes:
-        return self.digests[:, number].tobytes()
+
+def seal_table(seals: bytes) -> Octets:
+    """The seals in shape (lists, buckets, bytes)."""
+    return np.frombuffer(seals, np.uint8).reshape(-1, BUCKETS, SEAL_BYTES)
+
+
+def told(table: Octets, sealed: Sequence[int]) -> bytes:
+    """What Redis is told of sealed buckets, in ascending order: their runs, with their seals."""
+    numbers = np.array(sealed, np.int64)
+    parts = []
+    for run in np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1):
+        if len(run):
+            head = int(run[0]).to_bytes(2) + len(run).to_bytes(2)
+            parts += [head, table[:, run[0] : run[-1] + 1].tobytes()]
+    return b"".join(parts)
 
 
 def digests_of(people: People, lists: bytes) -> NDArray[np.uint64]:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from loader.partition import Done, Job, Sum, calls_of, in_turn
+from loader.partition import Done, Job, Sum, in_turn, parts_of
 from roster.images import build
-from roster.keys import BUCKETS
 from roster.logs import end
-from roster.merging import How, Merging, Shown
+from roster.merging import Merging, Shown
 from roster.store import Store
 
 KINDS = {"added": "missing", "ended": "extra", "changed": "different", "superseded": "newer"}
@@ -37,8 +36,8 @@ async def compare(store: Store, job: Job, folder: Path) -> Compared:
     """How the roster differs from the file; nothing is written, and every record is read."""
     portion, merging = job.portion(folder), Merging(store, job.snapshot)
     found = Compared(job.partition, portion.rows.digests, Counter(), [], set())
-    calls = calls_of(portion.buckets(), job.call_buckets)
-    hows = ((call, job.how(call, shows=True)) for call in calls)
+    parts = parts_of(portion.buckets(), job.call_buckets)
+    hows = ((part, job.how(part, shows=True)) for part in parts)
     async for _, merged in in_turn(merging, job.partition, hows):
         found.counts.update((one.list, KINDS[one.kind]) for one in merged.shown)
         found.differences += merged.shown[: DIFFERENCES_MAX - len(found.differences)]
@@ -49,9 +48,8 @@ async def compare(store: Store, job: Job, folder: Path) -> Compared:
 async def repair(store: Store, job: Job, folder: Path, numbers: set[int]) -> Done:
     """What merging these buckets again did; the partition gets a new image."""
     portion, merging, total = job.portion(folder), Merging(store, job.snapshot), Sum()
-    for call in calls_of(portion.with_rows(numbers), job.call_buckets):
-        total.add(await merging.merge(job.partition, call, job.how(call)))
-    await merging.merge(job.partition, (), How(upto=BUCKETS))
+    for part in parts_of(portion.with_rows(numbers), job.call_buckets):
+        total.add(await merging.merge(job.partition, part.buckets, job.how(part)))
     here = await end(store, job.partition)
     await merging.finish(here, (await build(store, job.partition)).to_bytes(), whole=False)
     return total.done(job, portion.rows.people, portion.rows.duplicates)

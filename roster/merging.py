@@ -26,8 +26,6 @@ PLAIN_WITHOUT_REVISION, PLAIN, MIXED = 255, 254, 0
 """What a record's rows have in common: none states a revision, or all do, and all are plainly
 listed; anything else is mixed, and `record.WITHOUT_REVISION` marks the rows."""
 
-SEALED = b"sealed"
-
 
 class Snapshot(msgspec.Struct, frozen=True):
     """A file that is being merged; `lists` are codes, none for a partial file."""
@@ -51,9 +49,7 @@ class Bucket(NamedTuple):
 
     `rows` are, for each record, field 12 bytes, kind u8, size u32, record. `tally` is the
     JSON of what the records count, for a bucket that is empty in Redis; `b""` if unknown.
-    `digests` are of the rows, 8 bytes for each list of the snapshot, zeros if unknown. With
-    `SEALED` the rows are left out: the bucket has been sealed with these digests, and is merged
-    without effect.
+    `digests` are of the rows, 8 bytes for each list of the snapshot, nothing if unknown.
     """
 
     number: int
@@ -65,7 +61,7 @@ class Bucket(NamedTuple):
 class Filled(NamedTuple):
     """Buckets that follow one another, as RESTORE takes them; `b""` where the file has nothing.
 
-    They have so many `records` of `size_bytes` together; `tally` is of all, `digests` list by list.
+    They have so many `records` of `size_bytes` together; `tally` is of all, `seals` list by list.
     """
 
     numbers: range
@@ -73,7 +69,7 @@ class Filled(NamedTuple):
     records: int
     size_bytes: int
     tally: bytes
-    digests: bytes
+    seals: bytes
 
 
 class Shown(NamedTuple):
@@ -124,12 +120,15 @@ class How(msgspec.Struct, frozen=True):
     """How some buckets are to be merged.
 
     `upto` is the bucket after the last that the call speaks for. `kept` are entries that count
-    as present, 21 bytes each: place (zeros: anybody's), list, entry hash. A `dry` merge writes
-    nothing; one that `shows` is dry, and says which entries differ.
+    as present, 21 bytes each: place (zeros: anybody's), list, entry hash. `sealed` are buckets
+    that are merged without rows, and without effect: for each run of them its first number u16,
+    how many u16, and their seals, list after list. A `dry` merge writes nothing; one that `shows`
+    is dry, and says which entries differ.
     """
 
     upto: int
     kept: bytes = b""
+    sealed: bytes = b""
     dry: bool = False
     shows: bool = False
 
@@ -157,6 +156,13 @@ class Merging:
             for p, (position, covered, ever) in zip(partitions, await self._run(calls), strict=True)
         ]
 
+    async def seals(self, partition: int) -> bytes:
+        """Of all buckets, list after list; nothing where they do not hold."""
+        names, stamp = (keys.META[partition], keys.SEALS[partition]), self.store.check_value
+        call = Call(partition, "read_seals", names, (stamp, self.snapshot.lists))
+        (reply,) = await self._run([call])
+        return bytes(reply[0])
+
     async def merge(self, partition: int, buckets: Sequence[Bucket], how: How) -> Merged:
         """What the rows of these buckets, in ascending order, did or (dry) would do."""
         (reply,) = await self._run([self._merge_call(partition, buckets, how)])
@@ -165,33 +171,32 @@ class Merging:
             self._count(partition)
         return merged
 
+    @property
+    def _named(self) -> tuple[bytes, bytes, int, str]:
+        """The roster's check value, and which snapshot it is."""
+        snapshot = self.snapshot
+        return self.store.check_value, snapshot.lists, snapshot.as_of, snapshot.nonce
+
     def _count(self, partition: int) -> None:
         """Nothing; one more call has written something."""
         self._calls[partition] = self._calls.get(partition, 0) + 1
 
     def _merge_call(self, partition: int, buckets: Sequence[Bucket], how: How) -> Call:
-        names = [
-            keys.META[partition],
-            keys.LOG[partition],
-            keys.FORGOTTEN[partition],
-            keys.SEALS[partition],
-        ]
+        tables = (keys.META, keys.LOG, keys.FORGOTTEN, keys.SEALS)
+        names = [table[partition] for table in tables]
         snapshot = self.snapshot
         args: list[bytes | str | int] = [
-            self.store.check_value,
-            snapshot.lists,
-            snapshot.as_of,
-            snapshot.nonce,
+            *self._named,
             snapshot.tombstone_ms,
             self.store.keep_ms,
             secrets.token_bytes(MARK_BYTES),
             how.upto,
             "show" if how.shows else "dry" if how.dry else "",
             how.kept,
+            how.sealed,
         ]
         for bucket in buckets:
-            names.append(keys.bucket(partition, bucket.number))
-            names.append(keys.history(partition, bucket.number))
+            names += [make(partition, bucket.number) for make in (keys.bucket, keys.history)]
             args += bucket
         return Call(partition, "merge_buckets", names, args)
 
@@ -208,21 +213,17 @@ class Merging:
         None, and nothing is written, where one of them is there already, where one of the
         lists is covered, or where the server does not take such payloads.
         """
-        snapshot = self.snapshot
-        names = [keys.bucket(partition, number) for number in filled.numbers]
         args: tuple[bytes | str | int, ...] = (
-            self.store.check_value,
-            snapshot.lists,
-            snapshot.as_of,
-            snapshot.nonce,
+            *self._named,
             filled.numbers.stop,
             filled.records,
             filled.size_bytes,
             filled.tally,
             filled.numbers.start,
-            filled.digests,
+            filled.seals,
             *filled.payloads,
         )
+        names = (keys.bucket(partition, number) for number in filled.numbers)
         named = (keys.META[partition], keys.SEALS[partition], *names)
         (reply,) = await self._run([Call(partition, "fill_buckets", named, args)])
         if reply[0] < 0:
@@ -237,13 +238,10 @@ class Merging:
         also where something that was merged with this object is gone again. Not `whole`: only
         some buckets were merged, which ends no rewind.
         """
-        snapshot, partition = self.snapshot, included.partition
+        partition = included.partition
         names = (keys.META[partition], keys.LOG[partition], keys.IMAGE[partition])
         args = (
-            self.store.check_value,
-            snapshot.lists,
-            snapshot.as_of,
-            snapshot.nonce,
+            *self._named,
             secrets.token_bytes(MARK_BYTES),
             included.wire,
             bits,

@@ -1029,7 +1029,6 @@ local function merge_record(job, old, rows, norev, place)
 end
 
 local PLAIN_NO_REVISION, PLAIN, MIXED = 255, 254, 0
-local SEALED = 'sealed'
 
 -- Whether the stored record says what the rows say: one comparison of bytes.
 local function same(old, rec, kind)
@@ -1150,15 +1149,26 @@ local function blend(job, bucket, number, olds, blob)
   return writes, #gone > 0
 end
 
--- Whether a bucket is known to be as these rows, which have these digests, one for each list.
-local function is_sealed(job, number, digests)
-  for i = 1, job.seals and #job.lists or 0 do
-    local at = seal_at(job.p, byte(job.lists, i), number)
-    local seal = at and sub(job.seals, at + 1, at + SEAL) or ''
-    if #seal < SEAL or sub(seal, 1, 8) ~= sub(digests, i * 8 - 7, i * 8) then return false end
-    if job.as_of - from_u48(seal, 9) >= job.tombstone_ms then return false end
+-- The numbers u16 of the buckets that have other seals than is told: for each run of buckets its
+-- first number u16, how many they are u16, and their seals, list after list.
+local function unsealed(job, told)
+  local broken, found, at = {}, {}, 1
+  while at <= #told do
+    local first, count = unpack('>I2I2', told, at)
+    at = at + 4
+    for i = 1, #job.lists do
+      local mine = sub(told, at, at + count * SEAL - 1)
+      local from = job.seals and seal_at(job.p, byte(job.lists, i), first)
+      local held = from and sub(job.seals, from + 1, from + count * SEAL) or ''
+      for n = 1, held == mine and 0 or count do
+        local part = n * SEAL - SEAL + 1
+        if sub(held, part, n * SEAL) ~= sub(mine, part, n * SEAL) then broken[first + n - 1] = true end
+      end
+      at = at + count * SEAL
+    end
   end
-  return job.seals
+  for number in pairs(broken) do found[#found + 1] = pack('>I2', number) end
+  return table.concat(found)
 end
 
 -- Seal a bucket that was merged, where it is as the rows say; and break what others it had.
@@ -1188,17 +1198,6 @@ local function merge_bucket(job, bucket, number, counted, blob)
   for i = 1, #writes, 200 do
     redis.call('HSET', bucket, spread(writes, i, min(i + 199, #writes)))
   end
-end
-
--- The numbers of the buckets that are told to be sealed, and are not.
-local function unsealed(job, args, first)
-  local numbers = {}
-  for i = first, #args, 4 do
-    if args[i + 1] == SEALED and not is_sealed(job, tonumber(args[i]), args[i + 3]) then
-      numbers[#numbers + 1] = pack('>I2', tonumber(args[i]))
-    end
-  end
-  return table.concat(numbers)
 end
 
 local function set_of(items)
@@ -1233,19 +1232,38 @@ local function told(job)
   return out
 end
 
+-- read_seals: those of a snapshot's lists.
+--
+--   KEYS[1]  meta;  KEYS[2] seals
+--   ARGV[1]  check;  ARGV[2] lists of the snapshot, one byte each
+--   returns  {the seals of all buckets, list after list; '' where they do not hold}
+local function read_seals(keys, args)
+  local p, wrong = open(keys[1], args[1])
+  if wrong then return wrong end
+  local seals, out = seals_of(keys[1], keys[2], p), {}
+  for i = 1, seals and #args[2] or 0 do
+    local at = seal_at(p, byte(args[2], i), 0) or #seals
+    local mine = sub(seals, at + 1, at + BUCKETS * SEAL)
+    out[i] = mine .. string.rep('\0', BUCKETS * SEAL - #mine)
+  end
+  return {table.concat(out)}
+end
+
 -- merge_buckets: bring a file's rows into some buckets of one partition.
 --
 --   KEYS[1]  meta;  KEYS[2] log;  KEYS[3] forgotten;  KEYS[4] seals;  then bucket and history
---            of each bucket
+--            of each bucket that has rows
 --   ARGV[1]  check;  ARGV[2] lists of the snapshot, one byte each, '' for a partial file
 --   ARGV[3]  as_of ms;  ARGV[4] nonce;  ARGV[5] tombstone ms;  ARGV[6] keep ms
 --   ARGV[7]  mark seed;  ARGV[8] number of the bucket after the last
 --   ARGV[9]  'dry': write nothing, only say what would become of the rows; 'show': and about
 --            which entries file and roster disagree; or ''
 --   ARGV[10] entries that count as present, 21 bytes each: place 14 (zeros: any), list, hash 6
---   then for each bucket: number, tally (JSON of counts and digests, or '' for none, or
---            'sealed': the bucket has a seal that says that the rows change nothing, and they
---            are left out), rows: per record
+--   ARGV[11] seals of buckets, which say that the rows change nothing, so that they are left
+--            out: for each run of them the first number u16, their count u16, and their seals,
+--            list after list
+--   then for each bucket: number, tally (JSON of counts and digests, or '' for none),
+--            rows: per record
 --            field 12, kind u8 (255: no row has a revision and all are plainly listed,
 --            254: all have one and are plainly listed, 0: any; there a row without a revision
 --            has 32 added to its header's registers), size u32, record;  and the digests of the
@@ -1275,17 +1293,15 @@ local function merge_buckets(keys, args)
                bytes = 0, touched = {}, exceptions = {}, told = {}, dry = dry,
                shows = args[9] == 'show', shown = {}, seals_key = keys[4],
                seals = seals_of(meta, keys[4], p), first_seq = p.seq, nonce = args[4], noted = {}}
-  local broken = unsealed(job, args, 11)
+  local broken = unsealed(job, args[11])
   if broken ~= '' then return {-1, broken} end
   for i = 1, #lists do job.tells = job.tells or job.covered[byte(lists, i)] end
-  local arg = 11
+  local arg = 12
   for k = 5, #keys, 2 do
+    local number = tonumber(args[arg])
     job.history, job.oldest, job.others = keys[k + 1], NEVER, {}
-    if args[arg + 1] ~= SEALED then
-      local number = tonumber(args[arg])
-      merge_bucket(job, keys[k], number, args[arg + 1], args[arg + 2])
-      if not dry then seal_bucket(job, number, args[arg + 3]) end
-    end
+    merge_bucket(job, keys[k], number, args[arg + 1], args[arg + 2])
+    if not dry then seal_bucket(job, number, args[arg + 3]) end
     arg = arg + 4
   end
   if not dry then close_merge(job, meta, lists, args[8]) end
@@ -1314,7 +1330,7 @@ end
 --   ARGV[3]  as_of ms;  ARGV[4] nonce;  ARGV[5] number of the bucket after the last
 --   ARGV[6]  records;  ARGV[7] their bytes
 --   ARGV[8]  tally of all of them (JSON of counts and digests)
---   ARGV[9]  the first one's number;  ARGV[10] digests of their rows, 8 for each, list after list
+--   ARGV[9]  the first one's number;  ARGV[10] their seals, list after list
 --   then for each bucket: what RESTORE takes for it, '' where the file has nothing
 --   returns  as merge_buckets does; {-1}, and nothing is written, where a bucket is there,
 --            where a list is covered already (its rows have to be told one by one), or
@@ -1339,11 +1355,9 @@ local function fill_buckets(keys, args)
     end
   end
   for i = 1, seals_of(meta, keys[2], p) and #lists or 0 do
-    local seals, at = {}, (i - 1) * 8 * (#keys - 2)
-    for n = 1, #keys - 2 do
-      seals[n] = sub(args[10], at + n * 8 - 7, at + n * 8) .. u48(NEVER)
-    end
-    set_seals(keys[2], p, byte(lists, i), tonumber(args[9]), table.concat(seals))
+    local size = (#keys - 2) * SEAL
+    local seals = sub(args[10], (i - 1) * size + 1, i * size)
+    set_seals(keys[2], p, byte(lists, i), tonumber(args[9]), seals)
   end
   local job = {p = p, first_seq = p.seq, delta = {digests = {}}, counts = {}, told = {},
                written = tonumber(args[6]), bytes = tonumber(args[7]), touched = {},
@@ -1869,6 +1883,7 @@ end
 register('apply', apply, {})
 register('apply_oom', apply, {'allow-oom'})
 register('begin', begin, {})
+register('read_seals', read_seals, {'no-writes'})
 register('merge_buckets', merge_buckets, {})
 register('diff_buckets', diff_buckets, {'no-writes'})
 register('fill_buckets', fill_buckets, {})

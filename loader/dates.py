@@ -22,14 +22,16 @@ _YMD = re.compile(
 )
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2}))?")
 # java.util.Date.toString, and JavaScript's.
-_JAVA = re.compile(r"\w{3} (\w{3}) (\d{1,2}) (\d{2}):(\d{2}):(\d{2}) (\S+) (\d{4})")
-_JAVASCRIPT = re.compile(
-    r"\w{3} (\w{3}) (\d{1,2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) (?:GMT|UTC)([+-]\d{4}).*"
+_ENGLISH = re.compile(
+    r"\w{3} (\w{3}) (\d{1,2})(?: (\d{4}))? (\d{2}):(\d{2}):(\d{2}) (\w*(?:[+-]\d{2}:?\d{2})?)"
+    r"(?: (\d{4})| ?\(.*)?"
 )
-_NUMERALS = re.compile(r"([〇○零Oo0一二三四五六七八九]{4})年([一二三四五六七八九十廿卅]{1,3})月"
-                       r"([一二三四五六七八九十廿卅]{1,4})日")  # fmt: skip
-_DIGITS = {digit: value for value, digit in enumerate("〇一二三四五六七八九")}
-_DIGITS |= dict.fromkeys("○零Oo0", 0)
+_ONES = "一二三四五六七八九"
+_UP_TO_39 = f"(?:[{_ONES}]|[{_ONES}]?[十廿卅][{_ONES}]?)"
+_CHINESE = re.compile(f"[〇○零Oo0{_ONES}]{{4}}年{_UP_TO_39}月{_UP_TO_39}日")
+_DIGITS = str.maketrans(
+    {"廿": "2十", "卅": "3十"} | dict(zip("〇○零Oo" + _ONES, "00000123456789", strict=True))
+)
 # CST is China's standard time here, not Chicago's.
 _ZONES = {"CST": BEIJING, "UTC": UTC, "GMT": UTC, "Z": UTC}
 _SECONDS_DIGITS, _MS_DIGITS = 10, 13
@@ -42,7 +44,7 @@ def spell(value: object) -> str:
     """
     if isinstance(value, Mapping):  # a date as Java's JSON-lib writes it
         value = value.get("time")
-    text = "" if value is None else unicodedata.normalize("NFKC", str(value)).strip()
+    text = unicodedata.normalize("NFKC", str(value or "")).strip()
     if text.lower() in _NOTHING or text.startswith("0000"):
         return ""
     try:
@@ -62,42 +64,30 @@ def _read(text: str) -> datetime | None:
     if text.isdecimal() and len(text) in {_SECONDS_DIGITS, _MS_DIGITS}:
         ms = int(text) * (1000 if len(text) == _SECONDS_DIGITS else 1)
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
+    if _CHINESE.fullmatch(text):
+        text = re.sub(r"(\d?)十(\d?)", _number, text.translate(_DIGITS))
     if found := _YMD.fullmatch(text) or _COMPACT.fullmatch(text):
         numbers = [int(number or 0) for number in found.groups()[:6]]
         zone = found[7] if found.re is _YMD else None
         return datetime(*numbers, tzinfo=_zone(zone or "CST"))  # type: ignore[arg-type, misc]
-    if found := _NUMERALS.fullmatch(text):
-        year = int("".join(str(_DIGITS[digit]) for digit in found[1]))
-        return datetime(year, _numeral(found[2]), _numeral(found[3]), tzinfo=BEIJING)
-    return _read_english(text)
-
-
-def _read_english(text: str) -> datetime | None:
-    if found := _JAVA.fullmatch(text):
-        month, day, hour, minute, second, zone, year = found.groups()
-    elif found := _JAVASCRIPT.fullmatch(text):
-        month, day, year, hour, minute, second, zone = found.groups()
-    else:
+    if not (found := _ENGLISH.fullmatch(text)):
         return None
-    numbers = (int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second))
-    return datetime(*numbers, tzinfo=_zone(zone))
+    month, day, early, hour, minute, second, zone, late = found.groups()
+    numbers = [int(early or late or 0), _MONTHS[month], *map(int, (day, hour, minute, second))]
+    return datetime(*numbers, tzinfo=_zone(zone))  # type: ignore[arg-type, misc]
 
 
 def _zone(name: str) -> timezone:
     """Of a name or an offset; raises KeyError for a name that is neither."""
     if name in _ZONES:
         return _ZONES[name]
-    sign, digits = name.removeprefix("GMT")[:1], re.sub(r"\D", "", name)
-    if sign not in {"+", "-"} or len(digits) != len("0800"):
+    offset = re.fullmatch(r"(?:GMT|UTC)?([+-])(\d{2}):?(\d{2})", name)
+    if not offset:
         raise KeyError("zone")
-    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-    return timezone(-offset if sign == "-" else offset)
+    minutes = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+    return timezone(-minutes if offset[1] == "-" else minutes)
 
 
-def _numeral(text: str) -> int:
-    """Up to 39: 八, 十二, 二十, 三十一, 廿九."""
-    text = text.replace("廿", "二十").replace("卅", "三十")
-    tens, ten, ones = text.rpartition("十")
-    if not ten:
-        return _DIGITS[text]
-    return (_DIGITS[tens] if tens else 1) * 10 + (_DIGITS[ones] if ones else 0)
+def _number(found: re.Match[str]) -> str:
+    """Up to 39, of what is before 十 and behind it."""
+    return f"{found[1] or 1}{found[2] or 0}"

@@ -2,104 +2,120 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
 
-from loader import dialects
 from loader.fields import Cells, Fields
-from loader.firms import is_firm_number
-from loader.pieces import Bools
+from loader.firms import folded, is_firm_number
+from loader.numbers import NINE, ZERO
+from loader.pieces import Bools, Numbers
 
-Document = tuple[str, str, str]
-"""Type, issuer and kind."""
+_Of = TypeVar("_Of")
 
+# Type, issuer and kind of every document that they may speak of.
+_DOCUMENTS = (
+    ("unknown", "", ""),
+    ("organisation", "", ""),
+    ("resident_id", "", ""),
+    ("permanent_resident_id", "", ""),
+    ("hk_macao_permit", "", ""),
+    ("taiwan_permit", "", ""),
+    ("passport", "", ""),
+    ("passport", "CHN", ""),
+    ("other", "CHN", "seaman"),
+    ("other", "CHN", "travel_document"),
+    ("other", "CHN", "birth_certificate"),
+    ("other", "CHN", "police"),
+    ("other", "CHN", "military"),
+)
+_UNKNOWN, FIRM, _RESIDENT, _PERMANENT, _HK_MACAO, _TAIWAN, _PASSPORT, _CHINESE = range(8)
+_SEAMAN, _TRAVEL, _BIRTH, _POLICE, _MILITARY = range(8, 13)
+# What XYCJ calls a document (ZJLXMC): the first of these that occurs in it counts.
+_WORDS = (
+    ("信用代码|机构代码|营业执照", FIRM),
+    ("永久居留", _PERMANENT),
+    ("居住证", _RESIDENT),
+    ("台胞证|台湾", _TAIWAN),
+    ("回乡证|港澳", _HK_MACAO),
+    ("护照", _PASSPORT),
+    ("海员证", _SEAMAN),
+    ("旅行证", _TRAVEL),
+    ("出生", _BIRTH),
+    ("警官", _POLICE),
+    ("军官|士兵|文职|军人", _MILITARY),
+    ("身份证|户口", _RESIDENT),
+    ("", _UNKNOWN),
+)
+# Where no word says it, the number's shape does.
+_SHAPES = (
+    ("^[HM][0-9]{8}([0-9]{2})?$", _HK_MACAO),
+    ("^[0-9]{8}([0-9]{2})?$", _TAIWAN),
+    ("^[A-Z]{3}[0-9]{12}$", _PERMANENT),
+    ("^([GEDPS][0-9]|E[A-HJ-NP-Z])[0-9]{7}$", _CHINESE),
+    # Typing errors in a long number included: what was listed is found as spelled.
+    (r"^$|^[0-9]{9}|\*", _RESIDENT),
+    ("", _UNKNOWN),
+)
+_FIRMS = "法人|组织|企业|公司|单位|机构"
+_PARTIES = {"580": -1, "581": 1}
+"""Persons and firms."""
 _LONG, _OLD = 18, 15
-_PERMANENT, _NINE = ord("9"), 9
-_RESIDENT: Document = ("resident_id", "", "")
-FIRM: Document = ("organisation", "", "")
-_CHINESE: Document = ("passport", "CHN", "")
+_X, _FOREIGN = ord("X") - ZERO, 9
 
 
-class Documents:
-    """What documents the numbers in a column are of."""
-
-    def __init__(self, fields: Fields, number: Cells) -> None:
-        """As far as their shapes say it."""
-        self._fields = fields
-        self._number = number
-        self._known = {_RESIDENT: 0}
-        self._which = np.zeros(len(fields), np.int64)
-        rows = np.flatnonzero(~_are_digits(fields, number))
-        shapes = [(*dialects.shape(text), "") for text in fields.texts(number, rows)]
-        self._which[rows] = [self._code(shape) for shape in shapes]
-
-    def put(self, document: Document, rows: Bools) -> None:
-        """Nothing; these rows' documents are of that type, issuer and kind."""
-        self._which[rows] = self._code(document)
-
-    def put_type(self, type_: str, rows: Bools) -> None:
-        """Nothing; these rows' documents are of that type."""
-        for document, code in list(self._known.items()):
-            self.put((type_, *document[1:]), rows & (self._which == code))
-
-    def are(self, type_: str) -> Bools:
-        """Which are of that type."""
-        codes = [code for document, code in self._known.items() if document[0] == type_]
-        return np.isin(self._which, codes)
-
-    def written(self) -> list[Cells]:
-        """Types, issuers and kinds."""
-        columns = zip(*self._known, strict=True)
-        return [self._fields.write(column)[:, self._which] for column in columns]
-
-    def _code(self, document: Document) -> int:
-        return self._known.setdefault(document, len(self._known))
+def first_of(words: Sequence[tuple[str, _Of]], text: str) -> _Of:
+    """What the first of these says that occurs in the text; one does."""
+    return next(said for word, said in words if re.search(word, text))
 
 
-def _are_digits(fields: Fields, number: Cells) -> Bools:
-    """Which numbers are 15 digits, or 17 and a check character, and so an ID card's."""
-    found = np.zeros(len(fields), np.bool_)
+def zxgk_documents(fields: Fields, number: Cells, listed: Bools) -> Numbers:
+    """Those of the site's numbers, of which no field says what they are."""
+    found, cards = _shaped(fields, number)
+    found[listed & _are_firms(fields, number, cards)] = FIRM
+    return found
+
+
+def xycj_documents(fields: Fields, number: Cells) -> Numbers:
+    """Those of the exchange table, which has words for most."""
+    shaped, _ = _shaped(fields, number)
+    words = fields.text("ZJLXMC")
+    found = fields.sorted_out(words, lambda text: first_of(_WORDS, text))
+    foreign = fields.sorted_out(words, lambda text: "外" in text)
+    chinese = (found == _PASSPORT) & (shaped == _CHINESE) & ~foreign
+    found = np.where((found == _UNKNOWN) | chinese, shaped, found)
+    firms = fields.sorted_out(fields.text("BZXRLXMC"), lambda text: bool(re.search(_FIRMS, text)))
+    found[firms | (number[1] == 0) & (fields.text("ZZJGDM")[1] > 0)] = FIRM
+    return found
+
+
+def written(fields: Fields, documents: Numbers) -> list[Cells]:
+    """Types, issuers and kinds."""
+    return [fields.write(column)[:, documents] for column in zip(*_DOCUMENTS, strict=True)]
+
+
+def _shaped(fields: Fields, number: Cells) -> tuple[Numbers, Bools]:
+    """What the numbers' shapes say, and which are 15 digits, or 17 and a check character."""
+    cards = np.zeros(len(fields), np.bool_)
     for size in (_OLD, _LONG):
         rows = np.flatnonzero(number[1] == size)
-        digits = fields.column(number[:, rows]).windows(0, size) - ord("0")
-        is_digit = np.ascontiguousarray(digits.T) <= _NINE
-        last = is_digit[-1] | (digits[:, -1] == ord("X") - ord("0")) & (size == _LONG)
-        found[rows] = is_digit[:-1].all(0) & last
-    return found
+        digits = np.ascontiguousarray(fields.column(number[:, rows]).windows(0, size).T) - ZERO
+        last = (digits[-1] <= NINE) | (digits[-1] == _X) & (size == _LONG)
+        cards[rows] = (digits[:-1] <= NINE).all(0) & last
+    found = np.full(len(fields), _RESIDENT)
+    others = np.flatnonzero(~cards)
+    found[others] = [first_of(_SHAPES, folded(text)) for text in fields.texts(number, others)]
+    return found, cards
 
 
-def zxgk_documents(fields: Fields, number: Cells, listed: Bools) -> Documents:
-    """Those of the site's numbers, of which no field says what they are."""
-    documents = Documents(fields, number)
-    documents.put(FIRM, _are_firms(fields, number, listed))
-    return documents
-
-
-def xycj_documents(fields: Fields, number: Cells) -> Documents:
-    """Those of the exchange table, which has words for most."""
-    documents = Documents(fields, number)
-    words = fields.text("ZJLXMC")
-    codes = fields.sorted_out(words, dialects.word_code)
-    for code in np.unique(codes[codes > 0]).tolist():
-        documents.put(dialects.DOCUMENT_WORDS[code - 1][1:], codes == code)
-    passports = np.flatnonzero(documents.are("passport") & (codes > 0))
-    told = zip(fields.texts(words, passports), fields.texts(number, passports), strict=True)
-    chinese = np.zeros(len(fields), np.bool_)
-    chinese[passports] = [dialects.is_chinese(word, text) for word, text in told]
-    documents.put(_CHINESE, chinese)
-    firms = fields.sorted_out(fields.text("BZXRLXMC"), dialects.is_firm_party) > 0
-    documents.put(FIRM, firms | (number[1] == 0) & (fields.text("ZZJGDM")[1] > 0))
-    return documents
-
-
-def _are_firms(fields: Fields, number: Cells, listed: Bools) -> Bools:
+def _are_firms(fields: Fields, number: Cells, cards: Bools) -> Bools:
     """581 says so; mirrors write "0" or nothing, then the number or the representative does."""
-    party = fields.sorted_out(fields.text("partyTypeName"), dialects.party)
-    firms = (party == dialects.IS_FIRM) | (party == dialects.UNSAID) & (
-        fields.text("businessEntity")[1] > 0
-    )
+    party = fields.sorted_out(fields.text("partyTypeName"), lambda text: _PARTIES.get(text, 0))
+    firms: Bools = (party > 0) | (party == 0) & (fields.text("businessEntity")[1] > 0)
     # A person's number of digits begins with 9 only if it is a foreigner's.
-    clear = _are_digits(fields, number) & (fields.column(number).windows(0, 1)[:, 0] != _PERMANENT)
-    rows = np.flatnonzero((party == dialects.UNSAID) & ~firms & ~clear)
+    person = cards & (fields.column(number).windows(0, 1)[:, 0] != ZERO + _FOREIGN)
+    rows = np.flatnonzero((party == 0) & ~firms & ~person)
     firms[rows] = [is_firm_number(text) for text in fields.texts(number, rows)]
-    found: Bools = firms & listed
-    return found
+    return firms

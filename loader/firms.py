@@ -24,10 +24,7 @@ def folded(number: str) -> str:
 
 def is_firm_number(number: str) -> bool:
     """Whether it is a firm's code, and no person's."""
-    return _is_firm_code(folded(number))
-
-
-def _is_firm_code(number: str) -> bool:
+    number = folded(number)
     if _USCC.fullmatch(number):
         values = map(_USCC_ALPHABET.index, number)
         total = sum(value * weight for value, weight in zip(values, _USCC_WEIGHTS, strict=False))

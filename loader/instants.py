@@ -41,7 +41,7 @@ def instants(column: Column, odd: Bools, *, until: bool = False) -> Numbers:
     stated = np.flatnonzero(column.sizes)
     if not len(stated):
         return found
-    found[stated], good = _read(column.chosen(stated), until=until)
+    found[stated], good = read_times(column.chosen(stated), until=until)
     if good.all():
         return found
     unclear = stated[~good]
@@ -57,7 +57,7 @@ def _slowly(until: bool, text: str) -> int:  # noqa: FBT001 -- bound to one of t
     return NEVER if ms is None else ms
 
 
-def _read(column: Column, *, until: bool) -> tuple[Numbers, Bools]:
+def read_times(column: Column, *, until: bool = False) -> tuple[Numbers, Bools]:
     """The times of these cells, and which are right beyond doubt."""
     days = column.sizes == _DATE_BYTES
     found, good = _days(column)

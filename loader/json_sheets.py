@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from loader.layout import COLUMNS, LINE_MAX_BYTES, Block, Layout, Torn, spelled, whole
+from loader.pieces import Numbers
 from loader.sheets import Sheet, sheet_of_cells
 from loader.utf8 import utf8_of
 
@@ -23,52 +25,56 @@ _Row = msgspec.defstruct(
     gc=False,
 )
 _decode = msgspec.json.Decoder(_Row).decode
-_NOTHING = _Row()
-_NUL = b"\\u0000"
 
 
 def json_sheet(block: Block, layout: Layout) -> Sheet:
     """The block's rows, in the order of `COLUMNS`; blank lines are none."""
-    data, broken = utf8_of(block.data, layout.encoding)
-    raws = data.split(b"\n")
-    doubtful = set(broken) | _doubtful(raws, data)
-    rows: list[object] = []
-    lines, odd = [], {}
-    for index, raw in enumerate(raws):
-        row = None if index in doubtful else _decoded(raw)
-        if row is None:
-            if not raw.strip():
-                continue
-            odd[len(rows)] = Torn() if index in broken else _torn(raw)
-        rows.append(_NOTHING if row is None else row)
-        lines.append(index)
+    rows, lines = values_of(block, layout, _decode, _torn)
+    torn = set_apart(rows, _Row())
     columns = [list(map(attrgetter(field), rows)) for field in _FIELDS]
-    return sheet_of_cells(columns, np.array(lines, np.int64) + block.first_line, odd)
+    return sheet_of_cells(columns, lines, torn)
 
 
-def _doubtful(raws: Sequence[bytes], data: bytes) -> set[int]:
-    """Which lines hold NUL, spelled out, or are too long."""
-    found = set[int]()
-    if _NUL in data:
-        found.update(index for index, raw in enumerate(raws) if _NUL in raw)
-    if max(map(len, raws)) > LINE_MAX_BYTES:
-        found.update(index for index, raw in enumerate(raws) if len(raw) > LINE_MAX_BYTES)
-    return found
+def values_of(
+    block: Block,
+    layout: Layout,
+    decode: Callable[[bytes], Any],
+    otherwise: Callable[[bytes], Iterable[Any]],
+) -> tuple[list[Any], Numbers]:
+    """What lines that are not blank hold, each with its line number.
+
+    It is what `decode` makes of one, or `otherwise` if that raises DecodeError, or the line is
+    very long; and what is no text is torn.
+    """
+    data, broken = utf8_of(block.data, layout.encoding)
+    values, lines, wrong = [], [], set(broken)
+    for line, raw in enumerate(data.split(b"\n")):
+        try:
+            values.append(decode(b"" if line in wrong or len(raw) > LINE_MAX_BYTES else raw))
+            lines.append(line)
+        except (msgspec.DecodeError, RecursionError):
+            if raw.strip():
+                values += [Torn()] if line in wrong else otherwise(raw)
+                lines += [line] * (len(values) - len(lines))
+    return values, np.array(lines, np.int64) + block.first_line
 
 
-def _decoded(raw: bytes) -> object | None:
-    try:
-        return _decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
+def set_apart(values: list[Any], nothing: object) -> dict[int, list[str]]:
+    """The values that are torn, by their places, where nothing is now."""
+    torn: dict[int, list[str]] = {
+        at: value for at, value in enumerate(values) if value.__class__ is Torn
+    }
+    for at in torn:
+        values[at] = nothing
+    return torn
 
 
-def _torn(raw: bytes) -> Torn:
+def _torn(raw: bytes) -> Iterable[Torn]:
     """What is legible of a row that is none."""
     record = None if len(raw) > LINE_MAX_BYTES else loose(raw)
     if not isinstance(record, dict):
-        return Torn()
-    return Torn(whole([spelled(record.get(column)) for column in COLUMNS]))
+        return [Torn()]
+    return [Torn(whole([spelled(record.get(column)) for column in COLUMNS]))]
 
 
 def loose(raw: bytes, encoding: str = "utf-8") -> object:

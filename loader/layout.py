@@ -39,6 +39,8 @@ REQUIRED = ("entry_id", "document_type", "document_number")
 _EXACT_BELOW = 1 << 53
 LINE_MAX_BYTES = 1 << 20
 """A longer line is no row."""
+UNFIT = "\ufffd"
+"""What stands for a character that no text may hold."""
 
 Encoding = Literal["utf-8", "gb18030"]
 Form = Literal["csv", "json", "rows"]
@@ -52,15 +54,10 @@ class Torn(list[str]):
 def whole(row: list[str]) -> list[str]:
     """The row, `Torn` where it holds what no text may: NUL, or half of a surrogate pair."""
     text = "".join(row)
-    if "\0" not in text and text.isprintable():
+    if text.isprintable():
         return row
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return Torn(
-            cell.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for cell in row
-        )
-    return Torn(row) if "\0" in text else row
+    fit = [cell.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for cell in row]
+    return Torn(fit) if fit != row or "\0" in text else row
 
 
 def spelled(value: object, exact_below: int = _EXACT_BELOW) -> str:

@@ -8,12 +8,12 @@ import msgspec
 import numpy as np
 
 from loader.columns import AHEAD_BYTES, SHORT_BYTES, Columns
-from loader.layout import spelled
+from loader.layout import UNFIT, Torn, spelled, whole
 from loader.pieces import Bools, Numbers
 
 
 class Sheet(msgspec.Struct, frozen=True):
-    """Rows; `odd` are those that are torn or of another width, whose cells here are empty."""
+    """Rows; `odd` are those that are torn or of another width, whatever their cells here are."""
 
     columns: Columns
     lines: Numbers
@@ -65,8 +65,17 @@ def sheet_of(columns: Columns, lines: Numbers, good: Bools, odd: Mapping[int, li
 def sheet_of_cells(
     columns: Sequence[Sequence[object]], lines: Numbers, odd: Mapping[int, list[str]]
 ) -> Sheet:
-    """Rows whose cells are values; none holds NUL, or half of a surrogate pair."""
-    count = len(lines)
+    """Rows whose cells are values; those that hold NUL, or half of a surrogate pair, are torn."""
+    try:
+        return Sheet(_columns(columns, len(lines)), lines, odd)
+    except ValueError:  # more NULs than cells, or no UTF-8
+        rows = [whole(list(map(_text, row))) for row in zip(*columns, strict=True)]
+    torn = {index: row for index, row in enumerate(rows) if row.__class__ is Torn}
+    fit = [[cell.replace("\0", UNFIT) for cell in column] for column in zip(*rows, strict=True)]
+    return Sheet(_columns(fit, len(lines)), lines, {**torn, **odd})
+
+
+def _columns(columns: Sequence[Sequence[object]], count: int) -> Columns:
     stated = [any(column) or 0 in column for column in columns]
     parts = [_joined(column) for column, any_ in zip(columns, stated, strict=True) if any_]
     text = padded(b"".join(parts))
@@ -76,7 +85,7 @@ def sheet_of_cells(
     behind = np.append(np.zeros(1, np.int64), ends + 1)
     starts[stated] = behind[:-1].reshape(sum(stated), count) + AHEAD_BYTES
     sizes[stated] = np.diff(behind).reshape(sum(stated), count) - 1
-    return Sheet(Columns(text, starts, sizes), lines, odd)
+    return Columns(text, starts, sizes)
 
 
 def _joined(column: Sequence[object]) -> bytes:
@@ -84,5 +93,9 @@ def _joined(column: Sequence[object]) -> bytes:
     try:
         text = "\0".join(column)  # type: ignore[arg-type]
     except TypeError:  # not all are texts
-        text = "\0".join([cell if isinstance(cell, str) else spelled(cell) for cell in column])
+        text = "\0".join(map(_text, column))
     return text.encode() + b"\0"
+
+
+def _text(cell: object) -> str:
+    return cell if isinstance(cell, str) else spelled(cell)

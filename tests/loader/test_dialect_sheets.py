@@ -1,4 +1,4 @@
-"""The courts' feeds read by column, held to what `dialects` makes of each record."""
+"""The courts' feeds read by column, held to what each record says by itself."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loader import dialects
 from loader.dialect_sheets import dialect_sheet
 from loader.json_sheets import loose
-from loader.layout import Block, Dialect, Layout, Torn
+from loader.layout import COLUMNS, Block, Dialect, Layout, Torn
+from tests.loader.courts import row_of, rows_of
 from tests.loader.rowwise import csv_rows
 from tests.loader.test_dialects import BAIDU, JSON, NUMBER, SHIXIN, XGL, XYCJ
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from loader.sheets import Sheet
 
 Record = dict[str, Any]
 Told = list[tuple[int, type, list[str]]]
@@ -97,7 +99,7 @@ def test_lines_have_the_rows_that_each_record_has(dialect: Dialect) -> None:
             (line, row)
             for line, text in enumerate(texts, 3)
             if text.strip()
-            for row in dialects.rows_of(dialect, loose(text.encode()))
+            for row in rows_of(dialect, loose(text.encode()))
         ]
         assert told(found.rows()) == told(wanted)
 
@@ -110,7 +112,7 @@ def in_table(block: Block, layout: Layout) -> Iterator[tuple[int, list[str]]]:
             yield line, Torn()
         else:
             record = dict(zip(layout.header, cells, strict=True))
-            yield line, dialects.row_of(layout.dialect, record)
+            yield line, row_of(layout.dialect, record)
 
 
 @pytest.mark.parametrize("dialect", ["zxgk", "xycj"])
@@ -132,9 +134,86 @@ def test_a_table_has_the_rows_that_each_record_has(dialect: Dialect, quoting: An
     check()
 
 
-def test_ordinary_records_are_read_by_column_and_none_is_odd() -> None:
-    for dialect, bases in BASES.items():
-        data = "\n".join(json.dumps(base) for base in bases * 3).encode()
-        sheet = dialect_sheet(Block(1, data), Layout("json", dialect=dialect))
-        assert len(sheet) == 3 * len(bases)
-        assert not sheet.odd
+ROWS = {
+    "zxgk": [
+        {
+            "list": "sx", "entry_id": "1503431", "document_type": "resident_id",
+            "document_number": NUMBER, "name": "张某某", "from": "2015-04-27",
+            "case": "(2011)西执字第00545号", "court": "南昌市西湖区人民法院",
+        },
+        {
+            "list": "sx", "entry_id": "707091354", "document_type": "resident_id",
+            "document_number": NUMBER, "name": "张某某", "updated_at": "2019-07-15T03:08:21+08:00",
+            "from": "2019-07-13", "case": "(2019)皖1122执1194号", "court": "来安县人民法院",
+        },
+        {
+            "list": "xgl", "entry_id": "(2019)京03执446号", "document_type": "resident_id",
+            "document_number": NUMBER, "name": "张某某", "case": "（2019）京03执446号",
+            "court": "北京市\n第三中院",
+        },
+    ],
+    "xycj": [
+        {
+            "list": "sx", "entry_id": "3200-77", "document_type": "resident_id",
+            "document_number": NUMBER, "name": "张某某", "updated_at": "2018-03-07T15:58:50+08:00",
+            "state": "active", "from": "2018-03-01", "until": "2020-02-29",
+            "case": "(2018)苏0106执12号", "court": "南京市鼓楼区人民法院",
+        },
+    ],
+}  # fmt: skip
+
+
+def sheet_of(dialect: Dialect, lines: Iterable[str]) -> Sheet:
+    return dialect_sheet(Block(1, "\n".join(lines).encode()), Layout("json", dialect=dialect))
+
+
+def cells_of(rows: Iterable[dict[str, str]]) -> list[list[str]]:
+    return [[row.get(column, "") for column in COLUMNS] for row in rows]
+
+
+@pytest.mark.parametrize("dialect", ["zxgk", "xycj"])
+def test_ordinary_records_are_read_by_column_and_none_is_odd(dialect: Dialect) -> None:
+    sheet = sheet_of(dialect, map(json.dumps, BASES[dialect] * 3))
+    assert [row for _, row in sheet.rows()] == cells_of(ROWS[dialect]) * 3
+    assert not sheet.odd
+
+
+def test_a_table_has_the_same_rows_whatever_else_is_in_it() -> None:
+    names = list({**SHIXIN, **BAIDU, **XGL})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    for record in [*BASES["zxgk"], {"QY_MC": "某某"}, *BASES["zxgk"]]:
+        writer.writerow(record)
+    layout = Layout("csv", header=tuple(names), dialect="zxgk")
+    rows = [row for _, row in dialect_sheet(Block(1, text.getvalue().encode()), layout).rows()]
+    *defaulters, restricted = ROWS["zxgk"]
+    some = [*defaulters, restricted | {"court": ""}]  # the table has an empty one
+    assert rows == cells_of([*some, {"list": "sx", "document_type": "resident_id"}, *some])
+
+
+def test_what_no_text_may_hold_tears_its_own_row_only_and_only_where_it_shows() -> None:
+    bad = [
+        json.dumps(SHIXIN | {field: "?"}).replace("?", said)
+        for field in ("courtName", "gistUnit", "loc")
+        for said in ("a\\ud800b", "a\\u0000b")
+    ]
+    sheet = sheet_of("zxgk", [json.dumps(SHIXIN), *bad, json.dumps(SHIXIN)])
+    assert list(sheet.odd) == [1, 2]
+    (good,) = cells_of(ROWS["zxgk"][:1])
+    torn = [cell.replace("南昌市西湖区人民法院", "a\ufffdb") for cell in good]
+    assert [row for _, row in sheet.rows()] == [good, torn, torn, *[good] * 5]
+
+
+def test_arrays_may_be_deep() -> None:
+    deep = "[" * 400 + json.dumps(XYCJ) + "]" * 400
+    rows = sheet_of("xycj", [deep, "[" * 100_000, json.dumps(XYCJ)]).rows()
+    (good,) = cells_of(ROWS["xycj"])
+    assert told(rows) == [(1, list, good), (2, Torn, []), (3, list, good)]
+
+
+def test_a_date_that_is_empty_in_any_way_is_none() -> None:
+    empty: list[Any] = ["", None, False, 0, [], {}, {"time": None}, "-", "0000-00-00"]
+    for nothing in empty:
+        sheet = sheet_of("zxgk", [json.dumps(BAIDU | {"lastmod": nothing})])
+        ((_, row),) = sheet.rows()
+        assert row[COLUMNS.index("updated_at")] == "2019-07-15T18:07:04+08:00"

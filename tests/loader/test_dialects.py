@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.dates import spell
-from loader.dialects import rows_of
-from loader.layout import COLUMNS, Dialect, Torn
+from loader.dialect_sheets import dialect_sheet
+from loader.layout import COLUMNS, Block, Dialect, Layout, Torn
 from loader.rows import Reader, Reject, Row, Skip
 from loader.sources import SourceOptions, open_rows
 from roster.times import parse_time
@@ -49,6 +49,11 @@ XYCJ: Record = {
     "FBSJ": "2018-03-01 00:00:00.0", "JZSJ": "2020-02-29 00:00:00.0",
     "LASTUPDATE": "2018-03-07 15:58:50.0",
 }  # fmt: skip
+
+
+def rows_of(dialect: Dialect, value: object) -> list[list[str]]:
+    block = Block(1, json.dumps(value).encode())
+    return [cells for _, cells in dialect_sheet(block, Layout("json", dialect=dialect)).rows()]
 
 
 def rows(dialect: Dialect, record: object) -> list[Row | Reject | Skip]:

@@ -8,6 +8,7 @@ from datetime import date
 
 _LENGTH = 18
 _FIRST_YEAR, _LAST_YEAR = 1800, 2099
+_CENTURIES = frozenset({"18", "19", "20"})
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS = "10X98765432"
 """ISO 7064 MOD 11-2 as GB 11643 prints it."""
@@ -15,7 +16,7 @@ _CHECKS = "10X98765432"
 _GAPS = r"\s\-\u00ad\u200b-\u200f\u202a-\u202e\u2010-\u2015\u2060-\u2064\ufeff"
 _GAP = re.compile(f"[{_GAPS}]")
 _LIKELY = re.compile(rf"\d[\d{_GAPS}]{{16}}")
-_SPELLED = re.compile(rf"(?=(\d(?:[{_GAPS}]?\d){{16}}[{_GAPS}]?[\dXxХхΧχ]))")
+_SPELLED = re.compile(rf"(?=([1-9](?:[{_GAPS}]?\d){{16}}[{_GAPS}]?[\dXxХхΧχ]))")
 _LOOK_ALIKES = str.maketrans("ХхΧχx", "XXXXX")
 
 
@@ -33,7 +34,7 @@ def holds_id_number(text: str) -> bool:
 
 def _is_id_number(spelled: str) -> bool:
     number = _GAP.sub("", spelled).translate(_LOOK_ALIKES)
-    if number[0] == "0" or not number.isascii():
+    if number[6:8] not in _CENTURIES or not number.isascii():
         return False
     total = sum(int(digit) * weight for digit, weight in zip(number, _WEIGHTS, strict=False))
     return _CHECKS[total % 11] == number[17] and _is_birth_date(number[6:14])

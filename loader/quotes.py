@@ -138,9 +138,12 @@ def _sums(marked: Bools) -> Numbers:
 def _scanned(marks: Marks, odd: Numbers, width: int) -> tuple[Numbers, list[int], int | None]:
     """By index in `odd`: what begins a row, what is torn, and what is still open at the end."""
     plain = _are_rows(marks, odd[:-1], odd[1:], width).tolist()
+    begins, ends = marks.begins(odd), marks.ends(odd)
+    nuls = _hold(np.flatnonzero(marks.octets == 0), begins, ends)
     pairs, torn, index = [], [], 0
     while index < len(plain):
-        if plain[index] or _is_row(marks, odd[index : index + 2], width):
+        record = marks.octets[begins[index] : ends[index + 1]]
+        if plain[index] or (not nuls[index] and _is_row(record, width)):
             pairs.append(index)
             index += 2
         else:
@@ -149,30 +152,21 @@ def _scanned(marks: Marks, odd: Numbers, width: int) -> tuple[Numbers, list[int]
     found = np.array(pairs, np.int64)
     if index == len(odd):
         return found, torn, None
-    line = odd[index : index + 1]
-    begin = marks.begins(line)
-    if _have_nul(marks, begin, marks.ends(line)) or len(marks.octets) - begin > LINE_MAX_BYTES:
+    if nuls[index] or len(marks.octets) - begins[index] > LINE_MAX_BYTES:
         return found, [*torn, index], None
     return found, torn, index
 
 
-def _is_row(marks: Marks, lines: Numbers, width: int) -> bool:
-    """As csv has it, which takes quotes in the middle of a cell; of the first line to the last."""
-    begins, ends = marks.begins(lines), marks.ends(lines)
-    size = int(ends[1] - begins[0])
-    if size > LINE_MAX_BYTES or _have_nul(marks, begins[:1], ends[:1]):
+def _is_row(record: Octets, width: int) -> bool:
+    """As csv has it, which takes quotes in the middle of a cell."""
+    if len(record) > LINE_MAX_BYTES:
         return False
     # Quotes and commas are single bytes in both encodings, never part of another character.
-    record = marks.octets[begins[0] : ends[1]].tobytes().decode("latin-1")
     try:
-        rows = list(csv.reader([record], strict=True))
+        rows = list(csv.reader([record.tobytes().decode("latin-1")], strict=True))
     except csv.Error:
         return False
     return len(rows) == 1 and len(rows[0]) == width
-
-
-def _have_nul(marks: Marks, begins: Numbers, ends: Numbers) -> Bools:
-    return _hold(np.flatnonzero(marks.octets == 0), begins, ends)
 
 
 def _hold(places: Numbers, begins: Numbers, ends: Numbers) -> Bools:

@@ -6,7 +6,7 @@ told from a good number in its own row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -106,15 +106,3 @@ def endings_in(numbers: Column, which: Bools) -> Counts:
         digits[digits > 10] = 0  # noqa: PLR2004 -- another document's
         found[chosen] = digits.astype(np.int64) @ np.array((121, 11, 1))
     return found
-
-
-def endings_of(numbers: Iterable[str]) -> Counts:
-    """The same of numbers in their one spelling (`R:11010518671215001X`)."""
-    return np.array([_ending(number) for number in numbers], np.int64)
-
-
-def _ending(number: str) -> int:
-    if number[:2] not in {"R:", "P:"} or len(number) != CARD_DIGITS + 2:
-        return -1
-    tens, ones, last = ("0123456789X".find(digit) for digit in number[-_ENDING:])
-    return tens * 121 + ones * 11 + last

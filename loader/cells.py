@@ -10,7 +10,6 @@ from roster.bounds import (
     CASE_MAX,
     CASES_MAX,
     COURT_MAX,
-    ENTRY_ID_MAX,
     LIFTS_MAX,
     MODES_MAX,
     NAME_MAX,
@@ -30,26 +29,18 @@ from roster.spelling import trimmed
 from roster.texts import holds_id_number
 from roster.times import parse_time
 
-TYPES: dict[str, DocumentType] = {
-    "resident_id": "resident_id",
-    "permanent_resident_id": "permanent_resident_id",
-    "hk_macao_permit": "hk_macao_permit",
-    "taiwan_permit": "taiwan_permit",
-    "passport": "passport",
-    "other": "other",
-}
+TYPES: dict[str, DocumentType] = {name: name for name in get_args(DocumentType)}
 SKIPPED = frozenset({"organisation", "unpublished"})
 """Document types that say why a row is no person's: counted, neither loaded nor rejected."""
 REMOVAL_REASONS = frozenset(get_args(RemovalReason))
 SUSPENSION_REASONS = frozenset(get_args(DisputeReason))
 MODES = frozenset({"air", "rail", "ship"})
-STATES = {"": None, "active": "active", "suspended": "suspended", "removed": "removed"}
+STATES = frozenset({"", "active", "suspended", "removed"})
 
 FIRST_REVISION_MS = 631_152_000_000
 """1990: what is before was stated in seconds, or in something else that is not a time."""
 _REVISION_DIGITS = 16
 _ISSUED = frozenset({"passport", "other"})
-_ID_NUMBER_LENGTH = 18
 _BLAMED = {
     "document.issuer": ("document_issuer", "missing_issuer"),
     "document.kind": ("document_kind", "unknown_type"),
@@ -66,14 +57,17 @@ class Unusable(Exception):  # noqa: N818 -- what the row is
         self.reason = reason
 
 
-class Skipped(Exception):  # noqa: N818 -- what the row is
-    """A row is no person's; the message is why."""
+def type_of(text: str) -> DocumentType:
+    """The type of a document; of a row that is no person's the reason says why."""
+    word = text.strip().lower()
+    if word not in TYPES:
+        refuse("document_type", word if word in SKIPPED else "unknown_type")
+    return TYPES[word]
 
 
-def document(row: tuple[str, ...], latest_birth: str) -> Normalised:
-    """The document of a row of `COLUMNS`; `latest_birth` as `normalise` takes it."""
-    type_, number, issuer, kind = row[2:6]
-    known = TYPES.get(type_) or _type(type_)
+def document(type_: str, number: str, issuer: str, kind: str, latest_birth: str) -> Normalised:
+    """The document that four cells state; `latest_birth` as `normalise` takes it."""
+    known = TYPES.get(type_) or type_of(type_)
     if not trimmed(number):
         refuse("document_number", "missing_number")
     number = bare(number, known)
@@ -93,19 +87,16 @@ def document(row: tuple[str, ...], latest_birth: str) -> Normalised:
 
 def revision(stated: str, updated_at: str, latest_ms: int) -> int | None:
     """When the source made the edit, if it says so."""
-    if stated.isdecimal() and stated.isascii() and len(stated) <= _REVISION_DIGITS:
+    field, stated = "revision", stated.strip()
+    if not stated:
+        field, ms = "updated_at", moment(parse_time, "updated_at", updated_at, "bad_revision")
+    elif stated.isdecimal() and stated.isascii() and len(stated) <= _REVISION_DIGITS:
         ms = int(stated)
-        if FIRST_REVISION_MS <= ms <= latest_ms:
-            return ms
-        refuse("revision", "bad_revision")
-    if stated != stated.strip():
-        return revision(stated.strip(), updated_at, latest_ms)
-    if stated:
-        refuse("revision", "bad_revision")
-    updated_ms = moment(parse_time, "updated_at", updated_at, "bad_revision")
-    if updated_ms is not None and not FIRST_REVISION_MS <= updated_ms <= latest_ms:
-        refuse("updated_at", "bad_revision")
-    return updated_ms
+    else:
+        refuse(field, "bad_revision")
+    if ms is not None and not FIRST_REVISION_MS <= ms <= latest_ms:
+        refuse(field, "bad_revision")
+    return ms
 
 
 def refuse(field: str, reason: str) -> NoReturn:
@@ -113,16 +104,18 @@ def refuse(field: str, reason: str) -> NoReturn:
     raise Unusable(field, reason)
 
 
-def state(text: str) -> str | None:
-    """What the row states, if it states anything."""
-    try:
-        return STATES[text.strip().lower()]
-    except KeyError:
-        raise Unusable("state", "malformed") from None
+def state(text: str) -> str:
+    """What the row states, nothing where it does not."""
+    word = text.strip().lower()
+    if word not in STATES:
+        refuse("state", "malformed")
+    return word
 
 
 def names(text: str) -> tuple[str, ...]:
-    """At most 4 names."""
+    """At most 4 names, without an ID number."""
+    if holds_id_number(text):
+        refuse("name", "number_in_text")
     if "|" not in text and len(text) <= NAME_MAX:
         return (text.strip(),) if text.strip() else ()
     parts = split(text)
@@ -131,28 +124,18 @@ def names(text: str) -> tuple[str, ...]:
     return parts
 
 
+def court(text: str) -> str:
+    """A court's name, without an ID number."""
+    if len(text) > COURT_MAX:
+        refuse("court", "too_long")
+    if holds_id_number(text):
+        refuse("court", "number_in_text")
+    return text.strip()
+
+
 def split(text: str) -> tuple[str, ...]:
     """The parts between the bars, without empty ones."""
     return tuple([part for piece in text.split("|") if (part := trimmed(piece))])
-
-
-def check_texts(entry_id: str, case: str, court: str, name: str) -> None:
-    """None is too long, none holds an ID number, and there is an `entry_id`."""
-    if not 0 < len(entry_id) <= ENTRY_ID_MAX:
-        refuse("entry_id", "too_long" if entry_id else "malformed")
-    if len(case) > CASE_MAX:
-        refuse("case", "too_long")
-    if len(court) > COURT_MAX:
-        refuse("court", "too_long")
-    if holds_id_number(entry_id):
-        refuse("entry_id", "number_in_text")
-    # An entry_id is mostly its case number and the party's: one look is enough for both.
-    if not entry_id.startswith(case) and holds_id_number(case):
-        refuse("case", "number_in_text")
-    if len(court) >= _ID_NUMBER_LENGTH and holds_id_number(court):
-        refuse("court", "number_in_text")
-    if len(name) >= _ID_NUMBER_LENGTH and holds_id_number(name):
-        refuse("name", "number_in_text")
 
 
 def moment(
@@ -205,18 +188,9 @@ def kind(text: str) -> str:
     return word
 
 
-def reason(stated: str | None, text: str) -> str:
+def reason(stated: str, text: str) -> str:
     """Why the row is in its state; an unknown reason never costs a removal: it is `other`."""
     word = text.strip().lower()
     if stated == "removed" and word:
         return word if word in REMOVAL_REASONS else "other"
     return word if stated == "suspended" and word in SUSPENSION_REASONS else ""
-
-
-def _type(text: str) -> DocumentType:
-    word = text.strip().lower()
-    if word in SKIPPED:
-        raise Skipped(word)
-    if word not in TYPES:
-        refuse("document_type", "unknown_type")
-    return TYPES[word]

@@ -49,7 +49,7 @@ class Column(msgspec.Struct, frozen=True):
 
     def cut(self) -> list[bytes]:
         """The cells."""
-        most = int(self.sizes.max())
+        most = int(self.sizes.max(initial=0))
         if not 0 < most <= SHORT_BYTES:
             places = zip(self.starts.tolist(), self.sizes.tolist(), strict=True)
             return [self.text[start : start + size] for start, size in places]

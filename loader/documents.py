@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from operator import add
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from loader import cells
-from loader.cells import Skipped, Unusable
 from loader.columns import Column
 from loader.extras import Named
+from loader.faults import SOUND
 from loader.hashing import card_tokens, tokens
 from loader.numbers import NINE, ZERO, are_cards, whole_cards
-from loader.parts import Known, Table
+from loader.parts import Known, Table, one_by_one
 from loader.pieces import Bools, Numbers, Octets
 from roster.errors import InvalidInput
-from roster.identity import Document, normalise
+from roster.identity import Document, Normalised, normalise
 from roster.issuers import STATE_OF
 from roster.tokeniser import Tokeniser
 
@@ -43,7 +45,7 @@ _CHINESE_LETTERS = _table("ABCDEFGHJKLMNPQRSTUVWXYZ")
 class _Usual(msgspec.Struct, frozen=True):
     """Of each number what stands before it, nothing where it is unusual, and its places."""
 
-    prefixes: list[str]
+    prefixes: NDArray[np.object_]
     numbers: Column
 
 
@@ -54,29 +56,29 @@ class Documents:
         """`latest_birth` as `normalise` takes it."""
         self._tokeniser = tokeniser
         self._latest_birth = latest_birth
-        self._types = Table(lambda text: _TYPES[text.strip().lower()])
+        self._types = Table(lambda text: _TYPES[cells.type_of(text)])
         self._passports = Known(_before_passports)
 
-    def tokens(self, named: Named, odd: Bools) -> tuple[Octets, Bools]:
+    def tokens(self, named: Named, faults: Octets) -> tuple[Octets, Bools]:
         """Of each row, and which rows somebody has to be warned of: a check digit is wrong."""
-        numbers, warned = named["document_number"], np.zeros(len(odd), np.bool_)
-        types = self._types.of(named["document_type"], odd)
+        numbers, warned = named["document_number"], np.zeros(len(faults), np.bool_)
+        types = self._types.of(named["document_type"], faults)
         cards = are_cards(numbers, self._latest_birth)
         resident = cards & (types == _RESIDENT) & (numbers.windows(0, 1)[:, 0] != ord("9"))
         if resident.all():
             return card_tokens(numbers, self._tokeniser), warned
-        table = np.zeros((len(odd), 16), np.uint8)
+        table = np.zeros((len(faults), 16), np.uint8)
         if resident.any():
             table[resident] = card_tokens(numbers.chosen(resident), self._tokeniser)
-        rest = np.flatnonzero(~resident & ~odd)
+        rest = np.flatnonzero(~resident & (types > 0))
         if len(rest):
             rest = rest[~self._old(numbers.chosen(rest), types[rest], rest, table)]
         if len(rest):
             columns = [named[name].chosen(rest) for name in _COLUMNS]
-            usual = self._usual(columns, types[rest], cards[rest])
-            spelled, warned[rest] = self._spelled(usual, columns)
-            odd[rest] = [number is None for number in spelled]
-            table[rest] = tokens([number or "" for number in spelled], self._tokeniser)
+            usual, told = self._usual(columns, types[rest], cards[rest]), faults[rest]
+            spelled, warned[rest] = self._spelled(usual, columns, told)
+            faults[rest], good = told, told == SOUND
+            table[rest[good]] = tokens(list(compress(spelled, good)), self._tokeniser)
         return table, warned
 
     def _old(self, numbers: Column, types: Octets, rows: Numbers, table: Octets) -> Bools:
@@ -105,44 +107,41 @@ class Documents:
         passports = (types == _PASSPORT) & (sizes <= _PLACES) & some
         prefixes = np.full(len(sizes), "", object)
         if passports.any():
-            found, which = self._passports.found(columns[2], np.zeros_like(passports))
+            issuers, which = columns[2].distinct()
+            found = [self._passports[text] or "" for text in issuers.texts()]
             chinese = np.array([_is_chinese(prefix) for prefix in found])[which]
             series = (sizes == _CHINESE_PLACES) & _CHINESE_LETTERS[octets[:, 0]]
             series &= letters - _CHINESE_LETTERS[octets[:, 1]] == 1
             abroad = np.isin(sizes, _PLACES_ABROAD) & (_LETTERS[octets].sum(1) == letters)
             abroad &= (octets == ord("X")).sum(1) <= _X_MAX
             passports &= np.where(chinese, series, abroad)
-            prefixes = np.where(passports, np.array([p or "" for p in found], object)[which], "")
+            prefixes = np.where(passports, np.array(found, object)[which], "")
         for these, prefix in ((cards, "P:"), (hk_macao, "H:"), (taiwan, "T:")):
             prefixes[these] = prefix
         kept = np.where(hk_macao, 9, np.where(taiwan, 8, sizes))
-        return _Usual(prefixes.tolist(), Column(numbers.text, numbers.starts, kept))
+        return _Usual(prefixes, Column(numbers.text, numbers.starts, kept))
 
     def _spelled(
-        self, usual: _Usual, columns: Sequence[Column]
-    ) -> tuple[list[str | None], list[bool]]:
-        """The canonical numbers, None for those that are none, and which are not valid."""
-        found: list[str | None] = list(map(add, usual.prefixes, usual.numbers.texts()))
-        wrong = [False] * len(found)
-        for index, prefix in enumerate(usual.prefixes):
-            if not prefix:
-                cell = [column.at(index) for column in columns]
-                try:
-                    found[index], valid = cells.document(("", "", *cell), self._latest_birth)
-                except (Unusable, Skipped):
-                    found[index], valid = None, True
-                wrong[index] = not valid
+        self, usual: _Usual, columns: Sequence[Column], faults: Octets
+    ) -> tuple[list[str], Bools]:
+        """The canonical numbers, and which are not valid."""
+        found = list(map(add, usual.prefixes.tolist(), usual.numbers.texts()))
+        wrong, slow = np.zeros(len(found), np.bool_), np.flatnonzero(usual.prefixes == "")
+        for row, read in one_by_one(slow, columns, self._read, faults):
+            found[row], wrong[row] = read.number, not read.valid
         return found, wrong
+
+    def _read(self, type_: str, number: str, issuer: str, kind: str) -> Normalised:
+        return cells.document(type_, number, issuer, kind, self._latest_birth)
 
 
 def _before_passports(issuer: str) -> str:
-    """What stands before the numbers of passports; raises ValueError."""
+    """What stands before the numbers of passports; nothing where none are issued."""
     try:
-        number = normalise(Document("passport", "0", issuer)).number
-    except InvalidInput as exc:
-        raise ValueError from exc
-    return number[:-1]
+        return normalise(Document("passport", "0", issuer)).number[:-1]
+    except InvalidInput:
+        return ""
 
 
-def _is_chinese(prefix: str | None) -> bool:
-    return prefix is not None and STATE_OF.get(prefix.split(":")[1]) == "CHN"
+def _is_chinese(prefix: str) -> bool:
+    return bool(prefix) and STATE_OF.get(prefix.split(":")[1]) == "CHN"

@@ -6,7 +6,7 @@ import numpy as np
 
 from loader.columns import SHORT_BYTES, Column, are_same
 from loader.numbers import NINE, ZERO, number_of, whole_numbers
-from loader.parts import Cache
+from loader.parts import Known
 from loader.pieces import Bools, Numbers, Octets, Pieces, octets_of, rows_of
 from roster import casenumber
 from roster.reader import NUMBER
@@ -30,7 +30,7 @@ class EntryIds:
     def __init__(self, *, packs_ids: bool) -> None:
         """`packs_ids` is the tokeniser's."""
         self._packs_ids = packs_ids
-        self._heads = Cache(_case_head)
+        self._heads = Known(_case_head)
 
     def of(self, ids: Column, cases: Column) -> tuple[Octets, list[Pieces]]:
         """The flags of each row's content, and the parts that its case and its id are."""
@@ -120,8 +120,6 @@ def _parties(ids: Column, cases: Column) -> Octets:
 
 
 def _case_head(start: str) -> bytes:
-    """The six bytes of what stands before a case's serial number."""
-    packed = casenumber.pack(start + "1号")
-    if packed is None or packed[6:] != b"\0\0\1":
-        raise ValueError
-    return packed[:6]
+    """The six bytes of what stands before a case's serial number; none where that is unusual."""
+    packed = casenumber.pack(start + "1号") or b""
+    return packed[:6] if packed[6:] == b"\0\0\1" else b""

@@ -13,7 +13,7 @@ from loader.columns import Column
 from loader.instants import NEVER, instants
 from loader.packing import REMOVED, SUSPENDED, Context
 from loader.parts import Cache
-from loader.pieces import Bools, Octets, Pieces, pieces_of, repeated, rows_of, woven
+from loader.pieces import Octets, Pieces, pieces_of, repeated, rows_of, woven
 from roster.entry import RESTRICTING_BELOW, Provenance
 from roster.record import pack_provenance
 
@@ -45,35 +45,43 @@ class Extras:
         nothing = pack_provenance(Provenance("load", "", "", None), context.load)
         self._head = nothing.removesuffix(_NO_WORD + _NIL + _NIL)
 
-    def lift(self, named: Named, odd: Bools) -> Pieces:
+    def lift(self, named: Named, faults: Octets) -> Pieces:
         """The end of each row's content, nothing where it says nothing of a lift."""
         columns = [named[name] for name in LIFT]
         if not any(column.sizes.any() for column in columns):
-            return repeated(b"", len(odd))
-        found = [cache.of(column, odd) for cache, column in zip(self._lift, columns, strict=True)]
+            return repeated(b"", len(faults))
+        found = [
+            cache.of(column, faults) for cache, column in zip(self._lift, columns, strict=True)
+        ]
         size = len(b"".join(_NOTHING))
         stated = np.add.reduce([pieces.sizes for pieces in found]) > size
-        parts = [repeated(_FIVE, len(odd)), *found, repeated(_NO_TOKENS, len(odd))]
+        parts = [repeated(_FIVE, len(faults)), *found, repeated(_NO_TOKENS, len(faults))]
         return woven([part.where(stated) for part in parts])
 
-    def provenances(self, named: Named, presents: Octets, odd: Bools) -> Pieces:
+    def provenances(self, named: Named, presents: Octets, faults: Octets) -> Pieces:
         """The provenance of each row, nothing of plain ones."""
-        decided, reasons = instants(named["decided_at"], odd), named["reason"]
-        words = repeated(_NO_WORD, len(odd))
+        decided, reasons = instants(named["decided_at"], faults, "decided_at"), named["reason"]
+        count = len(faults)
+        words = repeated(_NO_WORD, count)
         for bit, cache in self._reasons.items():
             which = np.flatnonzero((presents & bit > 0) & (reasons.sizes > 0))
             if len(which):
-                words = words.replaced(which, cache.of(reasons.chosen(which), odd[which]))
+                words = words.replaced(which, cache.of(reasons.chosen(which), faults, which))
         stated = (decided != NEVER) | (words.sizes > len(_NO_WORD))
         if not stated.any():
-            return repeated(b"", len(odd))
-        parts = [repeated(self._head, len(odd)), words, _times(decided), repeated(_NIL, len(odd))]
+            return repeated(b"", len(faults))
+        parts = [
+            repeated(self._head, len(faults)),
+            words,
+            _times(decided),
+            repeated(_NIL, len(faults)),
+        ]
         return woven([part.where(stated) for part in parts])
 
     def _lifts(self, text: str) -> tuple[str, ...]:
         lists = cells.lifts(text)
         if not self._liftable.issuperset(lists):
-            raise ValueError
+            cells.refuse("lifts", "malformed")
         return lists
 
 

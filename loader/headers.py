@@ -53,7 +53,6 @@ _SEPARATORS = {
     ";": "semicolons (;)", "\t": "tabs", "|": "bars (|)", ":": "colons (:)", "，": "，",
     "；": "；", "、": "、", " ": "blanks",
 }  # fmt: skip
-_BETWEEN_MAX = 3
 FIRST_LINE = f"the first line has to name the columns, such as list,{','.join(REQUIRED)},name"
 
 

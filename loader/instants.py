@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import calendar
 from datetime import date
-from functools import partial
 
 import numpy as np
 
@@ -35,26 +34,20 @@ _TIME_BYTES = 8
 _SEVEN_BITS = np.uint64(7) * np.arange(_TIME_BYTES, dtype=np.uint64)[:, None]
 
 
-def instants(column: Column, odd: Bools, *, until: bool = False) -> Numbers:
-    """The time that each cell states, or `NEVER`; rows with a cell that is no time are odd."""
-    found = np.full(len(column), NEVER)
+def instants(column: Column, faults: Octets, field: str, otherwise: str = "bad_date") -> Numbers:
+    """The time that each cell states, or `NEVER`; what is no time is blamed on the field."""
+    found, until = np.full(len(column), NEVER), field == "until"
     stated = np.flatnonzero(column.sizes)
     if not len(stated):
         return found
     found[stated], good = read_times(column.chosen(stated), until=until)
     if good.all():
         return found
-    unclear = stated[~good]
-    wrong = np.zeros(len(unclear), np.bool_)
-    slow, which = Known(partial(_slowly, until)).found(column.chosen(unclear), wrong)
+    parse, unclear = parse_until if until else parse_time, stated[~good]
+    known = Known(lambda text: cells.moment(parse, field, text, otherwise))
+    slow, which = known.found(column.chosen(unclear), faults, unclear)
     found[unclear] = np.array([NEVER if ms is None else ms for ms in slow])[which]
-    odd[unclear] |= wrong
     return found
-
-
-def _slowly(until: bool, text: str) -> int:  # noqa: FBT001 -- bound to one of the two at once
-    ms = cells.moment(parse_until if until else parse_time, "", text)
-    return NEVER if ms is None else ms
 
 
 def read_times(column: Column, *, until: bool = False) -> tuple[Numbers, Bools]:

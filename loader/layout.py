@@ -91,7 +91,7 @@ class Layout(msgspec.Struct, frozen=True):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of each row that `parse_block` yields."""
+        """The columns of the sheets that its blocks are."""
         return self.header if self.form == "csv" and not self.dialect else COLUMNS
 
 

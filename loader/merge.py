@@ -18,6 +18,7 @@ from loader.crew import Crew
 from loader.diffs import diffing_by, join
 from loader.guard import Standing
 from loader.intake import Intake
+from loader.kept import kept_in
 from loader.ledger import begun
 from loader.packing import Context
 from loader.partition import Done, Job, Preview, call_buckets
@@ -25,7 +26,7 @@ from loader.reading import Options, Told, crew_for, read_files
 from loader.rejects import Rejects, explained, write_rejects
 from loader.report import Summary
 from loader.rewinds import still_rewound
-from loader.scatter import Scattered, kept_in
+from loader.scatter import Scattered
 from loader.session import Session
 from loader.spill import spill_folder
 from roster.dictionary import Load

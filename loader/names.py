@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
 from loader import cells
 from loader.columns import Column
+from loader.faults import FAULT, blame
 from loader.hashing import HanNames
-from loader.packing import Packer, sorted_names
 from loader.parts import Cache, Known
-from loader.pieces import Bools, Numbers, Octets, Pieces, rows_of, woven
+from loader.pieces import Numbers, Octets, Pieces, rows_of, woven
 from loader.texts import Numbered, bare
 from roster.bounds import NAMES_MAX
 from roster.entry import Content, NameToken
 from roster.record import pack_content
+from roster.tokeniser import Tokeniser
 
 _BAR = ord("|")
 _TOKEN_BITS = 32
@@ -24,15 +25,15 @@ _TOKEN_BITS = 32
 class Names:
     """Packs the names of rows."""
 
-    def __init__(self, packer: Packer) -> None:
+    def __init__(self, tokeniser: Tokeniser) -> None:
         """Nothing is known yet."""
-        self._hashed: Callable[[str], tuple[NameToken, ...]] = packer.names
-        self._han = HanNames(packer.tokeniser)
+        self._hashed = lru_cache(maxsize=1 << 16)(tokeniser.names)
+        self._han = HanNames(tokeniser)
         self._packed = Cache(lambda text: pack_content(Content("", self._tokens(text)), {})[3:])
         self._others = Known(self._tokens)
 
-    def of(self, names: Column, odd: Bools) -> Pieces:
-        """Their number and the tokens; rows with a name that may not be are odd."""
+    def of(self, names: Column, faults: Octets) -> Pieces:
+        """Their number and the tokens."""
         parts, han = self._han.of(names)
         pieces = rows_of(parts)
         if han.all():
@@ -42,27 +43,25 @@ class Names:
         count = np.searchsorted(bars, names.starts + names.sizes) - first
         several = np.flatnonzero((count > 0) & (count < NAMES_MAX))
         if len(several):
-            odd[several] |= Numbered(names.text).holding(names.chosen(several))
+            numbered = Numbered(names.text).holding(names.chosen(several))
+            blame(faults, several[numbered], FAULT["name", "number_in_text"])
             each = _split(names.chosen(several), bars, first[several], count[several])
             rows = np.repeat(several, count[several] + 1)
-            pieces = pieces.replaced(several, self._joined(each, rows, several, odd))
+            pieces = pieces.replaced(several, self._joined(each, rows, several, faults))
         others = np.flatnonzero(~han & ((count == 0) | (count >= NAMES_MAX)))
         if len(others):
-            wrong = np.zeros(len(others), np.bool_)
-            pieces = pieces.replaced(others, self._packed.of(names.chosen(others), wrong))
-            odd[others] |= wrong
+            packed = self._packed.of(names.chosen(others), faults, others)
+            pieces = pieces.replaced(others, packed)
         return pieces
 
-    def _joined(self, names: Column, rows: Numbers, several: Numbers, odd: Bools) -> Pieces:
+    def _joined(self, names: Column, rows: Numbers, several: Numbers, faults: Octets) -> Pieces:
         """The tokens of the names of each row of `several`; `rows` says whose each name is."""
         parts, han = self._han.of(names)
         tokens = np.ascontiguousarray(parts[han, 1:]).view(">u4").reshape(-1).astype(np.int64)
         keys = [rows[han] << _TOKEN_BITS | tokens]
         others = np.flatnonzero(~han)
         if len(others):
-            wrong = np.zeros(len(others), np.bool_)
-            found, which = self._others.found(names.chosen(others), wrong)
-            odd[rows[others]] |= wrong
+            found, which = self._others.found(names.chosen(others), faults, rows[others])
             count = np.array([len(each or ()) for each in found])[which]
             flat = [token for index in which.tolist() for token in found[index] or ()]
             keys.append(np.repeat(rows[others], count) << _TOKEN_BITS | np.array(flat, np.int64))
@@ -75,8 +74,7 @@ class Names:
         return woven([counts, Pieces(octets, np.cumsum(sizes) - sizes, sizes)])
 
     def _tokens(self, text: str) -> tuple[NameToken, ...]:
-        cells.check_texts("-", "", "", text)
-        return sorted_names({token for name in cells.names(text) for token in self._hashed(name)})
+        return tuple(sorted({token for name in cells.names(text) for token in self._hashed(name)}))
 
 
 def _split(names: Column, bars: Numbers, first: Numbers, count: Numbers) -> Column:

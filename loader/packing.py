@@ -8,22 +8,11 @@ row is the load's, the same for all, and left out: its size in the header stands
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 import msgspec
 
-from loader.rows import Row
-from roster.entry import Content, NameToken, Provenance
 from roster.errors import LoadRefused
-from roster.record import (
-    HEADER,
-    REGISTER_BYTES,
-    WITHOUT_REVISION,
-    court_id,
-    pack_content,
-    pack_load,
-    pack_provenance,
-)
+from roster.record import HEADER, court_id, pack_load
 from roster.tokeniser import SCHEME, Tokeniser
 
 PLACE_BYTES = 14
@@ -36,8 +25,8 @@ HEAD_BYTES = PLACE_BYTES + HEADER.size
 PLAIN_PROVENANCE_BYTES = len(pack_load(0))
 
 LISTED, REMOVED, SUSPENDED, RESUMED = 1, 2, 4, 8
-RAISED: dict[str | None, int] = {
-    None: LISTED,
+RAISED = {
+    "": LISTED,
     "active": LISTED | RESUMED,
     "suspended": LISTED | SUSPENDED,
     "removed": REMOVED,
@@ -95,70 +84,3 @@ class Courts(dict[str, bytes]):
     def get(self, court: str, _default: object = None) -> bytes:
         """As `pack_content` asks."""
         return self[court]
-
-
-class Packer:
-    """Packs rows of any shape."""
-
-    def __init__(self, context: Context) -> None:
-        """`courts` are what it has met so far."""
-        self.tokeniser = context.tokeniser
-        self.courts = Courts(context)
-        self._codes = context.codes
-        self._as_of = context.as_of
-        self._load = context.load
-        self.names = lru_cache(maxsize=1 << 16)(self.tokeniser.names)
-
-    def pack(self, row: Row) -> tuple[bytes, bytes]:
-        """The row's token and bytes; KeyError with the name of a list that is not known."""
-        code = self._codes[row.list]
-        token = self.tokeniser.token(row.number)
-        packs_ids = self.tokeniser.packs_ids
-        content = pack_content(self.content(row), self.courts, packs_ids=packs_ids)
-        provenance = self._provenance(row)
-        head = HEADER.pack(
-            code,
-            present_of(row),
-            self.tokeniser.entry_hash(code, row.entry_id),
-            self.tokeniser.digest(token, code, content),
-            len(content),
-            len(provenance) or PLAIN_PROVENANCE_BYTES,
-        )
-        return token, token[2:] + head + self._registers(row) + content + provenance
-
-    def content(self, row: Row) -> Content:
-        """What the row publishes."""
-        names = {token for name in row.names for token in self.names(name)}
-        return Content(
-            entry_id=row.entry_id,
-            names=sorted_names(names),
-            from_ms=row.from_ms,
-            until_ms=row.until_ms,
-            case=row.case,
-            court=row.court,
-            modes=row.modes,
-            lifts=row.lifts,
-            cases=row.cases,
-            kind=row.kind,
-        )
-
-    def _registers(self, row: Row) -> bytes:
-        revision = self._as_of if row.revision is None else row.revision
-        return revision.to_bytes(REGISTER_BYTES) * (present_of(row) % WITHOUT_REVISION).bit_count()
-
-    def _provenance(self, row: Row) -> bytes:
-        if not row.reason and row.decided_at_ms is None:
-            return b""
-        stated = Provenance("load", "", row.reason, row.decided_at_ms)
-        return pack_provenance(stated, self._load)
-
-
-def present_of(row: Row) -> int:
-    """The header's bits: a row without a revision never ends a suspension."""
-    raised = RAISED[row.state]
-    return raised if row.revision is not None else (raised & ~RESUMED) | WITHOUT_REVISION
-
-
-def sorted_names(names: set[NameToken]) -> tuple[NameToken, ...]:
-    """The names' tokens in their one order."""
-    return tuple(sorted(names))

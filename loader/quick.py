@@ -1,8 +1,8 @@
-"""Blocks of rows packed column by column, whatever CONTRACT.md 3 allows in them.
+"""Blocks of rows packed or refused column by column, as CONTRACT.md 3 says.
 
 A cell is read from the block's bytes where it is beyond doubt what it says, else by what
-`cells` makes of its text. Rows with a cell that cannot be used go the long way through `rows`,
-which says what is wrong. Both ways give the same bytes: a test says so.
+`cells` makes of its text. Of a row that cannot be used the fault is found that comes first in
+`faults`, and what keeps its entry as it is.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import msgspec
 import numpy as np
 
 from loader import cells
-from loader.cells import Unusable
 from loader.columns import Column, Columns
 from loader.documents import Documents
 from loader.entry_ids import EntryIds
 from loader.extras import Extras, Named
+from loader.faults import ENDLESS, FAULT, NO_SUCH_LIST, REJECTED, SOUND, blame, none_in
 from loader.hashing import digests, entry_hashes
 from loader.instants import NEVER, instants, packed_times
+from loader.kept import are_legible, kept_of
 from loader.layout import COLUMNS
 from loader.names import Names
 from loader.numbers import whole_numbers
@@ -39,9 +40,9 @@ from loader.packing import (
     RESUMED,
     SUSPENDED,
     Context,
-    Packer,
+    Courts,
 )
-from loader.parts import Cache, Table
+from loader.parts import Cache, Table, one_by_one
 from loader.pieces import Bools, Numbers, Octets, Pieces, rows_of, woven
 from loader.table import FIXED_BYTES, Packed
 from loader.texts import Numbered, bare, identifying, longer_than, may_be_padded
@@ -61,66 +62,96 @@ _KEY_BYTES = 18
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """The rows of a block: `packed` are those that are not `odd`.
+    """The rows of a block: each one's fault and list, and `packed` are those without a fault.
 
     `warned` are those of them whose document cannot have its number: it is loaded as spelled.
+    `kept` are the entries of rejected rows, `unknown` names of lists that no roster has.
     """
 
     packed: Packed
-    odd: Bools
     warned: Bools
+    faults: Octets
+    codes: Octets
+    kept: list[bytes]
+    unknown: list[str]
 
 
 class Quick:
-    """Packs blocks of rows of the same columns."""
+    """Judges blocks of rows of the same columns."""
 
     def __init__(
-        self, columns: Sequence[str], default_list: str | None, context: Context, packer: Packer
+        self, columns: Sequence[str], default_list: str | None, context: Context, courts: Courts
     ) -> None:
-        """`default_list` is for rows that name none."""
+        """`default_list` is for rows that name none; `courts` are what was met so far."""
         self._place = {name: index for index, name in enumerate(columns)}
-        self._width = len(columns)
-        self._packer = packer
+        self._default_list = default_list or ""
+        self._tokeniser = context.tokeniser
         self._as_of = context.as_of
         self._latest_ms = context.now_ms + FUTURE_MAX_MS
-        self._documents = Documents(packer.tokeniser, beijing_day(context.now_ms))
-        self._codes = Table(lambda text: context.codes[trimmed(text) or default_list or ""])
-        self._lift_code = context.codes.get("lift", 0)
+        self._documents = Documents(self._tokeniser, beijing_day(context.now_ms))
+        self._known = context.codes
+        self._lift_code = context.codes.get("lift", -1)
+        self._codes = Table(self._code)
         self._states = Table(lambda text: RAISED[cells.state(text)])
+        self._named_courts = courts
         self._courts = Cache(self._court)
-        self._names = Names(packer)
-        self._ids = EntryIds(packs_ids=packer.tokeniser.packs_ids)
+        self._names = Names(self._tokeniser)
+        self._ids = EntryIds(packs_ids=self._tokeniser.packs_ids)
         self._extras = Extras(context)
 
-    def pack_columns(self, columns: Columns, odd: Bools | None = None) -> Judged:
-        """The packed rows, and which have to go the long way; some may be known to be `odd`."""
-        odd = np.zeros(len(columns), np.bool_) if odd is None else odd
+    def judge(self, columns: Columns, torn: Bools) -> Judged:
+        """What becomes of the rows."""
         named = {name: columns.column(self._place.get(name)) for name in COLUMNS}
         if may_be_padded(columns.text):
             named |= {name: bare(named[name]) for name in self._place}
-        self._identify(named, odd)
-        tokens, warned = self._documents.tokens(named, odd)
-        packed = self._packed(named, tokens, odd)
-        return Judged(packed, odd, warned[~odd])
+        faults = none_in(len(columns))
+        tokens, warned = self._documents.tokens(named, faults)
+        blame(faults, torn, FAULT["", "malformed"])
+        self._identify(named, faults)
+        codes = self._codes.of(named["list"], faults)
+        packed = self._packed(named, tokens, codes, faults)
+        kept, unknown = list[bytes](), list[str]()
+        if len(packed.fixed) < len(faults):
+            kept = self._kept(named["entry_id"], tokens, codes, faults)
+            nowhere = np.flatnonzero(faults == FAULT["list", NO_SUCH_LIST])
+            unknown = [self._list(named["list"].at(row)) for row in nowhere.tolist()]
+        return Judged(packed, warned[faults == SOUND], faults, codes, kept, unknown)
 
-    def _identify(self, named: Named, odd: Bools) -> None:
-        """Nothing; entry ids and cases are as they are compared, and those that may not be odd."""
-        numbered = Numbered(named["entry_id"].text)
-        odd |= longer_than(named["case"], CASE_MAX) | numbered.holding(named["case"])
+    def _identify(self, named: Named, faults: Octets) -> None:
+        """Nothing; entry ids and cases are as they are compared, and blamed where they are none."""
+        case, numbered = named["case"], Numbered(named["case"].text)
+        named["case"] = identifying(case)
         ids = named["entry_id"] = identifying(named["entry_id"])
-        named["case"] = identifying(named["case"])
-        odd |= (ids.sizes == 0) | longer_than(ids, ENTRY_ID_MAX) | numbered.holding(ids)
+        blame(faults, longer_than(case, CASE_MAX), FAULT["case", "too_long"])
+        blame(faults, numbered.holding(case), FAULT["case", "number_in_text"])
+        blame(faults, ids.sizes == 0, FAULT["entry_id", "malformed"])
+        blame(faults, longer_than(ids, ENTRY_ID_MAX), FAULT["entry_id", "too_long"])
+        blame(faults, numbered.holding(ids), FAULT["entry_id", "number_in_text"])
 
-    def _packed(self, named: Named, table: Octets, odd: Bools) -> Packed:
-        """The rows that are not odd."""
-        codes = self._codes.of(named["list"], odd)
-        revisions, presents = self._revisions(named, odd)
-        contents = self._content(named, codes, presents, odd)
-        provenances = self._extras.provenances(named, presents, odd)
-        keys = np.zeros((len(odd), _KEY_BYTES), np.uint8)
+    def _list(self, text: str) -> str:
+        return trimmed(text) or self._default_list
+
+    def _code(self, text: str) -> int:
+        name = self._list(text)
+        if name not in self._known:
+            cells.refuse("list", NO_SUCH_LIST if name else "malformed")
+        return self._known[name]
+
+    def _kept(self, ids: Column, tokens: Octets, codes: Octets, faults: Octets) -> list[bytes]:
+        """The entries of rejected rows."""
+        rows = np.flatnonzero((codes > 0) & REJECTED[faults])
+        rows = rows[are_legible(ids.chosen(rows))]
+        return kept_of(ids.chosen(rows), codes[rows], tokens[rows], self._tokeniser)
+
+    def _packed(self, named: Named, table: Octets, codes: Octets, faults: Octets) -> Packed:
+        """The rows without a fault."""
+        revisions, presents = self._revisions(named, faults)
+        contents = self._content(named, codes, presents, faults)
+        provenances = self._extras.provenances(named, presents, faults)
+        keys = np.zeros((len(faults), _KEY_BYTES), np.uint8)
         keys[:, :16] = table
         keys[:, 17] = codes
-        fixed = np.empty((len(odd), FIXED_BYTES), np.uint8)
+        fixed = np.empty((len(faults), FIXED_BYTES), np.uint8)
         fixed[:, :PLACE_BYTES] = table[:, -PLACE_BYTES:]
         fixed[:, LIST_AT] = codes
         fixed[:, PRESENT_AT] = presents
@@ -128,8 +159,8 @@ class Quick:
         sizes = np.where(provenances.sizes, provenances.sizes, PLAIN_PROVENANCE_BYTES)
         fixed[:, PROVENANCE_SIZE_AT] = sizes
         texts, ids = [rows_of(keys), *contents], named["entry_id"]
-        if odd.any():
-            which = np.flatnonzero(~odd)
+        which = np.flatnonzero(faults == SOUND)
+        if len(which) < len(faults):
             fixed, ids, provenances = fixed[which], ids.chosen(which), provenances.chosen(which)
             texts = [text.chosen(which) for text in texts]
             table = table[which]
@@ -137,7 +168,7 @@ class Quick:
 
     def _hashed(self, packed: Packed, ids: Column, texts: Pieces) -> Packed:
         """The rows with all that is left: hashes, and the contents before the provenances."""
-        fixed, tokeniser = packed.fixed, self._packer.tokeniser
+        fixed, tokeniser = packed.fixed, self._tokeniser
         fixed[:, HASH] = entry_hashes(ids, fixed[:, LIST_AT], tokeniser)
         fixed[:, DIGEST] = digests(texts, tokeniser)
         contents = Pieces(texts.source, texts.starts + _KEY_BYTES, texts.sizes - _KEY_BYTES)
@@ -149,43 +180,45 @@ class Quick:
             rests = woven([registers.where(two), contents, packed.rests])
         return Packed(packed.partitions, fixed, rests)
 
-    def _revisions(self, named: Named, odd: Bools) -> tuple[Numbers, Octets]:
+    def _revisions(self, named: Named, faults: Octets) -> tuple[Numbers, Octets]:
         """When each row was edited, and its header's bits."""
-        stated, updated = named["revision"], named["updated_at"]
+        columns = stated, updated = named["revision"], named["updated_at"]
         found, good = whole_numbers(stated, _REVISION_DIGITS)
         blank = np.flatnonzero(stated.sizes == 0)
         if len(blank):
-            wrong = np.zeros(len(blank), np.bool_)
-            found[blank] = instants(updated.chosen(blank), wrong)
-            good[blank] = ~wrong
+            wrong = none_in(len(blank))
+            found[blank] = instants(updated.chosen(blank), wrong, "updated_at", "bad_revision")
+            blame(faults, blank, wrong)
+            good[blank] = True
         none = found == NEVER
-        found[none] = self._as_of
         good &= none | (found >= cells.FIRST_REVISION_MS) & (found <= self._latest_ms)
-        for index in np.flatnonzero(~good & ~odd).tolist():
-            cell = stated.at(index), updated.at(index)
-            try:
-                ms = cells.revision(*cell, self._latest_ms)
-            except Unusable:
-                odd[index] = True
-            else:
-                none[index] = ms is None
-                found[index] = self._as_of if ms is None else ms
-        presents = self._states.of(named["state"], odd)
+        for row, ms in one_by_one(np.flatnonzero(~good), columns, self._revision, faults):
+            none[row], found[row] = ms is None, ms or 0
+        found[none] = self._as_of
+        presents = self._states.of(named["state"], faults)
         presents = np.where(none, presents & _NOT_RESUMED | WITHOUT_REVISION, presents)
         return found, presents
 
-    def _content(self, named: Named, codes: Octets, presents: Octets, odd: Bools) -> list[Pieces]:
+    def _revision(self, stated: str, updated_at: str) -> int | None:
+        return cells.revision(stated, updated_at, self._latest_ms)
+
+    def _content(
+        self, named: Named, codes: Octets, presents: Octets, faults: Octets
+    ) -> list[Pieces]:
         """The parts of each row's content."""
         flags, ids = self._ids.of(named["entry_id"], named["case"])
-        from_ms, until_ms = instants(named["from"], odd), instants(named["until"], odd, until=True)
-        odd |= (from_ms != NEVER) & (until_ms != NEVER) & (until_ms <= from_ms)
+        from_ms, until_ms = (instants(named[name], faults, name) for name in ("from", "until"))
+        ended = (from_ms != NEVER) & (until_ms != NEVER) & (until_ms <= from_ms)
+        blame(faults, ended, FAULT["until", "bad_date"])
         starts, ends = packed_times(from_ms), packed_times(until_ms)
-        court_flags, courts = _parted(self._courts.of(named["court"], odd))
-        names, extras = self._names.of(named["name"], odd), self._extras.lift(named, odd)
+        court_flags, courts = _parted(self._courts.of(named["court"], faults))
+        names, extras = self._names.of(named["name"], faults), self._extras.lift(named, faults)
         lifts = (codes == self._lift_code) & (presents & REMOVED == 0)
         if lifts.any():
-            unnamed = (named["kind"].sizes > 0) & (_parted(names)[0] == 0)
-            odd |= lifts & ((until_ms == NEVER) | unnamed)
+            blame(faults, lifts & (until_ms == NEVER), ENDLESS)
+            unnamed = np.flatnonzero(lifts & (named["kind"].sizes > 0) & (_parted(names)[0] == 0))
+            for _ in one_by_one(unnamed, (named["kind"], named["name"]), _check_named, faults):
+                pass
         flags |= court_flags
         for flag, pieces in ((FROM, starts), (UNTIL, ends), (EXTRA, extras)):
             flags |= (pieces.sizes > 0) * np.uint8(flag)
@@ -193,9 +226,14 @@ class Quick:
 
     def _court(self, text: str) -> bytes:
         """The flag and the part of a content."""
-        cells.check_texts("-", "", text, "")
-        packed = pack_content(Content("", court=text.strip()), self._packer.courts)
+        packed = pack_content(Content("", court=cells.court(text)), self._named_courts)
         return packed[:1] + packed[3:-1]  # without entry id and names, which are empty
+
+
+def _check_named(kind: str, name: str) -> None:
+    """What lifts a mistaken identity says whose: nothing, or raises `Unusable`."""
+    if cells.kind(kind) and not cells.names(name):
+        cells.refuse("name", "malformed")
 
 
 def _parted(pieces: Pieces) -> tuple[Octets, Pieces]:

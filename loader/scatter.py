@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
@@ -13,24 +13,19 @@ from typing import TextIO
 import msgspec
 import numpy as np
 
-from loader.alike import Alike, Counts, endings_in, endings_of
+from loader.alike import Alike, Counts, endings_in
+from loader.columns import Columns
+from loader.faults import FAULT, FAULTS, NO_SUCH_LIST, REJECTED, SOUND
 from loader.layout import Block, Layout
-from loader.packing import LIST_AT, Context, Packer
-from loader.pieces import Bools
+from loader.packing import LIST_AT, Context, Courts
+from loader.pieces import Bools, Numbers, Octets
 from loader.quick import Judged, Quick
-from loader.rows import Reader, Reject, Row, Skip
-from loader.sheets import Sheet
 from loader.sources import sheet_of
 from loader.spill import Spill, written
-from loader.table import Packed, packed_of
-from roster.entry import RESTRICTING_BELOW
+from loader.table import Packed
 from roster.errors import LoadRefused
-from roster.tokeniser import Tokeniser
 
 BAD_CHECK_DIGIT = "bad_check_digit"
-ANYBODY = bytes(14)
-"""In the place of a kept entry: whose document could not be read."""
-_ANYBODY_BYTES = 21
 _KEPT_MAX = 1_000_000
 _LISTS_MAX = 256
 _LIST_NAME = re.compile("[a-z][a-z-]{0,31}")
@@ -49,10 +44,9 @@ class Piece(msgspec.Struct, frozen=True):
 class Scattered(msgspec.Struct):
     """What a process has read: rows by list and file, rejects and the rest by reason and list.
 
-    `kept` are the entries of rejected rows, which still count as present: partition and
-    place of the document (`ANYBODY` alone where it is not legible), list, entry hash.
-    `unknown` are names of lists that no roster has, as far as they may be repeated; a reject
-    that names none of the roster's is of the list "".
+    `kept` are the entries of rejected rows, as `kept_of` has them; `unknown` are names of
+    lists that no roster has, as far as they may be repeated. A reject that names none of the
+    roster's is of the list "".
     """
 
     rows: Counter[int] = msgspec.field(default_factory=Counter)
@@ -91,46 +85,34 @@ class Scatter:
     def __init__(self, context: Context, folder: Path, worker: int) -> None:
         """Rows go to the folder's spill, rejects to a file in it."""
         self._context = context
-        self._packer = Packer(context)
+        self._courts = Courts(context)
         self._spill = Spill(folder, worker)
         self._rejects_path = folder / f"{worker}.rejects"
         self._rejects: TextIO | None = None
-        self._readers: dict[tuple[tuple[str, ...], str | None], tuple[Reader, Quick]] = {}
+        self._quicks: dict[tuple[tuple[str, ...], str | None], Quick] = {}
         self._names = {code: name for name, code in context.codes.items()}
-        self._liftable = {n for n, code in context.codes.items() if code < RESTRICTING_BELOW}
         self.found = Scattered()
 
     def read(self, piece: Piece) -> int:
         """How many rows the piece has; they are put aside."""
-        reader, quick = self._reader(piece.layout.columns, piece.default_list)
         sheet = sheet_of(piece.block, piece.layout)
         if not len(sheet):
             return 0
-        judged = quick.pack_columns(sheet.columns, sheet.are_odd)
-        self._put_aside(judged.packed, _endings(piece, sheet, judged.odd)[~judged.odd])
-        self._warn(judged)
-        self._read_slowly(piece, reader, sheet.rows(np.flatnonzero(judged.odd)))
-        self.found.rows[piece.file] += len(judged.odd)
-        return len(judged.odd)
+        columns, torn = sheet.legible()
+        judged = self._quick(piece.layout.columns, piece.default_list).judge(columns, torn)
+        sound = judged.faults == SOUND
+        self._put_aside(judged.packed, _endings(piece.layout, columns, sound))
+        self._count("warned", BAD_CHECK_DIGIT, judged.packed.fixed[judged.warned, LIST_AT])
+        if not sound.all():
+            self._refuse(piece, sheet.lines, judged)
+        self.found.rows[piece.file] += len(sheet)
+        return len(sheet)
 
-    def _read_slowly(
-        self, piece: Piece, reader: Reader, numbered: Iterable[tuple[int, list[str]]]
-    ) -> None:
-        """Nothing; these rows are put aside one by one, or rejected."""
-        slow, numbers = [], []
-        for line, cells in numbered:
-            read = reader.read(line, cells)
-            token, row = self._slow(piece, read)
-            if row and isinstance(read, Row):
-                slow.append((token, row))
-                numbers.append(read.number)
-        if slow:
-            self._put_aside(packed_of(slow), endings_of(numbers))
-
-    def _warn(self, judged: Judged) -> None:
-        for code in judged.packed.fixed[judged.warned, LIST_AT].tolist():
-            self.found.warned[BAD_CHECK_DIGIT] += 1
-            self.found.warned_of[self._names[code]] += 1
+    def _count(self, what: str, reason: str, codes: Octets) -> None:
+        """Nothing; so many rows of these lists are rejected, skipped or warned of."""
+        for code, rows in Counter(codes.tolist()).items():
+            getattr(self.found, what)[reason] += rows
+            getattr(self.found, f"{what}_of")[self._names.get(code, "")] += rows
 
     def _put_aside(self, packed: Packed, endings: Counts) -> None:
         self._spill.add(packed)
@@ -145,7 +127,7 @@ class Scatter:
         with written("the data folder"):
             if self._rejects is not None:
                 self._rejects.close()
-        self.found.courts.update(self._packer.courts)
+        self.found.courts.update(self._courts)
         return self.found
 
     def abandon(self) -> None:
@@ -154,75 +136,46 @@ class Scatter:
             with suppress(OSError):
                 self._rejects.close()
 
-    def _reader(self, columns: Sequence[str], default: str | None) -> tuple[Reader, Quick]:
+    def _quick(self, columns: Sequence[str], default: str | None) -> Quick:
         key = tuple(columns), default
-        if key not in self._readers:
-            self._readers[key] = (
-                Reader(columns, default, self._context.now_ms),
-                Quick(columns, default, self._context, self._packer),
-            )
-        return self._readers[key]
+        if key not in self._quicks:
+            self._quicks[key] = Quick(columns, default, self._context, self._courts)
+        return self._quicks[key]
 
-    def _slow(self, piece: Piece, read: Row | Reject | Skip) -> tuple[bytes, bytes]:
-        """The row's token and bytes, empty for one that is not loaded."""
-        if isinstance(read, Skip):
-            self.found.skipped[read.reason] += 1
-            self.found.skipped_of[self._known(read.list)] += 1
-        elif isinstance(read, Reject):
-            self._reject(piece, read)
-        elif read.list not in self._context.codes:
-            self._unknown(read.list)
-        elif not self._liftable.issuperset(read.lifts):
-            given = read.list, read.entry_id, read.number
-            self._reject(piece, Reject(read.line, "lifts", "malformed", *given))
-        else:
-            if not read.valid:
-                self.found.warned[BAD_CHECK_DIGIT] += 1
-                self.found.warned_of[read.list] += 1
-            return self._packer.pack(read)
-        return b"", b""
-
-    def _known(self, name: str | None) -> str:
-        return name if name in self._context.codes else ""
+    def _refuse(self, piece: Piece, lines: Numbers, judged: Judged) -> None:
+        """Nothing; what is not loaded is counted, and told of if it is rejected."""
+        for fault in np.unique(judged.faults).tolist():
+            if fault not in {SOUND, FAULT["list", NO_SUCH_LIST]}:
+                what = "rejected" if REJECTED[fault] else "skipped"
+                self._count(what, FAULTS[fault][1], judged.codes[judged.faults == fault])
+        for name in judged.unknown:
+            self._unknown(name)
+        self._write(piece, lines, judged.faults)
+        self.found.kept.update(judged.kept)
+        if len(self.found.kept) > _KEPT_MAX:
+            raise LoadRefused(f"more than {_KEPT_MAX} rows are rejected")
 
     def _unknown(self, name: str) -> None:
         printable = _LIST_NAME.fullmatch(name)  # anything else may be somebody's name
         if len(self.found.unknown) < _LISTS_MAX:
             self.found.unknown[name if printable else "(unprintable)"] += 1
 
-    def _reject(self, piece: Piece, reject: Reject) -> None:
-        self.found.rejected[reject.reason] += 1
-        self.found.rejected_of[self._known(reject.list)] += 1
-        told = piece.file, piece.name, reject.line, reject.field, reject.reason
+    def _write(self, piece: Piece, lines: Numbers, faults: Octets) -> None:
+        rows = np.flatnonzero(REJECTED[faults])
+        about = zip(lines[rows].tolist(), faults[rows].tolist(), strict=True)
+        told = [(piece.file, piece.name, line, *FAULTS[fault]) for line, fault in about]
         with written("the data folder"):
-            if self._rejects is None:
+            if self._rejects is None and told:
                 self._rejects = self._rejects_path.open("w", encoding="utf-8", newline="")
-            csv.writer(self._rejects).writerow(told)
-        code = self._context.codes.get(reject.list or "")
-        if code is None or reject.entry_id is None:
-            return
-        self.found.kept.add(_kept(self._packer.tokeniser, reject, code))
-        if len(self.found.kept) > _KEPT_MAX:
-            raise LoadRefused(f"more than {_KEPT_MAX} rows are rejected")
+            if self._rejects is not None:
+                csv.writer(self._rejects).writerows(told)
 
 
-def _endings(piece: Piece, sheet: Sheet, odd: Bools) -> Counts:
-    """The last digits of the numbers of rows that are not `odd`."""
-    names = piece.layout.columns
+def _endings(layout: Layout, columns: Columns, which: Bools) -> Counts:
+    """The last digits of the numbers of these rows."""
+    names = layout.columns
     place = names.index("document_number") if "document_number" in names else None
-    return endings_in(sheet.columns.column(place), ~odd)
-
-
-def _kept(tokeniser: Tokeniser, reject: Reject, code: int) -> bytes:
-    name = bytes((code,)) + tokeniser.entry_hash(code, reject.entry_id or "")
-    return (tokeniser.token(reject.number)[1:] if reject.number else ANYBODY) + name
-
-
-def kept_in(partition: int, kept: Iterable[bytes]) -> bytes:
-    """The kept entries that may be in this partition, as the merge takes them."""
-    anybody = [name for name in kept if name.startswith(ANYBODY) and len(name) == _ANYBODY_BYTES]
-    here = [name[1:] for name in kept if len(name) > _ANYBODY_BYTES and name[0] == partition]
-    return b"".join(anybody + here)
+    return endings_in(columns.column(place), which)[which]
 
 
 def reject_rows(folder: Path) -> Iterator[list[str]]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from loader.columns import AHEAD_BYTES, SHORT_BYTES, Columns
 from loader.layout import UNFIT, Torn, spelled, whole
-from loader.pieces import Bools, Numbers
+from loader.pieces import Bools, Numbers, sizes_of
+from roster.spelling import trimmed
 
 
 class Sheet(msgspec.Struct, frozen=True):
@@ -41,6 +42,32 @@ class Sheet(msgspec.Struct, frozen=True):
         return (
             (line, odd[index] if index in odd else list(cells)) for (index, line), cells in rows
         )
+
+    def legible(self) -> tuple[Columns, Bools]:
+        """All rows, and which of them are torn: those have what is legible of their cells."""
+        torn = np.zeros(len(self), np.bool_)
+        if not self.odd:
+            return self.columns, torn
+        width, cells = len(self.columns.starts), list[str]()
+        for index, row in self.odd.items():
+            torn[index] = row.__class__ is Torn or len(row) != width
+            cells += [*row, *[""] * width][:width]
+        parts = [(cell if "\0" not in cell else _illegible(cell)).encode() for cell in cells]
+        sizes = sizes_of(parts)
+        found = Columns(
+            b"".join((self.columns.text, b"\0".join(parts), bytes(SHORT_BYTES))),
+            self.columns.starts.copy(),
+            self.columns.sizes.copy(),
+        )
+        starts = len(self.columns.text) + np.cumsum(sizes + 1) - sizes - 1
+        found.starts[:, list(self.odd)] = starts.reshape(-1, width).T
+        found.sizes[:, list(self.odd)] = sizes.reshape(-1, width).T
+        return found, torn
+
+
+def _illegible(cell: str) -> str:
+    """A torn row's cell with NUL in it, as it says no entry id."""
+    return trimmed(cell).replace("\0", "\ufffd")
 
 
 def padded(data: bytes) -> bytes:

@@ -7,9 +7,8 @@ from pathlib import Path
 import msgspec
 
 from loader.guard import check_names
-from loader.layout import Torn
 from loader.manifest import Manifest, manifest_path, private_key_of, read_manifest, write_signed
-from loader.sources import Format, Source, SourceOptions, parse_block
+from loader.sources import Format, Source, SourceOptions, sheet_of
 from roster.errors import LoadRefused
 from roster.restrictions import Lists
 from roster.spelling import trimmed
@@ -58,12 +57,14 @@ def _read(signing: Signing, named: tuple[str, ...]) -> tuple[int, str, set[str]]
     rows, found = 0, set[str]()
     with Source(signing.path, options) as source:
         columns = source.layout.columns
-        at = columns.index("list") if "list" in columns else -1
+        at = columns.index("list") if "list" in columns else None
         for block in source.blocks():
-            for _, cells in parse_block(block, source.layout):
-                rows += 1
-                if at >= 0 and cells.__class__ is not Torn and at < len(cells):
-                    found.add(trimmed(cells[at]))
+            sheet = sheet_of(block, source.layout)
+            rows += len(sheet)
+            cells, torn = sheet.legible()
+            if not torn.all():
+                lists, _ = cells.column(at).chosen(~torn).distinct()
+                found.update(map(trimmed, lists.texts()))
         sha256 = source.sha256()
     found.discard("")
     if not named and not found:

@@ -1,6 +1,6 @@
 """List files as rows: CSV, JSON Lines or Parquet, compressed or not, and two courts' feeds.
 
-A `Source` is cut into blocks by one process; `parse_block` reads one in any process.
+A `Source` is cut into blocks by one process; `sheet_of` reads one in any process.
 """
 
 from __future__ import annotations
@@ -127,21 +127,6 @@ class Source:
             header = headers.check_columns(names, listed=self._options.listed, lines=lines)
         layout = msgspec.structs.replace(layout, header=header)
         return layout, cut(itertools.chain([rest], chunks), 2, len(header))
-
-
-def open_rows(path: str, options: SourceOptions) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of every row of a file, in one process."""
-    with Source(path, options) as source:
-        for block in source.blocks():
-            yield from parse_block(block, source.layout)
-
-
-def parse_block(block: Block, layout: Layout) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells (in the order of `layout.columns`) of the rows of one block.
-
-    A row that cannot be read whole comes out as `Torn`, with what is legible of it.
-    """
-    return sheet_of(block, layout).rows()
 
 
 def sheet_of(block: Block, layout: Layout) -> Sheet:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 import numpy as np
 
 from loader.packing import HEAD_BYTES
-from loader.pieces import Bools, Numbers, Octets, Pieces, pieces_of, woven
+from loader.pieces import Bools, Numbers, Octets, Pieces, woven
 from roster.record import REGISTER_BYTES
 
 FIXED_BYTES = HEAD_BYTES + REGISTER_BYTES
@@ -43,10 +43,3 @@ class Packed(msgspec.Struct, frozen=True):
         """The rows alone."""
         joined = woven([self.rests])
         return Table(self.fixed, joined.sizes, bytes(joined.source))
-
-
-def packed_of(rows: Sequence[tuple[bytes, bytes]]) -> Packed:
-    """Rows that were packed one by one: the token and the bytes of each."""
-    partitions = np.array([token[1] for token, _ in rows], np.uint8)
-    fixed = fixed_of(row[:FIXED_BYTES] for _, row in rows)
-    return Packed(partitions, fixed, pieces_of([row[FIXED_BYTES:] for _, row in rows]))

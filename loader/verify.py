@@ -10,11 +10,12 @@ import msgspec
 from loader import guard
 from loader.crew import Crew
 from loader.intake import Intake
+from loader.kept import kept_in
 from loader.ledger import begun
 from loader.packing import Context
 from loader.partition import Job, call_buckets
 from loader.reading import Options, Told, crew_for, read_files
-from loader.scatter import Scattered, kept_in
+from loader.scatter import Scattered
 from loader.session import Session
 from loader.spill import spill_folder
 from loader.verifying import KINDS, Compared

@@ -13,9 +13,10 @@ from loader.cells import document
 from loader.guard import Limits
 from loader.intake import Files
 from loader.layout import COLUMNS
-from loader.rows import Reader, Reject
 from roster.times import parse_time
+from tests.loader.held import Reader
 from tests.loader.loads import Roster, settings_for
+from tests.loader.one_by_one import Reject
 from tests.servers import Server
 
 PAGE = (Path(__file__).parent.parent / "docs" / "lists.md").read_text(encoding="utf-8")
@@ -75,9 +76,7 @@ def test_every_cell_of_the_table_of_wrappers_is_read_so() -> None:
     rows = re.findall(r"^\| `([^`|]+)` \| `(\d+)` \|$", PAGE, re.MULTILINE)
     assert len(rows) >= 7
     for cell, number in rows:
-        read, bare = (
-            document(("", "", "resident_id", each, "", ""), "20261129") for each in (cell, number)
-        )
+        read, bare = (document("resident_id", each, "", "", "20261129") for each in (cell, number))
         assert read == bare
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from loader.layout import LINE_MAX_BYTES, Block, Layout, Torn, whole
 from loader.sheets import Sheet, sheet_of_cells
+from loader.sources import Source, SourceOptions, sheet_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,3 +97,18 @@ def sheet_of_rows(rows: Sequence[list[str]], width: int) -> Sheet:
     }
     cells = [[""] * width if index in odd else row for index, row in enumerate(rows)]
     return sheet_of_cells(list(zip(*cells, strict=True)), np.arange(len(rows)), odd)
+
+
+def open_rows(path: str, options: SourceOptions) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of every row of a file, in one process."""
+    with Source(path, options) as source:
+        for block in source.blocks():
+            yield from parse_block(block, source.layout)
+
+
+def parse_block(block: Block, layout: Layout) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells (in the order of `layout.columns`) of the rows of one block.
+
+    A row that cannot be read whole comes out as `Torn`, with what is legible of it.
+    """
+    return sheet_of(block, layout).rows()

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from loader.buckets import People, Rows
 from loader.packing import LISTED, REMOVED, RESUMED, SUSPENDED
-from loader.table import packed_of
 from roster.record import HEADER, WITHOUT_REVISION, pack_load, split_record
 from tests.loader.loads import records
+from tests.loader.one_by_one import packed_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

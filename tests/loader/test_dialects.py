@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from loader.dates import spell
 from loader.dialect_sheets import dialect_sheet
 from loader.layout import COLUMNS, Block, Dialect, Layout, Torn
-from loader.rows import Reader, Reject, Row, Skip
-from loader.sources import SourceOptions, open_rows
+from loader.sources import SourceOptions
 from roster.times import parse_time
+from tests.loader.held import Reader
+from tests.loader.one_by_one import Reject, Row, Skip
+from tests.loader.rowwise import open_rows
 
 NOW_MS = parse_time("2026-11-24T12:00:00+08:00")
 NUMBER = "110105184912310020"

@@ -15,7 +15,6 @@ from loader import filling, partition
 from loader.intake import Files
 from loader.partition import Done, Job
 from loader.spill import Spill
-from loader.table import packed_of
 from roster.change import Change
 from roster.entry import Op, Provenance
 from roster.merging import Merging, Snapshot
@@ -24,6 +23,7 @@ from roster.record import HEADER as ENTRY
 from roster.record import pack_load, provenance_tail
 from roster.times import parse_time
 from tests.loader.loads import HEADER, TOKENISER, Roster, row, settings_for, token
+from tests.loader.one_by_one import packed_of
 from tests.loader.test_buckets import packed_rows
 
 if TYPE_CHECKING:

@@ -14,18 +14,20 @@ from hypothesis import strategies as st
 
 from loader.cells import SKIPPED
 from loader.layout import COLUMNS
-from loader.packing import Context, Packer
+from loader.packing import Context
 from loader.portion import Portion
-from loader.rows import Reader, Reject, Row, Skip
 from loader.scatter import Piece, Scatter, Scattered, reject_rows
-from loader.sources import Source, parse_block
+from loader.sources import Source
 from loader.unusual import distinct
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
 from roster.record import split_record
 from roster.times import parse_time
 from tests.loader.fuzzing import SECRETS, File, files, list_rows, odd_texts
+from tests.loader.held import Reader
 from tests.loader.loads import ID_KEY, records
+from tests.loader.one_by_one import Packer, Reject, Row, Skip
+from tests.loader.rowwise import parse_block
 
 if TYPE_CHECKING:
     from collections.abc import Callable

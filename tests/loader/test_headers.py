@@ -14,9 +14,10 @@ import pytest
 import zstandard
 from pyarrow import parquet
 
-from loader.sources import Source, SourceOptions, open_rows
+from loader.sources import Source, SourceOptions
 from roster.errors import LoadRefused
 from tests.loader.loads import number
+from tests.loader.rowwise import open_rows
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,11 +13,9 @@ from pathlib import Path
 import pytest
 
 from loader.intake import Files
-from loader.packing import Context, Packer
+from loader.packing import Context
 from loader.partition import Job, merge, preview
-from loader.rows import Reader, Row
 from loader.spill import Spill
-from loader.table import packed_of
 from roster import keys
 from roster.change import Change
 from roster.entry import Op, Provenance, State
@@ -30,6 +28,7 @@ from roster.record import provenance_tail
 from roster.tallies import Tallies
 from roster.times import parse_time
 from tests.loader.loads import DAY, HEADER, ID_KEY, TOKENISER, Roster, number, row, token, write
+from tests.loader.one_by_one import Packer, Reader, Row, packed_of
 
 COLUMNS = HEADER.split(",")
 NOW_MS = parse_time("2026-11-24")

@@ -1,4 +1,4 @@
-"""Blocks packed column by column, held to the bytes of rows packed one by one."""
+"""Blocks judged column by column, held to what each row comes to when it is read alone."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loader.csv_sheets import csv_sheet
+from loader.faults import SOUND
 from loader.layout import COLUMNS, Block, Layout, Torn, whole
-from loader.packing import Context, Packer
+from loader.packing import Context, Courts
 from loader.quick import Quick
-from loader.rows import Reader, Row
 from roster.times import parse_time
 from roster.tokeniser import HASHED, SCHEME
+from tests.loader.held import hold, judged
 from tests.loader.loads import HEADER, ID_KEY, number, row
-from tests.loader.rowwise import csv_rows, sheet_of_rows
+from tests.loader.one_by_one import Reader
+from tests.loader.rowwise import csv_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loader.quick import Judged
 
 HEAD = HEADER.split(",")
 NOW_MS = parse_time("2026-11-24")
@@ -106,41 +107,9 @@ def lines(draw: st.DrawFn, names: Sequence[str] = HEAD) -> list[str]:
     return cells[: draw(st.sampled_from([len(cells)] * 9 + [3]))]
 
 
-def may_be_packed(read: Row) -> bool:
-    """Whether the row has nothing that takes a second look."""
-    masked = read.list == "lift" and read.kind
-    return read.list in CONTEXT.codes and read.lifts in {(), ("sx",)} and not masked
-
-
-def packed(quick: Quick, rows: Sequence[list[str]], width: int) -> Judged:
-    sheet = sheet_of_rows(rows, width)
-    return quick.pack_columns(sheet.columns, sheet.are_odd)
-
-
-def hold(
-    found: Judged, rows: Sequence[list[str]], reader: Reader, context: Context = CONTEXT
-) -> None:
-    """Rows that can be used, and no others, have the bytes that the long way gives them."""
-    packed, packer, table, at = found.packed, Packer(context), found.packed.table(), 0
-    good = iter(range(len(table.sizes)))
-    for index, cells in enumerate(rows):
-        read = reader.read(1, whole(cells))
-        if found.odd[index]:  # it cannot be used
-            assert not isinstance(read, Row) or not may_be_packed(read)
-        else:
-            assert isinstance(read, Row)
-            token_, row_ = packer.pack(read)
-            place = next(good)
-            assert read.valid != found.warned[place]
-            rest, at = table.rests[at : at + table.sizes[place]], at + table.sizes[place]
-            assert packed.partitions[place] == token_[1]
-            assert table.fixed[place].tobytes() + rest == row_
-    assert (at, next(good, None)) == (len(table.rests), None)
-
-
 @pytest.mark.parametrize("names", [HEAD, list(COLUMNS), ["document_number", *HEAD[:3]]])
 @pytest.mark.parametrize("default", [None, "sx"])
-def test_the_quick_way_gives_the_bytes_of_the_long_way(
+def test_rows_by_column_have_the_bytes_or_the_fault_of_each_alone(
     names: list[str], default: str | None
 ) -> None:
     names = list(dict.fromkeys([*names, "state"]))
@@ -150,9 +119,10 @@ def test_the_quick_way_gives_the_bytes_of_the_long_way(
     @given(st.lists(lines(names), min_size=1, max_size=8))
     @settings(max_examples=600, deadline=None)
     def check(rows: list[list[str]]) -> None:
-        quick = Quick(names, default, context, Packer(context))
+        quick = Quick(names, default, context, Courts(context))
+        answers = [reader.read(1, whole(cells)) for cells in rows]
         for _ in range(2):  # what it has met before changes nothing
-            hold(packed(quick, rows, len(names)), rows, reader, context)
+            hold(judged(quick, rows, len(names)), answers, context)
 
     check()
 
@@ -179,15 +149,17 @@ def test_a_block_is_packed_as_its_rows_are(
     assert not sheet.odd
     read = [cells for _, cells in csv_rows(block, layout)]
     assert read == [cells for _, cells in sheet.rows()]
-    quick = Quick(HEAD, None, CONTEXT, Packer(CONTEXT))
-    hold(quick.pack_columns(sheet.columns), read, Reader(HEAD, None, NOW_MS))
+    quick = Quick(HEAD, None, CONTEXT, Courts(CONTEXT))
+    reader = Reader(HEAD, None, NOW_MS)
+    answers = [reader.read(1, cells) for cells in read]
+    hold(quick.judge(*sheet.legible()), answers, CONTEXT)
 
 
 def test_a_torn_row_is_odd_and_its_neighbours_are_not() -> None:
     rows = [row(n).split(",") for n in range(3)]
     rows[1] = Torn(rows[1])
-    odd = packed(Quick(HEAD, None, CONTEXT, Packer(CONTEXT)), rows, len(HEAD)).odd
-    assert odd.tolist() == [False, True, False]
+    faults = judged(Quick(HEAD, None, CONTEXT, Courts(CONTEXT)), rows, len(HEAD)).faults
+    assert faults.tolist() == [SOUND, 0, SOUND]
 
 
 @pytest.mark.parametrize(
@@ -232,8 +204,8 @@ def test_a_torn_row_is_odd_and_its_neighbours_are_not() -> None:
         },
     ],
 )
-def test_ordinary_rows_go_the_quick_way(cells: dict[str, str]) -> None:
+def test_ordinary_rows_are_loaded(cells: dict[str, str]) -> None:
     rows = [dict(zip(HEAD, row(n, 1 + n).split(","), strict=True)) | cells for n in range(3)]
     lines_ = [[cells_.get(name, "") for name in COLUMNS] for cells_ in rows]
-    odd = packed(Quick(COLUMNS, None, CONTEXT, Packer(CONTEXT)), lines_, len(COLUMNS)).odd
-    assert not odd.any()
+    faults = judged(Quick(COLUMNS, None, CONTEXT, Courts(CONTEXT)), lines_, len(COLUMNS)).faults
+    assert (faults == SOUND).all()

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from loader.packing import LISTED, REMOVED, RESUMED, SUSPENDED
 from loader.partition import Done, Job, Preview, merge, preview
 from loader.spill import Spill
-from loader.table import packed_of
 from roster import keys
 from roster.change import Change
 from roster.entry import Op, Provenance
@@ -31,6 +30,7 @@ from roster.nodes import Call, Nodes, Plain, Wait
 from roster.record import HEADER, WITHOUT_REVISION, provenance_tail, split_record
 from roster.store import Store
 from tests.loader.loads import Roster, row
+from tests.loader.one_by_one import packed_of
 
 if TYPE_CHECKING:
     from tests.servers import Server

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.layout import COLUMNS, Torn
-from loader.rows import Reader, Reject, Row, Skip
 from roster.times import parse_time
+from tests.loader.held import Reader
+from tests.loader.one_by_one import Reject, Row, Skip
 
 NOW_MS = parse_time("2026-11-24T12:00:00+08:00")
 NUMBER = "11010518491231002"

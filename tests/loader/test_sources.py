@@ -21,8 +21,9 @@ from pyarrow import parquet
 
 from loader.blocks import cut
 from loader.layout import COLUMNS, LINE_MAX_BYTES, Layout, Torn
-from loader.sources import Source, SourceOptions, open_rows, parse_block
+from loader.sources import Source, SourceOptions
 from roster.errors import LoadRefused
+from tests.loader.rowwise import open_rows, parse_block
 
 HEADER = ["list", "entry_id", "document_type", "document_number", "name"]
 ROWS = [["sx", f"案{index}号/1", "resident_id", f"{index:018}", "张某某"] for index in range(5)]

@@ -14,12 +14,13 @@ import pytest
 from stdnum.iso7064 import mod_11_2
 
 from loader.fictions import DISTRICTS
-from loader.rows import Reader, Row
 from loader.shapes import COLUMNS
-from loader.sources import Source, SourceOptions, parse_block
+from loader.sources import Source, SourceOptions
 from loader.synthetic import generate
 from loader.world import Recipe, Shape
 from roster.times import parse_from, parse_until
+from tests.loader.one_by_one import Reader, Row
+from tests.loader.rowwise import parse_block
 
 PEOPLE, ENTRIES = 3_000, 5_340
 AS_OF_MS = parse_from("2019-01-01")

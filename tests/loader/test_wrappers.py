@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from loader import cells
 from loader.cells import Unusable
-from loader.layout import COLUMNS
 from roster.identity import Document, DocumentType, normalise
 
 ID = "110105186712150017"
@@ -54,12 +53,8 @@ NUMBERS: dict[str, tuple[str, ...]] = {
 
 def document(type_: str, number: str, issuer: str = "RUS") -> str:
     """The number that is loaded, or why none is."""
-    row = dict.fromkeys(COLUMNS, "") | {
-        "document_type": type_, "document_number": number,
-        "document_issuer": issuer, "document_kind": "seaman",
-    }  # fmt: skip
     try:
-        return cells.document(tuple(row.values()), LATEST).number
+        return cells.document(type_, number, issuer, "seaman", LATEST).number
     except Unusable as bad:
         return bad.reason if bad.field == "document_number" else bad.field
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from loader.layout import COLUMNS
-from loader.rows import Reader, Row
 from roster.spelling import trimmed
+from tests.loader.held import Reader
+from tests.loader.one_by_one import Row
 from tests.service.apps import bearer, make_key
 from tests.service.rosters import LISTED, desk, edit
 

@@ -1,24 +1,32 @@
-"""Rows of list files as entries to merge, or as rejects with line, field and reason.
+"""CONTRACT.md 3 for one row after the other, and its bytes: what blocks of rows are held to.
 
-CONTRACT.md 3 is the law here. Of a reject only line, field and reason are ever shown;
-its `list`, `entry_id` and `number` are there because it still counts as present.
+Of a reject only line, field and reason are ever shown; its `list`, `entry_id` and `number` are
+there because it still counts as present.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from operator import itemgetter
 
 import msgspec
+import numpy as np
 
 from loader import cells
-from loader.cells import Skipped, Unusable
+from loader.cells import Unusable
 from loader.layout import COLUMNS, Torn
-from roster.bounds import ENTRY_ID_MAX
+from loader.packing import PLAIN_PROVENANCE_BYTES, RAISED, RESUMED, Context, Courts
+from loader.pieces import pieces_of
+from loader.table import FIXED_BYTES, Packed, fixed_of
+from roster.bounds import CASE_MAX, COURT_MAX, ENTRY_ID_MAX
 from roster.check_digits import beijing_day
-from roster.identity import DocumentNumber
+from roster.entry import Content, Provenance
+from roster.identity import DocumentNumber, Normalised
+from roster.record import HEADER, REGISTER_BYTES, WITHOUT_REVISION, pack_content, pack_provenance
 from roster.spelling import trimmed
+from roster.texts import holds_id_number
 from roster.times import FUTURE_MAX_MS, parse_from, parse_time, parse_until
 
 _FIRST_EXTRA = COLUMNS.index("modes")
@@ -89,23 +97,24 @@ class Reader:
         """What one row amounts to; `values` are in the order of the file's columns."""
         if values.__class__ is Torn or len(values) != self._width:
             missing = self._width - len(values)
-            row = self._pick([*values[: self._width], *[""] * missing, ""])
+            cells_ = [trimmed(cell).replace("\0", "\ufffd") for cell in values[: self._width]]
+            row = self._pick([*cells_, *[""] * missing, ""])
             return self._reject(line, row, Unusable("", "malformed"))
         row = self._pick([*values, ""])
         try:
             return self._row(line, row)
         except Unusable as bad:
+            if bad.reason in cells.SKIPPED:
+                return Skip(line, bad.reason, trimmed(row[0]) or self._default_list or None)
             return self._reject(line, row, bad)
-        except Skipped as skipped:
-            return Skip(line, str(skipped), trimmed(row[0]) or self._default_list or None)
 
     def _row(self, line: int, row: tuple[str, ...]) -> Row:
-        document = cells.document(row, self._latest_birth)
+        document = self._document(row)
         name, revision, updated_at, state, from_, until, case, court = row[6:_FIRST_EXTRA]
         list_, entry_id = trimmed(row[0]) or self._default_list, trimmed(row[1])
         if not list_:
             cells.refuse("list", "malformed")
-        cells.check_texts(entry_id, case, court, name)
+        _check_texts(entry_id, case, court, name)
         plain = Row(
             line,
             list_,
@@ -114,7 +123,7 @@ class Reader:
             document.valid,
             cells.names(name) if name else (),
             cells.revision(revision, updated_at, self._latest_ms),
-            cells.state(state) if state else None,
+            cells.state(state) or None,
             cells.moment(parse_from, "from", from_) if from_ else None,
             cells.moment(parse_until, "until", until) if until else None,
             trimmed(case),
@@ -126,14 +135,18 @@ class Reader:
             return plain
         return _with_extras(plain, row[_FIRST_EXTRA:])
 
+    def _document(self, row: tuple[str, ...]) -> Normalised:
+        type_, number, issuer, kind = row[2:6]
+        return cells.document(type_, number, issuer, kind, self._latest_birth)
+
     def _reject(self, line: int, row: tuple[str, ...], bad: Unusable) -> Reject:
         list_, entry_id = trimmed(row[0]) or self._default_list, trimmed(row[1])
-        if not 0 < len(entry_id) <= ENTRY_ID_MAX or "\0" in entry_id or "\ufffd" in entry_id:
+        if not 0 < len(entry_id) <= ENTRY_ID_MAX or "\ufffd" in entry_id:
             return Reject(line, bad.field, bad.reason, list_ or None)
         number = None
         if not bad.field.startswith("document_"):  # else it was looked at already
-            with suppress(Unusable, Skipped):
-                number = cells.document(row, self._latest_birth).number
+            with suppress(Unusable):
+                number = self._document(row).number
         return Reject(line, bad.field, bad.reason, list_ or None, entry_id, number)
 
 
@@ -149,11 +162,25 @@ def _with_extras(plain: Row, row: tuple[str, ...]) -> Row:
         cases=cells.cases(cases),
         kind=cells.kind(kind),
         decided_at_ms=cells.moment(parse_time, "decided_at", decided_at),
-        reason=cells.reason(plain.state, reason),
+        reason=cells.reason(plain.state or "", reason),
     )
     if extras.list == "lift" and extras.state != "removed":
         _check_lift(extras)
     return extras
+
+
+def _check_texts(entry_id: str, case: str, court: str, name: str) -> None:
+    """None is too long, none holds an ID number, and there is an `entry_id`."""
+    texts = {"entry_id": entry_id, "case": case, "court": court, "name": name}
+    most = {"entry_id": ENTRY_ID_MAX, "case": CASE_MAX, "court": COURT_MAX}
+    if not entry_id:
+        cells.refuse("entry_id", "malformed")
+    for field, size in most.items():
+        if len(texts[field]) > size:
+            cells.refuse(field, "too_long")
+    for field, text in texts.items():
+        if holds_id_number(text):
+            cells.refuse(field, "number_in_text")
 
 
 def _lasts(row: Row) -> bool:
@@ -166,3 +193,72 @@ def _check_lift(lift: Row) -> None:
         cells.refuse("until", "bad_date")
     if lift.kind and not lift.names:
         cells.refuse("name", "malformed")
+
+
+class Packer:
+    """Packs rows of any shape."""
+
+    def __init__(self, context: Context) -> None:
+        """`courts` are what it has met so far."""
+        self.tokeniser = context.tokeniser
+        self.courts = Courts(context)
+        self._codes = context.codes
+        self._as_of = context.as_of
+        self._load = context.load
+        self.names = lru_cache(maxsize=1 << 16)(self.tokeniser.names)
+
+    def pack(self, row: Row) -> tuple[bytes, bytes]:
+        """The row's token and bytes; KeyError with the name of a list that is not known."""
+        code = self._codes[row.list]
+        token = self.tokeniser.token(row.number)
+        packs_ids = self.tokeniser.packs_ids
+        content = pack_content(self.content(row), self.courts, packs_ids=packs_ids)
+        provenance = self._provenance(row)
+        head = HEADER.pack(
+            code,
+            present_of(row),
+            self.tokeniser.entry_hash(code, row.entry_id),
+            self.tokeniser.digest(token, code, content),
+            len(content),
+            len(provenance) or PLAIN_PROVENANCE_BYTES,
+        )
+        return token, token[2:] + head + self._registers(row) + content + provenance
+
+    def content(self, row: Row) -> Content:
+        """What the row publishes."""
+        names = {token for name in row.names for token in self.names(name)}
+        return Content(
+            entry_id=row.entry_id,
+            names=tuple(sorted(names)),
+            from_ms=row.from_ms,
+            until_ms=row.until_ms,
+            case=row.case,
+            court=row.court,
+            modes=row.modes,
+            lifts=row.lifts,
+            cases=row.cases,
+            kind=row.kind,
+        )
+
+    def _registers(self, row: Row) -> bytes:
+        revision = self._as_of if row.revision is None else row.revision
+        return revision.to_bytes(REGISTER_BYTES) * (present_of(row) % WITHOUT_REVISION).bit_count()
+
+    def _provenance(self, row: Row) -> bytes:
+        if not row.reason and row.decided_at_ms is None:
+            return b""
+        stated = Provenance("load", "", row.reason, row.decided_at_ms)
+        return pack_provenance(stated, self._load)
+
+
+def present_of(row: Row) -> int:
+    """The header's bits: a row without a revision never ends a suspension."""
+    raised = RAISED[row.state or ""]
+    return raised if row.revision is not None else (raised & ~RESUMED) | WITHOUT_REVISION
+
+
+def packed_of(rows: Sequence[tuple[bytes, bytes]]) -> Packed:
+    """Rows that were packed one by one: the token and the bytes of each."""
+    partitions = np.array([token[1] for token, _ in rows], np.uint8)
+    fixed = fixed_of(row[:FIXED_BYTES] for _, row in rows)
+    return Packed(partitions, fixed, pieces_of([row[FIXED_BYTES:] for _, row in rows]))

@@ -18,9 +18,10 @@ import click
 import numpy as np
 from stdnum.iso7064 import mod_11_2
 
+from roster.cards import CARD_BYTES
 from roster.identity import Document, normalise
 from roster.tokeniser import HASHED, SCHEME, Tokeniser
-from roster.tokens import CARD_BYTES, card_table
+from roster.tokens import card_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,9 +8,10 @@ import numpy as np
 
 from loader.columns import Column
 from loader.pieces import Bools, Numbers, Octets, Pieces, octets_of, windows
+from roster.cards import CARD_BYTES
 from roster.placeholders import is_plain_han
 from roster.tokeniser import Tokeniser
-from roster.tokens import CARD_BYTES, card_table, token_table
+from roster.tokens import card_table, token_table
 
 _HAN_BYTES = 15
 """Five characters: surnames and given names have no more."""

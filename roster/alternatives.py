@@ -6,7 +6,7 @@ that is stored has to change, and processes of several versions find what any of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from roster.identity import DocumentNumber
 from roster.issuers import CODES_OF_STATE, STATE_OF
@@ -15,21 +15,25 @@ from roster.spelling import fold
 if TYPE_CHECKING:
     from roster.identity import Document
 
-_ISSUED = frozenset({"passport", "other"})
+ISSUED = frozenset({"passport", "other"})
+"""The types whose documents may be stored under several codes."""
+_OTHER_CODES = {
+    code: tuple(each for each in CODES_OF_STATE[state] if each != code)
+    for code, state in STATE_OF.items()
+}
 
 
 def alternatives(document: Document, number: DocumentNumber) -> tuple[DocumentNumber, ...]:
     """The other numbers of a document whose number is `number`; mostly there are none."""
-    if document.type not in _ISSUED:
+    if document.type not in ISSUED:
         return ()
     kind, issuer, rest = number.split(":", 2)
-    rests = [rest]
-    if issuer not in STATE_OF and document.number.isascii() and "<" not in document.number:
-        return ()
-    if not (document.number.isascii() and "<" not in document.number):
-        spelled = fold(document.number)  # as versions that took filler for a part of it
-        head = f"{document.kind}:" if kind == "O" else ""
-        rests = list(dict.fromkeys([rest, f"{head}{spelled}"]))
+    if document.number.isascii() and "<" not in document.number:
+        others: Any = [f"{kind}:{code}:{rest}" for code in _OTHER_CODES.get(issuer, ())]
+        return tuple(others)  # calls of `DocumentNumber`, which checks nothing, would cost more
+    spelled = fold(document.number)  # as versions that took filler for a part of it
+    head = f"{document.kind}:" if kind == "O" else ""
+    rests = dict.fromkeys([rest, f"{head}{spelled}"])
     codes = CODES_OF_STATE[STATE_OF[issuer]] if issuer in STATE_OF else (issuer,)
     found = (f"{kind}:{code}:{each}" for each in rests for code in codes)
     return tuple(DocumentNumber(each) for each in found if each != number)

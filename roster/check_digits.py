@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 from datetime import date
 from functools import lru_cache
+from operator import mul
 
 FIRST_BIRTH = "18000101"
 """Nobody alive was born before; synthetic people are born 1800 to 1879 (DOMAIN.md 1)."""
@@ -63,7 +64,7 @@ def check_digit(digits: str) -> str:
 
 def icao_check_digit(text: str) -> str:
     """The check digit of ICAO 9303 part 3, 4.9, for at most 24 of `0-9A-Z`."""
-    return str(sum(_ICAO_VALUE[c] * w for c, w in zip(text, _ICAO_WEIGHTS, strict=False)) % 10)
+    return str(sum(map(mul, map(_ICAO_VALUE.__getitem__, text), _ICAO_WEIGHTS)) % 10)
 
 
 def is_birth(day: str, latest: str) -> bool:

@@ -31,19 +31,25 @@ def capacity_for(people: int) -> int:
     return max(SMALLEST_CAPACITY, int(people * HEADROOM))
 
 
+def halves(fields: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where tokens begin in their filters and how they step, as uint64; of uint8, shape (n, 12)."""
+    wide = np.zeros((len(fields), 16), np.uint8)
+    wide[:, 2:8] = fields[:, :6]
+    wide[:, 10:16] = fields[:, 6:]
+    both = wide.view(">u8").astype(np.uint64)
+    return both[:, 0], both[:, 1]
+
+
 def positions_of(fields: np.ndarray, sizes: np.ndarray, slices: int) -> np.ndarray:
     """The bits of many tokens, each in a filter of its own size.
 
     `fields` is uint8 of shape (n, 12), `sizes` the bits per slice of each token's filter;
     the answer is uint64 of shape (n, slices).
     """
-    wide = np.zeros((len(fields), 16), np.uint8)
-    wide[:, 2:8] = fields[:, :6]
-    wide[:, 10:16] = fields[:, 6:]
     size = sizes[:, None]
-    halves = wide.view(">u8").astype(np.uint64) % size
+    first, step = (half[:, None] % size for half in halves(fields))
     order = np.arange(slices, dtype=np.uint64)
-    places: np.ndarray = (halves[:, :1] + order * halves[:, 1:]) % size + order * size
+    places: np.ndarray = (first + order * step) % size + order * size
     return places
 
 

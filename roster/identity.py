@@ -27,6 +27,8 @@ from roster.spelling import MASKS, fold, trimmed, with_x, without_filler
 LONGEST_NUMBER: Final = 64
 
 _LENGTH: Final = 18  # of an ID card's number
+_PLAIN = re.compile(rf"[0-9A-Z]{{1,{LONGEST_NUMBER}}}")  # nobody spells it otherwise
+_CODES = {code: SAME_ISSUER.get(code, code) for code in ISSUERS}
 
 DocumentType = Literal[
     "resident_id", "permanent_resident_id", "hk_macao_permit", "taiwan_permit", "passport", "other"
@@ -39,7 +41,7 @@ Token = NewType("Token", bytes)
 """16 bytes: u16 partition (0 to 63), u16 bucket (0 to 1023), 12 bytes field; big-endian."""
 
 
-class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A document as somebody spelled it."""
 
     type: DocumentType
@@ -85,11 +87,9 @@ def is_masked(number: str) -> bool:
 
 
 def _normalise(document: Document, latest_birth: str) -> Normalised:
-    if len(document.number) > LONGEST_NUMBER < len(trimmed(document.number)):
-        raise InvalidInput("document.number", too_long(LONGEST_NUMBER))
-    number = without_filler(fold(document.number))
-    if not number:
-        raise InvalidInput("document.number", "empty, or nothing but blanks")
+    number = document.number
+    if not _PLAIN.fullmatch(number):
+        number = _folded(number)
     if document.type == "other":
         return _other(document, number)
     _refuse("document.kind", document.kind)
@@ -108,18 +108,30 @@ def _normalise(document: Document, latest_birth: str) -> Normalised:
     raise InvalidInput("document.type", "unknown document type")
 
 
+def _folded(spelled: str) -> str:
+    """What `fold` and `without_filler` leave; of what is plain that is all."""
+    if len(spelled) > LONGEST_NUMBER < len(trimmed(spelled)):
+        raise InvalidInput("document.number", too_long(LONGEST_NUMBER))
+    number = without_filler(fold(spelled))
+    if not number:
+        raise InvalidInput("document.number", "empty, or nothing but blanks")
+    return number
+
+
 def _refuse(field: str, text: str | None) -> None:
     if text:
         raise InvalidInput(field, "this type of document has none")
 
 
 def _issuer(issuer: str | None) -> str:
+    if issuer in _CODES:
+        return _CODES[issuer]
     code = fold(issuer or "").rstrip("<")  # machine readable zones print `D<<`
     if not code:
         raise InvalidInput("document.issuer", "required: the issuing state's three-letter code")
     if code not in ISSUERS:
         raise InvalidInput("document.issuer", "neither an ISO 3166-1 alpha-3 nor an ICAO 9303 code")
-    return SAME_ISSUER.get(code, code)
+    return _CODES[code]
 
 
 # ID cards: GB 11643, and the immigration administration's notice of 2023.

@@ -14,6 +14,8 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from roster.errors import TooMany
 from service.auth import Bucket
 from service.problems import problem_bytes
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from service.counters import Counters
+    from service.http import Service
     from service.protocol import Protocol
 
 FREE = frozenset({"/healthz", "/readyz", "/v1/changes", "/v1/roster", "/metrics"})
@@ -41,12 +44,33 @@ HELD_S = 0.25
 PACE_S = 0.01
 RETRY_MS = (500, 1_500)
 """Between these callers are told to come back, so that they do not all come together."""
+HEAD_S = 10.0
+BODY_S = 30.0
+"""How long a caller may take for the whole head of a request, and for its body.
+
+Also to read something of its answers.
+"""
 WHY = "this process has more requests than it can answer in time"
+
+
+class House(msgspec.Struct):
+    """What the connections of one process share.
+
+    Once `closing`, every answer ends its connection. Times are in seconds.
+    """
+
+    gate: Gate
+    service: Service
+    keep_alive_s: float
+    closing: bool = False
+    head_s: float = HEAD_S
+    body_s: float = BODY_S
 
 
 class Waiting(NamedTuple):
     """A request in line, and how many checks it counts as."""
 
+    protocol: Protocol
     cycle: Any
     app: Any
     weight: int
@@ -72,25 +96,28 @@ class Gate:
         self.in_flight = 0
         counters.in_flight = lambda: self.in_flight
 
-    def take(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
+    def take(self, protocol: Protocol, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Begin a request that has come whole, or put it in line."""
         weight = 1 if cycle.scope["path"] != BATCH else weight_of(cycle.scope)
         self.in_flight += weight
         if self._line or self._begun >= SLICE:
-            self._line.append(Waiting(cycle, app, weight))
+            self._line.append(Waiting(protocol, cycle, app, weight))
         else:
-            self._begin(cycle, app, weight)
+            self._begin(protocol, cycle, app, weight)
 
     def count(self, task: asyncio.Task[None], weight: int) -> None:
         """Count a request that was begun before it had come whole."""
         self.in_flight += weight
         task.add_done_callback(partial(self._ended, weight))
 
-    def _begin(self, cycle: Any, app: Any, weight: int) -> None:  # noqa: ANN401 -- uvicorn's
+    def _begin(self, protocol: Protocol, cycle: Any, app: Any, weight: int) -> None:  # noqa: ANN401 -- uvicorn's
         self._begun += weight
         if self._begun >= SLICE:  # one look at the turns for a slice costs less than one for each
             self._loop.call_soon(self._turn)
-        task = self._loop.create_task(cycle.run_asgi(app))
+        if protocol.answered(cycle):
+            self.in_flight -= weight
+            return
+        task = self._loop.create_task(protocol.answering(cycle, app))
         self._tasks.add(task)
         task.add_done_callback(self._one_ended if weight == 1 else partial(self._ended, weight))
 

@@ -8,19 +8,25 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from roster.entry import BIND, Op
 from roster.rules import warnings
 from roster.times import format_ms
-from service.screening import name_check
+from service.questions import read_journey
+from service.screening import CLEAR, name_check
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from roster.access import ApiKey
-    from roster.restrictions import Lists
-    from roster.verdict import Product, Reason, Remaining
+    from roster.names import NameCheck
+    from roster.restrictions import Lists, Mode
+    from roster.verdict import Decision, Product, Reason, Remaining, Warned
     from service.http import Service
     from service.questions import Query
     from service.screening import Screening
+    from service.shapes import Check, Item, JourneyShape
 
 _PREFIX = secrets.token_hex(8)
 _NUMBERS = itertools.count()
@@ -88,42 +94,75 @@ def product_json(product: Product) -> dict[str, Any]:
     return shown
 
 
-def answer_json(
-    screening: Screening, query: Query, subject: str | None, lists: Lists
-) -> dict[str, Any]:
+class Answer(msgspec.Struct, gc=False):
+    """The answer to one check, in the order in which it is written; what is unset is left out."""
+
+    decision: Decision
+    reasons: Sequence[dict[str, Any]] | UnsetType = UNSET
+    allowed_instead: Sequence[dict[str, Any]] | UnsetType = UNSET
+    seats: dict[str, Decision] | UnsetType = UNSET
+    name_check: NameCheck | UnsetType = UNSET
+    subject: str | UnsetType = UNSET
+    decision_id: str | UnsetType = UNSET
+    position: str | UnsetType = UNSET
+    reference: str | UnsetType = UNSET
+    warnings: tuple[Warned, ...] | UnsetType = UNSET
+    fresh_as_of: str | UnsetType = UNSET
+    stale: bool | UnsetType = UNSET
+
+
+class Same(msgspec.Struct, frozen=True, gc=False):
+    """What is the same in the answers to all whom a journey is allowed."""
+
+    mode: Mode
+    seats: dict[str, Decision] | UnsetType
+    warnings: tuple[Warned, ...] | UnsetType
+
+
+@lru_cache(maxsize=16_384)  # as many as there may be journeys
+def same(shape: JourneyShape, lists: Lists) -> Same:
+    """The same for one journey; raises InvalidInput where it is malformed."""
+    journey = read_journey(shape)
+    seats = dict.fromkeys(journey.seats, CLEAR.decision) if isinstance(shape.seat, tuple) else UNSET
+    return Same(journey.mode, seats, warnings(journey, lists) or UNSET)
+
+
+def plain_allow(asked: Check | Item, journey: Same, decision_id: str) -> Answer:
+    """The answer about somebody who is surely on no list, as an item of a batch has it."""
+    return Answer(
+        "allow",
+        seats=journey.seats,
+        name_check=UNSET if asked.name is None else "not_compared",
+        decision_id=decision_id,
+        reference=UNSET if asked.reference is None else asked.reference,
+        warnings=journey.warnings,
+    )
+
+
+def answer_of(screening: Screening, query: Query, subject: str | None, lists: Lists) -> Answer:
     """The answer to one check, without what a batch says for all."""
     verdict = screening.verdict
-    answer: dict[str, Any] = {
-        "decision": verdict.decision,
-        "reasons": [reason_json(reason, screening) for reason in verdict.reasons],
-        "allowed_instead": [product_json(product) for product in verdict.allowed_instead],
-    }
-    if query.several_seats:
-        answer["seats"] = verdict.seats or dict.fromkeys(query.journey.seats, verdict.decision)
-    named = name_check(screening, query.name)
-    if named is not None:
-        answer["name_check"] = named
-    if screening.on_roster and subject is not None:
-        answer["subject"] = subject
-    answer["decision_id"] = decision_id()
-    answer["position"] = screening.position
-    if query.reference is not None:
-        answer["reference"] = query.reference
-    if warned := warnings(query.journey, lists):
-        answer["warnings"] = warned
-    return answer
+    seats = verdict.seats or dict.fromkeys(query.journey.seats, verdict.decision)
+    return Answer(
+        verdict.decision,
+        reasons=[reason_json(reason, screening) for reason in verdict.reasons],
+        allowed_instead=[product_json(product) for product in verdict.allowed_instead],
+        seats=seats if query.several_seats else UNSET,
+        name_check=name_check(screening, query.name) or UNSET,
+        subject=subject or UNSET,
+        decision_id=decision_id(),
+        position=screening.position,
+        reference=UNSET if query.reference is None else query.reference,
+        warnings=warnings(query.journey, lists) or UNSET,
+    )
 
 
-def item_json(
-    screening: Screening, query: Query, subject: str | None, lists: Lists
-) -> dict[str, Any]:
+def as_item(answer: Answer) -> Answer:
     """The same as one of a batch: without empty fields, a plain allow without its position."""
-    answer = answer_json(screening, query, subject, lists)
-    for empty in ("reasons", "allowed_instead"):
-        if not answer[empty]:
-            del answer[empty]
-    if answer["decision"] == "allow" and "reasons" not in answer:
-        del answer["position"]
+    answer.reasons = answer.reasons or UNSET
+    answer.allowed_instead = answer.allowed_instead or UNSET
+    if answer.decision == "allow" and not answer.reasons:
+        answer.position = UNSET
     return answer
 
 

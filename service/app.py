@@ -32,7 +32,7 @@ from service.belonging import EVERY_S as BELONGING_EVERY_S
 from service.canary import EVERY_S as CANARY_EVERY_S
 from service.canary import Canary
 from service.changes import post_changes
-from service.checks import batch_route, check_route
+from service.checks import check_routes
 from service.confirming import Confirmer
 from service.counters import Counters
 from service.entries import find, history
@@ -62,7 +62,7 @@ END_TRIES = 6
 log = structlog.get_logger("clearway.app")
 
 API = (
-    *(check_route, batch_route, standing),
+    *(check_routes, standing),
     *(post_changes, get_changes, find, history),
     *(status_page, get_roster, healthz, readyz, get_metrics),
 )

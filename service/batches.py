@@ -1,30 +1,46 @@
-"""A batch of checks: swept first, then whoever is left is decided with one look at Redis."""
+"""A batch of checks, step by step for all together: read, put under tokens, sifted, answered.
+
+Whom the filters do not clear is decided with one look at Redis for all.
+"""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from roster import keys
+from roster.check_digits import beijing_day
 from roster.clock import boot_s
 from roster.errors import InvalidInput
-from roster.rules import warnings
 from roster.times import format_ms
-from service.answers import decision_ids, item_json, pseudonym, record
+from service.answers import (
+    Answer,
+    answer_of,
+    as_item,
+    decision_ids,
+    plain_allow,
+    pseudonym,
+    record,
+    same,
+)
 from service.faults import Body
 from service.http import INVALID, Service
 from service.problems import problem_of
-from service.questions import query_of, read_at_least, read_journey
+from service.questions import query_of, read_at_least
 from service.shapes import ITEMS_MAX, AtLeast, BatchShape, Item, JourneyShape, Shape
-from service.sweep import EVERY, NOBODY, plain_allow, sweep
+from service.subjects import Subjects
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from roster.access import ApiKey
+    from service.answers import Same
     from service.questions import Query
     from service.screening import Screening, Subject
-    from service.sweep import Swept
 
 
 class _Typed(Shape, frozen=True):
@@ -41,27 +57,41 @@ _item_decoder = Body(Item)
 _encode = msgspec.json.Encoder().encode
 
 Batch = _Typed | BatchShape
-Results = list[dict[str, Any] | msgspec.Raw]
+Result = Answer | dict[str, Any]
+
+
+class _Work(msgspec.Struct):
+    """The well-formed items of a batch, `journeys` as far as each has one; `results` are of all."""
+
+    service: Service
+    key: ApiKey
+    batch: Batch
+    places: Sequence[int]
+    items: list[Item]
+    results: list[Result]
+
+    def fill(self, index: int, result: Result) -> None:
+        """Set the result about an item."""
+        self.results[self.places[index]] = result
 
 
 async def answer_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
     """The answers to a batch, in its order; raises what says that the whole is malformed."""
     arrived_s = boot_s()
     batch = _decode(body)
-    read_at_least(batch.at_least)  # a malformed one is nobody's item's fault
+    everybody = read_at_least(batch.at_least)  # a malformed one is nobody's item's fault
     service.access.spend(key, len(batch.items))
     await service.desk.freshen()
     as_of_ms = service.screener.news.as_of_all_ms
-    results: Results = [{}] * len(batch.items)
-    swept = _sweep(service, batch, results)
-    left = sorted(set(range(len(batch.items))).difference(swept.items))
-    asked = await _decide(service, key, batch, left, results)
-    about = swept.partitions | asked or EVERY
+    work = _begin(service, key, batch)
+    subjects = _subjects(work)
+    await _decide(work, subjects, _clear(work, subjects, asks_all=bool(everybody)))
+    about = subjects.partitions or range(keys.PARTITIONS)
     said = {
         "fresh_as_of": format_ms(min(as_of_ms[number] for number in about)),
         "stale": service.screener.stale_since(arrived_s, about),
     }
-    return _answer(results, said)
+    return _answer(work.results, said)
 
 
 def _decode(body: bytes) -> Batch:
@@ -72,68 +102,88 @@ def _decode(body: bytes) -> Batch:
         return _batch_decoder.decode(body)
 
 
-def _sweep(service: Service, batch: Batch, results: Results) -> Swept:
-    """The items that are answered already: their travellers are surely on no list."""
-    if not isinstance(batch, _Typed) or batch.journey is None or batch.at_least is not None:
-        return NOBODY
-    if isinstance(batch.journey.seat, list):
-        return NOBODY
-    try:
-        journey = read_journey(batch.journey)
-    except InvalidInput:
-        return NOBODY
-    swept = sweep(service.desk, batch.items, time.time_ns() // 1_000_000)
-    cleared, items = swept.items, batch.items
-    warned = warnings(journey, service.lists)
-    for index, decision_id in zip(cleared, decision_ids(len(cleared)), strict=True):
-        results[index] = plain_allow(items[index], decision_id, warned)
-    service.counters.decided(journey.mode, "allow", count=len(cleared))
-    return swept
-
-
-async def _decide(
-    service: Service, key: ApiKey, batch: Batch, left: list[int], results: Results
-) -> set[int]:
-    """Answer what is left, one by one; those who may be listed are looked up together.
-
-    Returns the partitions that were asked about.
-    """
-    desk, now_s = service.desk, boot_s()
-    about: set[int] = set()
-    asked: dict[int, tuple[Query, Subject]] = {}
-    for index in left:
+def _begin(service: Service, key: ApiKey, batch: Batch) -> _Work:
+    """The items that are well-formed; the results of the others say what is not."""
+    results: list[Result] = [{}] * len(batch.items)
+    if isinstance(batch, _Typed):
+        return _Work(service, key, batch, range(len(results)), batch.items, results)
+    places, items = [], []
+    for place, raw in enumerate(batch.items):
         try:
-            query = query_of(_item(batch.items[index]), batch)
-            subject = desk.subject(query)
+            items.append(_item_decoder.decode(raw))
+            places.append(place)
         except INVALID as exc:
-            results[index] = {"error": problem_of(exc)}
+            results[place] = {"error": problem_of(exc)}
+    return _Work(service, key, batch, places, items, results)
+
+
+def _subjects(work: _Work) -> Subjects:
+    today = beijing_day(time.time_ns() // 1_000_000)
+    documents = [item.document for item in work.items]
+    return Subjects(work.service.desk.tokeniser, documents, today)
+
+
+def _clear(work: _Work, subjects: Subjects, *, asks_all: bool) -> set[int]:
+    """Answer about all who are surely on no list; the others are left."""
+    screener = work.service.screener
+    left = subjects.unread | subjects.invalid | subjects.known(screener.filters)
+    silent = {number for number in subjects.partitions if not screener.speaks(number)}
+    if not screener.ready:
+        silent = subjects.partitions
+    if silent:
+        left |= subjects.within(silent)
+    default, lists = work.batch.journey, work.service.lists
+    allowed: list[tuple[int, Item, Same]] = []
+    for index, item in enumerate(work.items):
+        journey = item.journey or default
+        if index in left or journey is None or asks_all or item.at_least:
+            left.add(index)
             continue
-        about.update(token[1] for token in (subject.token, *subject.others))
-        screening = desk.clear_at_once(query, subject, now_s) or desk.clear(query, subject)
+        try:
+            allowed.append((index, item, same(journey, lists)))
+        except InvalidInput:
+            left.add(index)
+    ids = decision_ids(len(allowed))
+    for (index, item, alike), decision_id in zip(allowed, ids, strict=True):
+        work.fill(index, plain_allow(item, alike, decision_id))
+    screener.cleared += len(allowed)
+    for mode, count in Counter([each.mode for _, _, each in allowed]).items():
+        work.service.counters.decided(mode, "allow", count=count)
+    return left
+
+
+async def _decide(work: _Work, subjects: Subjects, left: set[int]) -> None:
+    """Answer about those who are left; who may be listed is looked up together with others."""
+    desk = work.service.desk
+    taken = subjects.taken(left)
+    asked: dict[int, tuple[Query, Subject]] = {}
+    for index in sorted(left):
+        try:
+            query = query_of(work.items[index], work.batch)
+            subject = taken.get(index) or desk.subject(query)  # which raises what is wrong
+        except INVALID as exc:
+            work.fill(index, {"error": problem_of(exc)})
+            continue
+        screening = desk.clear(query, subject)
         if screening is None:
             asked[index] = query, subject
         else:
-            results[index] = _result(service, key, query, screening)
+            work.fill(index, _result(work, query, screening))
     screenings = await desk.ask_all(list(asked.values()))
     for (index, (query, _)), screening in zip(asked.items(), screenings, strict=True):
-        results[index] = _result(service, key, query, screening)
-    return about
+        work.fill(index, _result(work, query, screening))
 
 
-def _item(item: Item | msgspec.Raw) -> Item:
-    return item if isinstance(item, Item) else _item_decoder.decode(item)
-
-
-def _result(service: Service, key: ApiKey, query: Query, screening: Screening) -> dict[str, Any]:
+def _result(work: _Work, query: Query, screening: Screening) -> Answer:
+    service = work.service
     record(service, query, screening)
-    return item_json(screening, query, pseudonym(service, key, screening), service.lists)
+    subject = pseudonym(service, work.key, screening)
+    return as_item(answer_of(screening, query, subject, service.lists))
 
 
-def _answer(results: Results, said: dict[str, Any]) -> bytes:
+def _answer(results: Sequence[Result], said: dict[str, Any]) -> bytes:
     """The whole answer; `said` is what it says for all items."""
-    told = [result for result in results if isinstance(result, dict)]
-    # The others are Raw: plain allows of people who were swept.
-    counts = {"allow": len(results) - len(told), "deny": 0, "refer": 0, "error": 0}
-    for result in told:
-        counts[result.get("decision", "error")] += 1
+    counts = {"allow": 0, "deny": 0, "refer": 0, "error": 0}
+    for result in results:
+        counts["error" if isinstance(result, dict) else result.decision] += 1
     return _encode({"results": results, "counts": counts, **said})

@@ -1,13 +1,10 @@
 """A response's head and body in one write: one system call and one packet instead of two.
 
-uvicorn writes them apart. A check costs 70 us of CPU instead of 79 this way (measured).
+uvicorn writes them apart: 9 us of CPU (measured).
 """
 
 from __future__ import annotations
 
-import fcntl
-import sys
-import termios
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,24 +39,6 @@ class Cork:
         """Close after what is held."""
         self._flush()
         self._transport.close()
-
-    @property
-    def unread(self) -> int:
-        """How many bytes have come to the kernel, and the loop has not read them."""
-        return self._kernel_has(termios.FIONREAD)
-
-    @property
-    def unsent(self) -> int:
-        """How many bytes its caller leaves here, in the kernel too; 0 while all fit there."""
-        kept: int = self._transport.get_write_buffer_size()
-        return kept and kept + self._kernel_has(termios.TIOCOUTQ)
-
-    def _kernel_has(self, which: int) -> int:
-        socket = self._transport.get_extra_info("socket")
-        try:
-            return int.from_bytes(fcntl.ioctl(socket.fileno(), which, bytes(4)), sys.byteorder)
-        except OSError:
-            return 0
 
     def _flush(self) -> None:
         """Write what is held: no body came."""

@@ -24,6 +24,7 @@ T = TypeVar("T")
 TOLD_MAX = 32
 """More faults than this help nobody."""
 _UNIONS = (Union, UnionType)
+_ARRAYS = (list, tuple)
 _PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")
 _NAMED = re.compile(r"`([a-z_]{1,32})`$")
 NO_JSON = "the body is not JSON in UTF-8, or is nested too deeply"
@@ -103,7 +104,7 @@ def _look(value: object, shape: object, path: str) -> Iterator[FieldError]:
     yield from _alone(value, shape, path)
     if isinstance(value, list):
         for option in map(_bare, options):
-            if get_origin(option) is list:
+            if get_origin(option) in _ARRAYS:
                 for index, each in enumerate(value):
                     yield from _look(each, get_args(option)[0], f"{path}[{index}]")
 
@@ -138,7 +139,7 @@ def _hollow(shape: object) -> Any:  # noqa: ANN401 -- any shape
         return Annotated[(_hollow(inner), *metas)]
     if get_origin(shape) in _UNIONS:
         return Union[tuple(map(_hollow, get_args(shape)))]  # noqa: UP007 -- made at run time
-    return list[Any] if get_origin(shape) is list else shape
+    return list[Any] if get_origin(shape) in _ARRAYS else shape
 
 
 def _bare(shape: object) -> Any:  # noqa: ANN401 -- any shape

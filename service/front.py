@@ -1,17 +1,19 @@
-"""What holds for every route: HEAD is as GET, and no query parameter is overlooked."""
+"""Before Litestar: HEAD is as GET, no query parameter is overlooked, checks go their own way."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from roster.errors import InvalidInput
+from service.checks import HOT, check_routes
 from service.faults import WORDS, listed
+from service.http import send_whole
 from service.openapi import ROUTES
 from service.problems import problem_bytes, with_head
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -36,7 +38,10 @@ class Front:
         asked: Any = scope  # a dict, whatever its declared kinds
         if asked["query_string"] or asked["method"] in _ODD:
             return self._odd(asked, receive, send)
-        return self._app(scope, receive, send)
+        return self._plain(asked, receive, send)
+
+    def _plain(self, scope: Any, receive: Receive, send: Send) -> Awaitable[None]:  # noqa: ANN401 -- ASGI's
+        return (check_routes.fn if scope["path"] in HOT else self._app)(scope, receive, send)
 
     async def _odd(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         told = send
@@ -48,9 +53,9 @@ class Front:
         try:
             check_query(scope["method"], scope["path"], scope["query_string"])
         except InvalidInput as exc:
-            await _refuse(exc, told)
+            await send_whole(told, problem_bytes(exc))
             return
-        await self._app(cast("Any", scope), receive, told)
+        await self._plain(scope, receive, told)
 
 
 def check_query(method: str, path: str, query: bytes) -> None:
@@ -101,10 +106,3 @@ def _allowing(path: str, send: Send) -> Send:
 def _joined(allow: bytes, ours: list[str]) -> bytes:
     methods = dict.fromkeys([*ours, *allow.decode("latin-1").split(", ")])
     return with_head(", ".join(methods)).encode("latin-1")
-
-
-async def _refuse(exc: InvalidInput, send: Callable[[Any], Awaitable[None]]) -> None:
-    status, headers, body = problem_bytes(exc)
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": body, "more_body": False})

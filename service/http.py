@@ -33,6 +33,8 @@ BODY_MAX_BYTES = 4 * 1024 * 1024
 INVALID = (InvalidInput, InvalidBody, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What a part of a body raises where it is the sender's fault."""
 
+Whole = tuple[int, list[tuple[bytes, bytes]], bytes]
+"""Status, headers but for the length, and body of an answer."""
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
 
@@ -96,14 +98,11 @@ def _bounded(body: bytes) -> bytes:
     return body
 
 
-async def respond(send: Send, body: bytes) -> None:
-    """Nothing; a 200 with this JSON is sent."""
-    length = (b"content-length", str(len(body)).encode())
-    start: Any = {
-        "type": "http.response.start",
-        "status": 200,
-        "headers": [*JSON_HEADERS, length],
-    }
+async def send_whole(send: Send, whole: Whole) -> None:
+    """Nothing; the answer is sent."""
+    status, headers, body = whole
+    length = (b"content-length", b"%d" % len(body))
+    start: Any = {"type": "http.response.start", "status": status, "headers": [*headers, length]}
     await send(start)
     await send({"type": "http.response.body", "body": body, "more_body": False})
 

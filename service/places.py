@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from roster.alternatives import alternatives
+from roster.alternatives import ISSUED, alternatives
 from roster.entry import BIND
 from roster.errors import Unreadable
 from roster.identity import normalise
@@ -50,7 +50,7 @@ def others(
 
     `number` is what `normalise` gave, where that is known.
     """
-    if document.type not in ("passport", "other"):
+    if document.type not in ISSUED:
         return ()
     numbers = alternatives(document, number or normalise(document).number)
     return tuple(tokeniser.token(each) for each in numbers)

@@ -112,17 +112,19 @@ def problem_of(exc: BaseException) -> Problem:
 
 
 def problem_bytes(exc: BaseException) -> tuple[int, Headers, bytes]:
-    """Status, headers and body of the answer to an error, for raw ASGI handlers."""
-    return _bytes(problem_of(exc))
+    """Status, headers and body of the answer to any error, as a server sends them."""
+    problem = problem_of(exc)
+    return _bytes(problem, _told_with(exc, problem))
 
 
 def status_bytes(status: int) -> tuple[int, Headers, bytes]:
     """The same for an error that is no more than its status, found before there is a request."""
-    return _bytes(_of_status(status))
+    problem = _of_status(status)
+    return _bytes(problem, _headers(problem))
 
 
-def _bytes(problem: Problem) -> tuple[int, Headers, bytes]:
-    headers = [("content-type", MEDIA_TYPE), *_headers(problem).items()]
+def _bytes(problem: Problem, more: Mapping[str, str]) -> tuple[int, Headers, bytes]:
+    headers = [("content-type", MEDIA_TYPE), *more.items()]
     return (
         problem.status,
         [(name.encode("ascii"), value.encode("ascii")) for name, value in headers],
@@ -131,8 +133,18 @@ def _bytes(problem: Problem) -> tuple[int, Headers, bytes]:
 
 
 def problem_response(_: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
-    """The answer to any error that leaves a handler; Litestar calls it."""
+    """The same as Litestar takes it: it asks for the answer to any error that leaves a handler."""
     problem = problem_of(exc)
+    return Response(
+        msgspec.json.encode(problem),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers=_told_with(exc, problem),
+    )
+
+
+def _told_with(exc: BaseException, problem: Problem) -> dict[str, str]:
+    """The headers of the problem; what is our own fault is logged."""
     if problem.status == INTERNAL.status:
         _report(exc)
     given = exc.headers if isinstance(exc, HTTPException) and exc.headers else {}
@@ -140,12 +152,7 @@ def problem_response(_: Request[Any, Any, Any], exc: Exception) -> Response[byte
         name: with_head(value) if name.lower() == "allow" else value
         for name, value in given.items()
     }
-    return Response(
-        msgspec.json.encode(problem),
-        status_code=problem.status,
-        media_type=MEDIA_TYPE,
-        headers={**allowed, **_headers(problem)},
-    )
+    return {**allowed, **_headers(problem)}
 
 
 def with_head(allow: str) -> str:
@@ -236,7 +243,7 @@ def _parameter_errors(exc: ValidationException) -> list[FieldError]:
     return [FieldError(join(key, one.field), one.message) for key, one in each_told]
 
 
-def _report(exc: Exception) -> None:
+def _report(exc: BaseException) -> None:
     """Log where it came from; its message is left out, as it may hold what was sent."""
     trace = exc.__traceback__
     while trace is not None and trace.tb_next is not None:

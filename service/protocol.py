@@ -14,46 +14,27 @@ import ssl
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
-import msgspec
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.admission import FREE, IN_FLIGHT_MAX, weight_of
 from service.auth import CERT_SCOPE
 from service.certificates import fingerprint
+from service.checks import CHECK, at_once, is_hot, respond
 from service.corked import Cork
+from service.http import JSON_HEADERS, Whole
 from service.problems import status_bytes
+from service.sockets import unread, unsent
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
-    from service.admission import Gate
+    from service.admission import House
 
-HEAD_S = 10.0
-BODY_S = 30.0
-"""How long a caller may take for the whole head of a request, and for its body.
-
-Also to read something of its answers.
-"""
 IDLE_GRACE_S = 1.0
 """An idle connection is kept so much longer than is promised, so that the caller ends it first."""
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
-
-Response = tuple[int, list[tuple[bytes, bytes]], bytes]
-
-
-class House(msgspec.Struct):
-    """What the connections of one process share.
-
-    Once `closing`, every answer ends its connection. Times are in seconds.
-    """
-
-    gate: Gate
-    keep_alive_s: float
-    closing: bool = False
-    head_s: float = HEAD_S
-    body_s: float = BODY_S
 
 
 class Protocol(HttpToolsProtocol):
@@ -72,14 +53,13 @@ class Protocol(HttpToolsProtocol):
     _long: asyncio.Task[None] | None = None
     _begun: Any = None
     _deaf = False
-    _unread = 0
+    _kept = 0
     _phase = "head"
     _since = 0.0  # of the loop's clock; 0 until a sweep has seen the phase
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 -- uvicorn says no more
         """Look at the certificate once for each connection."""
-        self._cork = Cork(transport, self.loop)
-        super().connection_made(cast("Any", self._cork))
+        super().connection_made(transport)
         self._since = self.loop.time()
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         shown = tls.getpeercert(binary_form=True) if tls is not None else None
@@ -147,7 +127,7 @@ class Protocol(HttpToolsProtocol):
             cycle.message_event.set()
         if self._due is not None:
             due, self._due = self._due, None
-            self.house.gate.take(*due)
+            self.house.gate.take(self, *due)
         elif self._long is not None:
             task, self._long = self._long, None
             self.house.gate.count(task, weight_of(self.scope))
@@ -188,10 +168,10 @@ class Protocol(HttpToolsProtocol):
     def sweep(self) -> None:
         """End the connection where its time is over."""
         now_s = self.loop.time()
-        age_s, unread = now_s - self._since, self._cork.unsent
-        if not self._since or unread != self._unread or (self.flow.read_paused and not unread):
-            self._unread, self._since = unread, now_s  # something has moved, or we are slow
-        elif unread:
+        age_s, kept = now_s - self._since, unsent(self.transport)
+        if not self._since or kept != self._kept or (self.flow.read_paused and not kept):
+            self._kept, self._since = kept, now_s  # something has moved, or we are slow
+        elif kept:
             if age_s > self.house.body_s:
                 self.transport.abort()
         elif self._phase == "head":
@@ -212,10 +192,10 @@ class Protocol(HttpToolsProtocol):
 
     def close_if_quiet(self) -> None:
         """Close, but where a request lies in the socket already: it is answered first."""
-        if not self._cork.unread:
+        if not unread(self.transport):
             self.transport.close()
 
-    def answer_now(self, cycle: Any, response: Response) -> None:  # noqa: ANN401 -- uvicorn's
+    def answer_now(self, cycle: Any, response: Whole) -> None:  # noqa: ANN401 -- uvicorn's
         """Answer a request that no task has begun, without reading its body."""
         if cycle.disconnected or cycle.response_complete:
             return
@@ -252,19 +232,39 @@ class Protocol(HttpToolsProtocol):
         elif gate.in_flight >= IN_FLIGHT_MAX or self.surplus:
             gate.refuse(self, cycle)
         elif not cycle.more_body:
-            gate.take(cycle, app)
+            gate.take(self, cycle, app)
         elif cycle.waiting_for_100_continue:
             self._long = self._begin(cycle, app)
         else:
             self._due = cycle, app
 
+    def answered(self, cycle: Any) -> bool:  # noqa: ANN401 -- uvicorn's
+        """Whether a request that has come whole could be answered at once, and is."""
+        if cycle.scope["path"] != CHECK or not is_hot(cycle.scope):
+            return False
+        told = at_once(self.house.service, cycle.scope, cycle.body)
+        if told is not None:
+            self.answer_now(cycle, (200, JSON_HEADERS, told))
+        return told is not None
+
+    def answering(self, cycle: Any, app: Any) -> Coroutine[Any, Any, None]:  # noqa: ANN401 -- uvicorn's
+        """What answers a request, to be run as a task."""
+        if is_hot(cycle.scope):
+            return self._respond(cycle)
+        cycle.transport = Cork(self.transport, self.loop)
+        answering: Coroutine[Any, Any, None] = cycle.run_asgi(app)
+        return answering
+
+    async def _respond(self, cycle: Any) -> None:  # noqa: ANN401 -- uvicorn's
+        self.answer_now(cycle, await respond(self.house.service, cycle.scope, cycle.receive))
+
     def _begin(self, cycle: Any, app: Any) -> asyncio.Task[None]:  # noqa: ANN401 -- uvicorn's
-        task: asyncio.Task[None] = self.loop.create_task(cycle.run_asgi(app))
+        task: asyncio.Task[None] = self.loop.create_task(self.answering(cycle, app))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
 
-    def _head(self, response: Response, *, keep: bool) -> bytes:
+    def _head(self, response: Whole, *, keep: bool) -> bytes:
         status, headers, body = response
         length = (b"content-length", b"%d" % len(body))
         lines = [*self.server_state.default_headers, *headers, length]

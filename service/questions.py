@@ -44,7 +44,7 @@ class Defaults(Protocol):
         """The same."""
 
 
-class Query(msgspec.Struct, frozen=True):
+class Query(msgspec.Struct, frozen=True, gc=False):
     """One check, ready to be decided.
 
     `at_least` is by partition; `several_seats` where seats were sent as a list.
@@ -79,7 +79,7 @@ def _query(shape: Check | Item, defaults: Defaults | None) -> Query:
         name=shape.name,
         at_least=read_at_least(at_least) if at_least else {},
         reference=shape.reference,
-        several_seats=isinstance(journey.seat, list),
+        several_seats=isinstance(journey.seat, tuple),
     )
 
 
@@ -120,15 +120,22 @@ def _journey_tries(shape: JourneyShape) -> list[Callable[[], object]]:
     return tries
 
 
+@lru_cache(maxsize=16_384)  # there are far fewer trains and seats than travellers
 def read_journey(shape: JourneyShape) -> Journey:
     """The journey; raises InvalidInput where a field is missing, malformed or out of place."""
-    seat = tuple(shape.seat) if isinstance(shape.seat, list) else shape.seat
-    return _journey(shape.mode, shape.train, seat, shape.cabin, shape.departs_at)
+    for field, value in _given(shape).items():
+        _check_taken(shape.mode, field, value)
+    return Journey(
+        mode=shape.mode,
+        train=None if shape.train is None else _train(shape.train),
+        seats=_seats(shape.seat),
+        cabin=shape.cabin,
+        departs_at_ms=read_time("journey.departs_at", shape.departs_at),
+    )
 
 
 def _given(shape: JourneyShape) -> dict[str, Seats]:
-    seat = tuple(shape.seat) if isinstance(shape.seat, list) else shape.seat
-    return {"train": shape.train, "seat": seat, "cabin": shape.cabin}
+    return {"train": shape.train, "seat": shape.seat, "cabin": shape.cabin}
 
 
 def _check_taken(mode: Mode, field: str, value: Seats) -> None:
@@ -137,21 +144,6 @@ def _check_taken(mode: Mode, field: str, value: Seats) -> None:
         raise InvalidInput(f"journey.{field}", f"does not go with mode {mode}")
     if value is None and field in _TAKES[mode]:
         raise InvalidInput(f"journey.{field}", f"required for mode {mode}")
-
-
-@lru_cache(maxsize=16_384)  # there are far fewer trains and seats than travellers
-def _journey(
-    mode: Mode, train: str | None, seat: Seats, cabin: str | None, departs_at: str | None
-) -> Journey:
-    for field, value in {"train": train, "seat": seat, "cabin": cabin}.items():
-        _check_taken(mode, field, value)
-    return Journey(
-        mode=mode,
-        train=None if train is None else _train(train),
-        seats=_seats(seat),
-        cabin=cabin,
-        departs_at_ms=read_time("journey.departs_at", departs_at),
-    )
 
 
 def read_time(field: str, text: str | None) -> int | None:

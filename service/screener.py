@@ -210,13 +210,21 @@ class Screener:
 
     def clears(self, token: bytes) -> bool:
         """Whether the filter that has the token's partition may say no, and says it."""
-        partition = self.partitions[token[1]]
+        return not self.may_be_listed(token) and self.speaks(token[1])
+
+    def speaks(self, number: int) -> bool:
+        """Whether a partition's filter may say that people are on no list, fresh or not."""
+        partition = self.partitions[number]
         return (
-            token not in partition.filter
-            and self.required <= partition.covered
-            and not self.is_expired(token[1])
-            and not (partition.rewound and not partition.witnessed)
+            self.required <= partition.covered
+            and not self.is_expired(number)
+            and (partition.witnessed or not partition.rewound)
         )
+
+    @property
+    def filters(self) -> list[TokenFilter]:
+        """Those of all partitions."""
+        return [partition.filter for partition in self.partitions]
 
     def join(self, tokens: Iterable[bytes]) -> None:
         """Nothing; these people may be listed, as the logs will tell."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from roster.dictionary import Dictionary
+    from roster.identity import Document
     from roster.names import NameCheck
     from roster.replies import Found
     from roster.restrictions import Lists
@@ -117,20 +118,20 @@ class Desk:
         token = self.tokeniser.token(found.number)
         return Subject(token, found.valid, others(self.tokeniser, query.document, found.number))
 
-    def clear_at_once(self, query: Query, subject: Subject, now_s: float) -> Screening | None:
-        """The answer about an ordinary traveller where all is well; else see `decide`.
+    def clear_at_once(self, document: Document, now_s: float) -> Token | None:
+        """The token of somebody who is surely on no list, where all is well; else see `decide`.
 
         What is fresh at this moment of `boot_s` was so since the check came: nothing was
-        waited for.
+        waited for. Raises InvalidInput.
         """
-        screener, token = self.screener, subject.token
-        if query.at_least or subject.others or not subject.valid:
+        number, valid = normalise(document, beijing_day(time.time_ns() // 1_000_000))
+        if not valid:
             return None
-        partition = screener.partitions[token[1]]
-        if token in partition.filter or not screener.decides(token[1], now_s):
-            return None
-        screener.cleared += 1
-        return Screening(CLEAR, token, partition.position_text, stale=False)
+        token, screener = self.tokeniser.token(number), self.screener
+        for each in (token, *others(self.tokeniser, document, number)):
+            if screener.may_be_listed(each) or not screener.decides(each[1], now_s):
+                return None
+        return token
 
     async def decide(self, query: Query, subject: Subject, now_s: float) -> Screening:
         """The answer where `clear_at_once` has none; raises as `freshen` does."""

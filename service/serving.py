@@ -13,9 +13,9 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from service.acceptor import Acceptor
-from service.admission import Gate
+from service.admission import Gate, House
 from service.ops import conditions
-from service.protocol import House, Protocol
+from service.protocol import Protocol
 
 if TYPE_CHECKING:
     import socket
@@ -83,7 +83,7 @@ class Serving(uvicorn.Server):
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
         gate = Gate(loop, self.upkeep.service.counters, self.server_state.tasks)
-        self.house = House(gate, self._settings.keep_alive_s)
+        self.house = House(gate, self.upkeep.service, self._settings.keep_alive_s)
         self.servers = []
         self._acceptors = [
             Acceptor(each, self._protocol, self.config.ssl) for each in sockets or ()

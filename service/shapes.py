@@ -45,8 +45,8 @@ Replaced = Annotated[list[Document], Meta(max_length=8)]
 ChangeOp = Literal["put", "remove", "suspend", "resume", "bind", "unbind"]
 
 
-class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A request, or a part of one."""
+class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """A request, or a part of one; none holds itself, so that the collector need not look."""
 
 
 class JourneyShape(Shape, frozen=True):
@@ -54,7 +54,7 @@ class JourneyShape(Shape, frozen=True):
 
     mode: Mode
     train: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
-    seat: Seat | Annotated[list[Seat], Meta(min_length=1, max_length=10)] | None = None
+    seat: Seat | Annotated[tuple[Seat, ...], Meta(min_length=1, max_length=10)] | None = None
     cabin: Cabin | None = None
     departs_at: Time | None = None
 

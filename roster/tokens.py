@@ -87,9 +87,9 @@ def _cut(digests: bytes) -> Octets:
 
 def in_filters(table: Octets, filters: Sequence[TokenFilter]) -> list[bool]:
     """Whether each token may have been added to its partition's filter; shape (n, 16)."""
-    found = [False] * len(table)
+    found, octets = [False] * len(table), table.tobytes()
     for row in _sifted(table, filters) if len(table) > _FEW else range(len(table)):
-        token = table[row].tobytes()
+        token = octets[row * TOKEN_BYTES : (row + 1) * TOKEN_BYTES]
         found[row] = token in filters[token[1]]
     return found
 

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from roster.access import ApiKey
-    from service.answers import Same
     from service.questions import Query
     from service.screening import Screening, Subject
 
@@ -128,26 +127,26 @@ def _clear(work: _Work, subjects: Subjects, *, asks_all: bool) -> set[int]:
     screener = work.service.screener
     left = subjects.unread | subjects.invalid | subjects.known(screener.filters)
     silent = {number for number in subjects.partitions if not screener.speaks(number)}
-    if not screener.ready:
-        silent = subjects.partitions
-    if silent:
+    if asks_all or not screener.ready:
+        left.update(range(len(work.items)))
+    elif silent:
         left |= subjects.within(silent)
-    default, lists = work.batch.journey, work.service.lists
-    allowed: list[tuple[int, Item, Same]] = []
-    for index, item in enumerate(work.items):
+    default, lists, results = work.batch.journey, work.service.lists, work.results
+    ids, modes = iter(decision_ids(len(work.items))), []
+    for index, (place, item) in enumerate(zip(work.places, work.items, strict=True)):
         journey = item.journey or default
-        if index in left or journey is None or asks_all or item.at_least:
+        if index in left or journey is None or item.at_least:
             left.add(index)
             continue
         try:
-            allowed.append((index, item, same(journey, lists)))
+            alike = same(journey, lists)
         except InvalidInput:
             left.add(index)
-    ids = decision_ids(len(allowed))
-    for (index, item, alike), decision_id in zip(allowed, ids, strict=True):
-        work.fill(index, plain_allow(item, alike, decision_id))
-    screener.cleared += len(allowed)
-    for mode, count in Counter([each.mode for _, _, each in allowed]).items():
+            continue
+        results[place] = plain_allow(item, alike, next(ids))
+        modes.append(alike.mode)
+    screener.cleared += len(modes)
+    for mode, count in Counter(modes).items():
         work.service.counters.decided(mode, "allow", count=count)
     return left
 

@@ -38,12 +38,15 @@ class Subjects:
         """Births after `latest_birth` make numbers invalid, as in `normalise`."""
         self.unread: set[int] = set()
         self.invalid: set[int] = set()
-        cards = _cards(documents) if len(documents) >= _LEAST else []
-        characters = characters_of([documents[place].number for place in cards])
-        right = valid_cards(characters, latest_birth)
-        self._places = list(compress(cards, right.tolist()))
-        numbers = self._read(documents, latest_birth)
-        tables = (card_table(tokeniser, characters[right]), token_table(tokeniser, numbers))
+        self._places: list[int] = []
+        tables = [np.zeros((0, TOKEN_BYTES), np.uint8)]
+        if cards := _cards(documents) if len(documents) >= _LEAST else []:
+            characters = characters_of([documents[place].number for place in cards])
+            right = valid_cards(characters, latest_birth)
+            self._places = list(compress(cards, right.tolist()))
+            tables.append(card_table(tokeniser, characters[right]))
+        if numbers := self._read(documents, latest_birth):
+            tables.append(token_table(tokeniser, numbers))
         self._table = np.concatenate(tables)
 
     def _read(self, documents: Sequence[Document], latest_birth: str) -> list[bytes]:

@@ -222,7 +222,7 @@ class Story:
             asyncio.create_task(beside.check(ask)),
         ]
         try:
-            ran = await asyncio.to_thread(self._place.load, self._path)
+            ran = await asyncio.to_thread(self._place.load, self._path, "--again")
         finally:
             beside.ended = True
             await asyncio.gather(*tasks)

@@ -27,7 +27,7 @@ from loader.packing import (
     PRESENT_AT,
     PROVENANCE_SIZE_AT,
 )
-from loader.pieces import Bools, Numbers, Octets, Pieces, pieces_of, put, rows_of
+from loader.pieces import Bools, Numbers, Octets, Pieces, pieces_of, put, rows_of, words_at
 from loader.table import FIXED_BYTES, Table
 from loader.unusual import Counted, count, distinct, record_of, stored_of
 from roster.entry import RESTRICTING_BELOW, State
@@ -79,7 +79,7 @@ class People:
         self._fixed = fixed = table.fixed[order]
         self._sizes = table.sizes[order]
         self._starts = (np.cumsum(table.sizes) - table.sizes)[order]
-        high, low = _words(fixed, 0), _words(fixed, 8)
+        high, low = words_at(fixed, 0), words_at(fixed, 8)
         new = np.ones(len(fixed) + 1, np.bool_)
         new[1:-1] = (high[1:] != high[:-1]) | (low[1:] >> 16 != low[:-1] >> 16)
         self._new = new[:-1]
@@ -88,7 +88,7 @@ class People:
         self._lists = fixed[:, LIST_AT]
         self._numbers = fixed[:, 0].astype(np.int64) << 8 | fixed[:, 1]
         self._kinds = self._judged()
-        self._contents = _words(fixed, CONTENT_SIZE.stop - 8).astype(np.int64) & _U16
+        self._contents = words_at(fixed, CONTENT_SIZE.stop - 8).astype(np.int64) & _U16
         self.lost: list[int] = []
 
     def _judged(self) -> NDArray[np.uint8]:
@@ -98,7 +98,7 @@ class People:
         for present, kind in _PLAIN_PRESENT.items():
             kind_of[present] = kind
         kinds = kind_of[fixed[:, PRESENT_AT]]
-        names = _words(fixed, LIST_AT)
+        names = words_at(fixed, LIST_AT)
         kinds[1:][(names[1:] == names[:-1]) & ~self._new[1:]] = 0
         least = np.minimum.reduceat(kinds, self._first)
         return np.where(least == np.maximum.reduceat(kinds, self._first), least, 0)
@@ -138,7 +138,7 @@ class People:
         mine = np.flatnonzero(plain & (self._lists == code))
         numbers = self._numbers[mine]
         heads = self._new[mine] | (self._lists[mine - 1] != code)
-        counts.add(code, numbers, _words(self._fixed[mine], DIGEST.start))
+        counts.add(code, numbers, words_at(self._fixed[mine], DIGEST.start))
         counts.count(f"n:{code}:{State.ACTIVE}", numbers)
         counts.count(f"p:{code}", numbers[heads])
         counts.count("ever", numbers)
@@ -259,14 +259,9 @@ class People:
 
 def _order(fixed: Octets) -> Numbers:
     """The rows' order by place, and list and entry of it."""
-    order = np.argsort(_words(fixed, LIST_AT))
-    order = order[np.argsort(_words(fixed, 0)[order], kind="stable")]
-    high, low = _words(fixed, 0)[order], _words(fixed, 8)[order] >> 16
+    order = np.argsort(words_at(fixed, LIST_AT))
+    order = order[np.argsort(words_at(fixed, 0)[order], kind="stable")]
+    high, low = words_at(fixed, 0)[order], words_at(fixed, 8)[order] >> 16
     if ((high[1:] == high[:-1]) & (low[1:] != low[:-1])).any():  # hardly ever
-        order = np.lexsort([_words(fixed, at) for at in (LIST_AT, 8, 0)])
+        order = np.lexsort([words_at(fixed, at) for at in (LIST_AT, 8, 0)])
     return order
-
-
-def _words(table: Octets, at: int) -> NDArray[np.uint64]:
-    """Eight bytes of each row as a number."""
-    return np.ascontiguousarray(table[:, at : at + 8]).view(">u8").reshape(-1).astype(np.uint64)

@@ -84,6 +84,11 @@ def windows(octets: bytes | Octets, size: int) -> NDArray[np.void]:
     return np.ndarray((len(octets) - size + 1,), f"V{size}", octets, strides=(1,))
 
 
+def words_at(table: Octets, at: int) -> NDArray[np.uint64]:
+    """Eight bytes of each row of a table as a number, big-endian."""
+    return np.ascontiguousarray(table[:, at : at + 8]).view(">u8").reshape(-1).astype(np.uint64)
+
+
 def octets_of(parts: Sequence[bytes]) -> Octets:
     """Some bytes of one length as a table, in shape (n, length)."""
     return np.frombuffer(bytearray().join(parts), np.uint8).reshape(len(parts), -1)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from loader.buckets import People, Rows
 from loader.counts import Counts
 from loader.packing import DIGEST, HEAD_BYTES, LIST_AT, PRESENT_AT
-from loader.pieces import Octets
+from loader.pieces import Octets, words_at
 from loader.spill import read_spill
 from roster.keys import BUCKETS
 from roster.merging import Bucket, Fate
@@ -121,10 +121,10 @@ def told(table: Octets, sealed: Sequence[int]) -> bytes:
 def digests_of(people: People, lists: bytes) -> NDArray[np.uint64]:
     """One for each list and bucket, of people who are counted; of duplicates the highest counts."""
     numbers, fixed = people.sorted_rows()
-    head = _words(fixed, HEAD_BYTES - 2) & _48_BITS
+    head = words_at(fixed, HEAD_BYTES - 2) & _48_BITS
     head[fixed[:, PRESENT_AT] >= WITHOUT_REVISION] = 0
     head |= fixed[:, PRESENT_AT].astype(np.uint64) << np.uint64(48)
-    mixed = _mixed(_words(fixed, DIGEST.start) ^ _mixed(head))
+    mixed = _mixed(words_at(fixed, DIGEST.start) ^ _mixed(head))
     mixed[people.lost] = 0
     digests = np.ones((len(lists), BUCKETS), np.uint64)
     for index, code in enumerate(lists):
@@ -134,12 +134,6 @@ def digests_of(people: People, lists: bytes) -> NDArray[np.uint64]:
             digests[index, numbers[mine[starts]]] += np.add.reduceat(mixed[mine], starts)
     digests[digests == 0] = 1  # zeros are no seal
     return digests
-
-
-def _words(fixed: Octets, at: int) -> NDArray[np.uint64]:
-    """Eight bytes of each row as a number."""
-    part = np.ascontiguousarray(fixed[:, at : at + 8])
-    return part.view(">u8").reshape(-1).astype(np.uint64)
 
 
 def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:

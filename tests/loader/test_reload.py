@@ -309,6 +309,41 @@ def test_merging_those_who_differ_is_merging_everybody(
     on_a_bench(valkey, work)
 
 
+def removed_one_by_one(edits: Sequence[Edit]) -> Way:
+    """Before each call of the merge comes one of these."""
+
+    async def load(bench: Bench, job: Job, folder: Path) -> tuple[Done, Preview | None]:
+        seen = await preview(bench.store, job, folder)
+        (begun,) = await Merging(bench.store, job.snapshot).begin([PARTITION])
+        left = iter(edits)
+
+        async def meddle() -> None:
+            if edit := next(left, None):
+                await bench.apply(edit)
+
+        bench.nodes.meddle = meddle
+        done = await merge(bench.store, job, folder, begun.position)
+        bench.nodes.meddle = None
+        return done, seen
+
+    return load
+
+
+def test_a_seal_that_breaks_while_another_is_dealt_with_is_noticed_too(valkey: Server) -> None:
+    file = File(tuple((place, 1, 0, LISTED, 5, 0, False) for place in PLACES), b"\1", b"")
+    removals = [Edit(place, 1, 0, Op.REMOVE, 6, 0) for place in (PLACES[0], PLACES[2])]
+
+    async def work(bench: Bench) -> None:
+        await bench.load(file, 6, everybody)
+        done, seen = await bench.load(file, 7, removed_one_by_one(removals))
+        assert seen is not None
+        assert seen.sealed == BUCKETS
+        assert fates(seen.fates) == {1: Fate(unchanged=6)}
+        assert fates(done.fates) == {1: Fate(unchanged=4, superseded=2)}
+
+    on_a_bench(valkey, work)
+
+
 @given(
     st.lists(edits | files(presents), max_size=8), st.lists(edits, max_size=8), files(presents),
     st.integers(0, 4),

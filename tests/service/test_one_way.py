@@ -9,14 +9,17 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from roster import keys
 from roster.check_digits import check_digit
+from roster.identity import Document, normalise
 from service.answers import answer_of, pseudonym
 from service.faults import Body
 from service.http import INVALID
 from service.problems import problem_of
 from service.questions import query_of
 from service.shapes import Check
-from tests.service.rosters import LISTED, Desk, desk, edit
+from tests.servers import DEADLINE_S
+from tests.service.rosters import AIR, LISTED, OTHER, Desk, desk, edit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 PASSPORT = {"type": "passport", "number": "K12345678", "issuer": "HKG"}
+ELSEWHERE = ("110105184912310020", LISTED["number"])
+"""Of people whose partitions are others than that of `OTHER`."""
 CHANGING = ("decision_id", "fresh_as_of", "position")
 FOR_ALL = ("fresh_as_of", "stale")
 
@@ -157,3 +162,22 @@ def test_alone_or_in_a_batch_a_check_has_one_answer(valkey: Server, tmp_path: Pa
         finally:
             end.set()
             loop.run_until_complete(hosting)
+
+
+async def test_nobody_of_a_rewound_partition_is_cleared_alone_or_in_a_batch(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        document = Document("resident_id", OTHER["number"])
+        token = api.service.desk.tokeniser.token(normalise(document).number)
+        assert (await api.check(OTHER))["decision"] == "allow"
+        with valkey.client() as link:
+            link.hset(keys.META[token[1]], "rewound", 1)
+        async with asyncio.timeout(DEADLINE_S):
+            while (await api.check(OTHER))["decision"] == "allow":
+                pass
+        items = [{"document": OTHER}, *({"document": {**OTHER, "number": n}} for n in ELSEWHERE)]
+        batch = await api.post("/v1/check/batch", {"items": items, "journey": AIR})
+        first, *others = (item["decision"] for item in batch["results"])
+        assert (first, set(others)) == ("refer", {"allow"})
+        assert batch["results"][0]["reasons"][0]["code"] == "rewound"

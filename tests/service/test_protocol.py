@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import resource
 import shutil
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from roster.settings import read_settings
 from tests.servers import eventually
+from tests.service.apps import make_key
 from tests.service.served import CLEAR, Caller, Served
 
 if TYPE_CHECKING:
@@ -37,6 +40,31 @@ def served(valkey: Server, short_folder: Path) -> Iterator[Running]:
 
 def passed(moment: float) -> bool:
     return time.monotonic() >= moment
+
+
+@pytest.mark.parametrize("scopes", [("ops",), ("list:read", "list:remove"), ("standing",)])
+def test_a_key_that_may_not_check_is_refused_also_where_nothing_is_waited_for(
+    valkey: Server, short_folder: Path, scopes: tuple[str, ...]
+) -> None:
+    service = Served(valkey, short_folder)
+    service.cover()
+    key = asyncio.run(make_key(read_settings(service.settings), scopes))
+    with service.running() as running, Caller(running.port, key) as caller:
+        for _ in range(3):  # the second time the key is known
+            status, _, body = caller.ask(caller.check())
+            assert (status, json.loads(body)["status"]) == (403, 403)
+
+
+def test_a_limited_key_is_limited_also_where_nothing_is_waited_for(
+    valkey: Server, short_folder: Path
+) -> None:
+    service = Served(valkey, short_folder)
+    service.cover()
+    terms = {"rate": 0.001, "burst": 2}
+    key = asyncio.run(make_key(read_settings(service.settings), ("check",), **terms))
+    with service.running() as running, Caller(running.port, key) as caller:
+        statuses = [caller.ask(caller.check())[0] for _ in range(4)]
+    assert statuses == [200, 200, 429, 429]
 
 
 def test_an_offered_upgrade_is_ignored(served: Running) -> None:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -27,7 +28,6 @@ from tests.test_clearway import NUMBER, PUT, Cli, ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.servers import Server
 
@@ -484,18 +484,32 @@ def test_somebody_else_who_answers_is_told_at_once(
     assert "not Clearway" in told(done)
 
 
-@pytest.mark.parametrize("command", [("push", "-"), CHECK])
-def test_ctrl_c_ends_a_command_without_a_traceback(cli: Cli, command: tuple[str, ...]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "clearway", *command, "--url", url],
+def interruptible(cli: Cli, *command: str) -> subprocess.Popen[bytes]:
+    """A command that heeds Ctrl-C, also where whoever runs the tests was told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "clearway", *command],
             env=cli.env,
             cwd=cli.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def waits(process: subprocess.Popen[bytes]) -> bool:
+    """It sleeps: a signal just before a system call is one that Python sees only after it."""
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+@pytest.mark.parametrize("command", [("push", "-"), CHECK])
+def test_ctrl_c_ends_a_command_without_a_traceback(cli: Cli, command: tuple[str, ...]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = interruptible(cli, *command, "--url", url)
         assert process.stdin is not None
         process.stdin.write((NUMBER if command == CHECK else json.dumps(PUT)).encode())
         process.stdin.close()
@@ -504,6 +518,7 @@ def test_ctrl_c_ends_a_command_without_a_traceback(cli: Cli, command: tuple[str,
         connection, _ = silent.accept()
         with connection:
             connection.recv(65_536)
+            eventually(lambda: waits(process))
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=20)
     assert process.returncode not in {0, None}
@@ -512,14 +527,7 @@ def test_ctrl_c_ends_a_command_without_a_traceback(cli: Cli, command: tuple[str,
 
 @pytest.mark.parametrize("after_s", [0.2, 0.4, 0.6])
 def test_ctrl_c_while_a_command_starts_is_quiet(cli: Cli, after_s: float) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "clearway", *CHECK],
-        env=cli.env,
-        cwd=cli.folder,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process = interruptible(cli, *CHECK)
     with pytest.raises(subprocess.TimeoutExpired):  # it waits for the number at last
         process.wait(after_s)
     process.send_signal(signal.SIGINT)

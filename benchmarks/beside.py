@@ -27,8 +27,8 @@ from benchmarks.client import Connection
 from benchmarks.edits import AIR, Times, grounded
 from benchmarks.national import ENTRIES, PEOPLE
 from benchmarks.people import Paper, paper_of, unlisted
-from benchmarks.report import Figure, finish
-from benchmarks.stage import BenchmarkError, stage
+from benchmarks.report import Figure, Report, benchmark
+from benchmarks.stage import stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -259,22 +259,17 @@ def measure(plan: Plan, limits: Limits) -> list[Figure]:
         return asyncio.run(story.figures(service, key))
 
 
-@click.command(help=__doc__)
+@benchmark(__doc__)
 @click.option("--scale", default=0.1, show_default=True, help="Of 4.40 million people.")
 @click.option("--rate", default=100, show_default=True, help="Changes a second.")
 @click.option("--people", default=400, show_default=True, help="Who is changed.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--p99-ms", default=50.0, show_default=True)
 @click.option("--referred", default=1.0, show_default=True, help="Of the checks, in percent.")
-@click.option("--json", "as_json", is_flag=True)
-def main(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 -- Plan and Limits
-    """Measure, print, and end with status 1 where a limit is missed."""
+def main(**options: Any) -> Report:  # noqa: ANN401 -- Plan and Limits
+    """What was measured."""
     limits = Limits(**{name: options.pop(name) for name in Limits.__struct_fields__})
-    try:
-        figures = measure(Plan(**options), limits)
-    except BenchmarkError as exc:
-        raise click.ClickException(str(exc)) from exc
-    finish(figures, as_json=as_json)
+    return Report(measure(Plan(**options), limits))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import click
 
 from benchmarks.bodies import SHAPES, people_of, written
 from benchmarks.people import first_people
-from benchmarks.report import Figure, finish
+from benchmarks.report import Figure, Report, benchmark
 from benchmarks.stage import Stage, stage
 from roster.settings import read_settings
 from service.app import create_app
@@ -96,14 +96,13 @@ async def costs(place: Stage, files: Mapping[str, Path], rounds: int) -> dict[st
     return found
 
 
-@click.command(help=__doc__)
+@benchmark(__doc__)
 @click.option("--people", default=5_000, show_default=True)
 @click.option("--listed", default=0.003, show_default=True, help="Share of checks of the listed.")
 @click.option("--rounds", default=9, show_default=True)
 @click.option("--seed", default=1, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def main(*, people: int, listed: float, rounds: int, seed: int, as_json: bool) -> None:
-    """Measure and print."""
+def main(*, people: int, listed: float, rounds: int, seed: int) -> Report:
+    """What was measured."""
     with stage() as place:
         entries = round(people * ENTRIES_A_PERSON)
         lists = [place.generate(people, entries, seed + more, shape="documents") for more in (0, 1)]
@@ -112,7 +111,7 @@ def main(*, people: int, listed: float, rounds: int, seed: int, as_json: bool) -
         with place.server():
             place.load(lists[0])
             found = asyncio.run(costs(place, files, rounds))
-    finish([Figure(name, cost, "us a check") for name, cost in found.items()], as_json=as_json)
+    return Report([Figure(name, cost, "us a check") for name, cost in found.items()])
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ from benchmarks.client import Connection
 from benchmarks.edits import Times, addition, decision, grounded
 from benchmarks.people import paper_of, unlisted
 from benchmarks.polling import Polls
-from benchmarks.report import Figure, finish
-from benchmarks.stage import BenchmarkError, stage
+from benchmarks.report import Figure, Report, benchmark
+from benchmarks.stage import stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,20 +149,15 @@ def measure(plan: Plan) -> list[Figure]:
         return figures(plan, *asyncio.run(turns(plan, service, keys, grounded(path))))
 
 
-@click.command(help=__doc__)
+@benchmark(__doc__)
 @click.option("--polls", default=300, show_default=True, help="Open all the time.")
 @click.option("--rate", default=50, show_default=True, help="Changes a second.")
 @click.option("--seconds", default=10.0, show_default=True, help="Of each turn.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--ratio", default=1.2, show_default=True, help="Of the medians, with and without.")
-@click.option("--json", "as_json", is_flag=True)
-def main(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 -- Plan
-    """Measure, print, and end with status 1 where a limit is missed."""
-    try:
-        measured = measure(Plan(**options))
-    except BenchmarkError as exc:
-        raise click.ClickException(str(exc)) from exc
-    finish(measured, as_json=as_json)
+def main(**options: Any) -> Report:  # noqa: ANN401 -- Plan
+    """What was measured."""
+    return Report(measure(Plan(**options)))
 
 
 if __name__ == "__main__":

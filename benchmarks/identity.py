@@ -1,15 +1,14 @@
 """Measures normalising and making tokens, and checks 1,000,000 numbers of each type.
 
-    python -m benchmarks.identity [--numbers 1000000] [--seed 1]
+    python -m benchmarks identity [--numbers 1000000] [--seed 1]
 
 The check compares every answer with python-stdnum (MOD 11-2), or with a check digit
-computed here (ICAO 9303); it ends with status 1 at the first difference.
+computed here (ICAO 9303); it ends with status 1 at a difference.
 """
 
 from __future__ import annotations
 
 import random
-import sys
 import time
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ import click
 import numpy as np
 from stdnum.iso7064 import mod_11_2
 
+from benchmarks.report import Figure, Report, benchmark
 from roster.cards import CARD_BYTES
 from roster.identity import Document, normalise
 from roster.tokeniser import HASHED, SCHEME, Tokeniser
@@ -30,6 +30,7 @@ BUDGET_NS = 3000  # issue 4: at most 3 us for an ordinary 18-digit number
 ROUNDS = 7
 TIMED = 50_000
 BATCH = 1_000
+HOW = ("one by one", "in a column", f"in batches of {BATCH:,}")
 CHECK_CHARACTERS = "0123456789X"
 FIRST, DAYS = date(1800, 1, 1), 80 * 365  # synthetic people are born 1800 to 1879
 
@@ -176,26 +177,27 @@ def token_timings(seed: int, scheme: int) -> tuple[float, float, float]:
     return best_ns(alone, TIMED), best_ns(column, TIMED), best_ns(batches, TIMED)
 
 
-@click.command()
-@click.option("--numbers", default=1_000_000, show_default=True, help="How many of each type.")
-@click.option("--seed", default=1, show_default=True)
-def main(numbers: int, seed: int) -> None:
-    """Print the times and what the check of every type found."""
+def figures(numbers: int, seed: int) -> Iterator[Figure]:
+    """The times, and what the check of every type found."""
     both, normal, peer = timings(seed)
-    print(f"normalise and token: {both:.0f} ns (budget {BUDGET_NS}), {both / peer:.2f} of stdnum")
-    print(f"normalise alone:     {normal:.0f} ns, {normal / peer:.2f} of stdnum")
-    print(f"stdnum mod_11_2.validate: {peer:.0f} ns")
+    yield Figure("normalise and token", both, "ns", at_most=BUDGET_NS)
+    yield Figure("... of stdnum mod_11_2.validate", both / peer, "x")
+    yield Figure("normalise alone", normal, "ns")
+    yield Figure("stdnum mod_11_2.validate", peer, "ns")
     for name, scheme in (("BLAKE2b", HASHED), ("AES", SCHEME)):
-        alone, column, batches = token_timings(seed, scheme)
-        print(
-            f"token by {name}: {alone:.0f} ns, {column:.0f} in a column, {batches:.0f} in a batch"
-        )
-    failed = both > BUDGET_NS
+        for how, cost in zip(HOW, token_timings(seed, scheme), strict=True):
+            yield Figure(f"token by {name}, {how}", cost, "ns")
     for kind, make in MAKERS.items():
         wrong = sum(1 for _ in differences(make, numbers, seed))
-        failed |= wrong > 0
-        print(f"{kind}: {numbers:,} numbers, {wrong} differences")
-    sys.exit(int(failed))
+        yield Figure(f"{kind}: differences in {numbers:,} numbers", wrong, at_most=0)
+
+
+@benchmark(__doc__)
+@click.option("--numbers", default=1_000_000, show_default=True, help="How many of each type.")
+@click.option("--seed", default=1, show_default=True)
+def main(*, numbers: int, seed: int) -> Report:
+    """What was measured."""
+    return Report(list(figures(numbers, seed)))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from benchmarks.client import Connection
 from benchmarks.edits import AIR, removal
 from benchmarks.oracle import Asked
 from benchmarks.people import Paper, Row, Sample, rows, sample
-from benchmarks.report import Figure, finish
+from benchmarks.report import Figure, Report, benchmark
 from benchmarks.stage import Running, Stage, stage
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def measure(plan: Plan, limits: Limits) -> list[Figure]:
         return made + serve(place, path, plan, limits)
 
 
-@click.command(help=__doc__)
+@benchmark(__doc__)
 @click.option("--scale", default=1.0, show_default=True, help="Of 4.40 million people.")
 @click.option("--checked", default=10_000, show_default=True, help="Listed people asked about.")
 @click.option("--unlisted", default=100_000, show_default=True, help="Others asked about.")
@@ -285,12 +285,11 @@ def measure(plan: Plan, limits: Limits) -> list[Figure]:
 @click.option("--bytes-a-person", default=128.0, show_default=True)
 @click.option("--ready-s", default=3.0, show_default=True)
 @click.option("--filter-mib", default=16.0, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def main(*, scale: float, as_json: bool, **options: Any) -> None:  # noqa: ANN401 -- Plan and Limits
-    """Measure, print, and end with status 1 at a wrong answer or a missed limit."""
+def main(*, scale: float, **options: Any) -> Report:  # noqa: ANN401 -- Plan and Limits
+    """What was measured."""
     limits = Limits(**{name: options.pop(name) for name in Limits.__struct_fields__})
     plan = Plan(round(PEOPLE * scale), round(ENTRIES * scale), **options)
-    finish(measure(plan, limits), as_json=as_json, people=plan.people, entries=plan.entries)
+    return Report(measure(plan, limits), more={"people": plan.people, "entries": plan.entries})
 
 
 if __name__ == "__main__":

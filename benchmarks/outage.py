@@ -25,7 +25,7 @@ from benchmarks.client import Connection
 from benchmarks.edits import AIR, grounded
 from benchmarks.people import Paper, paper_of, sample
 from benchmarks.removal import ENTRIES_A_PERSON
-from benchmarks.report import Figure, finish
+from benchmarks.report import Figure, Report, benchmark
 from benchmarks.stage import BenchmarkError, stage
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def measure(plan: Plan, limits: Limits) -> list[Figure]:
                 return asyncio.run(figures(plan, limits, cast, connect, place.server_pid))
 
 
-@click.command(help=__doc__)
+@benchmark(__doc__)
 @click.option("--people", default=20_000, show_default=True)
 @click.option("--seconds", default=6.0, show_default=True, help="Of each phase.")
 @click.option("--connections", default=16, show_default=True)
@@ -218,12 +218,11 @@ def measure(plan: Plan, limits: Limits) -> list[Figure]:
 @click.option("--share", default=0.9, show_default=True)
 @click.option("--refer-ms", default=100.0, show_default=True)
 @click.option("--recovery-s", default=2.0, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def main(*, as_json: bool, **options: float) -> None:
-    """Measure, print, and end with status 1 where a limit is missed."""
+def main(**options: float) -> Report:
+    """What was measured."""
     limits = Limits(**{name: options.pop(name) for name in Limits.__struct_fields__})
     plan = msgspec.convert(options, Plan, strict=False)
-    finish(measure(plan, limits), as_json=as_json)
+    return Report(measure(plan, limits))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from benchmarks.edits import AIR, Times, addition, grounded, removal
 from benchmarks.people import Paper, paper_of, sample, unlisted
 from benchmarks.pressure import Load, Pressed, press
 from benchmarks.removal import ENTRIES_A_PERSON
-from benchmarks.report import Figure, finish
+from benchmarks.report import Figure, Report, benchmark
 from benchmarks.stage import stage
 
 if TYPE_CHECKING:
@@ -195,16 +195,15 @@ def figures(rounds: Sequence[Round], limit_ms: float, share: float) -> list[Figu
     return found
 
 
-@click.command()
+@benchmark(__doc__)
 @click.option("--people", default=20_000, show_default=True, type=click.IntRange(100))
 @click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(1))
 @click.option("--connections", default="16,256,1500", show_default=True)
 @click.option("--limit-ms", default=100.0, show_default=True, help="Of /readyz and removals.")
 @click.option("--share", default=0.8, show_default=True, help="Of the first round's checks.")
 @click.option("--seed", default=1, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def main(**options: Any) -> None:  # noqa: ANN401 -- click's
-    """Ask a process more than it can answer, and see what it does."""
+def main(**options: Any) -> Report:  # noqa: ANN401 -- click's
+    """What was measured."""
     counts = [int(each) for each in options["connections"].split(",")]
     with stage() as where:
         cast = prepared(where, options["people"], options["seed"])
@@ -214,8 +213,7 @@ def main(**options: Any) -> None:  # noqa: ANN401 -- click's
                 asyncio.run(measure(running, key, cast, (count, options["seconds"])))
                 for count in counts
             ]
-    found = figures(rounds, options["limit_ms"], options["share"])
-    finish(found, as_json=options["as_json"])
+    return Report(figures(rounds, options["limit_ms"], options["share"]))
 
 
 if __name__ == "__main__":

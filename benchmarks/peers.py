@@ -22,7 +22,7 @@ from benchmarks.bodies import BATCH, SHAPES, Shape, people_of, written
 from benchmarks.client import Connection
 from benchmarks.people import Paper, first_people
 from benchmarks.pressure import client_name
-from benchmarks.report import Figure, finish
+from benchmarks.report import Figure, Report, benchmark
 from benchmarks.stage import Stage, free_port, program, stage
 from benchmarks.turns import (
     CLEARWAY,
@@ -33,7 +33,7 @@ from benchmarks.turns import (
     Turn,
     medians,
     ratio,
-    show,
+    rows,
     turns,
 )
 
@@ -172,7 +172,7 @@ def measure(plan: Plan) -> tuple[list[Turn], dict[str, dict[str, int]]]:
         return turns(place, targets, files, plan), denied
 
 
-@click.command(help=__doc__)
+@benchmark(__doc__)
 @click.option("--people", default=200_000, show_default=True)
 @click.option("--listed", default=0.003, show_default=True, help="Share of checks of the listed.")
 @click.option("--distinct", default=200_000, show_default=True, help="People asked about.")
@@ -185,21 +185,12 @@ def measure(plan: Plan) -> tuple[list[Turn], dict[str, dict[str, int]]]:
 @click.option("--batch-peer", default=5.0, show_default=True)
 @click.option("--small-batch-peer", default=3.0, show_default=True)
 @click.option("--batch-cpu", default=0.0625, show_default=True, help="At most.")
-@click.option("--json", "as_json", is_flag=True)
-def main(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- the fields of Plan and Least
-    """Measure, print, and end with status 1 where a ratio is missed."""
+def main(**given: Any) -> Report:  # noqa: ANN401 -- the fields of Plan and Least
+    """What was measured."""
     least = Least(**{name: given.pop(name) for name in Least._fields})
     found, denied = measure(Plan(**given))
-    if not as_json:
-        print(f"client: {client_name()}; denied of the same batches: {denied}\n")
-        print(show(found))
-    finish(
-        list(figures(found, least)),
-        as_json=as_json,
-        turns=found,
-        client=client_name(),
-        denied=denied,
-    )
+    more = {"turns": found, "client": client_name(), "denied": denied}
+    return Report(list(figures(found, least)), list(rows(found)), more=more)
 
 
 if __name__ == "__main__":

@@ -1,84 +1,108 @@
-"""Plots as SVG, drawn by hand: panels below each other, over the same logarithmic sizes."""
+"""Plots as SVG: panels of lines, or figures beside their limits."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
-from xml.sax.saxutils import escape
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
+    from pathlib import Path
 
-WIDTH, PANEL = 640, 220
-LEFT, RIGHT, TOP, BETWEEN, BOTTOM = 64, 24, 44, 36, 44
-_TICKS = 4
-_STYLE = (
-    "text{font:12px sans-serif;fill:#333}.t{font-size:15px}.a{stroke:#999}.g{stroke:#ddd}"
-    ".l{fill:none;stroke:#1f5fa8;stroke-width:2}.p{fill:#1f5fa8}"
-)
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Points = Sequence[tuple[float, float]]
+WIDTH_IN, PANEL_IN, BAR_IN = 8.0, 3.4, 0.32
+KEPT, MISSED = "#1f5fa8", "#b3261e"
+_NINES = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999)
 
 
-class Series(NamedTuple):
-    """One panel: a name, and values over sizes above 0."""
+class Panel(msgspec.Struct, frozen=True):
+    """Lines by their names; `limits` are points with a name that no line may rise above."""
 
     name: str
-    sizes: Sequence[float]
-    values: Sequence[float]
+    across: str
+    lines: Mapping[str, Points]
+    scale: Literal["linear", "log", "percentile"] = "linear"
+    limits: Points = ()
 
 
-def plot(title: str, below: str, panels: Sequence[Series]) -> str:
-    """The whole drawing; each panel's values begin at 0, `below` names the sizes."""
-    height = TOP + len(panels) * (PANEL + BETWEEN) - BETWEEN + BOTTOM
-    parts = [
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-            f'width="{WIDTH}" height="{height}">'
-        ),
-        f"<title>{escape(title)}</title><style>{_STYLE}</style>",
-        '<rect width="100%" height="100%" fill="#fff"/>',
-        _text(LEFT, 22, title, "t"),
-        _text(WIDTH - RIGHT, height - 10, below, anchor="end"),
-    ]
-    for index, panel in enumerate(panels):
-        parts += _panel(panel, TOP + index * (PANEL + BETWEEN))
-    return "\n".join([*parts, "</svg>", ""])
+class Bar(msgspec.Struct, frozen=True):
+    """A figure, and its limit or nothing."""
+
+    name: str
+    value: float
+    limit: float | None = None
+    missed: bool = False
 
 
-def _panel(panel: Series, top: float) -> Iterator[str]:
-    most = nice(max(panel.values))
-    bottom = top + PANEL
-    yield _text(LEFT, top - 6, panel.name)
-    for tick in range(_TICKS + 1):
-        value = most * tick / _TICKS
-        y = bottom - PANEL * tick / _TICKS
-        kind = "g" if tick else "a"
-        yield f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield _text(LEFT - 8, y + 4, f"{value:g}", anchor="end")
-    places = [
-        (_across(size, panel.sizes), bottom - PANEL * value / most)
-        for size, value in zip(panel.sizes, panel.values, strict=True)
-    ]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    yield f'<polyline class="l" points="{line}"/>'
-    for (x, y), size, value in zip(places, panel.sizes, panel.values, strict=True):
-        yield f'<circle class="p" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>'
-        yield _text(x, y - 9, f"{value:.3g}", anchor="middle")
-        yield _text(x, bottom + 16, f"{size:g}", anchor="middle")
+@contextmanager
+def _canvas(path: Path, height_in: float) -> Iterator[Figure]:
+    """A drawing that is written at the end."""
+    import matplotlib.figure  # noqa: PLC0415 -- takes half a second, which only `--write` wants to spend
+
+    # Text stays text, and the same drawing has the same bytes.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": path.stem, "font.size": 9}):
+        canvas = matplotlib.figure.Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+        yield canvas
+        canvas.savefig(path, format="svg", metadata={"Date": None})
 
 
-def _across(size: float, sizes: Sequence[float]) -> float:
-    """Where a size lies: logarithmic, with some room at both ends."""
-    low, high = math.log(min(sizes)), math.log(max(sizes))
-    share = (math.log(size) - low) / (high - low) if high > low else 0.5
-    return LEFT + (WIDTH - LEFT - RIGHT) * (0.05 + 0.9 * share)
+def lines(path: Path, title: str, panels: Sequence[Panel]) -> None:
+    """Write the panels below each other."""
+    with _canvas(path, PANEL_IN * len(panels)) as canvas:
+        canvas.suptitle(title)
+        rows = canvas.subplots(len(panels), squeeze=False)
+        for axes, panel in zip(rows[:, 0], panels, strict=True):
+            _draw(axes, panel)
 
 
-def nice(value: float) -> float:
-    """A round number that is not below the value, and not far above it."""
-    unit = 10.0 ** math.floor(math.log10(value)) if value > 0 else 1.0
-    return next(unit * step for step in (1, 2, 4, 5, 8, 10, 20) if unit * step >= value * 1.08)
+def _draw(axes: Axes, panel: Panel) -> None:
+    place = nines if panel.scale == "percentile" else float
+    for name, points in panel.lines.items():
+        axes.plot([place(x) for x, _ in points], [y for _, y in points], marker=".", label=name)
+    for x, y in panel.limits:
+        axes.plot([place(x)], [y], marker="v", color=MISSED, linestyle="")
+        axes.annotate(
+            f"at most {y:g}", (place(x), y), (0, 6), textcoords="offset points", ha="center"
+        )
+    axes.set(title=panel.name, xlabel=panel.across)
+    axes.grid(visible=True, alpha=0.3)
+    if panel.scale == "percentile":
+        axes.set_yscale("log")
+        axes.set_xticks([nines(each) for each in _NINES], [f"{each:g}" for each in _NINES])
+    else:
+        axes.set_ylim(bottom=0)
+        axes.set_xscale(panel.scale)
+        sizes = sorted({x for points in panel.lines.values() for x, _ in points})
+        axes.set_xticks(sizes, [f"{each:g}" for each in sizes])
+        axes.minorticks_off()
+    if len(panel.lines) > 1:
+        axes.legend()
 
 
-def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
-    named = f' class="{kind}"' if kind else ""
-    return f'<text{named} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def nines(percentile: float) -> float:
+    """Where a percentile lies: 90 at 1, 99 at 2, 99.9 at 3."""
+    return -math.log10(1 - min(percentile, 99.9999999) / 100)
+
+
+def bars(path: Path, title: str, figures: Sequence[Bar]) -> None:
+    """Write figures as bars: as shares of their limits, or else as they are."""
+    limited = [each for each in figures if each.limit]
+    shown = limited or figures
+    with _canvas(path, 1.4 + BAR_IN * len(shown)) as canvas:
+        axes = canvas.subplots()
+        lengths = [each.value / (each.limit or 1.0) for each in shown]
+        colours = [MISSED if each.missed else KEPT for each in shown]
+        drawn = axes.barh([each.name for each in shown], lengths, color=colours)
+        axes.bar_label(drawn, [f"{each.value:,.3g}" for each in shown], padding=3)
+        axes.invert_yaxis()
+        axes.margins(x=0.12)
+        if limited:
+            axes.axvline(1.0, color=MISSED, linestyle="--")
+        axes.set(title=title, xlabel="of the limit" if limited else "")

@@ -33,7 +33,7 @@ from benchmarks.edits import (
     said,
 )
 from benchmarks.people import Paper, Row, paper_of, unlisted
-from benchmarks.report import Figure, finish
+from benchmarks.report import Figure, Report, benchmark
 from benchmarks.stage import BenchmarkError, stage
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def measure(plan: Plan, limits: Limits) -> list[Figure]:
         return asyncio.run(figures(plan, limits, services, key, people))
 
 
-@click.command(help=__doc__)
+@benchmark(__doc__)
 @click.option("--single", default=2_000, show_default=True, help="Removals one by one.")
 @click.option("--rate", default=5_000, show_default=True, help="Removals a second, in batches.")
 @click.option("--seconds", default=30, show_default=True)
@@ -267,11 +267,10 @@ def measure(plan: Plan, limits: Limits) -> list[Figure]:
 @click.option("--p99-ms", default=10.0, show_default=True)
 @click.option("--lag-p99-ms", default=100.0, show_default=True)
 @click.option("--addition-p99-ms", default=50.0, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def main(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401 -- Plan and Limits
-    """Measure, print, and end with status 1 where a limit is missed."""
+def main(**options: Any) -> Report:  # noqa: ANN401 -- Plan and Limits
+    """What was measured."""
     limits = Limits(**{name: options.pop(name) for name in Limits.__struct_fields__})
-    finish(measure(Plan(**options), limits), as_json=as_json)
+    return Report(measure(Plan(**options), limits))
 
 
 if __name__ == "__main__":

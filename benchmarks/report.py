@@ -1,17 +1,24 @@
-"""Figures with their limits, as a table or as JSON."""
+"""Figures with their limits: printed as a table or as JSON, and kept as files."""
 
 from __future__ import annotations
 
-import os
-import platform
+import functools
+import inspect
+import shlex
 import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import click
 import msgspec
+from click.core import ParameterSource
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from benchmarks import plot
+from benchmarks.machine import Machine, machine
+
+RESULTS = Path(__file__).resolve().parent / "results"
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -36,6 +43,45 @@ class Figure(msgspec.Struct, frozen=True):
             return f"<= {number(self.at_most)}"
         return "" if self.at_least is None else f">= {number(self.at_least)}"
 
+    @property
+    def mark(self) -> str:
+        """Whether it keeps its limit, as a table shows it; nothing where it has none."""
+        if not self.limit:
+            return ""
+        return "MISSED" if self.missed else "kept"
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a benchmark has found.
+
+    `rows` is a table of its own, a mapping from titles to cells for each row; `panels` is how
+    it is drawn, where bars beside limits say too little; `more` is told in JSON alone.
+    """
+
+    figures: Sequence[Figure]
+    rows: Sequence[Mapping[str, float | str]] = ()
+    panels: Sequence[plot.Panel] = ()
+    more: Mapping[str, Any] = {}
+
+    @property
+    def missed(self) -> list[str]:
+        """The names of the figures that break their limits."""
+        return [each.name for each in self.figures if each.missed]
+
+
+class Run(msgspec.Struct, frozen=True):
+    """Which benchmark ran, as it was typed, when and on what."""
+
+    benchmark: str
+    options: str
+    at: datetime
+    machine: Machine
+
+    def __str__(self) -> str:
+        """In one line of Markdown."""
+        typed = f"python -m benchmarks {self.benchmark} {self.options}".strip()
+        return f"`{typed}`, {self.at:%Y-%m-%d}, {self.machine}."
+
 
 def number(value: float) -> str:
     """A figure with three or four digits that matter."""
@@ -56,41 +102,105 @@ def table(rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """The same rows as a table in Markdown; the first are the titles."""
+    titles, *others = rows
+    ruler = [":---", *["---:"] * (len(titles) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (titles, ruler, *others))
+
+
+def cells(rows: Sequence[Mapping[str, float | str]]) -> list[list[str]]:
+    """The titles, and each row's cells as text."""
+    written = [
+        [each if isinstance(each, str) else number(each) for each in row.values()] for row in rows
+    ]
+    return [list(rows[0]), *written]
+
+
+def limits(figures: Sequence[Figure]) -> list[Sequence[str]]:
+    """The titles, and each figure with its limit and whether it keeps it."""
+    rows = [(each.name, number(each.value), each.unit, each.limit, each.mark) for each in figures]
+    return [("", "measured", "", "limit", ""), *rows]
+
+
 def show(figures: Sequence[Figure]) -> str:
     """A table of figures, each with its limit and whether it keeps it."""
-    rows = [("", "measured", "", "limit", "")]
-    rows += [
-        (each.name, number(each.value), each.unit, each.limit, _mark(each)) for each in figures
+    return table(limits(figures))
+
+
+def keep(report: Report, run: Run, folder: Path) -> None:
+    """Write a run's table and plot over the last ones, and a line of JSON below all earlier."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = run.benchmark
+    tables = ([cells(report.rows)] if report.rows else []) + [limits(report.figures)]
+    told = [f"# {name}", str(run), *map(markdown, tables), f"![{name}]({name}.svg)"]
+    (folder / f"{name}.md").write_text("\n\n".join(told) + "\n", encoding="utf-8")
+    _draw(report, name, folder / f"{name}.svg")
+    line = msgspec.json.encode(msgspec.structs.asdict(run) | _content(report))
+    with (folder / f"{name}.jsonl").open("ab") as file:
+        file.write(line + b"\n")
+
+
+def _draw(report: Report, name: str, path: Path) -> None:
+    if report.panels:
+        plot.lines(path, name, report.panels)
+        return
+    bars = [
+        plot.Bar(each.name, each.value, each.at_most or each.at_least, each.missed)
+        for each in report.figures
     ]
-    return table(rows)
+    plot.bars(path, name, bars)
 
 
-def _mark(figure: Figure) -> str:
-    if not figure.limit:
-        return ""
-    return "MISSED" if figure.missed else "kept"
+def _content(report: Report) -> dict[str, Any]:
+    told = {"figures": report.figures, "rows": report.rows, "missed": report.missed}
+    return told | dict(report.more)
 
 
-def machine() -> str:
-    """What this ran on, in one line."""
-    found = [
-        line.split(":", 1)[1].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    cores = len(os.sched_getaffinity(0))
-    model = found[0] if found else platform.machine()
-    return f"{model}, {cores} cores, Python {platform.python_version()}"
-
-
-def finish(figures: Sequence[Figure], *, as_json: bool, **more: Any) -> None:  # noqa: ANN401 -- whatever JSON takes
-    """Print them, and end with status 1 where one misses its limit."""
-    missed = [each.name for each in figures if each.missed]
+def tell(report: Report, on: Machine, *, as_json: bool) -> None:
+    """Print it."""
     if as_json:
-        content = {"machine": machine(), "figures": figures, "missed": missed, **more}
+        content = {"machine": on, **_content(report)}
         print(msgspec.json.format(msgspec.json.encode(content)).decode())
-    else:
-        print(f"\n{machine()}\n{show(figures)}")
-        if missed:
-            print(f"missed: {', '.join(missed)}")
-    sys.exit(1 if missed else 0)
+        return
+    if report.rows:
+        print(f"\n{table(cells(report.rows))}")
+    print(f"\n{on}\n{show(report.figures)}")
+    if report.missed:
+        print(f"missed: {', '.join(report.missed)}")
+
+
+def _typed() -> Iterator[str]:
+    """The options of the command that runs, but the two that each has."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        source = context.get_parameter_source(str(option.name))
+        if source is ParameterSource.COMMANDLINE and option.name not in ("as_json", "write"):
+            yield from (option.opts[0], str(context.params[str(option.name)]))
+
+
+def benchmark(help_text: str | None) -> Callable[[Callable[..., Report]], click.Command]:
+    """A command that prints the report of what it decorates, with `--json` and `--write`.
+
+    It ends with status 1 where a figure misses its limit.
+    """
+
+    def made(measure: Callable[..., Report]) -> click.Command:
+        name = Path(inspect.getfile(measure)).stem
+
+        @click.command(name, help=help_text)
+        @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+        @click.option("--write", is_flag=False, flag_value=RESULTS, help="Keep it in this folder.",
+                      type=click.Path(file_okay=False, path_type=Path))  # fmt: skip
+        @functools.wraps(measure)
+        def main(*, as_json: bool, write: Path | None, **options: Any) -> None:  # noqa: ANN401 -- the benchmark's own
+            run = Run(name, shlex.join(_typed()), datetime.now(UTC), machine())
+            report = measure(**options)
+            tell(report, run.machine, as_json=as_json)
+            if write is not None:
+                keep(report, run, write)
+            sys.exit(1 if report.missed else 0)
+
+        return main
+
+    return made

@@ -27,7 +27,7 @@ import click
 
 from benchmarks.changed import write_other_day
 from benchmarks.national import MIB, bare_add_seconds, used_memory
-from benchmarks.report import Figure, finish
+from benchmarks.report import Figure, Report, benchmark
 from benchmarks.stage import AS_OF, BenchmarkError, Stage, stage
 from loader.intake import Files, Intake
 from loader.packing import Context
@@ -236,7 +236,7 @@ def names_of(text: str) -> list[str]:
     return names
 
 
-@click.command(help=__doc__)
+@benchmark(__doc__)
 @click.option("--rows", default=100_000, show_default=True, help="Of each list.")
 @click.option("--runs", default=3, show_default=True)
 @click.option("--shapes", default=",".join(NAMES), show_default=True)
@@ -247,16 +247,12 @@ def names_of(text: str) -> list[str]:
 @click.option("--loader-mib", default=600.0, show_default=True)
 @click.option("--bytes-a-person", default=160.0, show_default=True)
 @click.option("--again-s", default=0.5, show_default=True, help="Beside opening and hashing.")
-@click.option("--json", "as_json", is_flag=True)
-def main(*, as_json: bool, shapes: str, **given: Any) -> None:  # noqa: ANN401 -- click's
-    """Measure, print, and end with status 1 where a limit is missed."""
+def main(*, shapes: str, **given: Any) -> Report:  # noqa: ANN401 -- click's
+    """What was measured."""
     limits = Limits(**{name: given.pop(name) for name in Limits._fields})
-    try:
-        found = list(measure(names_of(shapes), **given))
-    except BenchmarkError as exc:
-        raise click.ClickException(str(exc)) from exc
+    found = list(measure(names_of(shapes), **given))
     told = [each for one in found for each in figures(one, limits)]
-    finish([*told, slowest(found, limits.spread)], as_json=as_json)
+    return Report([*told, slowest(found, limits.spread)])
 
 
 if __name__ == "__main__":

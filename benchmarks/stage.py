@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import click
 import msgspec
 import redis
 from redis.backoff import NoBackoff
@@ -35,7 +36,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _CLEARWAY = (sys.executable, str(_ROOT / "clearway.py"))
 
 
-class BenchmarkError(Exception):
+class BenchmarkError(click.ClickException):
     """A program that should have worked did not; its own words follow."""
 
 

@@ -10,10 +10,9 @@ import msgspec
 from benchmarks.bodies import SHAPES, Shape
 from benchmarks.pressure import Load, Pressed, press
 from benchmarks.procs import cpu_s, tree_cpu_s
-from benchmarks.report import number, table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from benchmarks.stage import Stage
@@ -130,14 +129,11 @@ def ratio(found: Sequence[Turn], shape: Shape, other: str) -> float:
     return statistics.median(ours / theirs for ours, theirs in pairs)
 
 
-def show(found: Sequence[Turn]) -> str:
-    """Everything measured, as a table."""
+def rows(found: Sequence[Turn]) -> Iterator[Mapping[str, float | str]]:
+    """Everything measured, as the rows of a table."""
     titles = ("checks/s", "requests/s", "p50 ms", "p99 ms", "CPU us/check", "Valkey us/check")
-    lines = []
     for shape in SHAPES:
-        rows: list[tuple[str, ...]] = [(f"{shape.name}, {shape.connections} connections", *titles)]
-        rows += [
-            (name, *map(number, medians(found, shape, name))) for name in (CLEARWAY, PEER, CONSTANT)
-        ]
-        lines.append(table(rows))
-    return "\n\n".join(lines)
+        of = f"{shape.name}, {shape.connections} connections"
+        for name in (CLEARWAY, PEER, CONSTANT):
+            measured = zip(titles, medians(found, shape, name), strict=True)
+            yield {"requests": of, "service": name, **dict(measured)}

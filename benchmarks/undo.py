@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmarks.national import ENTRIES, PEOPLE
-from benchmarks.report import Figure, finish
+from benchmarks.report import Figure, Report, benchmark
 from benchmarks.stage import AS_OF, LISTS, BenchmarkError, Stage, stage
 
 if TYPE_CHECKING:
@@ -56,20 +56,19 @@ def undone(place: Stage, path: Path, entries: int, limit_s: float) -> Iterator[F
     yield Figure("differs from the right list", differs, at_most=0)
 
 
-@click.command(help=__doc__)
+@benchmark(__doc__)
 @click.option("--scale", default=0.1, show_default=True, help="Of the nation's list.")
 @click.option("--entries", default=80_000, show_default=True, help="That the wrong list lacks.")
 @click.option("--limit-s", default=30.0, show_default=True)
 @click.option("--seed", default=1, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def main(*, scale: float, as_json: bool, seed: int, **given: Any) -> None:  # noqa: ANN401 -- click's
-    """Measure, print, and end with status 1 where a limit is missed."""
+def main(*, scale: float, seed: int, **given: Any) -> Report:  # noqa: ANN401 -- click's
+    """What was measured."""
     with stage() as place, place.server():
         path = place.generate(round(PEOPLE * scale), round(ENTRIES * scale), seed)
         first = place.load(path)
         told = [Figure("the right load", first.seconds, "s")]
         told += undone(place, path, **given)
-    finish(told, as_json=as_json)
+    return Report(told)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ def world(valkey_binary: str) -> Iterator[World]:
         made.make_key()
         for _ in range(2):
             made.add_process(**SETTINGS)
+        made.all_looked()
         assert made.load([], "2020-01-01T00:00:00Z") == 0, made.told
         made.all_ready()
         yield made

@@ -115,6 +115,7 @@ async def test_a_process_that_was_cut_off_denies_and_hears_again_within_two_seco
         world = World(stack, server, tmp_path)
         world.make_key()
         process = world.add_process()
+        world.all_looked()
         assert world.load([], "2020-01-01T00:00:00Z") == 0, world.told
         world.all_ready()
         client = Client(world)

@@ -79,6 +79,7 @@ async def test_a_silent_sentinel_costs_nobody_anything_after_a_fail_over(
         world = World(stack, sentinels.primary.server, stack.enter_context(folder()), sentinels.url)
         world.make_key()
         process = world.add_process()
+        world.all_looked()
         assert world.load([], "2020-01-01T00:00:00Z") == 0, world.told
         world.all_ready()
         client = Client(world)

@@ -65,6 +65,7 @@ def prepared(world: World, processes: int) -> World:
     world.make_key()
     for _ in range(processes):
         world.add_process(**SETTINGS)
+    world.all_looked()  # who comes after the load remembers nothing of the roster
     assert world.load([], "2020-01-01T00:00:00Z") == 0, world.told
     world.all_ready()
     return world
@@ -97,7 +98,10 @@ async def soak(mischief: Mischief, duration_s: float) -> None:
 def settle(world: World) -> None:
     """All is healed: every process has to be as it should within seconds, by itself."""
     for process in world.processes:
-        eventually(lambda p=process: well(p), timeout_s=10)  # type: ignore[misc]
+        try:
+            eventually(lambda p=process: well(p), timeout_s=10)  # type: ignore[misc]
+        except pytest.fail.Exception as exc:
+            raise AssertionError(f"not as it should be: {process.condition()}") from exc
 
 
 def well(process: Process) -> bool:

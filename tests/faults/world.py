@@ -103,6 +103,11 @@ class Process:
         """Whether it says that it decides checks."""
         return self.condition()[0] == 200
 
+    def has_looked(self) -> bool:
+        """Whether it has read the roster, whatever that holds."""
+        status, told = self.condition()
+        return bool(status) and told["conditions"]["loaded"]["ok"]
+
     def condition(self) -> tuple[int, Any]:
         """What `/readyz` says; 0 where nothing is said."""
         try:
@@ -206,6 +211,12 @@ class World:
     def all_ready(self) -> None:
         for process in self.processes:
             eventually(lambda p=process: p.ready() or not p.running)  # type: ignore[misc]
+            assert process.running, process.log.read_text()[-2000:]
+
+    def all_looked(self) -> None:
+        """Wait until each process knows the roster as it is: what comes later is news to it."""
+        for process in self.processes:
+            eventually(lambda p=process: p.has_looked() or not p.running)  # type: ignore[misc]
             assert process.running, process.log.read_text()[-2000:]
 
     def load(

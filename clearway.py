@@ -5,29 +5,57 @@ from __future__ import annotations
 import errno
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
-# While the commands are imported nobody can catch Ctrl-C: it then ends the program, no more.
-_hushed = (
-    threading.current_thread() is threading.main_thread()
-    and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-)
-if _hushed:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-import click  # noqa: E402 -- see above
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """While something is imported nobody can catch Ctrl-C: it then ends the program, no more."""
+    hush = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if hush:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if hush:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
-from loader.commands import COMMANDS as LOADER_COMMANDS  # noqa: E402 -- see above
-from loader.loads_commands import COMMANDS as LOADS_COMMANDS  # noqa: E402 -- see above
-from loader.push import push  # noqa: E402 -- see above
-from roster.errors import ClearwayError, WrongUsage, cause_of  # noqa: E402 -- see above
-from service.commands import COMMANDS as SERVICE_COMMANDS  # noqa: E402 -- see above
-from service.demo import demo  # noqa: E402 -- see above
-from service.terminal import prepare  # noqa: E402 -- see above
 
-if _hushed:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+with _hushed():
+    import click
 
+    from roster.errors import ClearwayError, WrongUsage, cause_of
+    from service.terminal import prepare
+
+COMMANDS = {
+    "accept": "service.rewind_commands:accept",
+    "check": "service.desk_commands:check",
+    "demo": "service.demo:demo",
+    "find": "service.desk_commands:find",
+    "generate": "loader.commands:generate_command",
+    "keys": "service.commands:keys",
+    "lists": "service.roster_commands:lists",
+    "load": "loader.commands:load_command",
+    "loads": "service.loads_command:loads_command",
+    "push": "loader.push:push",
+    "remove": "service.desk_commands:remove",
+    "restored": "service.rewind_commands:restored",
+    "resume": "service.desk_commands:resume",
+    "serve": "service.commands:serve",
+    "sign": "loader.commands:sign_command",
+    "status": "service.roster_commands:status",
+    "suspend": "service.desk_commands:suspend",
+    "undo": "loader.loads_commands:undo_command",
+    "verify": "loader.commands:verify_command",
+    "watch": "loader.loads_commands:watch_command",
+}
+"""Where each command is: only that of the one that is called is imported."""
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 """What can happen to whatever is written."""
@@ -35,6 +63,19 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 class Commands(click.Group):
     """The commands; what Clearway refuses is told in one line, with status 1."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """All of them, in alphabetical order."""
+        return sorted(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        """The command of that name, if there is one."""
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name].partition(":")
+        with _hushed():
+            command: click.Command = getattr(import_module(module), attribute)
+        return command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- click's
         """The same as click's, with output that every terminal can show."""
@@ -64,9 +105,6 @@ class Commands(click.Group):
 def main() -> None:
     """Answer whether a person may be sold a journey."""
 
-
-for _command in (demo, *SERVICE_COMMANDS, *LOADER_COMMANDS, *LOADS_COMMANDS, push):
-    main.add_command(_command)
 
 if __name__ == "__main__":
     main(prog_name="clearway")

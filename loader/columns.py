@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import blake2b
 
 import msgspec
 import numpy as np
@@ -23,7 +24,7 @@ _MASKS = np.frombuffer(
     _WORD,
 ).reshape(SHORT_BYTES + 1, -1)
 """By size: the bits of so many bytes."""
-_FACTORS = np.random.default_rng(0).integers(0, 1 << 63, SHORT_BYTES // 8, np.uint64) * 2 + 1
+_FACTORS = np.frombuffer(blake2b(b"a factor a word", digest_size=SHORT_BYTES).digest(), _WORD) | 1
 _SLOT_BITS, _ROUNDS = 16, 16
 
 

@@ -226,6 +226,3 @@ def generate_command(*, out: Path, changes_out: Path | None, as_json: bool, **re
 
 def _json(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-
-
-COMMANDS: list[click.Command] = [load_command, verify_command, sign_command, generate_command]

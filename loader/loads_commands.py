@@ -73,6 +73,3 @@ def watch_command(folder: Path, *, as_json: bool, **given: Any) -> None:  # noqa
 
     with interruptible():
         watching.run(reported)
-
-
-COMMANDS: list[click.Command] = [undo_command, watch_command]

@@ -11,11 +11,6 @@ from typing import Annotated
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    load_pem_private_key,
-    load_pem_public_key,
-    load_ssh_private_key,
-)
 
 from roster.errors import LoadRefused, SettingsError
 from roster.times import parse_time
@@ -112,6 +107,8 @@ def public_key_of(path: Path | None) -> Ed25519PublicKey | None:
     """The key that has to have signed every file, if any; raises SettingsError."""
     if path is None:
         return None
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415 -- 0.05 s
+
     try:
         data = path.read_bytes()
         key = load_pem_public_key(data) if b"-----" in data else _raw_public(data)
@@ -130,6 +127,11 @@ def _raw_public(data: bytes) -> Ed25519PublicKey:
 
 def private_key_of(path: Path) -> Ed25519PrivateKey:
     """The key to sign with; raises LoadRefused, whose message repeats nothing of the file."""
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415 -- 0.05 s
+        load_pem_private_key,
+        load_ssh_private_key,
+    )
+
     try:
         data = path.read_bytes()
         load = load_ssh_private_key if b"OPENSSH" in data else load_pem_private_key

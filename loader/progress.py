@@ -7,9 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
 _Told = Callable[[str, int, int | None], None]
 EVERY_S = 10.0
 _BYTES = "reading"
@@ -56,6 +53,15 @@ def _line(what: str, done: int, total: int | None) -> str:
 
 @contextmanager
 def _bar() -> Iterator[_Told]:
+    from rich.console import Console  # noqa: PLC0415 -- only a terminal has time for it
+    from rich.progress import (  # noqa: PLC0415 -- only a terminal has time for it
+        BarColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(),

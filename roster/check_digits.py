@@ -26,7 +26,8 @@ def _weighted(digits: str) -> int:
 
 # Four digits a step. Look-ups that fail say that the text is no such number, so that the
 # ordinary case needs no test of its shape.
-_FOUR = {f"{n:04}": _weighted(f"{n:04}") for n in range(10_000)}
+_TWO = {f"{n:02}": _weighted(f"{n:02}") for n in range(100)}
+_FOUR = {a + b: (4 * high + low) % 11 for a, high in _TWO.items() for b, low in _TWO.items()}
 _LAST = {
     f"{tens}{last}": _weighted(f"{tens}{last}") for tens in range(10) for last in "0123456789X"
 }

@@ -19,10 +19,7 @@ from roster.opening import Opening
 from roster.settings import read_settings
 from roster.times import format_ms, parse_until
 from service.certificates import fingerprint_of_file
-from service.desk_commands import check, find, print_json, remove, resume, suspend
-from service.loads_command import loads_command
-from service.rewind_commands import accept, restored
-from service.roster_commands import lists, status
+from service.desk_commands import print_json
 from service.tables import print_rows
 
 if TYPE_CHECKING:
@@ -111,24 +108,6 @@ def revoke(identifier: str) -> None:
     with Opening(read_settings(os.environ)) as opening:
         key = _with_store(opening, lambda store: store.revoke(identifier, _now_ms()))
     click.echo(f"key {key.id} is revoked", err=True)
-
-
-COMMANDS: list[click.Command] = [
-    *(
-        serve,
-        keys,
-        status,
-        check,
-        find,
-        remove,
-        suspend,
-        resume,
-        lists,
-        accept,
-        restored,
-        loads_command,
-    ),
-]
 
 
 def _terms(options: dict[str, Any], lists_known: list[str]) -> Terms:

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import httpx
 import pytest
 
+import clearway
 from tests.servers import eventually, free_port
 
 if TYPE_CHECKING:
@@ -135,6 +137,16 @@ def test_every_command_has_help(cli: Cli) -> None:
     }
     for command in commands:
         assert "Usage:" in cli.ok(command, "--help")
+
+
+def test_no_command_waits_for_the_imports_of_others() -> None:
+    code = "import clearway, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "redis", "httpx", "uvicorn", "rich"} & set(done.stdout.split())
+    for name in clearway.COMMANDS:
+        command = clearway.main.get_command(click.Context(clearway.main), name)
+        assert command is not None
+        assert command.name == name
 
 
 def test_a_key_is_printed_alone_and_listed_by_its_id(cli: Cli) -> None:

@@ -20,6 +20,8 @@ def seen(frame, event, arg):
     path = frame.f_code.co_filename
     if event == "call" and path.startswith(loader) and frame.f_code.co_name != "<module>":
         ran.add(os.path.basename(path))
+for name in clearway.COMMANDS:
+    clearway.main.get_command(None, name)
 sys.setprofile(seen)
 try:
     clearway.main()

@@ -11,9 +11,9 @@ import msgspec
 if TYPE_CHECKING:
     from types import TracebackType
 
-LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
 _LONGEST_HEAD = 1 << 16
-STATUS = slice(9, 12)  # of "HTTP/1.1 200 OK"
+_STATUS = slice(9, 12)  # of "HTTP/1.1 200 OK"
 
 
 class Answer(NamedTuple):
@@ -49,12 +49,6 @@ class Connection:
     ) -> None:
         self._writer.close()
 
-    @property
-    def local_port(self) -> int:
-        """Which of this machine's ports it goes out from."""
-        port: int = self._writer.get_extra_info("sockname")[1]
-        return port
-
     def request(self, path: str, content: object) -> bytes:
         """A POST as it goes over the wire, to be sent as often as one likes."""
         body = msgspec.json.encode(content)
@@ -76,9 +70,9 @@ class Connection:
             await self._open()
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
-        length = LENGTH.search(head)
+        length = _LENGTH.search(head)
         assert length is not None, "an answer without Content-Length"
-        return Answer(int(head[STATUS]), await self._reader.readexactly(int(length[1])))
+        return Answer(int(head[_STATUS]), await self._reader.readexactly(int(length[1])))
 
     async def _open(self) -> None:
         self._reader, self._writer = await asyncio.open_connection(

@@ -154,12 +154,11 @@ class Flood:
 
 
 class Additions:
-    """How long after its acknowledgement an addition is denied by each process, and by all."""
+    """How long after its acknowledgement an addition is denied by every process."""
 
     def __init__(self) -> None:
         """Nothing measured yet."""
         self.times = Times()
-        self.by_all = Times()
 
     async def run(self, change: Connection, asked: Sequence[Connection], count: int) -> None:
         """So many people put on the list, one after the other."""
@@ -175,7 +174,6 @@ class Additions:
             )
             if any(late):
                 raise BenchmarkError(f"an addition at {added['position']} is not seen: {late}")
-            self.by_all.add(acknowledged)
 
     async def _denied(
         self, connection: Connection, paper: Paper, acknowledged: float

@@ -23,10 +23,8 @@ class Crew:
         """
         self._look = look
         self._own = make(0) if jobs == 0 else None
-        self._make = make
-        self._hands = [Hand() for _ in range(jobs)]
-        self._coming: dict[Any, Hand] = {hand.pipe: hand for hand in self._hands}
-        self._idle: list[Hand] = []
+        self._hands = [Hand(make, number) for number in range(jobs)]
+        self._idle = list(self._hands)
 
     def __enter__(self) -> Self:
         return self
@@ -35,7 +33,7 @@ class Crew:
         if self._own is not None:
             self._own.close()
         for hand in self._hands:
-            hand.release(at_once=kind is not None or hand.pipe in self._coming)
+            hand.release(at_once=kind is not None)
         for hand in self._hands:
             hand.end()
 
@@ -63,28 +61,20 @@ class Crew:
                 busy[hand.pipe] = hand
                 following = next(queue, _NOTHING)
             more = bool(self._idle) and following is not _NOTHING
-            for pipe in wait([*busy, *self._coming], 0 if more else _LOOK_S):
-                if pipe in self._coming:
-                    self._welcome(self._coming.pop(pipe))
-                    continue
+            for pipe in wait(list(busy), 0 if more else _LOOK_S):
                 hand = busy.pop(pipe)
                 answer = hand.receive()
                 self._idle.append(hand)
                 yield answer
             self._look()
 
-    def _welcome(self, hand: Hand) -> None:
-        hand.receive()
-        hand.send(self._make, self._hands.index(hand))
-        self._idle.append(hand)
-
     def each(self, task: str) -> list[Any]:
-        """The answer to a task of every worker that may have worked."""
+        """The answer to a task of every worker."""
         if self._own is not None:
             return [getattr(self._own, task)()]
-        for hand in self._idle:
+        for hand in self._hands:
             hand.send(task)
-        return [hand.receive() for hand in self._idle]
+        return [hand.receive() for hand in self._hands]
 
     def peak_bytes(self) -> int:
         """The most memory that each of the processes has had, this one too, added up."""

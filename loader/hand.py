@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
+import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
@@ -16,30 +17,25 @@ from roster.errors import ClearwayError, LoadRefused
 Make = Callable[[int], Worker]
 """A worker by its number, which tells it from the load's other workers."""
 
-_PROGRAM = (
-    "import gc, sys; gc.disable(); sys.path[:] = {path!r}; "
-    "from loader.hand import serve; serve({pipe})"
-)
+_FORK = multiprocessing.get_context("fork")
 _END_S = 10.0
+_STANDARD, _MOST_FILES = 3, 1 << 30
 
 
 class Hand:
-    """The process, as its parent has it: first it says that it is there, and is sent a `Make`."""
+    """The process, as its parent has it: a copy of it, whose other threads have to be at rest."""
 
-    def __init__(self) -> None:
-        # A program of its own, which has no copies of our other pipes: it ends when we do, however
-        # we end. It would only cost time if it read what the main module reads.
+    def __init__(self, make: Make, number: int) -> None:
         self.pipe, theirs = Pipe()
-        # There is no collector: rows are millions, and hold no cycles.
-        program = _PROGRAM.format(path=sys.path, pipe=theirs.fileno())
+        # A program of its own would first read for half a second what this one has read.
+        self._process = _FORK.Process(target=serve, args=(theirs, make, number), daemon=True)
         # Ctrl-C is for the parent, also while a worker is not ready yet to ignore it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            self._process = subprocess.Popen(  # noqa: S603 -- ourselves
-                [sys.executable, "-c", program],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-            )
+            with warnings.catch_warnings():
+                # Python warns of all threads, numpy's too: none of them holds what we need.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             theirs.close()
@@ -69,14 +65,15 @@ class Hand:
 
     def end(self) -> None:
         """Nothing; the process, which was released, is gone."""
-        try:
-            self._process.wait(_END_S)
-        except subprocess.TimeoutExpired:
+        self._process.join(_END_S)
+        if self._process.exitcode is None:
             self._process.kill()
-            self._process.wait()
+        self._process.join()
+        self._process.close()
 
     def _gone(self) -> Any:  # noqa: ANN401 -- never returns
-        code = self._process.wait(_END_S)
+        self._process.join(_END_S)
+        code = self._process.exitcode or 0
         how = signal.strsignal(-code) if code < 0 else f"status {code}"
         raise LoadRefused(
             f"a worker process of the load has ended ({how}): what was merged so far is "
@@ -84,16 +81,10 @@ class Hand:
         ) from None
 
 
-def serve(descriptor: int) -> None:
+def serve(pipe: Connection, make: Make, number: int) -> None:
     """A worker's life: one task after the other, until the parent has no more or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
-    pipe = Connection(descriptor)
-    try:
-        pipe.send((False, None))
-        make, number = pipe.recv()
-    except (EOFError, OSError):
-        return
-    worker: Worker = make(number)
+    _part_from_parent(pipe.fileno())
+    worker = make(number)
     while True:
         try:
             task, *arguments = pipe.recv()
@@ -106,3 +97,14 @@ def serve(descriptor: int) -> None:
         pipe.send(answer)
     worker.close()
     os._exit(0)  # all is closed: to take everything apart would cost the load 0.1 s
+
+
+def _part_from_parent(pipe: int) -> None:
+    """Nothing; of what was copied only this pipe is open, and only the parent ends us."""
+    gc.disable()  # rows are millions, and hold no cycles; what was copied stays as it is
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # A copy of another worker's pipe would keep that one waiting when the parent is gone.
+    os.closerange(_STANDARD, pipe)
+    os.closerange(pipe + 1, _MOST_FILES)

@@ -46,7 +46,8 @@ def crew_for(session: Session, options: Options, context: Context, folder: Path)
         size = total_bytes(options.files.paths)
         small = size is not None and size < _SMALL_BYTES
         jobs = 0 if small else cores()
-    return Crew(partial(Worker, setup), jobs, session.keep_lease)
+    with session.at_rest():
+        return Crew(partial(Worker, setup), jobs, session.keep_lease)
 
 
 def read_files(intake: Intake, crew: Crew, told: Told, paths: Sequence[str]) -> Scattered:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Coroutine, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Self, TypeVar
 
 from msgspec.structs import replace
@@ -92,6 +92,10 @@ class Session:
                 f"another load is under way (process {holder.pid} on {holder.host}); "
                 f"if that one has died, this works {LEASE_MS // 1000} s after its death"
             )
+
+    def at_rest(self) -> AbstractContextManager[None]:
+        """Within, no thread of ours does anything: the process may be copied."""
+        return nullcontext() if self._lease is None else self._lease.at_rest()
 
     @property
     def has_lost_lease(self) -> bool:

@@ -8,6 +8,7 @@ import secrets
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ import msgspec
 from roster.errors import ClearwayError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from roster.nodes import Nodes
 
 
@@ -100,6 +103,7 @@ class BeatenLease:
         self._runner = asyncio.Runner()
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self._ended = threading.Event()
+        self._beating = threading.Lock()
         self._safe_until_s = 0.0
         self._lost = False
 
@@ -111,6 +115,12 @@ class BeatenLease:
             self._safe_until_s = until_s
             self._thread.start()
         return holder
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Within, its thread does nothing: the process may be copied."""
+        with self._beating:
+            yield
 
     def held(self) -> bool:
         """Whether it is ours; where it may have run out, once the server has said so."""
@@ -137,12 +147,16 @@ class BeatenLease:
 
     def _beat(self) -> None:
         while not self._lost and not self._ended.wait(self._ttl_s / _BEATS):
-            until_s = time.monotonic() + self._ttl_s
-            try:
-                self._lost = not self._runner.run(self._lease.renew())
-                self._safe_until_s = until_s
-            except ClearwayError:
-                self._lost = self._overdue()
+            with self._beating:
+                self._renew()
+
+    def _renew(self) -> None:
+        until_s = time.monotonic() + self._ttl_s
+        try:
+            self._lost = not self._runner.run(self._lease.renew())
+            self._safe_until_s = until_s
+        except ClearwayError:
+            self._lost = self._overdue()
 
 
 def held(value: bytes | None) -> bool:

@@ -65,16 +65,16 @@ def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     return summary
 
 
-def processes(group: int, program: str = "") -> list[int]:
-    """The processes of a group, those only whose command line names the program."""
+def processes(group: int, parent: int | None = None) -> list[int]:
+    """The processes of a group, only the children of one of them if it is named."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
             fields = (path / "stat").read_text().rpartition(")")[2].split()
-            named = program.encode() in (path / "cmdline").read_bytes()
         except OSError:
             continue
-        if int(fields[2]) == group and fields[0] != "Z" and named:
+        mine = parent is None or int(fields[1]) == parent
+        if int(fields[2]) == group and fields[0] != "Z" and mine:
             found.append(int(path.name))
     return found
 
@@ -126,8 +126,8 @@ def test_a_worker_that_is_killed_ends_the_load_and_says_so(roster: Roster) -> No
         assert process.stdin is not None
         process.stdin.write("\n".join(lines[:5_000]) + "\n")
         process.stdin.flush()
-        eventually(lambda: len(processes(process.pid, "loader.hand")) == 2)
-        os.kill(processes(process.pid, "loader.hand")[0], signal.SIGKILL)
+        eventually(lambda: len(processes(process.pid, process.pid)) == 2)
+        os.kill(processes(process.pid, process.pid)[0], signal.SIGKILL)
         out, err = process.communicate("\n".join(lines[5_000:]) + "\n", timeout=DEADLINE_S)
     assert (process.returncode, out) == (1, "")
     assert err.startswith("Error: a worker process of the load has ended (Killed)")

@@ -3,7 +3,7 @@
     python -m benchmarks [NAME] [OPTIONS]
 
 NAME is beside, checks, feed, identity, load, national, outage, overload, peers, removal, scale,
-shapes or undo.
+shapes, steps or undo.
 
 Each has `--help`. Without a name, the status is 1 where one of the two misses a limit.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 BENCHMARKS = (
     "beside", "checks", "feed", "identity", "load", "national", "outage", "overload", "peers",
-    "removal", "scale", "shapes", "undo",
+    "removal", "scale", "shapes", "steps", "undo",
 )  # fmt: skip
 USUAL = ("peers", "national")
 _ROOT = Path(__file__).resolve().parent.parent

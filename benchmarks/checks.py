@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,7 +23,7 @@ from roster.settings import read_settings
 from service.app import create_app
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
     from pathlib import Path
 
 ENTRIES_A_PERSON = 1.784
@@ -80,14 +81,20 @@ async def least_us(asker: Asker, path: str, bodies: Sequence[bytes], rounds: int
     return min(found)
 
 
-async def costs(place: Stage, files: Mapping[str, Path], rounds: int) -> dict[str, float]:
-    """The CPU a check of each shape."""
-    key = place.key("check")
-    app: Any = create_app(read_settings(place.env))
-    found = {}
+@asynccontextmanager
+async def running(env: Mapping[str, str]) -> AsyncIterator[Any]:
+    """The whole application, once it knows the roster."""
+    app: Any = create_app(read_settings(env))
     async with app.lifespan():
         while not app.state.service.screener.fresh:  # noqa: ASYNC110 -- another task makes it so
             await asyncio.sleep(0.01)
+        yield app
+
+
+async def costs(place: Stage, files: Mapping[str, Path], rounds: int) -> dict[str, float]:
+    """The CPU a check of each shape."""
+    key, found = place.key("check"), {}
+    async with running(place.env) as app:
         asker = Asker(app, key)
         for shape in SHAPES:
             bodies = files[shape.name].read_bytes().splitlines()

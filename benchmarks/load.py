@@ -32,15 +32,16 @@ def main(people: int, users: int, seconds: int, workers: int, more: tuple[str, .
         path = place.generate(people, round(people * ENTRIES_A_PERSON))
         stack.enter_context(place.server())
         place.load(path)
-        key = place.key("check", "standing", "list:add", "list:remove")
+        key = place.key("check", "standing", "feed", "list:add", "list:remove")
         service = stack.enter_context(place.serve(workers))
         command = [sys.executable, "-m", "locust", "-f", "benchmarks/locustfile.py", "--headless"]
         command += ["--only-summary", "-u", str(users), "-r", str(users), "-t", f"{seconds}s"]
-        command += ["-H", f"http://127.0.0.1:{service.port}", "--people-file", str(path), *more]
+        command += ["--people-file", str(path), *more]
         status = subprocess.run(
             command,
             cwd=Path(__file__).resolve().parent.parent,
-            env=place.env | {"CLEARWAY_API_KEY": key},
+            env=place.env
+            | {"CLEARWAY_URL": f"http://127.0.0.1:{service.port}", "CLEARWAY_API_KEY": key},
             check=False,
         ).returncode
     sys.exit(status)

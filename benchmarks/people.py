@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # GB 11643
 _CHECKS = "10X98765432"
@@ -32,6 +32,7 @@ class Paper(NamedTuple):
     type: str
     number: str
     issuer: str = ""
+    kind: str = ""
 
     def json(self) -> dict[str, str]:
         """As a request says it."""
@@ -39,12 +40,20 @@ class Paper(NamedTuple):
         return {name: text for name, text in fields.items() if text}
 
 
-def rows(path: Path) -> Iterator[Row]:
-    """The rows of a list file, plain or gzipped."""
+def lines(path: Path) -> Iterator[list[str]]:
+    """The header and then the rows of a list file, plain or gzipped."""
     with path.open("rb") as raw:
         file = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
         with io.TextIOWrapper(file, "utf-8", newline="") as text:
-            yield from csv.DictReader(text)
+            yield from csv.reader(text)
+
+
+def rows(path: Path) -> Iterator[Row]:
+    """The rows of a list file, each by its columns' names."""
+    cells = lines(path)
+    header = next(cells)
+    for row in cells:
+        yield dict(zip(header, row, strict=True))
 
 
 def paper_of(row: Row) -> Paper:
@@ -54,11 +63,32 @@ def paper_of(row: Row) -> Paper:
 
 def unlisted(chance: random.Random) -> Paper:
     """A card of somebody born 1800 to 1879; whether it is on a list is for the caller to see."""
-    born = _BORN_FROM + timedelta(days=chance.randrange(_BORN_DAYS))
     area = f"{chance.choice('123456')}{chance.randrange(1, 6)}01{chance.randrange(1, 30):02}"
+    return Paper("resident_id", _card(area, chance))
+
+
+def unlisted_paper(chance: random.Random) -> Paper:
+    """The same of a paper of any type; six in ten are ID cards."""
+    return chance.choices(_PAPERS, _SHARES)[0](chance, f"{chance.randrange(10**7):07}")
+
+
+def _card(area: str, chance: random.Random) -> str:
+    born = _BORN_FROM + timedelta(days=chance.randrange(_BORN_DAYS))
     digits = f"{area}{born:%Y%m%d}{chance.randrange(1, 996):03}"
     total = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, digits, strict=True))
-    return Paper("resident_id", digits + _CHECKS[total % 11])
+    return digits + _CHECKS[total % 11]
+
+
+_PAPERS: tuple[Callable[[random.Random, str], Paper], ...] = (
+    lambda chance, _: unlisted(chance),
+    lambda chance, number: Paper("passport", f"E{chance.choice('ABCDEFGH')}{number}", "CHN"),
+    lambda chance, number: Paper("passport", f"X{number}", chance.choice(("USA", "KOR", "D"))),
+    lambda chance, number: Paper("hk_macao_permit", f"{chance.choice('HM')}0{number}"),
+    lambda _, number: Paper("taiwan_permit", f"0{number}"),
+    lambda chance, _: Paper("permanent_resident_id", _card("911840", chance)),
+    lambda _, number: Paper("other", f"S{number}", "CHN", "seaman"),
+)
+_SHARES = (60, 15, 10, 5, 4, 3, 3)
 
 
 class Sample(NamedTuple):

@@ -133,6 +133,7 @@ async def _running(settings: Settings, app: Litestar) -> AsyncIterator[None]:
                 yield
         finally:
             await _leave(upkeep)
+            upkeep.service.desk.lookups.close()
             for each in nodes.values():
                 await each.close()
     finally:

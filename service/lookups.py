@@ -7,9 +7,11 @@ is under way already. The time that a look-up may take does not include this pro
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from roster.calls import SLOTS
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
     from roster.store import Store
     from service.screener import Screener
 
-SILENCE_TO_OPEN_S = 0.15
-"""Failures that come together are one busy moment; a silence is not."""
-PROBE_S = 0.2
+SILENCE_TO_OPEN_S = 0.5
+"""A disk that stalls, or a busy moment, is over by then; until then each check waits its time."""
+PROBE_S = 0.05
+"""While the circuit is open, so often at most it is tried whether there is an answer again."""
 LARGEST = 128
 """Look-ups in one pipeline."""
 SLICE = 8
@@ -44,34 +47,28 @@ _Queue = deque[tuple[Asked, "asyncio.Future[Found]"]]
 
 
 class Circuit:
-    """Open after a time of nothing but failures; then one call in `PROBE_S` s tries again."""
+    """Open after a time of nothing but failures, until something succeeds."""
 
     def __init__(self) -> None:
         """Closed."""
-        self._failing_since: float | None = None
-        self._open = False
-        self._probe_at = 0.0
+        self.open = False
+        self._heard_at = -math.inf
+        self._failing_since = math.inf
 
-    def check(self) -> None:
-        """Nothing where a call may be made; raises Unavailable where it would only wait."""
-        if not self._open:
-            return
-        now = time.monotonic()
-        if now < self._probe_at:
-            raise Unavailable("Redis has not been answering")
-        self._probe_at = now + PROBE_S
-
-    def succeeded(self) -> None:
+    def succeeded(self, now: float) -> None:
         """Close it."""
-        self._failing_since = None
-        self._open = False
+        self.open = False
+        self._heard_at = now
+        self._failing_since = math.inf
 
-    def failed(self) -> None:
-        """Note a failure; it opens where there has been no success for a while."""
-        now = time.monotonic()
-        self._failing_since = self._failing_since or now
-        self._open = now - self._failing_since >= SILENCE_TO_OPEN_S
-        self._probe_at = now + PROBE_S
+    def failed(self, asked_at: float, now: float) -> None:
+        """Note a failure; it opens where there has been no success for a while.
+
+        What was asked before the last success says nothing: its connection may have been cut.
+        """
+        if asked_at >= self._heard_at:
+            self._failing_since = min(self._failing_since, now)
+            self.open = now - self._failing_since >= SILENCE_TO_OPEN_S
 
 
 class Lane:
@@ -89,15 +86,23 @@ class Lane:
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = PIPELINES
         self._planned = False
-        self.circuit = Circuit()
+        self._circuit = Circuit()
+        self._probing: asyncio.Task[None] | None = None
 
     def ask(self, asked: Asked) -> asyncio.Future[Found]:
         """The record; raises Unavailable where the server has long been silent."""
-        self.circuit.check()
+        self._newest = asked
+        if self._circuit.open:
+            raise Unavailable("Redis has not been answering")
         future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
         self._waiting.append((asked, future))
         self._plan()
         return future
+
+    def close(self) -> None:
+        """Nothing; nobody asks any longer."""
+        if self._probing is not None:
+            self._probing.cancel()
 
     def _plan(self) -> None:
         """Send what waits with the next turn, together with what else asks in this one."""
@@ -115,18 +120,19 @@ class Lane:
             task.add_done_callback(self._tasks.discard)
 
     async def _run(self, batch: _Batch) -> None:
+        asked_at = time.monotonic()
         leave = self._leaving()
         late = asyncio.get_running_loop().call_later(self._timeout_s / LATE, leave)
         try:
             async with patience(self._timeout_s):
                 found = await self._ask([asked for asked, _ in batch])
         except Exception as exc:  # noqa: BLE001 -- else whoever asked would wait for ever
-            self.circuit.failed()
+            self._failed(asked_at)
             error = exc if isinstance(exc, ClearwayError) else Unavailable("no usable answer")
             for _, future in batch:
                 _settle(future, error)
         else:
-            self.circuit.succeeded()
+            self._circuit.succeeded(time.monotonic())
             leave()
             for index, ((_, future), one) in enumerate(zip(batch, found, strict=True)):
                 _settle(future, one)
@@ -135,6 +141,25 @@ class Lane:
         finally:
             late.cancel()
             leave()
+
+    def _failed(self, asked_at: float) -> None:
+        self._circuit.failed(asked_at, time.monotonic())
+        if self._circuit.open and (self._probing is None or self._probing.done()):
+            self._probing = asyncio.create_task(self._probe())
+
+    async def _probe(self) -> None:
+        """Ask what was asked last until there is an answer, so that no check waits for that.
+
+        One question alone may fail for reasons of its own, or have moved to another server.
+        """
+        while self._circuit.open:
+            next_at = time.monotonic() + PROBE_S
+            with suppress(Exception):  # whatever it is, there is no answer yet
+                async with patience(self._timeout_s):
+                    await self._ask([self._newest])
+                self._circuit.succeeded(time.monotonic())
+                return
+            await asyncio.sleep(max(0.0, next_at - time.monotonic()))
 
     def _leaving(self) -> Callable[[], None]:
         """What lets one more pipeline go, once."""
@@ -167,6 +192,11 @@ class Lookups:
         if lane is None:
             lane = self._lanes[server] = Lane(self._look_up, self.timeout_s)
         return lane.ask((token, at_least))
+
+    def close(self) -> None:
+        """Nothing; no server is asked whether it answers again."""
+        for lane in self._lanes.values():
+            lane.close()
 
     async def _look_up(self, asked: Sequence[Asked]) -> list[Found]:
         return await self._store.lookup(asked, self._screener.high_water)

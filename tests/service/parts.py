@@ -123,6 +123,7 @@ async def process(
     try:
         yield Parts(store, tokeniser, screener, follower, desk, dictionary, Processes(change))
     finally:
+        desk.lookups.close()
         for link in links:
             await link.aclose()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from roster.entry import Op
 from roster.errors import Unavailable
 from roster.patience import patience
-from service.lookups import LARGEST, Lookups
+from service.lookups import LARGEST, Asked, Circuit, Lane, Lookups
 from tests.service.parts import process
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.servers import Server
 
 LISTED = "110105187912310024"
@@ -93,6 +96,53 @@ async def test_load_makes_longer_pipelines_and_not_more_of_them(valkey: Server) 
         assert most <= 2
         assert len(sizes) < 60
         assert max(sizes) <= LARGEST
+
+
+def test_a_circuit_opens_after_half_a_second_of_nothing_but_failures() -> None:
+    circuit = Circuit()
+    for asked_at in range(0, 550, 50):
+        circuit.failed(asked_at / 1000, (asked_at + 49) / 1000)
+        assert circuit.open == (asked_at == 500)
+    circuit.succeeded(0.6)
+    assert not circuit.open
+
+
+def test_what_was_asked_before_the_last_answer_opens_no_circuit() -> None:
+    circuit = Circuit()
+    circuit.succeeded(10)
+    for now in (10.1, 11, 12):
+        circuit.failed(9.9, now)
+        assert not circuit.open
+
+
+async def test_a_person_who_cannot_be_looked_up_keeps_nobody_else_from_it() -> None:
+    """What is asked last is tried, and the first answer closes the circuit."""
+    bad: Asked = (b"bad", {})
+    good: Asked = (b"good", {})
+
+    async def ask(asked: Sequence[Asked]) -> list[Any]:
+        if bad in asked:
+            raise Unavailable("not this one")
+        return [None] * len(asked)
+
+    async def until(asked: Asked, *, answered: bool) -> None:
+        while True:
+            try:
+                future = lane.ask(asked)
+            except Unavailable:
+                if not answered:
+                    return
+                await asyncio.sleep(0.01)
+            else:
+                with suppress(Unavailable):
+                    await future
+                    return
+
+    lane = Lane(ask, 0.05)
+    async with asyncio.timeout(10):
+        await until(bad, answered=False)
+        await until(good, answered=True)
+    lane.close()
 
 
 async def test_patience_is_over_when_the_other_side_takes_its_time() -> None:

@@ -54,9 +54,9 @@ class Tallies:
         """Count checks of one mode with the same decision."""
         self._decisions[f"{mode}:{decision}"] += count
 
-    def lagged(self, leg: str, lag_ms: float, now_ms: int) -> None:
-        """Count one removal that took `lag_ms` on this leg."""
-        self._lags[f"{now_ms // HOUR_MS}:{leg}:{bucket(lag_ms)}"] += 1
+    def lagged(self, leg: str, lag_ms: float, now_ms: int, count: int = 1) -> None:
+        """Count removals that took `lag_ms` on this leg."""
+        self._lags[f"{now_ms // HOUR_MS}:{leg}:{bucket(lag_ms)}"] += count
 
     async def flush(self, now_ms: int) -> None:
         """Nothing; Redis has everything that was counted. Raises Unavailable, and keeps it."""

@@ -25,7 +25,6 @@ from service.applying import (
     whole,
 )
 from service.auth import CANARY_KEY, known_caller
-from service.counters import Lag
 from service.edit_faults import read_edit
 from service.edits import Edit, Reader, now_ms
 from service.faults import Body
@@ -118,5 +117,6 @@ def _count(service: Service, edit: Edit, fates: Fates, received_at_ms: int) -> N
     if not ended or edit.list >= LIFT:
         return
     decided = edit.decided_at_ms
-    source_ms = None if decided is None else max(0, first.applied_at_ms - decided)
-    service.counters.removed(Lag(source_ms, max(0, first.applied_at_ms - received_at_ms)))
+    if decided is not None:
+        service.counters.removed("source", max(0, first.applied_at_ms - decided))
+    service.counters.removed("service", max(0, first.applied_at_ms - received_at_ms))

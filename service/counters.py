@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,13 +14,6 @@ BOUNDS_S = (
     *(0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 """Upper bounds of the buckets of a check's duration, in seconds."""
-
-
-class Lag(NamedTuple):
-    """How long a removal took to be effective: from the source's decision, and from us."""
-
-    source_ms: int | None
-    service_ms: int
 
 
 class Counters:
@@ -35,7 +28,7 @@ class Counters:
         self.duration_sum_s = 0.0
         self.refused = 0
         self.in_flight: Callable[[], int] = int  # none, before there is a line
-        self.lags: list[Lag] = []
+        self.lags: Counter[tuple[str, int]] = Counter()
         self.changes: Counter[tuple[str, str]] = Counter()
 
     def decided(self, mode: str, decision: str, refer_code: str = "", count: int = 1) -> None:
@@ -50,16 +43,16 @@ class Counters:
         self.durations[bisect_left(BOUNDS_S, duration_s)] += 1
         self.duration_sum_s += duration_s
 
-    def removed(self, lag: Lag) -> None:
-        """Count one removal that took effect."""
-        self.lags.append(lag)
+    def removed(self, leg: str, lag_ms: int) -> None:
+        """Count one removal that took so long to be effective on this leg of its way."""
+        self.lags[leg, lag_ms] += 1
 
     def take_unwritten(self) -> Counter[tuple[str, str]]:
         """The decisions since the last call; give them back with `unwritten.update`."""
         taken, self.unwritten = self.unwritten, Counter()
         return taken
 
-    def take_lags(self) -> list[Lag]:
-        """The lags since the last call."""
-        taken, self.lags = self.lags, []
+    def take_lags(self) -> Counter[tuple[str, int]]:
+        """How many removals had which lag, by leg, since the last call."""
+        taken, self.lags = self.lags, Counter()
         return taken

@@ -56,7 +56,7 @@ class Bound:
         async with self._one:  # whoever comes second finds it done
             left = [kept for kept in entries if kept.told is None]
             with_bindings = await self._with_bindings()
-            alone = [kept for kept in left if kept.place.partition not in with_bindings]
+            alone = [kept for kept in left if kept.partition not in with_bindings]
             for kept in alone:
                 kept.told = (kept.entry.token,)
             await self._follow([kept for kept in left if kept.told is None])

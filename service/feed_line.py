@@ -85,7 +85,7 @@ class Line:
         """Nothing; who stands at `cursor` is found on the line from now on, if it is the end."""
         places = list(self._places)
         for kept in self._kept[self._walked - self._first :]:
-            places[kept.place.partition] = kept.place
+            places[kept.partition] = kept.place
         if cursor.told or tuple(places) != cursor.places:
             return
         if self.end - self._walked > SLACK:
@@ -99,8 +99,8 @@ class Line:
 
     def _walk(self, number: int) -> None:
         for kept in self._kept[self._walked - self._first : number - self._first]:
-            self._places[kept.place.partition] = kept.place
-            self._writer.move(kept.place)
+            place = self._places[kept.partition] = kept.place
+            self._writer.move(place)
             self._walked += 1
             self._note()
 
@@ -108,7 +108,7 @@ class Line:
         """Nothing; the line begins there."""
         if self._walked < number:
             for kept in self._kept[self._walked - self._first : number - self._first]:
-                self._places[kept.place.partition] = kept.place
+                self._places[kept.partition] = kept.place
             self._walked = number
             self._writer = CursorWriter(Cursor(tuple(self._places)))
             self._note()

@@ -11,6 +11,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from roster import keys
 from roster.entry import BIND, CANARY, Op
 from roster.position import Position
@@ -28,21 +30,32 @@ BYTES_MAX = 16 * 1024 * 1024
 _MARK, _OP, _LIST, _AT_MS = slice(6, 10), 10, 11, slice(34, 40)
 
 
-class Kept:
+class Kept(msgspec.Struct, gc=False, eq=False):
     """One entry of a log, and what has been made of it for those who read the feed.
 
-    `shown` is its JSON for maintainers, but for the position; `told` are the documents that
-    it is about. Both are None until somebody needs them.
+    `data` is the entry as a tail has it, behind its seq and its mark; `shown` its JSON for
+    maintainers, but for the position; `told` the documents that it is about. These two are None
+    until somebody needs them.
+
+    There are 50,000: were the collector to look through them, all would wait for 90 ms.
     """
 
-    __slots__ = ("data", "place", "shown", "told")
+    partition: int
+    history: int
+    data: bytes
+    shown: bytes | None = None
+    told: tuple[bytes, ...] | None = None
 
-    def __init__(self, partition: int, history: int, data: bytes) -> None:
-        """`data` is the entry as a tail has it, behind its seq and its mark."""
-        self.place = Position(partition, history, int.from_bytes(data[:6]), data[_MARK])
-        self.data = data
-        self.shown: bytes | None = None
-        self.told: tuple[bytes, ...] | None = None
+    @property
+    def place(self) -> Position:
+        """Where in the logs it stands."""
+        data = self.data
+        return Position(self.partition, self.history, int.from_bytes(data[:6]), data[_MARK])
+
+    @property
+    def mark(self) -> bytes:
+        """Its position's."""
+        return self.data[_MARK]
 
     @property
     def entry(self) -> LogEntry:
@@ -77,7 +90,7 @@ class _Stretch:
         at = place.seq - self.start.seq
         if place.history != self.start.history or not 0 <= at <= len(self.entries):
             return None
-        mark = self.entries[at - 1].place.mark if at else self.start.mark
+        mark = self.entries[at - 1].mark if at else self.start.mark
         return at if mark == place.mark else None
 
     def drop(self, count: int) -> None:

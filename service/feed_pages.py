@@ -132,7 +132,7 @@ class Pages:
         while True:
             read = await self._reader.entries(list(cursor.places), count)
             if cursor.told:  # what has been begun is ended first
-                read.sort(key=lambda kept: kept.place.partition != cursor.partition)
+                read.sort(key=lambda kept: kept.partition != cursor.partition)
             steps = CursorSteps(cursor)
             writer = PageWriter(steps, view.limit)
             await self._fill(writer, read, view)

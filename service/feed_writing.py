@@ -33,18 +33,18 @@ class CursorSteps:
 
     def begun(self, kept: Kept) -> int:
         """How many changes of this next entry have been told."""
-        return self._begun[1] if self._begun[0] == kept.place.partition else 0
+        return self._begun[1] if self._begun[0] == kept.partition else 0
 
     def within(self, kept: Kept, told: int) -> str:
         """The text of so many changes into this next entry."""
-        self._begun = kept.place.partition, told
+        self._begun = kept.partition, told
         return self._writer.text(*self._begun)
 
     def after(self, kept: Kept) -> None:
         """Go behind this entry."""
-        self._places[kept.place.partition] = kept.place
-        self._writer.move(kept.place)
-        if self._begun[0] == kept.place.partition:
+        place = self._places[kept.partition] = kept.place
+        self._writer.move(place)
+        if self._begun[0] == kept.partition:
             self._begun = 0, 0
 
     @property
@@ -83,7 +83,7 @@ class LineSteps:
 
     def within(self, kept: Kept, told: int) -> str:
         """The text of so many changes into this next entry."""
-        self._within = self._line.within(self._number, kept.place.partition, told)
+        self._within = self._line.within(self._number, kept.partition, told)
         return self._within
 
     def after(self, _: Kept) -> None:

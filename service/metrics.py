@@ -41,10 +41,10 @@ class Histogram:
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    def add(self, value: float) -> None:
-        """Count one value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def add(self, value: float, count: int = 1) -> None:
+        """Count a value, so many times."""
+        self.counts[bisect_left(self.bounds, value)] += count
+        self.total += value * count
 
     def samples(self, name: str, labels: Labels = ()) -> Iterator[Sample]:
         """Its buckets, sum and count."""
@@ -86,9 +86,9 @@ class RemovalLags:
         """None yet."""
         self._legs = {leg: Histogram(LAG_BOUNDS_S) for leg in LEGS}
 
-    def add(self, leg: str, lag_ms: float) -> None:
-        """Count one removal."""
-        self._legs[leg].add(lag_ms / 1000)
+    def add(self, leg: str, lag_ms: float, count: int = 1) -> None:
+        """Count removals that took so long."""
+        self._legs[leg].add(lag_ms / 1000, count)
 
     def family(self) -> Family:
         """The legs as one metric."""

@@ -85,10 +85,9 @@ class Upkeep(msgspec.Struct):
         for (mode, decision), count in counters.take_unwritten().items():
             self.tallies.count(mode, decision, count)
         now_ms = time.time_ns() // 1_000_000
-        for lag in counters.take_lags():
-            self._lag("service", lag.service_ms, now_ms)
-            if lag.source_ms is not None:
-                self._lag("source", lag.source_ms, now_ms)
+        for (leg, lag_ms), count in counters.take_lags().items():
+            self.tallies.lagged(leg, lag_ms, now_ms, count)
+            self.lags.add(leg, lag_ms, count)
         await self.tallies.flush(now_ms)
 
     async def read_disabled(self) -> None:
@@ -124,10 +123,6 @@ class Upkeep(msgspec.Struct):
         if self.opening.embedded is not None:
             await asyncio.to_thread(self.opening.embedded.put_right)
             await asyncio.to_thread(self.opening.embedded.rewrite_if_quiet)
-
-    def _lag(self, leg: str, lag_ms: float, now_ms: int) -> None:
-        self.tallies.lagged(leg, lag_ms, now_ms)
-        self.lags.add(leg, lag_ms)
 
 
 def degraded(opening: Opening, facts: list[ServerFacts]) -> list[str]:

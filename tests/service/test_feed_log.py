@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from roster.entry import Content, Op
+from roster.position import Position
+from service.feed_log import Kept
 from tests.service.parts import process
 from tests.service.test_screening import LISTED
 
 if TYPE_CHECKING:
-    from roster.position import Position
     from roster.replies import Tail
     from tests.servers import Server
+
+
+def test_the_collector_need_not_look_through_what_is_kept() -> None:
+    """There are 50,000 of them: all would wait for it."""
+    kept = Kept(3, 1, bytes(5) + b"\7mark" + bytes(30))
+    kept.shown, kept.told = b"{}", (b"token",)
+    assert not gc.is_tracked(kept)
+    assert kept.place == Position(3, 1, 7, b"mark")
 
 
 async def test_the_follower_tells_every_entry_that_it_reads_once(valkey: Server) -> None:

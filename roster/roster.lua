@@ -75,15 +75,13 @@ local function parse(record)
   if not record then return entries end
   local n = unpack('>I2', record)
   local at = 3
-  local sizes = {}
   for i = 1, n do
     local list, present = byte(record, at, at + 1)
-    local e = {list = list, hash = sub(record, at + 2, at + 7),
-               digest = sub(record, at + 8, at + 15), present = present % 32,
-               norev = present >= 32,
-               L = 0, R = 0, S = 0, U = 0, A = 0}
-    sizes[i] = {unpack('>I2B', record, at + 16)}
-    entries[i] = e
+    local content_size, prov_size = unpack('>I2B', record, at + 16)
+    entries[i] = {list = list, hash = sub(record, at + 2, at + 7),
+                  digest = sub(record, at + 8, at + 15), present = present % 32,
+                  norev = present >= 32, content = content_size, prov = prov_size,
+                  L = 0, R = 0, S = 0, U = 0, A = 0}
     at = at + HEADER
   end
   for i = 1, n do
@@ -96,13 +94,12 @@ local function parse(record)
       present = floor(present / 2)
     end
   end
-  for i = 1, n do
-    entries[i].content = sub(record, at, at + sizes[i][1] - 1)
-    at = at + sizes[i][1]
-  end
-  for i = 1, n do
-    entries[i].prov = sub(record, at, at + sizes[i][2] - 1)
-    at = at + sizes[i][2]
+  for _, name in ipairs({'content', 'prov'}) do
+    for i = 1, n do
+      local ends = at + entries[i][name]
+      entries[i][name] = sub(record, at, ends - 1)
+      at = ends
+    end
   end
   if at ~= #record + 1 then error('UNREADABLE the record ends elsewhere') end
   return entries
@@ -114,27 +111,34 @@ local function parsed(record)
   return whole and entries
 end
 
+-- An entry's header and its registers.
+local function headed(e)
+  local present, weight, registers = 0, 1, ''
+  for k = 1, 5 do
+    local value = e[REGISTERS[k]]
+    if value > 0 then
+      present = present + weight
+      registers = registers .. u48(value)
+    end
+    weight = weight * 2
+  end
+  return char(e.list, present) .. e.hash .. e.digest .. pack('>I2B', #e.content, #e.prov), registers
+end
+
 local function serialize(entries)
   local n = #entries
+  if n == 1 then  -- as most are
+    local e = entries[1]
+    local header, registers = headed(e)
+    return '\0\1' .. header .. registers .. e.content .. e.prov
+  end
   local out = {pack('>I2', n)}
-  local registers, contents, provs = {}, {}, {}
   for i = 1, n do
     local e = entries[i]
-    local present, weight = 0, 1
-    for k = 1, 5 do
-      local value = e[REGISTERS[k]]
-      if value > 0 then
-        present = present + weight
-        registers[#registers + 1] = u48(value)
-      end
-      weight = weight * 2
-    end
-    out[#out + 1] = char(e.list, present) .. e.hash .. e.digest
-      .. pack('>I2B', #e.content, #e.prov)
-    contents[i], provs[i] = e.content, e.prov
+    out[1 + i], out[1 + n + i] = headed(e)
+    out[1 + 2 * n + i], out[1 + 3 * n + i] = e.content, e.prov
   end
-  return table.concat(out) .. table.concat(registers) .. table.concat(contents)
-    .. table.concat(provs)
+  return table.concat(out)
 end
 
 -- The merge law (roster/law.py says the same in Python) ------------------------------
@@ -260,6 +264,18 @@ local function insert(entries, e)
   table.insert(entries, at, e)
 end
 
+-- A field of `meta`, of a list and a state or an op; made once, for numbers are dear to spell.
+local NAMES = {['n:'] = {}, ['t:'] = {}}
+local function spelled(kind, list_code, of)
+  local made, at = NAMES[kind], list_code * 8 + of
+  local name = made[at]
+  if not name then
+    name = kind .. list_code .. ':' .. of
+    made[at] = name
+  end
+  return name
+end
+
 local function add(delta, name, by) delta[name] = (delta[name] or 0) + by end
 
 -- Count a record's entries into `delta`, times `sign`: once before a change, once after.
@@ -283,10 +299,9 @@ end
 -- Count what changing `e`, one of `entries`, amounts to; `before` is how it was.
 local function recount(delta, entries, e, before)
   local was, now = before.state, state(e)
-  local name = 'n:' .. e.list .. ':'
   if was ~= now then
-    if was ~= UNKNOWN then add(delta, name .. was, -1) end
-    if now ~= UNKNOWN then add(delta, name .. now, 1) end
+    if was ~= UNKNOWN then add(delta, spelled('n:', e.list, was), -1) end
+    if now ~= UNKNOWN then add(delta, spelled('n:', e.list, now), 1) end
   end
   if before.L == 0 and e.L > 0 then add(delta, 'ever', 1) end
   local digest = delta.digests[e.list] or NO_DIGEST
@@ -461,7 +476,10 @@ local function behind(log, p, position)
   return where == 'ahead' or where == 'other'
 end
 
-local function position(p) return pack('>I4', p.history) .. u48(p.seq) .. p.mark end
+local function position(p)
+  local high = floor(p.seq / 4294967296)
+  return pack('>I4I2I4', p.history, high, p.seq - high * 4294967296) .. p.mark
+end
 
 -- Whether a high-water mark is of this roster. It is a position 14 and, where they are known,
 -- when that was applied u48, the roster's id 16, codes of the lists that were covered.
@@ -707,7 +725,7 @@ local function change(job, bucket, history, arg)
     local entry = log_entry(op, e, before.state, place, job.at_ms, inc.revision, inc.content,
                             inc.prov)
     job.log[#job.log + 1], job.log[#job.log + 2] = numbered(job.p, job.seed, entry)
-    if counted then job.times['t:' .. list_code .. ':' .. op] = true end
+    if counted then job.times[spelled('t:', list_code, op)] = true end
     if counted and outcome ~= DUPLICATE then
       local known = once(job.pasts, key, past, history, field)
       job.pasts[key] = with_event(known, entry, job.at_ms, job.keep_ms)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
 from roster.entry import BIND, Op, Outcome, State
 from roster.errors import NotDurable, Unavailable, Unreadable
-from roster.position import to_text
+from roster.position import one_text, to_text
 from roster.reader import readable
 from roster.record import split_record
 from roster.replies import Applied, Refusal
@@ -30,6 +30,9 @@ Fates: TypeAlias = "list[Applied | Refusal]"
 """What became of the changes that one edit is."""
 
 _LISTED = frozenset({State.ACTIVE, State.SUSPENDED})
+_OUTCOME_NAMES = {outcome: outcome.name.lower() for outcome in Outcome}
+_STATE_NAMES = {state: state.name.lower() for state in State}
+_BOUND_NAMES = dict.fromkeys(State, "removed") | {State.ACTIVE: "active"}
 _HELD = 2
 """So many documents that name each other make a binding."""
 
@@ -157,15 +160,21 @@ def result_json(edit: Edit, fates: Fates) -> dict[str, Any]:
     if not whole(fates):
         reasons = dict.fromkeys(fate.value for fate in fates if isinstance(fate, Refusal))
         return {"outcome": "rejected", "errors": [FieldError("", reason) for reason in reasons]}
-    outcome = outcome_of(edit, fates)
-    own = fates[: len(edit.own)]
-    told = next((fate for fate in own if fate.outcome is outcome), own[0])
+    if len(fates) == 1:  # as nearly all are; a third of the cost
+        told = fates[0]
+        outcome, position, at_ms = told.outcome, one_text(told.position), told.applied_at_ms
+    else:
+        outcome, own = outcome_of(edit, fates), fates[: len(edit.own)]
+        told = next((fate for fate in own if fate.outcome is outcome), own[0])
+        position = to_text([fate.position for fate in fates])
+        at_ms = max(fate.applied_at_ms for fate in fates)
+    names = _BOUND_NAMES if edit.list == BIND else _STATE_NAMES
     return {
-        "outcome": outcome.name.lower(),
-        "was": _state_name(edit, told.was),
-        "current": {"state": _state_name(edit, told.state), "revision": told.revision},
-        "position": to_text([fate.position for fate in fates]),
-        "applied_at": format_ms(max(fate.applied_at_ms for fate in fates)),
+        "outcome": _OUTCOME_NAMES[outcome],
+        "was": names[told.was],
+        "current": {"state": names[told.state], "revision": told.revision},
+        "position": position,
+        "applied_at": format_ms(at_ms),
     }
 
 
@@ -183,12 +192,6 @@ def outcome_of(edit: Edit, fates: Sequence[Applied]) -> Outcome:
         fate for fate in own if fate.outcome <= Outcome.DUPLICATE and fate.state is State.ACTIVE
     ]
     return best if len(held) >= _HELD else Outcome.SUPERSEDED
-
-
-def _state_name(edit: Edit, state: State) -> str:
-    if edit.list == BIND and state is not State.ACTIVE:
-        return "removed"
-    return state.name.lower()
 
 
 async def packed(

@@ -17,19 +17,20 @@ _LONGEST = {"entry_id": ENTRY_ID_MAX, "entry.case": CASE_MAX, "entry.cases": CAS
 
 def check_texts(shape: ChangeShape) -> None:
     """Refuse texts that hold an ID number, or are too long without the blanks at their ends."""
+    _check("entry_id", shape.entry_id)
     entry = shape.entry
-    texts = {"entry_id": [shape.entry_id]}
     if entry is not None:
-        texts |= {
-            "entry.name": [entry.name],
-            "entry.names": list(entry.names or ()),
-            "entry.case": [entry.case],
-            "entry.court": [entry.court],
-            "entry.cases": list(entry.cases or ()),
-        }
-    for field, values in texts.items():
-        if any(value and holds_id_number(value) for value in values):
-            raise InvalidInput(field, "number_in_text: an ID number does not belong here")
-        limit = _LONGEST.get(field)
-        if limit and any(value and len(trimmed(value)) > limit for value in values):
-            raise InvalidInput(field, too_long(limit))
+        _check("entry.name", entry.name)
+        _check("entry.names", *(entry.names or ()))
+        _check("entry.case", entry.case)
+        _check("entry.court", entry.court)
+        _check("entry.cases", *(entry.cases or ()))
+
+
+def _check(field: str, *texts: str | None) -> None:
+    given = [text for text in texts if text]
+    if any(map(holds_id_number, given)):
+        raise InvalidInput(field, "number_in_text: an ID number does not belong here")
+    limit = _LONGEST.get(field)
+    if limit and any(len(text) > limit < len(trimmed(text)) for text in given):
+        raise InvalidInput(field, too_long(limit))

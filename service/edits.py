@@ -195,26 +195,26 @@ class Packer:
 
     def pack(self, edit: Edit, revision: int, received_at_ms: int) -> list[Change]:
         """One change for each document, the edit's own before those that it replaces."""
+        since = revision, self._tail(edit, edit.shape.reason or "", received_at_ms)
         own = zip(edit.own, edit.content, strict=True)
-        reason = edit.shape.reason or ""
-        changes = [
-            self._change(edit, token, content, edit.op, self._tail(edit, reason, received_at_ms))
-            for token, content in own
-        ]
-        gone = self._tail(edit, "error", received_at_ms)
-        empty = Content(edit.content[0].entry_id)
-        changes += [self._change(edit, token, empty, Op.REMOVE, gone) for token in edit.replaced]
-        return [msgspec.structs.replace(change, revision=revision) for change in changes]
+        changes = [self._change(edit, edit.op, token, content, since) for token, content in own]
+        if edit.replaced:
+            since = revision, self._tail(edit, "error", received_at_ms)
+            empty = Content(edit.content[0].entry_id)
+            changes += [self._change(edit, Op.REMOVE, each, empty, since) for each in edit.replaced]
+        return changes
 
     def _change(
-        self, edit: Edit, token: Token, content: Content, op: Op, provenance: bytes
+        self, edit: Edit, op: Op, token: Token, content: Content, since: tuple[int, bytes]
     ) -> Change:
+        """One change; `since` is its revision, and what is written of where it comes from."""
+        revision, provenance = since
         packed = pack_content(content, self._court_ids, packs_ids=self._tokeniser.packs_ids)
         return Change(
             token=token,
             list=edit.list,
             op=op,
-            revision=0,
+            revision=revision,
             entry_hash=self._tokeniser.entry_hash(edit.list, content.entry_id),
             content=packed,
             digest=self._tokeniser.digest(token, edit.list, packed),

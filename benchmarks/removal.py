@@ -5,7 +5,7 @@
 Two service processes on an embedded server that syncs every write. Removals go through one,
 checks to the other: whoever's removal is acknowledged must be allowed there at once, who is
 still listed must be denied. Lag counts from the moment at which a batch was due, so a batch
-that had to wait is counted with its wait.
+that had to wait is counted with its wait. CPU is that of the batches' time, checks included.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ import random
 import time
 from collections import Counter
 from contextlib import AsyncExitStack, ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import msgspec
 
+from benchmarks.additions import Additions
 from benchmarks.client import Connection
+from benchmarks.disk import Disk
 from benchmarks.edits import (
     Times,
-    addition,
     decision,
     grounded,
     removal,
-    require_applied,
-    said,
 )
-from benchmarks.people import Paper, Row, paper_of, unlisted
+from benchmarks.people import Paper, Row, paper_of
+from benchmarks.procs import cpu_s
 from benchmarks.report import Figure, Report, benchmark
 from benchmarks.stage import BenchmarkError, stage
 
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 CHANGERS = 4
 ENTRIES_A_PERSON = 1.784
-_DEADLINE_S = 5.0
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -73,7 +72,26 @@ class Limits(msgspec.Struct, frozen=True):
     p50_ms: float
     p99_ms: float
     lag_p99_ms: float
+    referred: float
     addition_p99_ms: float
+
+
+class Scene(NamedTuple):
+    """What is measured: the server's process, two services, and a key to both."""
+
+    server_pid: int
+    services: Sequence[Running]
+    key: str
+
+    def cpu_s(self) -> dict[str, float]:
+        """How much CPU each has taken so far."""
+        changed, asked = self.services
+        pids = {
+            "the server": self.server_pid,
+            "who changes": changed.pid,
+            "who is asked": asked.pid,
+        }
+        return {name: cpu_s(pid) for name, pid in pids.items()}
 
 
 class OneByOne:
@@ -104,7 +122,7 @@ class Flood:
         self.lags = Times()
         self.checks = Times()
         self.wrong: Counter[str] = Counter()
-        self.applied = 0
+        self.applied = self.referred = 0
         self.seconds = 0.0
         self._interval_s = plan.batch / plan.rate
         self._batches = list(itertools.zip_longest(*[iter(people)] * plan.batch))
@@ -149,60 +167,34 @@ class Flood:
                 continue
             decided = await decision(ask, paper)
             self.checks.add(started)
-            if decided != expected:
+            if decided.startswith("refer"):
+                self.referred += 1
+            elif decided != expected:
                 self.wrong[f"{decided} instead of {expected}"] += 1
 
 
-class Additions:
-    """How long after its acknowledgement an addition is denied by every process."""
-
-    def __init__(self) -> None:
-        """Nothing measured yet."""
-        self.times = Times()
-
-    async def run(self, change: Connection, asked: Sequence[Connection], count: int) -> None:
-        """So many people put on the list, one after the other."""
-        chance = random.Random(time.time_ns())
-        for _ in range(count):
-            paper = unlisted(chance)
-            request = {"changes": [addition(chance, paper)]}
-            added = (await change.post("/v1/changes", request)).json()
-            acknowledged = time.perf_counter()
-            require_applied(added["results"][0])
-            late = await asyncio.gather(
-                *(self._denied(each, paper, acknowledged) for each in asked)
-            )
-            if any(late):
-                raise BenchmarkError(f"an addition at {added['position']} is not seen: {late}")
-
-    async def _denied(
-        self, connection: Connection, paper: Paper, acknowledged: float
-    ) -> dict[str, Any] | None:
-        """Nothing once it is denied; the answer of a process that never denies it."""
-        while (answer := await said(connection, paper))["decision"] != "deny":
-            if time.perf_counter() > acknowledged + _DEADLINE_S:
-                return answer
-        self.times.add(acknowledged)
-        return None
-
-
-async def figures(
-    plan: Plan, limits: Limits, services: Sequence[Running], key: str, people: Sequence[Row]
-) -> list[Figure]:
+async def figures(plan: Plan, limits: Limits, scene: Scene, people: Sequence[Row]) -> list[Figure]:
     """Everything, one part after the other."""
     async with AsyncExitStack() as stack:
 
         async def opened(service: Running) -> Connection:
-            return await stack.enter_async_context(Connection(service.port, key))
+            return await stack.enter_async_context(Connection(service.port, scene.key))
 
-        first, second = services
+        first, second = scene.services
         change, ask = await opened(first), await opened(second)
         one, flood, additions = OneByOne(), Flood(plan, people[plan.single :]), Additions()
         await one.run(change, ask, people[: plan.single])
+        before = scene.cpu_s()
         await flood.run([await opened(first) for _ in range(CHANGERS)], ask)
+        used = {name: after - before[name] for name, after in scene.cpu_s().items()}
         await additions.run(change, [ask, await opened(first)], plan.additions)
         roster = (await ask.get("/v1/roster")).json()
-    return [*_single(one, limits), *_flood(flood, plan, limits), *_added(additions, limits)] + [
+    return [
+        *_single(one, limits),
+        *_flood(flood, plan, limits),
+        *(Figure(f"CPU a removal, {n}", s / flood.applied * 1e6, "us") for n, s in used.items()),
+        *_added(additions, limits),
+    ] + [
         Figure(f"removal lag as the service tells it, {name}", value or 0.0, "ms")
         for name, value in roster["removal_lag_ms"]["service"].items()
     ]
@@ -232,6 +224,8 @@ def _flood(flood: Flood, plan: Plan, limits: Limits) -> Iterator[Figure]:
         if count:
             yield Figure(f"beside it: {what}", count, at_most=0)
     yield Figure("wrong beside it", flood.wrong.total(), at_most=0)
+    share = flood.referred / max(1, flood.checks.count) * 100
+    yield Figure("referred beside it", share, "%", at_most=limits.referred)
 
 
 def _added(additions: Additions, limits: Limits) -> Iterator[Figure]:
@@ -253,7 +247,10 @@ def measure(plan: Plan, limits: Limits) -> list[Figure]:
             raise BenchmarkError("the list has too few people who may not fly")
         gc.collect()
         gc.freeze()  # else Python looks through all of them meanwhile, and nothing is sent
-        return asyncio.run(figures(plan, limits, services, key, people))
+        with Disk(place.client(), place.folder) as disk:
+            scene = Scene(place.server_pid, services, key)
+            found = asyncio.run(figures(plan, limits, scene, people))
+        return [*found, *disk.figures()]
 
 
 @benchmark(__doc__)
@@ -266,6 +263,7 @@ def measure(plan: Plan, limits: Limits) -> list[Figure]:
 @click.option("--p50-ms", default=2.0, show_default=True)
 @click.option("--p99-ms", default=10.0, show_default=True)
 @click.option("--lag-p99-ms", default=100.0, show_default=True)
+@click.option("--referred", default=0.1, show_default=True, help="Percent of the checks.")
 @click.option("--addition-p99-ms", default=50.0, show_default=True)
 def main(**options: Any) -> Report:  # noqa: ANN401 -- Plan and Limits
     """What was measured."""

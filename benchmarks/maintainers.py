@@ -139,14 +139,14 @@ class Maintainer(ClearwayUser):
     def _change(self, name: str, edits: Sequence[Edit]) -> str:
         """The position once the edits are acknowledged; empty where they are not."""
         self._revision = max(time.time_ns() // 1_000_000, self._revision + 1)
-        changes = [change for edit in edits for change in changes_of(edit, self._revision)]
+        changes = [(edit, each) for edit in edits for each in changes_of(edit, self._revision)]
         if not changes:
             return ""
-        body = msgspec.json.encode({"changes": changes})
+        body = msgspec.json.encode({"changes": [change for _, change in changes]})
         self.scene.sent(edits)
         for attempt in range(TRIES):
             reply = self.wire.post("/v1/changes", body)
-            if position := self._applied(name, reply):
+            if position := self._applied(name, reply, [edit for edit, _ in changes]):
                 self.scene.acknowledged(edits, position, reply.answered_s)
                 return position
             if reply.status == 200:
@@ -155,11 +155,18 @@ class Maintainer(ClearwayUser):
         self.scene.refused(edits)
         return ""
 
-    def _applied(self, name: str, reply: Reply) -> str:
+    def _applied(self, name: str, reply: Reply, edits: Sequence[Edit]) -> str:
+        """The position of applied changes, one of each edit beside it."""
         answer, wrong = decoded(_edited_of, reply)
         if answer is not None:
-            others = {each.outcome for each in answer.results} - {*_KNOWN}
-            wrong = [f"{WRONG}: a change is {outcome}" for outcome in others]
+            outcomes = [each.outcome for each in answer.results]
+            wrong = [f"{WRONG}: a change is {other}" for other in {*outcomes} - {*_KNOWN}]
+            never = {
+                edit.traveller
+                for edit, said in zip(edits, outcomes, strict=False)
+                if said == "unseen"
+            }
+            self._away = [each for each in self._away if each not in never]  # nor put back
         self.note(name, reply, wrong)
         return answer.position if answer is not None and not wrong else ""
 

@@ -11,9 +11,9 @@ import msgspec
 if TYPE_CHECKING:
     from types import TracebackType
 
-_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
+LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
 _LONGEST_HEAD = 1 << 16
-_STATUS = slice(9, 12)  # of "HTTP/1.1 200 OK"
+STATUS = slice(9, 12)  # of "HTTP/1.1 200 OK"
 
 
 class Answer(NamedTuple):
@@ -70,9 +70,9 @@ class Connection:
             await self._open()
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
-        length = _LENGTH.search(head)
+        length = LENGTH.search(head)
         assert length is not None, "an answer without Content-Length"
-        return Answer(int(head[_STATUS]), await self._reader.readexactly(int(length[1])))
+        return Answer(int(head[STATUS]), await self._reader.readexactly(int(length[1])))
 
     async def _open(self) -> None:
         self._reader, self._writer = await asyncio.open_connection(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,24 +15,39 @@ from benchmarks.stage import BenchmarkError
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Iterable
     from pathlib import Path
 
     from benchmarks.client import Connection
 
 AIR = {"mode": "air"}
 _LONGEST_US = 60_000_000
+_STEPS = 10  # from each nine to the next
 
 
 class Times:
     """Durations, to the microsecond."""
 
-    def __init__(self) -> None:
-        """None yet."""
+    def __init__(self, seconds: Iterable[float] = ()) -> None:
+        """These, for a start."""
         self._histogram = HdrHistogram(1, _LONGEST_US, 3)
+        for each in seconds:
+            self._histogram.record_value(max(1, round(each * 1e6)))
 
     def add(self, since: float) -> None:
         """The time from `since`, a `perf_counter`, until now."""
         self._histogram.record_value(max(1, round((time.perf_counter() - since) * 1e6)))
+
+    def curve(self) -> list[tuple[float, float]]:
+        """Percentiles with their milliseconds, denser the rarer they are."""
+        steps = range(int(_STEPS * math.log10(max(1, self.count))) + 1)
+        nines = [100 - 100 * 10 ** (-step / _STEPS) for step in steps]
+        return [(percentile, self.ms(percentile)) for percentile in nines]
+
+    def encoded(self) -> str:
+        """All of them, in us, as HdrHistogram writes it."""
+        text: bytes = self._histogram.encode()
+        return text.decode()
 
     def ms(self, percentile: float) -> float:
         """A percentile, in milliseconds."""

@@ -20,11 +20,12 @@ _DEADLINE_S = 5.0
 
 
 class Additions:
-    """How long after its acknowledgement an addition is denied by every process."""
+    """How long after its acknowledgement an addition is denied by each process, and by all."""
 
     def __init__(self) -> None:
         """Nothing measured yet."""
         self.times = Times()
+        self.by_all = Times()
 
     async def run(self, change: Connection, asked: Sequence[Connection], count: int) -> None:
         """So many people put on the list, one after the other."""
@@ -40,6 +41,7 @@ class Additions:
             )
             if any(late):
                 raise BenchmarkError(f"an addition at {added['position']} is not seen: {late}")
+            self.by_all.add(acknowledged)
 
     async def _denied(
         self, connection: Connection, paper: Paper, acknowledged: float

@@ -68,10 +68,12 @@ def people_of(names: Mapping[Paper, str], others: Iterable[Paper], listed: float
     return People(names, cards, list(names), unknown, listed)
 
 
-def written(folder: Path, people: People, distinct: int, seed: int) -> dict[str, Path]:
+def written(
+    folder: Path, people: People, distinct: int, seed: int, shapes: Sequence[Shape] = SHAPES
+) -> dict[str, Path]:
     """The requests of each shape in a file, one a line, about so many people; all get these."""
     found = {}
-    for number, shape in enumerate(SHAPES):
+    for number, shape in enumerate(shapes):
         chance = random.Random(seed + number)
         path = found[shape.name] = folder / f"requests-{number}.jsonl"
         with path.open("wb") as file:

@@ -49,6 +49,12 @@ class Connection:
     ) -> None:
         self._writer.close()
 
+    @property
+    def local_port(self) -> int:
+        """Which of this machine's ports it goes out from."""
+        port: int = self._writer.get_extra_info("sockname")[1]
+        return port
+
     def request(self, path: str, content: object) -> bytes:
         """A POST as it goes over the wire, to be sent as often as one likes."""
         body = msgspec.json.encode(content)

@@ -186,7 +186,7 @@ def row(ran: Ran, limits: Limits) -> dict[str, float | str]:
         "change p99": ran.changes.ms(99),
         "service CPU %": 100 * spent.service_s / spent.seconds,
         "generator CPU %": 100 * spent.generator_s / spent.seconds,
-        "": ran.verdict(limits),
+        "verdict": ran.verdict(limits),
     }
 
 

@@ -171,19 +171,19 @@ class Loop:
 
 
 def row(ran: Ran, limits: Limits) -> dict[str, float | str]:
-    """A rate as a row of a table; latencies, lags and changes in ms, CPU of one core."""
+    """A rate as a row of a table; CPU is of one core."""
     spent = ran.spent
-    latencies = zip(("p50", "p90", "p99", "p99.9", "max"), PERCENTILES, strict=True)
+    latencies = zip(("p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms"), PERCENTILES, strict=True)
     return {
         "checks/s": ran.rate,
         "answered/s": ran.answered_per_s,
         **{name: ran.latency.ms(percentile) for name, percentile in latencies},
-        "lag p99": ran.lag.ms(99),
+        "lag p99 ms": ran.lag.ms(99),
         "waited %": 100 * ran.waited,
         "failed": sum(ran.failed.values()),
         "referred": sum(ran.referred.values()),
         "wrong": sum(ran.wrong.values()),
-        "change p99": ran.changes.ms(99),
+        "change p99 ms": ran.changes.ms(99),
         "service CPU %": 100 * spent.service_s / spent.seconds,
         "generator CPU %": 100 * spent.generator_s / spent.seconds,
         "verdict": ran.verdict(limits),

@@ -187,8 +187,8 @@ def row(ran: Ran) -> dict[str, float | str]:
         "PSS, MB": max(each.pss for each in ran.memory) / MB,
         "all PSS, MB": sum(each.pss for each in ran.memory) / MB,
         "addition seen, p50 ms": ran.seen.ms(50),
-        "by all, p50": ran.seen_by_all.ms(50),
-        "by all, p99": ran.seen_by_all.ms(99),
+        "by all, p50 ms": ran.seen_by_all.ms(50),
+        "by all, p99 ms": ran.seen_by_all.ms(99),
     }
 
 

@@ -17,5 +17,5 @@ def test_each_worker_is_reached_and_measured(tmp_path: Path) -> None:
     assert (one["workers"], two["workers"]) == ("1", "2")
     assert one["RSS, MB"] > one["PSS, MB"] > 10
     assert two["all PSS, MB"] > two["PSS, MB"] > 10
-    assert min(one["by all, p99"], two["by all, p99"]) > 0
+    assert min(one["by all, p99 ms"], two["by all, p99 ms"]) > 0
     assert "all ready" in (tmp_path / "workers.svg").read_text()

@@ -6,24 +6,28 @@ person's misfortune, and must not become everybody's.
 
 from __future__ import annotations
 
+import re
 import struct
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from roster.entry import NameToken
 from roster.errors import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from roster.entry import NameToken
 
 _MINUTE_MS = 60_000
 _LAST_MS = 253_402_300_799_999
 """The last moment of the year 9999; the first of the year 1 lies nearer to 1970."""
 _FIRST_MS = -62_135_596_800_000
 _SIZE = struct.Struct(">H")
-_LONGEST_TIME = 8
+_TIME = re.compile(rb"[\x80-\xff]{0,7}[\x00-\x7f]", re.DOTALL)
+"""The last byte's top bit is clear; seven bits are in each."""
 NUMBER = 0x80
 """Marks a number where a text's size might stand."""
 _NUMBER_BYTES = 8
@@ -56,6 +60,11 @@ class Reader:
         self.at = end
         return part
 
+    def number(self) -> int:
+        """A number of one byte."""
+        self.at += 1
+        return self.data[self.at - 1]
+
     def text(self) -> str:
         """A text behind its size."""
         (size,) = _SIZE.unpack(self.take(2))
@@ -72,27 +81,26 @@ class Reader:
 
     def time(self) -> int:
         """A time in ms: zigzag LEB128, whole minutes shorter (`record._time`)."""
-        value = shift = 0
-        for byte in self.data[self.at : self.at + _LONGEST_TIME]:
-            self.at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:  # noqa: PLR2004 -- LEB128: the last byte's top bit is clear
-                break
-        else:
+        found = _TIME.match(self.data, self.at)
+        if found is None:
             raise IndexError("a time without an end")
-        value = -((value + 1) >> 1) if value & 1 else value >> 1
-        ms = value >> 1 if value & 1 else (value >> 1) * _MINUTE_MS
-        if not _FIRST_MS <= ms <= _LAST_MS:
-            raise ValueError("no time")
-        return ms
+        self.at = found.end()
+        return _moment(found[0])
 
     def names(self) -> tuple[NameToken, ...]:
         """Name tokens behind their number."""
         (count,) = self.take(1)
-        return tuple(NameToken(n) for n in struct.unpack(f">{count}I", self.take(4 * count)))
+        tokens = struct.unpack(f">{count}I", self.take(4 * count))
+        return cast("tuple[NameToken, ...]", tokens)
 
-    def end(self) -> None:
-        """Nothing; raises ValueError where there is more."""
-        if self.at != len(self.data):
-            raise ValueError("there is more than there should be")
+
+@lru_cache(maxsize=16_384)  # days are few, and whole ones are the rule
+def _moment(packed: bytes) -> int:
+    value = 0
+    for byte in reversed(packed):
+        value = value << 7 | byte & 0x7F
+    value = -((value + 1) >> 1) if value & 1 else value >> 1
+    ms = value >> 1 if value & 1 else (value >> 1) * _MINUTE_MS
+    if not _FIRST_MS <= ms <= _LAST_MS:
+        raise ValueError("no time")
+    return ms

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 HEADER = struct.Struct(">BB6s8sHB")
 COUNT = struct.Struct(">H")
+_RAISED = [[bit for bit in range(5) if present >> bit & 1] for present in range(32)]
+"""Which registers a header's flags say that there are."""
 REGISTER_BYTES = 6
 WITHOUT_REVISION = 32
 
@@ -158,7 +160,7 @@ def unpack_content(data: bytes, courts: Mapping[bytes, str]) -> Content:
     if flags & (CASE | CASE_TEXT):
         packed = flags & CASE
         case = casenumber.unpack(reader.take(casenumber.SIZE)) if packed else reader.text()
-    entry_id = f"{case}/{reader.take(1)[0]}" if flags & ID_FROM_CASE else reader.entry_id()
+    entry_id = f"{case}/{reader.number()}" if flags & ID_FROM_CASE else reader.entry_id()
     from_ms = reader.time() if flags & FROM else None
     until_ms = reader.time() if flags & UNTIL else None
     court = ""
@@ -249,25 +251,27 @@ def split_record(data: bytes) -> list[Packed]:
     if not data:
         return []
     (count,) = COUNT.unpack_from(data)
-    reader = Reader(data, 2)
-    heads = list(HEADER.iter_unpack(reader.take(count * HEADER.size)))
-    registers = [_registers(reader, head[1]) for head in heads]
-    contents = [reader.take(head[4]) for head in heads]
-    provenances = [reader.take(head[5]) for head in heads]
-    reader.end()
+    at = COUNT.size + count * HEADER.size
+    heads = list(HEADER.iter_unpack(data[COUNT.size : at]))
+    registers, contents, provenances = [], list[bytes](), list[bytes]()
+    for head in heads:
+        raised = [0] * 5
+        for bit in _RAISED[head[1] & len(_RAISED) - 1]:
+            raised[bit] = int.from_bytes(data[at : at + REGISTER_BYTES])
+            at += REGISTER_BYTES
+        registers.append((raised[0], raised[1], raised[2], raised[3], raised[4]))
+    for sizes, parts in ((4, contents), (5, provenances)):
+        for head in heads:
+            parts.append(data[at : at + head[sizes]])
+            at += head[sizes]
+    if at != len(data):
+        raise ValueError("the bytes end too early, or too late")
     return [
         Packed(head[0], head[2], head[3], raised, content, provenance)
         for head, raised, content, provenance in zip(
             heads, registers, contents, provenances, strict=True
         )
     ]
-
-
-def _registers(reader: Reader, present: int) -> tuple[int, int, int, int, int]:
-    values = [
-        int.from_bytes(reader.take(REGISTER_BYTES)) if present >> bit & 1 else 0 for bit in range(5)
-    ]
-    return values[0], values[1], values[2], values[3], values[4]
 
 
 class Dictionaries(NamedTuple):

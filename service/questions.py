@@ -19,7 +19,7 @@ from roster.times import parse_time
 from roster.verdict import Journey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from roster.identity import Document
     from roster.position import Position
@@ -53,7 +53,7 @@ class Query(msgspec.Struct, frozen=True, gc=False):
     document: Document
     journey: Journey
     name: str | None = None
-    at_least: dict[int, Position] = {}
+    at_least: Mapping[int, Position] = {}
     reference: str | None = None
     several_seats: bool = False
 
@@ -156,10 +156,14 @@ def read_time(field: str, text: str | None) -> int | None:
         raise InvalidInput(field, str(exc)) from exc
 
 
-def read_at_least(at_least: AtLeast | None) -> dict[int, Position]:
+def read_at_least(at_least: AtLeast | None) -> Mapping[int, Position]:
     """The newest position asked for in each partition; raises InvalidInput."""
+    return _newest((at_least,) if isinstance(at_least, str) else tuple(at_least or ()))
+
+
+@lru_cache(maxsize=128)  # what a batch says for all is read for each of its items
+def _newest(texts: tuple[str, ...]) -> Mapping[int, Position]:
     newest: dict[int, Position] = {}
-    texts = [at_least] if isinstance(at_least, str) else at_least or []
     for text in texts:
         try:
             positions = from_text(text)

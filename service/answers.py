@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import secrets
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from roster.entry import BIND, Op
+from roster.errors import InvalidInput
 from roster.rules import warnings
 from roster.times import format_ms
 from service.questions import read_journey
@@ -114,9 +115,13 @@ class Answer(msgspec.Struct, gc=False):
 class Same(msgspec.Struct, frozen=True, gc=False):
     """What is the same in the answers to all whom a journey is allowed."""
 
-    mode: Mode
-    seats: dict[str, Decision] | UnsetType
-    warnings: tuple[Warned, ...] | UnsetType
+    mode: Mode | Literal[""]
+    seats: dict[str, Decision] | UnsetType = UNSET
+    warnings: tuple[Warned, ...] | UnsetType = UNSET
+
+
+UNSOUND = Same("")
+"""Of no journey at all."""
 
 
 @lru_cache(maxsize=16_384)  # as many as there may be journeys
@@ -125,6 +130,15 @@ def same(shape: JourneyShape, lists: Lists) -> Same:
     journey = read_journey(shape)
     seats = dict.fromkeys(journey.seats, CLEAR.decision) if isinstance(shape.seat, tuple) else UNSET
     return Same(journey.mode, seats, warnings(journey, lists) or UNSET)
+
+
+@lru_cache(maxsize=16_384)
+def same_if_sound(shape: JourneyShape | None, lists: Lists) -> Same:
+    """The same; `UNSOUND` where there is no journey, or a malformed one."""
+    try:
+        return UNSOUND if shape is None else same(shape, lists)
+    except InvalidInput:
+        return UNSOUND
 
 
 def plain_allow(asked: Check | Item, journey: Same, decision_id: str) -> Answer:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any
+from itertools import repeat
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -15,9 +17,9 @@ from msgspec import Meta
 from roster import keys
 from roster.check_digits import beijing_day
 from roster.clock import boot_s
-from roster.errors import InvalidInput
 from roster.times import format_ms
 from service.answers import (
+    UNSOUND,
     Answer,
     answer_of,
     as_item,
@@ -25,18 +27,16 @@ from service.answers import (
     plain_allow,
     pseudonym,
     record,
-    same,
+    same_if_sound,
 )
 from service.faults import Body
 from service.http import INVALID, Service
-from service.problems import problem_of
+from service.problems import Problem, problem_of
 from service.questions import query_of, read_at_least
 from service.shapes import ITEMS_MAX, AtLeast, BatchShape, Item, JourneyShape, Shape
 from service.subjects import Subjects
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from roster.access import ApiKey
     from service.questions import Query
     from service.screening import Screening, Subject
@@ -55,23 +55,27 @@ _batch_decoder = Body(BatchShape)
 _item_decoder = Body(Item)
 _encode = msgspec.json.Encoder().encode
 
+_AT_LEAST, _MODE, _DECISION = attrgetter("at_least"), attrgetter("mode"), attrgetter("decision")
+
 Batch = _Typed | BatchShape
-Result = Answer | dict[str, Any]
+
+
+class _Refused(msgspec.Struct, gc=False):
+    """What is wrong with an item, where its answer would stand."""
+
+    error: Problem
+    decision: ClassVar = "error"
 
 
 class _Work(msgspec.Struct):
-    """The well-formed items of a batch, `journeys` as far as each has one; `results` are of all."""
+    """The well-formed items of a batch and the answers to them; `malformed` are by their places."""
 
     service: Service
     key: ApiKey
     batch: Batch
-    places: Sequence[int]
     items: list[Item]
-    results: list[Result]
-
-    def fill(self, index: int, result: Result) -> None:
-        """Set the result about an item."""
-        self.results[self.places[index]] = result
+    malformed: dict[int, _Refused]
+    answers: list[Answer | _Refused] = []
 
 
 async def answer_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
@@ -84,13 +88,15 @@ async def answer_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
     as_of_ms = service.screener.news.as_of_all_ms
     work = _begin(service, key, batch)
     subjects = _subjects(work)
-    await _decide(work, subjects, _clear(work, subjects, asks_all=bool(everybody)))
+    left = _clear(work, subjects, asks_all=bool(everybody))
+    if left:
+        await _decide(work, subjects, left)
     about = subjects.partitions or range(keys.PARTITIONS)
     said = {
         "fresh_as_of": format_ms(min(as_of_ms[number] for number in about)),
         "stale": service.screener.stale_since(arrived_s, about),
     }
-    return _answer(work.results, said)
+    return _answer(work, said)
 
 
 def _decode(body: bytes) -> Batch:
@@ -102,18 +108,16 @@ def _decode(body: bytes) -> Batch:
 
 
 def _begin(service: Service, key: ApiKey, batch: Batch) -> _Work:
-    """The items that are well-formed; the results of the others say what is not."""
-    results: list[Result] = [{}] * len(batch.items)
+    """The items that are well-formed, and what is wrong with the others."""
     if isinstance(batch, _Typed):
-        return _Work(service, key, batch, range(len(results)), batch.items, results)
-    places, items = [], []
+        return _Work(service, key, batch, batch.items, {})
+    items, malformed = [], {}
     for place, raw in enumerate(batch.items):
         try:
             items.append(_item_decoder.decode(raw))
-            places.append(place)
         except INVALID as exc:
-            results[place] = {"error": problem_of(exc)}
-    return _Work(service, key, batch, places, items, results)
+            malformed[place] = _Refused(problem_of(exc))
+    return _Work(service, key, batch, items, malformed)
 
 
 def _subjects(work: _Work) -> Subjects:
@@ -123,54 +127,49 @@ def _subjects(work: _Work) -> Subjects:
 
 
 def _clear(work: _Work, subjects: Subjects, *, asks_all: bool) -> set[int]:
-    """Answer about all who are surely on no list; the others are left."""
-    screener = work.service.screener
-    left = subjects.unread | subjects.invalid | subjects.known(screener.filters)
-    silent = {number for number in subjects.partitions if not screener.speaks(number)}
+    """Answer everybody as if on no list; those are left of whom that is not sure."""
+    screener, items = work.service.screener, work.items
+    journeys = [item.journey or work.batch.journey for item in items]
+    alike = list(map(same_if_sound, journeys, repeat(work.service.lists)))
+    work.answers = list(map(plain_allow, items, alike, decision_ids(len(items))))
     if asks_all or not screener.ready:
-        left.update(range(len(work.items)))
-    elif silent:
+        return set(range(len(items)))
+    left = subjects.unread | subjects.invalid | subjects.known(screener.filters)
+    if silent := screener.silent(subjects.partitions):
         left |= subjects.within(silent)
-    default, lists, results = work.batch.journey, work.service.lists, work.results
-    ids, modes = iter(decision_ids(len(work.items))), []
-    for index, (place, item) in enumerate(zip(work.places, work.items, strict=True)):
-        journey = item.journey or default
-        if index in left or journey is None or item.at_least:
-            left.add(index)
-            continue
-        try:
-            alike = same(journey, lists)
-        except InvalidInput:
-            left.add(index)
-            continue
-        results[place] = plain_allow(item, alike, next(ids))
-        modes.append(alike.mode)
-    screener.cleared += len(modes)
-    for mode, count in Counter(modes).items():
-        work.service.counters.decided(mode, "allow", count=count)
+    if any(map(_AT_LEAST, items)):
+        left.update(index for index, item in enumerate(items) if item.at_least)
+    modes = Counter(map(_MODE, alike))
+    if UNSOUND.mode in modes:
+        left.update(index for index, each in enumerate(alike) if each is UNSOUND)
+    modes.subtract(alike[index].mode for index in left)
+    screener.cleared += len(items) - len(left)
+    for mode, count in modes.items():
+        if mode and count:
+            work.service.counters.decided(mode, "allow", count=count)
     return left
 
 
 async def _decide(work: _Work, subjects: Subjects, left: set[int]) -> None:
     """Answer about those who are left; who may be listed is looked up together with others."""
     desk = work.service.desk
-    taken = subjects.taken(left)
+    taken, answers = subjects.taken(left), work.answers
     asked: dict[int, tuple[Query, Subject]] = {}
     for index in sorted(left):
         try:
             query = query_of(work.items[index], work.batch)
             subject = taken.get(index) or desk.subject(query)  # which raises what is wrong
         except INVALID as exc:
-            work.fill(index, {"error": problem_of(exc)})
+            answers[index] = _Refused(problem_of(exc))
             continue
         screening = desk.clear(query, subject)
         if screening is None:
             asked[index] = query, subject
         else:
-            work.fill(index, _result(work, query, screening))
+            answers[index] = _result(work, query, screening)
     screenings = await desk.ask_all(list(asked.values()))
     for (index, (query, _)), screening in zip(asked.items(), screenings, strict=True):
-        work.fill(index, _result(work, query, screening))
+        answers[index] = _result(work, query, screening)
 
 
 def _result(work: _Work, query: Query, screening: Screening) -> Answer:
@@ -180,9 +179,11 @@ def _result(work: _Work, query: Query, screening: Screening) -> Answer:
     return as_item(answer_of(screening, query, subject, service.lists))
 
 
-def _answer(results: Sequence[Result], said: dict[str, Any]) -> bytes:
+def _answer(work: _Work, said: dict[str, Any]) -> bytes:
     """The whole answer; `said` is what it says for all items."""
-    counts = {"allow": 0, "deny": 0, "refer": 0, "error": 0}
-    for result in results:
-        counts["error" if isinstance(result, dict) else result.decision] += 1
+    results = work.answers
+    for place, refused in work.malformed.items():  # in their order
+        results.insert(place, refused)
+    found = Counter(map(_DECISION, results))
+    counts = {decision: found[decision] for decision in ("allow", "deny", "refer", "error")}
     return _encode({"results": results, "counts": counts, **said})

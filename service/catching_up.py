@@ -54,7 +54,7 @@ class CatchUp:
         while missing := [number for number in numbers if not known[number].known]:
             some = missing[: self._reader.at_once]
             for number, made in zip(some, await self._rebuilder.made(some), strict=True):
-                known[number] = made
+                self._screener.replace(number, made)
 
     async def poll(self, numbers: Sequence[int], listing: Listing) -> Polled:
         """The same as `tails`, from servers that list this process before."""
@@ -138,7 +138,7 @@ class CatchUp:
         made = await self._rebuilder.caught_up(numbers)
         for number, partition in zip(numbers, made, strict=True):
             partition.trail.follow(self._screener.partitions[number].trail)
-            self._screener.partitions[number] = partition
+            self._screener.replace(number, partition)
             self._astray.discard(number)
 
     async def _keep(self, number: int, tail: Tail) -> None:

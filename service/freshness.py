@@ -33,7 +33,7 @@ class Freshness:
         self._fresh_s = [_NEVER] * keys.PARTITIONS
         self._lapsed_s = [_NEVER] * keys.PARTITIONS
         self._as_of_ms = [0] * keys.PARTITIONS
-        self._oldest_s = self._last_lapse_s = _NEVER
+        self._oldest_s = self._oldest_news_s = self._last_lapse_s = _NEVER
 
     def polled(self, tails: Iterable[Tail], sent_s: float, *, listed: bool) -> None:
         """Nothing; a poll that was sent at `sent_s` has been applied."""
@@ -47,6 +47,7 @@ class Freshness:
                     self._lapsed_s[number] = self._last_lapse_s = now_s
                 self._fresh_s[number] = max(self._fresh_s[number], sent_s)
         self._oldest_s = min(self._fresh_s)
+        self._oldest_news_s = min(self._news_s)
 
     def fresh(self, number: int) -> bool:
         """Whether a partition's filter is known to hold every addition that it has to."""
@@ -74,6 +75,11 @@ class Freshness:
     def expired(self, number: int) -> bool:
         """Whether a partition has had no news for so long that nobody of it may be cleared."""
         return boot_s() - self._news_s[number] > self.serve_stale_s
+
+    @property
+    def some_expired(self) -> bool:
+        """Whether there is such a partition."""
+        return boot_s() - self._oldest_news_s > self.serve_stale_s
 
     @property
     def all_expired(self) -> bool:

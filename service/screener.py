@@ -111,7 +111,8 @@ class Screener:
         """
         self.required = required
         self.news = Freshness(fresh_ms, serve_stale_s)
-        self.partitions = [Partition.unknown(number) for number in EVERY]
+        self._partitions = [Partition.unknown(number) for number in EVERY]
+        self.filters = [partition.filter for partition in self._partitions]
         self.loaded = False
         self.high_water: dict[int, HighWater] = {}
         self.roster = b""
@@ -122,6 +123,11 @@ class Screener:
         self.true_hits = 0
         self.false_hits = 0
         self._covered: frozenset[int] = frozenset()
+
+    @property
+    def partitions(self) -> Sequence[Partition]:
+        """All of them; `replace` puts another one in a place."""
+        return self._partitions
 
     @property
     def age_ms(self) -> float:
@@ -148,7 +154,7 @@ class Screener:
 
     def is_expired(self, number: int) -> bool:
         """Whether nobody of this partition may be cleared for that reason."""
-        return self.partitions[number].known and self.news.expired(number)
+        return self._partitions[number].known and self.news.expired(number)
 
     @property
     def fresh_as_of_ms(self) -> int:
@@ -174,12 +180,12 @@ class Screener:
     @property
     def rewound(self) -> bool:
         """Whether any partition is behind what had been acknowledged."""
-        return any(partition.rewound for partition in self.partitions)
+        return any(partition.rewound for partition in self._partitions)
 
     @property
     def size_bytes(self) -> int:
         """The filters' size in memory."""
-        return sum(partition.filter.size_bytes for partition in self.partitions)
+        return sum(partition.filter.size_bytes for partition in self._partitions)
 
     @property
     def false_hit_rate(self) -> float:
@@ -190,14 +196,14 @@ class Screener:
 
     def may_be_listed(self, token: bytes) -> bool:
         """False: certainly not on the roster, as far as this process has followed it."""
-        return token in self.partitions[token[1]].filter
+        return token in self._partitions[token[1]].filter
 
     def decides(self, number: int, now_s: float) -> bool:
         """Whether one partition's filter clears people at this moment: it is fresh and whole.
 
         One look for each check, with one reading of the clock.
         """
-        partition = self.partitions[number]
+        partition = self._partitions[number]
         return (
             self.news.sure(number, now_s)
             and self.loaded
@@ -214,22 +220,34 @@ class Screener:
 
     def speaks(self, number: int) -> bool:
         """Whether a partition's filter may say that people are on no list, fresh or not."""
-        partition = self.partitions[number]
+        partition = self._partitions[number]
         return (
             self.required <= partition.covered
             and not self.is_expired(number)
             and (partition.witnessed or not partition.rewound)
         )
 
-    @property
-    def filters(self) -> list[TokenFilter]:
-        """Those of all partitions."""
-        return [partition.filter for partition in self.partitions]
+    def silent(self, numbers: Iterable[int]) -> set[int]:
+        """Those of these partitions of which that may not be said: see `speaks`."""
+        partitions, required = self._partitions, self.required
+        found = {
+            number
+            for number in numbers
+            if (each := partitions[number]).rewound or not required <= each.covered
+        }
+        if self.news.some_expired:
+            found.update(numbers)
+        return {number for number in found if not self.speaks(number)}
+
+    def replace(self, number: int, partition: Partition) -> None:
+        """Nothing; a partition has another filter from now on."""
+        self._partitions[number] = partition
+        self.filters[number] = partition.filter
 
     def join(self, tokens: Iterable[bytes]) -> None:
         """Nothing; these people may be listed, as the logs will tell."""
         for token in tokens:
-            self.partitions[token[1]].filter.add(token)
+            self._partitions[token[1]].filter.add(token)
 
     def polled(self, tails: Sequence[Tail], sent_s: float, *, listed: bool) -> None:
         """A poll of some partitions, sent at `sent_s` of `boot_s`, has been applied.
@@ -237,7 +255,7 @@ class Screener:
         `listed` says whether whoever changes something finds this process listed since then.
         """
         self.news.polled(tails, sent_s, listed=listed)
-        known = [each.covered for each in self.partitions if each.known]
+        known = [each.covered for each in self._partitions if each.known]
         self._covered = frozenset.intersection(*known) if known else frozenset()
         self.was_ready = self.was_ready or self.ready
 
@@ -264,11 +282,11 @@ class Screener:
         self.news = Freshness(self.news.fresh_ms, self.news.serve_stale_s)
 
     def _mark(self, position: Position, applied_ms: int = 0) -> HighWater:
-        partition = self.partitions[position.partition]
+        partition = self._partitions[position.partition]
         at_ms = applied_ms or partition.trail.applied_ms(position)
         return HighWater(position, at_ms, self.roster, bytes(sorted(partition.covered)))
 
     @property
     def applied(self) -> bytes:
         """Every partition's position, as `roster.processes` lists it."""
-        return b"".join(partition.position.wire for partition in self.partitions)
+        return b"".join(partition.position.wire for partition in self._partitions)

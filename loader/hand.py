@@ -8,7 +8,9 @@ import os
 import signal
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
 from typing import Any
 
 from loader.worker import Worker
@@ -19,7 +21,7 @@ Make = Callable[[int], Worker]
 
 _FORK = multiprocessing.get_context("fork")
 _END_S = 10.0
-_STANDARD, _MOST_FILES = 3, 1 << 30
+_STANDARD = 0, 1, 2
 
 
 class Hand:
@@ -106,5 +108,7 @@ def _part_from_parent(pipe: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # A copy of another worker's pipe would keep that one waiting when the parent is gone.
-    os.closerange(_STANDARD, pipe)
-    os.closerange(pipe + 1, _MOST_FILES)
+    for each in [int(path.name) for path in Path("/dev/fd").iterdir()]:
+        if each not in {*_STANDARD, pipe}:
+            with suppress(OSError):  # that of the list itself
+                os.close(each)

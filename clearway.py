@@ -12,7 +12,7 @@ from typing import Any
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """While something is imported nobody can catch Ctrl-C: it then ends the program, no more."""
     hush = (
         threading.current_thread() is threading.main_thread()
@@ -27,7 +27,7 @@ def _hushed() -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-with _hushed():
+with hushed():
     import click
 
     from roster.errors import ClearwayError, WrongUsage, cause_of
@@ -73,7 +73,7 @@ class Commands(click.Group):
         if name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[name].partition(":")
-        with _hushed():
+        with hushed():
             command: click.Command = getattr(import_module(module), attribute)
         return command
 

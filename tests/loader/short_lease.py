@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from clearway import main
-from loader import session
+from clearway import hushed, main
+
+with hushed():
+    from loader import session
 
 LEASE_MS = 3_000
 

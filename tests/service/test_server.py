@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+_UNUSED = (
+    "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+    "encipher_only", "decipher_only",
+)  # fmt: skip
+
+
 class Issuer:
     """A certificate authority in a folder."""
 
@@ -65,16 +71,29 @@ class Issuer:
     ) -> None:
         now = dt.datetime.now(dt.UTC)
         names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+        mine, theirs = key.public_key(), self._key.public_key()
+        # Python 3.13 verifies as RFC 5280 has it: it wants the identifiers, and an authority's use.
+        usage = x509.KeyUsage(
+            digital_signature=not authority,
+            key_cert_sign=authority,
+            crl_sign=authority,
+            **dict.fromkeys(_UNUSED, False),
+        )
         certificate = (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(self._name)
-            .public_key(key.public_key())
+            .public_key(mine)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(days=1))
             .not_valid_after(now + dt.timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
             .add_extension(names, critical=False)
+            .add_extension(usage, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(mine), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(theirs), critical=False
+            )
             .sign(self._key, hashes.SHA256())
         )
         path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

@@ -48,10 +48,14 @@ class Steps(NamedTuple):
 
 
 class Counter:
-    """Counts within: a context manager. What runs already when it begins is not counted."""
+    """Counts within: a context manager. What runs already when it begins is not counted.
+
+    Nor is what other tasks do meanwhile: they poll, more often where the machine is slow.
+    """
 
     def __init__(self) -> None:
         self.instructions = self.calls = 0
+        self._task = asyncio.current_task()
 
     def __enter__(self) -> Self:
         sys.setprofile(self._profile)
@@ -63,12 +67,14 @@ class Counter:
         sys.setprofile(None)
 
     def _trace(self, frame: FrameType, event: str, _argument: object) -> Any:  # noqa: ANN401 -- as sys.settrace has it
+        if event == "call" and asyncio.current_task() is not self._task:
+            return None
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         self.instructions += event == "opcode"
         return self._trace
 
     def _profile(self, _frame: FrameType, event: str, _argument: object) -> None:
-        self.calls += event == "c_call"
+        self.calls += event == "c_call" and asyncio.current_task() is self._task
 
 
 async def counted(asker: Asker, path: str, bodies: list[bytes], checks: int) -> Steps:

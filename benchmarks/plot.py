@@ -75,6 +75,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.grid(visible=True, alpha=0.3)
     if panel.scale == "percentile":
         axes.set_yscale("log")
+        axes.margins(y=0.15)
         axes.set_xticks([nines(each) for each in _NINES], [f"{each:g}" for each in _NINES])
     else:
         axes.set_ylim(bottom=0)

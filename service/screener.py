@@ -112,6 +112,7 @@ class Screener:
         self.required = required
         self.news = Freshness(fresh_ms, serve_stale_s)
         self._partitions = [Partition.unknown(number) for number in EVERY]
+        self.partitions: Sequence[Partition] = self._partitions
         self.filters = [partition.filter for partition in self._partitions]
         self.loaded = False
         self.high_water: dict[int, HighWater] = {}
@@ -123,11 +124,6 @@ class Screener:
         self.true_hits = 0
         self.false_hits = 0
         self._covered: frozenset[int] = frozenset()
-
-    @property
-    def partitions(self) -> Sequence[Partition]:
-        """All of them; `replace` puts another one in a place."""
-        return self._partitions
 
     @property
     def age_ms(self) -> float:

@@ -35,7 +35,8 @@ _ELSEWHERE = {"hand.py"}
 
 def _drawn() -> set[str]:
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    picture = text.split("```mermaid", 1)[1].split("```", 1)[0]
+    section = text.split("\n## The walk of a row\n", 1)[1]
+    picture = section.split("```mermaid", 1)[1].split("```", 1)[0]
     return set(re.findall(r"(?<![\w/])(\w+\.py)", picture))
 
 

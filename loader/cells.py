@@ -1,4 +1,4 @@
-"""What one cell of a list file may hold (CONTRACT.md 3); each raises `Unusable` otherwise."""
+"""What one cell of a list file may hold (docs/lists.md, Columns); else `Unusable` is raised."""
 
 from __future__ import annotations
 

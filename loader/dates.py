@@ -1,4 +1,4 @@
-"""The dates of the courts' and mirrors' feeds, in the spelling of CONTRACT.md 3.
+"""The dates of the courts' and mirrors' feeds, in the spelling of docs/lists.md, Columns.
 
 DOMAIN.md 3h lists the forms that occur. What names no zone is Beijing time.
 """

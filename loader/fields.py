@@ -58,7 +58,7 @@ class Fields:
         return found
 
     def day(self, *names: str) -> Cells:
-        """The first of the fields that states a date or time, in the spelling of CONTRACT.md 3."""
+        """The first of the fields that states a date or time, spelled as in a list file."""
         found = self._nothing
         for name in names:
             found = either(found, self._spelled(where(found[1] == 0, self.raw(name))))
@@ -118,7 +118,7 @@ class Fields:
         return found
 
     def _spelled(self, cells: Cells) -> Cells:
-        """Dates and times in the spelling of CONTRACT.md 3."""
+        """Dates and times in the spelling of a list file (docs/lists.md, Columns)."""
         found, sizes, slow = cells.copy(), cells[1], cells[1] > 0
         rows = np.flatnonzero((sizes == len(_TIME)) | (sizes == len(_TIME) + len(".0")))
         if len(rows):

@@ -33,7 +33,7 @@ COLUMNS = (
     "decided_at",
     "reason",
 )
-"""Every column of CONTRACT.md 3, in the order in which rows without a header have them."""
+"""Every column (docs/lists.md, Columns), in the order in which rows without a header have them."""
 REQUIRED = ("entry_id", "document_type", "document_number")
 
 _EXACT_BELOW = 1 << 53

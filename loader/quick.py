@@ -1,4 +1,4 @@
-"""Blocks of rows packed or refused column by column, as CONTRACT.md 3 says.
+"""Blocks of rows packed or refused column by column (docs/lists.md, Columns).
 
 A cell is read from the block's bytes where it is beyond doubt what it says, else by what
 `cells` makes of its text. Of a row that cannot be used the fault is found that comes first in

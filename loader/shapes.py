@@ -44,7 +44,7 @@ COLUMNS_OF: Mapping[Shape, tuple[str, ...]] = {
     "documents": COLUMNS,
     "zxgk": tuple(name for name in _UPDATED if name not in {"state", "until"}),
 }
-"""What CONTRACT.md 3 calls the columns of each shape; `zxgk` has its own names for them."""
+"""The columns of each shape (docs/lists.md, Columns); `zxgk` has its own names for them."""
 
 _ZXGK = (
     "id", "iname", "caseCode", "age", "sexy", "cardNum", "courtName", "areaName",

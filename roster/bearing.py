@@ -109,7 +109,7 @@ def known(entries: Sequence[Entry], asked: Asked) -> Known:
     lifts = [
         entry
         for entry in live
-        # A lift always ends: one without an end is none (CONTRACT.md, Changes).
+        # A lift always ends: one without an end is none (docs/api.md, Routes).
         if entry.list == LIFT and entry.content.until_ms is not None and in_force(entry, departure)
     ]
     mistaken = [lift for lift in lifts if lift.content.kind == MISTAKEN_IDENTITY]

@@ -55,7 +55,7 @@ _REFUSALS = frozenset(
 def check_client(target: Target, timeout_ms: int, at: Address | None = None) -> redis.asyncio.Redis:
     """A client for checks: it fails within `timeout_ms` of silence, and never tries again.
 
-    redis-py's default of ten retries makes 50 ms into 4.2 s on a stopped server (STYLE.md).
+    redis-py's default of ten retries makes 50 ms into 4.2 s on a stopped server (measured).
     `at` is which server, where the target is not one itself.
     """
     return _client(target, timeout_ms / 1000, at)

@@ -1,7 +1,8 @@
 """Entries, changes, and the merge law that makes their order irrelevant.
 
 An entry is five registers, each the highest revision of its kind; merging is taking
-maxima (DESIGN.md 3). `roster.lua` mirrors this module; a test proves them equal.
+maxima (docs/architecture.md, The merge law). `roster.lua` mirrors this module; a test proves them
+equal.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Op(IntEnum):
 
 
 class Outcome(IntEnum):
-    """What a change amounted to (CONTRACT.md, Changes)."""
+    """What a change amounted to (docs/api.md, Routes)."""
 
     APPLIED = 1
     DUPLICATE = 2
@@ -95,7 +96,7 @@ class Registers(msgspec.Struct, frozen=True):
 
     @property
     def state(self) -> State:
-        """The first of these that holds (DESIGN.md 3)."""
+        """The first of these that holds (docs/architecture.md, The merge law)."""
         if self.removed_at and self.removed_at >= self.listed_at:
             return State.REMOVED
         if not self.listed_at:

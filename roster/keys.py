@@ -29,7 +29,7 @@
 | clearway:doorbell       | channel| the same of all rosters, for old versions| doorbell.py   |
 
 NN is a partition, 00 to 63; BBBB a bucket in hexadecimal, 0000 to 03ff. The braces make
-all keys of a partition share one cluster slot.
+all keys of a partition share one cluster slot. Who reads them: docs/architecture.md, Redis keys.
 """
 
 from __future__ import annotations

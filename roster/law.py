@@ -1,6 +1,7 @@
-"""The merge law: what a change, a row or a missing row makes of an entry (DESIGN.md 3).
+"""The merge law: what a change, a row or a missing row makes of an entry.
 
-`roster.lua` says the same; tests/roster/test_law.py runs both on the same edits.
+In words: docs/architecture.md, The merge law. `roster.lua` says the same;
+tests/roster/test_law.py runs both on the same edits.
 """
 
 from __future__ import annotations

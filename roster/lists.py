@@ -23,7 +23,7 @@ OWN_LISTS = {"lift": LIFT, "bind": BIND, "canary": CANARY}
 
 _EVERY = ("*",)
 
-# What a seat code looks like: CONTRACT.md, Check.
+# What a seat code looks like: docs/api.md, Routes.
 _SeatCode = Annotated[str, msgspec.Meta(pattern="^[0-9A-Z]{1,2}$")]
 _Id = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_-]{0,31}$")]
 _Text = Annotated[str, msgspec.Meta(min_length=1)]

@@ -1,7 +1,7 @@
 """Which Redis server owns which partition, and one pipeline to each of them.
 
 Commands of one partition go in one pipeline on one connection of the node that owns it, so
-that a WAIT behind them speaks of them (STYLE.md: a cluster client asks another node).
+that a WAIT behind them speaks of them (docs/decisions/0001-one-pipeline-to-each-node.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Positions: where in the logs of the partitions a state of the roster stands.
 
-One position is partition, history, seq and mark (DESIGN.md 4). As text, up to 64 of them
-are base64url of 15 bytes each behind a version byte: opaque to clients, at most 1.3 KiB.
+One position is partition, history, seq and mark (docs/architecture.md, Positions). As
+text, up to 64 of them are base64url of 15 bytes each behind a version byte: opaque to clients, at
+most 1.3 KiB.
 What the feed gives is told apart from what other answers give: `cursor.py`.
 """
 

@@ -1,5 +1,6 @@
 #!lua name=clearway
--- The roster's atomic reads and writes; DESIGN.md 3 and 4 give the reasons.
+-- The roster's atomic reads and writes. The reasons: docs/architecture.md, The merge law; and
+-- docs/architecture.md, Fields of meta.
 --
 -- A record is `u16 n`, n headers of 19 bytes (list u8, registers present u8, entry hash 6,
 -- digest 8, content size u16, provenance size u8), registers of 6 bytes, contents,

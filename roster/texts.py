@@ -1,4 +1,4 @@
-"""Whether a free text holds an ID number, which must never be stored (CONTRACT.md 1)."""
+"""Whether a free text holds an ID number, which must never be stored (docs/api.md, Routes)."""
 
 from __future__ import annotations
 

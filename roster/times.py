@@ -1,6 +1,6 @@
 """Times as people and files write them, and as milliseconds since 1970.
 
-A time is RFC 3339 with an offset; a bare date is that day in Beijing (CONTRACT.md).
+A time is RFC 3339 with an offset; a bare date is that day in Beijing (docs/api.md, Calling).
 """
 
 from __future__ import annotations

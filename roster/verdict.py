@@ -63,7 +63,7 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """Why: a reason code (CONTRACT.md, Check), and the entry that it rests on."""
+    """Why: a reason code (docs/api.md, Routes), and the entry that it rests on."""
 
     code: str
     list: str = ""

@@ -1,4 +1,4 @@
-"""Screenings as the JSON that CONTRACT.md describes."""
+"""Screenings as the JSON that checks are answered with (docs/api.md, Routes)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def time_or_null(ms: int | None) -> str | None:
 
 
 def op_name(op: Op, code: int) -> str:
-    """A change's name as CONTRACT.md gives it; a load's endings are `absent`."""
+    """A change's name in the feed (docs/api.md, Routes); a load's endings are `absent`."""
     if code == BIND:
         return "bind" if op is Op.PUT else "unbind"
     return op.name.lower()

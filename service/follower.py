@@ -1,8 +1,8 @@
-"""Keeps the screener up to date: start, replay, poll, doorbell (DESIGN.md 7).
+"""Keeps the screener up to date: start, replay, poll, doorbell.
 
-Each server's partitions are followed by themselves. A starting process takes the images,
-replays the logs from there, and catches up with tails read after it was listed; then it is
-fresh.
+Why it is so: docs/architecture.md, Freshness. Each server's partitions are followed by
+themselves. A starting process takes the images, replays the logs from there, and catches up
+with tails read after it was listed; then it is fresh.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Every metric of this process, as the text that Prometheus reads.
 
-The names are those that CONTRACT.md gives to others' dashboards.
+The names are those that dashboards of others rely on (docs/operations.md, Metrics).
 """
 
 from __future__ import annotations

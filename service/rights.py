@@ -3,7 +3,7 @@
 What is applied must never be more than the key's scopes allow. So an edit's scope is read off
 the edit itself, and a change of which nobody can say what it would do stops the request.
 A `put` that replaces documents ends the same entry of the same list under these, so it
-needs `list:add` of that list and no more (CONTRACT.md).
+needs `list:add` of that list and no more (docs/api.md, Calling).
 """
 
 from collections.abc import Sequence

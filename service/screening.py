@@ -1,4 +1,7 @@
-"""One check decided: the filter clears, or the roster is asked (DESIGN.md 6)."""
+"""One check decided: the filter clears, or the roster is asked.
+
+What comes before and after: docs/architecture.md, The walk of a check.
+"""
 
 from __future__ import annotations
 

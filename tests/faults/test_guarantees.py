@@ -1,4 +1,4 @@
-"""Each guarantee of DESIGN.md 7 by itself, under one real fault, at two service processes."""
+"""Each guarantee (docs/architecture.md, Guarantees) by itself, under one real fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CONTRACT.md 3 for one row after the other, and its bytes: what blocks of rows are held to.
+"""One row after the other, and its bytes: what blocks of rows are held to (docs/lists.md, Columns).
 
 Of a reject only line, field and reason are ever shown; its `list`, `entry_id` and `number` are
 there because it still counts as present.

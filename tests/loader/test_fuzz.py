@@ -43,7 +43,7 @@ REASONS = {
     "masked_number", "missing_number", "unknown_type", "missing_issuer", "bad_date",
     "bad_revision", "number_in_text", "too_long", "malformed",
 }  # fmt: skip
-"""Those of CONTRACT.md 3."""
+"""Those of docs/lists.md, Rejects."""
 BRIEF = 700
 AT_ONCE = 2_000
 

@@ -1,4 +1,4 @@
-"""The roster as a plain dict, written from DESIGN.md 3 alone: what the store has to equal."""
+"""The roster as a plain dict, written from words alone (docs/architecture.md, The merge law)."""
 
 from __future__ import annotations
 

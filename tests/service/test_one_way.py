@@ -102,7 +102,7 @@ def plain(value: object) -> Any:  # noqa: ANN401 -- JSON
 
 
 def as_item(answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a single check as CONTRACT.md has one of a batch."""
+    """The answer to a single check as one of a batch is (docs/api.md, Routes)."""
     if "decision" not in answer:
         return {"error": answer}
     empty = [name for name in ("reasons", "allowed_instead") if not answer[name]]

@@ -1,7 +1,8 @@
 """What a list file says of a person, read once more in plain code.
 
-It follows DOMAIN.md 2a and 3 by the letter and shares nothing with `roster/`: where the two
-differ, one of them is wrong. It knows only journeys about which the text leaves no doubt.
+It follows docs/domain.md, Seats and trains, and docs/domain.md, Beginning and end, by the letter
+and shares nothing with `roster/`: where the two differ, one of them is wrong. It knows only
+journeys about which the text leaves no doubt.
 """
 
 from __future__ import annotations

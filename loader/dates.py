@@ -1,6 +1,6 @@
 """The dates of the courts' and mirrors' feeds, in the spelling of docs/lists.md, Columns.
 
-DOMAIN.md 3h lists the forms that occur. What names no zone is Beijing time.
+The forms that occur are listed in docs/domain.md, Traps. What names no zone is Beijing time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the courts' own feeds say, by column: `zxgk` and `xycj` (DOMAIN.md 3a to 3c and 3f).
+"""What the courts' own feeds say, by column: `zxgk` and `xycj` (docs/domain.md, Feeds).
 
 Only unmasked feeds are of use; what is masked ends as `masked_number` in the rejects, and
 masks are never filled in. Firms do not travel: they end as `organisation`.

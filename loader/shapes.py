@@ -126,7 +126,7 @@ def _typed(record: Mapping[str, str]) -> dict[str, str | int]:
 
 
 def _records(cells: Cells) -> Iterable[dict[str, str]]:
-    """As the courts' site has them (DOMAIN.md 3a to 3c)."""
+    """As the courts' site has them (docs/domain.md, Feed zxgk)."""
     for row in zip(*cells.values(), strict=True):
         named = dict(zip(cells, row, strict=True))
         yield (_defaulter if named["list"] == LISTS[0] else _restricted)(named)

@@ -213,5 +213,8 @@ def _name_check(entry: Entry, asked: Asked) -> NameCheck:
 
 
 def _plain(case: str) -> str:
-    """A case number with half-width parentheses: one record may hold both (DOMAIN.md 3h)."""
+    """A case number with half-width parentheses.
+
+    One record may hold both: docs/domain.md, Lifts.
+    """
     return unicodedata.normalize("NFKC", case)

@@ -8,7 +8,10 @@ from functools import lru_cache
 from operator import mul
 
 FIRST_BIRTH = "18000101"
-"""Nobody alive was born before; synthetic people are born 1800 to 1879 (DOMAIN.md 1)."""
+"""Nobody alive was born before; synthetic people are born 1800 to 1879.
+
+See docs/domain.md, Validity.
+"""
 END_OF_TIME = "99991231"
 
 _EPOCH = date(1970, 1, 1).toordinal()

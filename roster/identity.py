@@ -181,7 +181,8 @@ _TAIWAN = re.compile(r"([0-9]{8})(?:[0-9]{2})?(?:[A-Z]|\([A-Z]\))?")
 # Permits for one trip are longer than those for five years; no source gives their form.
 _TAIWAN_ONE_TRIP = re.compile(r"[0-9A-Z]{11,20}")
 _PASSPORT = re.compile(r"[0-9A-Z]{1,20}")
-# In no place of its letters has one an I or an O, which would be taken for digits (DOMAIN.md 1).
+# In no place of its letters has one an I or an O, which would be taken for digits
+# (docs/domain.md, Passports).
 _PASSPORT_CHN = re.compile(r"[A-HJ-NP-Z][0-9]{8}|[A-HJ-NP-Z]{2}[0-9]{7}|1[45][0-9]{7}")
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ENTRIES_PER_PERSON = 1.78
-"""As in the published lists (DOMAIN.md 5)."""
+"""As in the published lists (docs/domain.md, Volumes)."""
 AS_OF = "2019-01-01"
 """What `generate` dates its lists at."""
 SCOPES = ("check", "list:read", "list:add", "list:remove", "ops")

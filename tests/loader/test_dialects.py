@@ -1,4 +1,4 @@
-"""Every quirk of DOMAIN.md 3h, in records that we made up."""
+"""The traps of docs/domain.md, Traps, in records that we made up."""
 
 from __future__ import annotations
 

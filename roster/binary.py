@@ -30,7 +30,7 @@ class Binary(msgspec.Struct, frozen=True):
 
 
 def find_binary(given: str | None) -> Binary:
-    """The first that runs and is new enough, of LIBRARIES.md 1; raises EmbeddedError if none is.
+    """The first that runs and is new enough; raises EmbeddedError if none is.
 
     `given` is what CLEARWAY_REDIS_SERVER says; then nothing else is tried. Paths are not
     resolved: Debian's `redis-server` is a link to a program that looks at its own name.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ASK_TIMEOUT_S = 1.0
 FOLLOW_TIMEOUT_S = 2.0
 CHANGE_TIMEOUT_S = 5.0
-"""WAITAOF takes up to a second where the server syncs `everysec` (LIBRARIES.md)."""
+"""WAITAOF takes up to a second where the server syncs `everysec`."""
 BULK_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 2.0
 PATIENCE_S = 8.0

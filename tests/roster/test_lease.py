@@ -43,6 +43,14 @@ def test_a_lease_outlives_whatever_keeps_its_process_busy(valkey: Server) -> Non
         assert not client.exists(KEY)
 
 
+def test_its_thread_does_nothing_while_it_is_at_rest(valkey: Server) -> None:
+    held = lease(valkey.url)
+    assert held.take() is None
+    with valkey.client() as client, held.at_rest():
+        eventually(lambda: not client.exists(KEY))
+    held.close()
+
+
 def test_two_at_once_cannot_have_it(valkey: Server) -> None:
     first, second = lease(valkey.url), lease(valkey.url)
     assert first.take() is None

@@ -1,4 +1,4 @@
-"""What the records of a partition's buckets count, as roster.lua counts them: all at once."""
+"""What the records of a partition's buckets count, as counts.lua counts them: all at once."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _name(entry: Entry) -> tuple[int, bytes]:
 
 
 def _change(before: Entry | None, after: Entry | None) -> str:
-    """What the summary counts an entry as, if as anything: as `kind_of_change` in roster.lua."""
+    """What the summary counts an entry as, if as anything: as `kind_of_change` in rows.lua."""
     if before and after and (before.registers, before.content) == (after.registers, after.content):
         return ""
     was = before.registers.state if before else State.UNKNOWN

@@ -36,7 +36,7 @@ class Change(msgspec.Struct, frozen=True):
 
     @property
     def wire(self) -> bytes:
-        """The bytes that `roster.lua` reads."""
+        """The bytes that `lua/changes.lua` reads."""
         head = _HEAD.pack(
             self.token[2:],
             self.list,

@@ -1,7 +1,7 @@
 """Entries, changes, and the merge law that makes their order irrelevant.
 
 An entry is five registers, each the highest revision of its kind; merging is taking
-maxima (docs/architecture.md, The merge law). `roster.lua` mirrors this module; a test proves them
+maxima (docs/architecture.md, The merge law). `lua/law.lua` mirrors this module; a test proves them
 equal.
 """
 

@@ -2,14 +2,14 @@
 
 | key                     | type   | holds                                    | written by    |
 | ----------------------- | ------ | ---------------------------------------- | ------------- |
-| clearway:{NN}:b:BBBB    | hash   | records of a bucket, by field            | roster.lua    |
-| clearway:{NN}:h:BBBB    | hash   | what happened to its people, by field;   | roster.lua    |
+| clearway:{NN}:b:BBBB    | hash   | records of a bucket, by field            | lua/          |
+| clearway:{NN}:h:BBBB    | hash   | what happened to its people, by field;   | lua/          |
 |                         |        | how they were before a load, by its nonce|               |
-| clearway:{NN}:meta      | hash   | a partition's coverage, counts, digest   | roster.lua    |
-| clearway:{NN}:log       | stream | every change of a partition, in order    | roster.lua    |
-| clearway:{NN}:image     | string | a partition's filter, and its position   | roster.lua    |
-| clearway:{NN}:forgotten | string | bits by which forgotten entries are known| roster.lua    |
-| clearway:{NN}:seals     | string | digests of the rows that buckets are as  | roster.lua    |
+| clearway:{NN}:meta      | hash   | a partition's coverage, counts, digest   | lua/          |
+| clearway:{NN}:log       | stream | every change of a partition, in order    | lua/          |
+| clearway:{NN}:image     | string | a partition's filter, and its position   | lua/          |
+| clearway:{NN}:forgotten | string | bits by which forgotten entries are known| lua/          |
+| clearway:{NN}:seals     | string | digests of the rows that buckets are as  | lua/          |
 | clearway:roster         | string | the roster's id, made once               | naming.py     |
 | clearway:scheme         | string | under which its tokens are made, so far  | scheme.py     |
 | clearway:courts         | hash   | court names, by their four bytes         | dictionary.py |

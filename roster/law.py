@@ -1,6 +1,6 @@
 """The merge law: what a change, a row or a missing row makes of an entry.
 
-In words: docs/architecture.md, The merge law. `roster.lua` says the same;
+In words: docs/architecture.md, The merge law. `lua/law.lua` says the same;
 tests/roster/test_law.py runs both on the same edits.
 """
 

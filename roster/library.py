@@ -12,6 +12,27 @@ from hashlib import blake2s
 from importlib import resources
 from typing import NamedTuple
 
+FILES = (
+    "head",
+    "bytes",
+    "records",
+    "law",
+    "counts",
+    "partition",
+    "log",
+    "rewinds",
+    "floors",
+    "seals",
+    "changes",
+    "snapshots",
+    "rows",
+    "buckets",
+    "merges",
+    "reads",
+    "state",
+    "forgetting",
+)
+"""The files of roster/lua/ in the order in which they are joined: each after those it calls."""
 PREFIX = "clearway_"
 _FIRST_LINE = "#!lua name=clearway\n"
 _VERSION = "local VERSION = ''"
@@ -39,4 +60,6 @@ def library_of(text: str) -> Library:
 @cache
 def library() -> Library:
     """The library that this version of Clearway calls."""
-    return library_of(resources.files("roster").joinpath("roster.lua").read_text("utf-8"))
+    folder = resources.files("roster").joinpath("lua")
+    texts = (folder.joinpath(f"{name}.lua").read_text("utf-8") for name in FILES)
+    return library_of("\n".join(texts))

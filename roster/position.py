@@ -43,7 +43,7 @@ class Position(NamedTuple):
 
     @property
     def wire(self) -> bytes:
-        """The 14 bytes that `roster.lua` reads and writes."""
+        """The 14 bytes that `lua/log.lua` reads and writes."""
         return _WIRE.pack(self.history, self.seq >> 32, self.seq & 0xFFFFFFFF, self.mark)
 
     def includes(self, other: Position) -> bool:
@@ -65,7 +65,7 @@ class HighWater(NamedTuple):
 
     @property
     def wire(self) -> bytes:
-        """The bytes that `roster.lua` reads: position, time, roster, lists."""
+        """The bytes that `lua/rewinds.lua` reads: position, time, roster, lists."""
         roster = self.roster or bytes(ROSTER_BYTES)
         return self.position.wire + self.at_ms.to_bytes(MARK_AT_BYTES) + roster + self.covered
 
@@ -84,7 +84,7 @@ def high_water_of(partition: int, data: bytes) -> HighWater:
 
 
 def from_wire(partition: int, data: bytes) -> Position:
-    """The position that `roster.lua` sent."""
+    """The position that a Lua function sent."""
     history, high, low, mark = _WIRE.unpack_from(data)
     return Position(partition, history, high << 32 | low, mark)
 

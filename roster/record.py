@@ -2,7 +2,7 @@
 
 A record is `u16 n`, n fixed headers, the registers, the contents, the provenances, each in
 the order of the headers; entries are ordered by list and entry hash. Numbers are big-endian.
-`roster.lua` reads headers and registers; contents are opaque to it. Equal contents are
+`lua/records.lua` reads headers and registers; contents are opaque to it. Equal contents are
 equal bytes, so that the digest and the merge law may compare them.
 """
 

@@ -1,4 +1,4 @@
-"""What `roster.lua` answers, as types: outcomes, records, log entries, images."""
+"""What the Lua functions answer, as types: outcomes, records, log entries, images."""
 
 from __future__ import annotations
 

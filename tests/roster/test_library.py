@@ -7,17 +7,20 @@ import pytest
 
 from roster import calls, keys, nodes
 from roster.build import build
-from roster.library import Library, library, library_of
+from roster.library import FILES, Library, library, library_of
 from roster.nodes import Call
 from roster.processes import Process
 from roster.retiring import retire
 from tests.rosters import opened
 from tests.service.rosters import desk
+from tests.source import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.servers import Server
+
+MODULE_LINES = 300
 
 
 def loaded(server: Server) -> set[str]:
@@ -48,6 +51,13 @@ def test_a_library_is_named_by_its_content() -> None:
 def test_code_that_has_no_place_for_a_name_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="VERSION"):
         library_of(text)
+
+
+def test_every_lua_file_is_joined_and_none_is_longer_than_a_module() -> None:
+    found = {path.stem: path for path in (ROOT / "roster").rglob("*.lua")}
+    assert sorted(found) == sorted(FILES)
+    lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in found.items()}
+    assert {name for name, lines in lengths.items() if lines > MODULE_LINES} == set()
 
 
 def newer_than(own: Library) -> Library:

@@ -31,26 +31,26 @@ with hushed():
     import click
 
     from roster.errors import ClearwayError, WrongUsage, cause_of
-    from service.terminal import prepare
+    from service.commands.terminal import prepare
 
 COMMANDS = {
-    "accept": "service.rewind_commands:accept",
-    "check": "service.desk_commands:check",
-    "demo": "service.demo:demo",
-    "find": "service.desk_commands:find",
+    "accept": "service.commands.rewinds:accept",
+    "check": "service.commands.desk:check",
+    "demo": "service.commands.demo:demo",
+    "find": "service.commands.desk:find",
     "generate": "loader.commands:generate_command",
-    "keys": "service.commands:keys",
-    "lists": "service.roster_commands:lists",
+    "keys": "service.commands.commands:keys",
+    "lists": "service.commands.roster:lists",
     "load": "loader.commands:load_command",
-    "loads": "service.loads_command:loads_command",
-    "push": "loader.push:push",
-    "remove": "service.desk_commands:remove",
-    "restored": "service.rewind_commands:restored",
-    "resume": "service.desk_commands:resume",
-    "serve": "service.commands:serve",
+    "loads": "service.commands.loads:loads_command",
+    "push": "loader.pushing.push:push",
+    "remove": "service.commands.desk:remove",
+    "restored": "service.commands.rewinds:restored",
+    "resume": "service.commands.desk:resume",
+    "serve": "service.commands.commands:serve",
     "sign": "loader.commands:sign_command",
-    "status": "service.roster_commands:status",
-    "suspend": "service.desk_commands:suspend",
+    "status": "service.commands.roster:status",
+    "suspend": "service.commands.desk:suspend",
     "undo": "loader.loads_commands:undo_command",
     "verify": "loader.commands:verify_command",
     "watch": "loader.loads_commands:watch_command",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from roster.binary import find_binary
+from roster.embedded.binary import find_binary
 
 _ROOT = Path(__file__).resolve().parent.parent
 

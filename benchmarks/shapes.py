@@ -29,10 +29,10 @@ from benchmarks.changed import write_other_day
 from benchmarks.national import MIB, bare_add_seconds, used_memory
 from benchmarks.report import Figure, Report, benchmark
 from benchmarks.stage import AS_OF, BenchmarkError, Stage, stage
-from loader.intake import Files, Intake
-from loader.packing import Context
-from loader.scatter import Scatter
-from loader.world import Shape
+from loader.rows.packing import Context
+from loader.rows.scatter import Scatter
+from loader.runs.intake import Files, Intake
+from loader.synthetic.world import Shape
 from roster.times import parse_from
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from benchmarks.procs import PeakMemory
-from roster.embedded import Embedded, EmbeddedOptions, acquire
+from roster.embedded.embedded import Embedded, EmbeddedOptions, acquire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -13,22 +13,22 @@ from typing import Any, get_args
 import click
 import msgspec
 
-from loader.guard import Limit, Limits, parse_limit
-from loader.intake import Files, check_outputs
-from loader.manifest import Manifest, manifest_path, read_manifest
-from loader.merge import NO_AS_OF, Loading
-from loader.progress import progress
-from loader.reading import Options
-from loader.report import summary_text
-from loader.session import Session
-from loader.sign import Signing, sign
-from loader.sources import Format
-from loader.streams import STDIN
-from loader.synthetic import generate
-from loader.verify import Verifying, verdict_text
-from loader.world import Recipe, Shape
+from loader.files.manifest import Manifest, manifest_path, read_manifest
+from loader.files.streams import STDIN
+from loader.jobs.merge import NO_AS_OF, Loading
+from loader.jobs.sign import Signing, sign
+from loader.jobs.verify import Verifying, verdict_text
+from loader.runs.guard import Limit, Limits, parse_limit
+from loader.runs.intake import Files, check_outputs
+from loader.runs.progress import progress
+from loader.runs.reading import Options
+from loader.runs.report import summary_text
+from loader.runs.session import Session
+from loader.sheets.sources import Format
+from loader.synthetic.synthetic import generate
+from loader.synthetic.world import Recipe, Shape
 from roster.errors import LoadRefused
-from roster.lists import load_lists
+from roster.rules.lists import load_lists
 from roster.settings import read_settings
 from roster.times import parse_time
 

@@ -11,15 +11,15 @@ import click
 import msgspec
 
 from loader.commands import interruptible, limit_options, limits_of
-from loader.intake import Files
-from loader.progress import progress
-from loader.reading import Options
-from loader.session import Session
-from loader.sources import Format
-from loader.spool import Spool
-from loader.undo import Unloading
-from loader.undo_report import Writer, diff_file, undone_text
-from loader.watch import Report, Watching, report_text
+from loader.jobs.spool import Spool
+from loader.jobs.watch import Report, Watching, report_text
+from loader.runs.intake import Files
+from loader.runs.progress import progress
+from loader.runs.reading import Options
+from loader.runs.session import Session
+from loader.sheets.sources import Format
+from loader.undo.report import Writer, diff_file, undone_text
+from loader.undo.undo import Unloading
 from roster.settings import read_settings
 
 INTERRUPTED = (

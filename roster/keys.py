@@ -10,7 +10,7 @@
 | clearway:{NN}:image     | string | a partition's filter, and its position   | lua/          |
 | clearway:{NN}:forgotten | string | bits by which forgotten entries are known| lua/          |
 | clearway:{NN}:seals     | string | digests of the rows that buckets are as  | lua/          |
-| clearway:roster         | string | the roster's id, made once               | naming.py     |
+| clearway:roster         | string | the roster's id, made once               | roster_id.py  |
 | clearway:scheme         | string | under which its tokens are made, so far  | scheme.py     |
 | clearway:courts         | hash   | court names, by their four bytes         | dictionary.py |
 | clearway:loads          | hash   | files that were loaded, by number        | dictionary.py |
@@ -19,9 +19,9 @@
 | clearway:enabled        | hash   | lists that are disabled no more, each time| disabled.py  |
 | clearway:processes      | hash   | live service processes, what they applied| processes.py  |
 | clearway:{NN}:processes | hash   | the same on each server of a cluster     | processes.py  |
-| clearway:keys           | hash   | API keys, hashed, by id                  | access.py     |
-| clearway:decisions      | hash   | checks so far, by mode and decision      | tallies.py    |
-| clearway:lag            | hash   | removal lags of the last day, in buckets | tallies.py    |
+| clearway:keys           | hash   | API keys, hashed, by id                  | api_keys.py   |
+| clearway:decisions      | hash   | checks so far, by mode and decision      | counters.py   |
+| clearway:lag            | hash   | removal lags of the last day, in buckets | counters.py   |
 | clearway:renewal        | string | the lease for renewing and forgetting    | lease.py      |
 | clearway:forgetting     | string | how far the daily round has come         | forgetting.py |
 | clearway:canary         | string | the lease of the canary                  | lease.py      |

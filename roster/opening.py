@@ -5,29 +5,29 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
-from roster.connection import (
+from roster.documents.id_key import KeySource, read_or_make
+from roster.documents.tokeniser import UNKNOWN, Tokeniser
+from roster.embedded.embedded import Embedded, EmbeddedOptions, acquire
+from roster.errors import Unavailable
+from roster.redis.connection import (
     change_client,
     check_client,
     follow_client,
     translated,
 )
-from roster.discovery import Discovery
-from roster.embedded import Embedded, EmbeddedOptions, acquire
-from roster.errors import Unavailable
-from roster.fitness import ServerFacts, require_version, server_facts
-from roster.idkey import KeySource, read_or_make
-from roster.nodes import Nodes, Wait, open_nodes
-from roster.scheme import agree
-from roster.target import Target, parse_target
-from roster.tokeniser import UNKNOWN, Tokeniser
+from roster.redis.discovery import Discovery
+from roster.redis.nodes import Nodes, Wait, open_nodes
+from roster.redis.requirements import ServerFacts, require_version, server_facts
+from roster.redis.target import Target, parse_target
+from roster.storage.scheme import agree
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     import redis.asyncio
 
+    from roster.redis.slots import Address
     from roster.settings import Settings
-    from roster.slots import Address
 
 SAFE_TIMEOUT_MS = 2_000
 """How long a change may take to be safe: the default of `timeout_ms` in requests."""

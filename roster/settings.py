@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from roster.errors import SettingsError
-from roster.target import Target, parse_target
+from roster.redis.target import Target, parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

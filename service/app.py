@@ -11,51 +11,53 @@ import structlog
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
-from roster.access import KeyStore
 from roster.build import build
-from roster.dictionary import Dictionary
-from roster.disabled import DisabledLists
-from roster.entry import BIND
+from roster.documents.tokeniser import UNKNOWN, Tokeniser
 from roster.errors import ClearwayError, SettingsError, Unavailable, cause_of
-from roster.lists import load_lists
-from roster.nodes import Nodes, Wait
 from roster.opening import SAFE_TIMEOUT_MS, Opening
-from roster.processes import Processes
-from roster.restrictions import Lists
-from roster.retention import Terms
+from roster.records.entry import BIND
+from roster.redis.nodes import Nodes, Wait
+from roster.rules.lists import load_lists
+from roster.rules.restrictions import Lists
 from roster.settings import Settings
-from roster.store import DAY_MS, Store
-from roster.tallies import Tallies
-from roster.tokeniser import UNKNOWN, Tokeniser
-from service.auth import Access
-from service.belonging import EVERY_S as BELONGING_EVERY_S
-from service.canary import EVERY_S as CANARY_EVERY_S
-from service.canary import Canary
-from service.changes import post_changes
-from service.checks import check_routes
-from service.confirming import Confirmer
-from service.counters import Counters
-from service.entries import find, history
-from service.feed import get_changes
-from service.feed_polls import Feed
-from service.follower import Follower
-from service.forgetting import Forgetting
-from service.front import Front
-from service.http import BODY_MAX_BYTES, Service
-from service.lookups import Lookups
-from service.memory import EVERY_S as MEMORY_EVERY_S
-from service.memory import Memory
-from service.ops import get_metrics, get_roster, healthz, readyz
-from service.page_routes import status_page
-from service.problems import problem_response
-from service.renewal import EVERY_S as RENEWAL_EVERY_S
-from service.renewal import Renewer
-from service.schema import schema_routes
-from service.screener import EVERY, Screener
-from service.screening import Desk
-from service.standing import standing
-from service.telling import NOTE_EVERY_S, Teller
+from roster.storage.api_keys import KeyStore
+from roster.storage.counters import Tallies
+from roster.storage.dictionary import Dictionary
+from roster.storage.disabled import DisabledLists
+from roster.storage.processes import Processes
+from roster.storage.retention import Terms
+from roster.storage.store import Store
+from roster.times import DAY_MS
+from service.background.canary import EVERY_S as CANARY_EVERY_S
+from service.background.canary import Canary
+from service.background.forgetting import Forgetting
+from service.background.renewal import EVERY_S as RENEWAL_EVERY_S
+from service.background.renewal import Renewer
+from service.changing.confirming import Confirmer
+from service.changing.notices import NOTE_EVERY_S, Teller
+from service.deciding.counters import Counters
+from service.deciding.lookups import Lookups
+from service.deciding.screening import Desk
+from service.feed.polls import Feed
+from service.following.belonging import EVERY_S as BELONGING_EVERY_S
+from service.following.follower import Follower
+from service.following.memory import EVERY_S as MEMORY_EVERY_S
+from service.following.memory import Memory
+from service.following.screener import EVERY, Screener
+from service.openapi.schema import schema_routes
+from service.parts import Service
+from service.routes.changes import post_changes
+from service.routes.checks import check_routes
+from service.routes.entries import find, history
+from service.routes.feed import get_changes
+from service.routes.front import Front
+from service.routes.ops import get_metrics, get_roster, healthz, readyz
+from service.routes.page_routes import status_page
+from service.routes.standing import standing
 from service.upkeep import Chore, Upkeep, repeat, stay
+from service.web.auth import Access
+from service.web.bodies import BODY_MAX_BYTES
+from service.web.problems import problem_response
 
 END_TRIES = 6
 

@@ -13,16 +13,16 @@ import msgspec
 import structlog
 
 from roster.errors import ClearwayError, Unavailable, cause_of
-from roster.fitness import ServerFacts, unfit
-from service.metrics import RemovalLags
+from roster.redis.requirements import ServerFacts, unfit
+from service.background.metrics import RemovalLags
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from roster.disabled import DisabledLists
     from roster.opening import Opening
-    from roster.tallies import Tallies
-    from service.http import Service
+    from roster.storage.counters import Tallies
+    from roster.storage.disabled import DisabledLists
+    from service.parts import Service
 
 KEYS_EVERY_S = 0.4
 """A revoked key has to stop within a second."""

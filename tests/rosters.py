@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import redis.asyncio
 
-from roster.nodes import Nodes
-from roster.store import Store
+from roster.redis.nodes import Nodes
+from roster.storage.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

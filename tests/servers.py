@@ -23,7 +23,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from roster.binary import find_binary
+from roster.embedded.binary import find_binary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from loader.cells import document
-from loader.guard import Limits
-from loader.intake import Files
-from loader.layout import COLUMNS
+from loader.columns.cells import document
+from loader.columns.layout import COLUMNS
+from loader.runs.guard import Limits
+from loader.runs.intake import Files
 from roster.times import parse_time
 from tests.loader.held import Reader
 from tests.loader.loads import Roster, settings_for

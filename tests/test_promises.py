@@ -51,7 +51,7 @@ def test_imports_point_one_way() -> None:
 
 
 def test_what_decides_does_no_io() -> None:
-    pure = [module for module in modules("roster/*.py") if module.stem in PURE]
+    pure = [module for module in modules("roster/**/*.py") if module.stem in PURE]
     assert {
         module.path: found for module in pure if (found := imports(module) & IMPURE_IMPORTS)
     } == {}

@@ -1,4 +1,4 @@
--- The merge law (roster/law.py says the same in Python): what an edit makes of an entry.
+-- The merge law (tests/roster/law.py says the same in Python): what an edit makes of an entry.
 
 local function state(e)
   if e.R > 0 and e.R >= e.L then return REMOVED end

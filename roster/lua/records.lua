@@ -2,7 +2,7 @@
 --
 -- A record is `u16 n`, n headers of 19 bytes (list u8, registers present u8, entry hash 6,
 -- digest 8, content size u16, provenance size u8), registers of 6 bytes, contents,
--- provenances: roster/record.py.
+-- provenances: roster/records/record.py.
 
 local REGISTERS = {'L', 'R', 'S', 'U', 'A'}
 

@@ -14,7 +14,7 @@ from benchmarks.__main__ import main
 from benchmarks.people import unlisted
 from benchmarks.report import Figure, Report, benchmark, show
 from benchmarks.stage import BenchmarkError
-from roster.check_digits import remainder
+from roster.documents.check_digits import remainder
 
 NAME = Path(__file__).stem
 LATE = Figure("load", 91.0, "s", at_most=90)

@@ -16,8 +16,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from roster.connection import follow_client
-from roster.target import parse_target
+from roster.redis.connection import follow_client
+from roster.redis.target import parse_target
 from tests.servers import Server, eventually
 
 PORT = 7000

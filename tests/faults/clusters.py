@@ -19,17 +19,17 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from roster.connection import change_client, check_client
-from roster.nodes import Nodes, open_nodes
-from roster.target import parse_target
+from roster.redis.connection import change_client, check_client
+from roster.redis.nodes import Nodes, open_nodes
+from roster.redis.target import parse_target
 from tests.faults.world import Cut
 from tests.servers import DEADLINE_S, Server, eventually, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from roster.slots import Address
-    from roster.target import Target
+    from roster.redis.slots import Address
+    from roster.redis.target import Target
 
 HOST = "127.0.0.1"
 NODE_TIMEOUT_MS = 1_000

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 import redis.asyncio
 
-from roster.change import Change
-from roster.entry import Content, Op, Provenance
-from roster.identity import Document, normalise
-from roster.nodes import Nodes
-from roster.record import pack_content, provenance_tail
-from roster.store import Store
-from roster.tokeniser import Tokeniser
+from roster.documents.identity import Document, normalise
+from roster.documents.tokeniser import Tokeniser
+from roster.records.change import Change
+from roster.records.entry import Content, Op, Provenance
+from roster.records.record import pack_content, provenance_tail
+from roster.redis.nodes import Nodes
+from roster.storage.store import Store
 from tests.faults.clusters import HOST, folder
 from tests.faults.world import EVERYBODY, ID_KEY, Caller, Process, World
 from tests.servers import Server, eventually, free_port

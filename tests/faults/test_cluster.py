@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from roster.change import Change
-from roster.entry import Op, Outcome, Registers
 from roster.errors import NotDurable, Unavailable
 from roster.keys import PARTITIONS
-from roster.nodes import SLOTS, Wait
-from roster.processes import SLACK_MS, Process, Processes
-from roster.record import split_record
-from roster.store import Store
+from roster.records.change import Change
+from roster.records.entry import Op, Outcome, Registers
+from roster.records.record import split_record
+from roster.redis.nodes import SLOTS, Wait
+from roster.storage.processes import SLACK_MS, Process, Processes
+from roster.storage.store import Store
 from tests.faults.clusters import HOST, Cluster, Member, cluster, nodes_of
 from tests.servers import eventually
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from roster import locks
-from roster.embedded import EmbeddedOptions, acquire
+from roster.embedded import locks
+from roster.embedded.embedded import EmbeddedOptions, acquire
 from tests.faults.world import COMMAND, Process
 from tests.servers import eventually
 

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from roster import keys
-from roster.change import Change
-from roster.entry import Op
-from roster.filter import TokenFilter
-from roster.merging import Merging, Snapshot
-from roster.nodes import Wait
-from roster.processes import Process, Processes
-from roster.store import Store
-from service.confirming import Confirmer
-from service.follower import Follower
-from service.screener import Screener
+from roster.filters.filter import TokenFilter
+from roster.records.change import Change
+from roster.records.entry import Op
+from roster.redis.nodes import Wait
+from roster.storage.processes import Process, Processes
+from roster.storage.snapshots import Merging, Snapshot
+from roster.storage.store import Store
+from service.changing.confirming import Confirmer
+from service.following.follower import Follower
+from service.following.screener import Screener
 from tests.rosters import opened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from roster.position import Position
+    from roster.records.position import Position
     from tests.servers import Server
 
 WAIT = Wait(aof=False, replicas=0, timeout_ms=1_000)
@@ -218,7 +218,7 @@ async def test_only_one_poll_is_waited_for_while_the_server_is_silent(
 async def test_a_courts_name_is_written_again_after_a_flush(
     valkey: Server, courts: set[str]
 ) -> None:
-    from roster.dictionary import Dictionary
+    from roster.storage.dictionary import Dictionary
 
     async with opened(valkey) as store:
         known, later = Dictionary(store.nodes), Dictionary(store.nodes)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from roster.connection import check_client, follow_client
 from roster.errors import Unavailable
-from roster.nodes import Nodes
-from roster.target import parse_target
+from roster.redis.connection import check_client, follow_client
+from roster.redis.nodes import Nodes
+from roster.redis.target import parse_target
 from tests.faults.clusters import HOST
 from tests.faults.test_guarantees import Client
 from tests.faults.world import Cut, World

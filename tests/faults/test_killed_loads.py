@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import redis
 
-from roster.check_digits import check_digit
+from roster.documents.check_digits import check_digit
 from tests.faults.clusters import folder
 from tests.faults.world import COMMAND, Caller, Process, _plain_env
 from tests.servers import DEADLINE_S, eventually

@@ -11,10 +11,10 @@ import pytest
 from redis.crc import key_slot
 
 from roster import keys
+from roster.documents.identity import Document, normalise
 from roster.errors import Unavailable
-from roster.identity import Document, normalise
-from roster.nodes import SLOTS
 from roster.opening import Opening
+from roster.redis.nodes import SLOTS
 from tests.faults.clusters import MASTERS, SAFE, Cluster, Member, running_cluster
 from tests.service.apps import settings_for
 from tests.service.rosters import Desk, desk, edit

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from roster.check_digits import check_digit
-from roster.entry import Content, Op
+from roster.documents.check_digits import check_digit
+from roster.documents.identity import Document, normalise
+from roster.documents.tokeniser import Tokeniser
 from roster.errors import LoadRefused
-from roster.filter import TokenFilter
-from roster.identity import Document, normalise
-from roster.merging import How, Merging, Snapshot
-from roster.position import HighWater
-from roster.store import Store
-from roster.tokeniser import Tokeniser
+from roster.filters.filter import TokenFilter
+from roster.records.entry import Content, Op
+from roster.records.position import HighWater
+from roster.storage.snapshots import How, Merging, Snapshot
+from roster.storage.store import Store
 from tests.service.parts import DAY_MS, KEY, process
 from tests.service.test_screening import LISTED, OTHER, check, decide
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from roster.position import Position
+    from roster.records.position import Position
     from tests.servers import Server
     from tests.service.parts import Parts
 

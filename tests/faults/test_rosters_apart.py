@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from roster import keys
-from roster.doorbell import parse
-from roster.marks import marks_file, read_marks
-from roster.position import HighWater, Position
+from roster.records.position import HighWater, Position
 from roster.settings import read_settings
+from roster.storage.doorbell import parse
+from roster.storage.high_water import marks_file, read_marks
 from tests.service.apps import started
 from tests.service.parts import cover, process
 from tests.service.rosters import LISTED, OTHER, Desk, edit

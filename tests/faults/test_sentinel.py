@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from roster.discovery import FORGET_S
-from roster.entry import Registers
 from roster.errors import NotDurable, Unavailable
 from roster.keys import PARTITIONS
+from roster.records.entry import Registers
+from roster.redis.discovery import FORGET_S
 from tests.faults.clusters import SERVICE, Sentinels, folder, plain, sentinels
 from tests.faults.test_cluster import SAFE, in_time, opened, put, registers, remove, token
 from tests.faults.test_guarantees import Client
@@ -18,7 +18,7 @@ from tests.faults.world import World
 from tests.servers import eventually
 
 if TYPE_CHECKING:
-    from roster.store import Store
+    from roster.storage.store import Store
 
 __all__ = ["sentinels"]
 

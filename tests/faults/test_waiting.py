@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from roster.change import Change
-from roster.entry import Op
 from roster.errors import NotDurable, Unavailable
-from roster.nodes import Wait
-from roster.processes import NOTHING, Process, Processes
-from roster.store import Store
-from service.confirming import Confirmer
-from service.follower import Follower
-from service.screener import Screener
+from roster.records.change import Change
+from roster.records.entry import Op
+from roster.redis.nodes import Wait
+from roster.storage.processes import NOTHING, Process, Processes
+from roster.storage.store import Store
+from service.changing.confirming import Confirmer
+from service.following.follower import Follower
+from service.following.screener import Screener
 from tests.faults.clusters import HOST, QUICK, SAFE, folder, nodes_of
 from tests.faults.test_following import LIST, following, load_nothing, put, token
 from tests.faults.world import Cut
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from roster.position import Position
+    from roster.records.position import Position
 
 
 class Pair(NamedTuple):

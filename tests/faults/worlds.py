@@ -1,6 +1,6 @@
 """One person's entries as the promises say they change: the checker's own merge law.
 
-Written from its words (docs/architecture.md, The merge law), not from roster/law.py.
+Written from its words (docs/architecture.md, The merge law), not from tests/roster/law.py.
 """
 
 from __future__ import annotations

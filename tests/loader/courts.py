@@ -7,10 +7,10 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from loader.dates import spell
-from loader.firms import folded, is_firm_number
-from loader.layout import COLUMNS, UNFIT, Torn
-from roster.spelling import trimmed
+from loader.columns.layout import COLUMNS, UNFIT, Torn
+from loader.sheets.dates import spell
+from loader.sheets.firms import folded, is_firm_number
+from roster.documents.spelling import trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loader.faults import FAULTS, NO_SUCH_LIST, SOUND
-from loader.kept import ANYBODY
-from loader.layout import whole
-from loader.packing import Context, Courts
-from loader.quick import Quick
-from roster.entry import RESTRICTING_BELOW
+from loader.columns.faults import FAULTS, NO_SUCH_LIST, SOUND
+from loader.columns.layout import whole
+from loader.rows.kept import ANYBODY
+from loader.rows.packing import Context, Courts
+from loader.rows.quick import Quick
+from roster.records.entry import RESTRICTING_BELOW
 from tests.loader import one_by_one
 from tests.loader.loads import ID_KEY
 from tests.loader.one_by_one import Packer, Reject, Row, Skip
@@ -18,8 +18,8 @@ from tests.loader.rowwise import sheet_of_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from loader.quick import Judged
-    from roster.tokeniser import Tokeniser
+    from loader.rows.quick import Judged
+    from roster.documents.tokeniser import Tokeniser
 
 CODES = {"sx": 1, "xgl": 2, "lift": 200}
 

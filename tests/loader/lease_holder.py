@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from roster import keys
-from roster.bulk import bulk_nodes
-from roster.lease import Lease
-from roster.target import parse_target
+from roster.embedded.bulk import bulk_nodes
+from roster.redis.target import parse_target
+from roster.storage.lease import Lease
 
 
 def hold(url: str) -> None:

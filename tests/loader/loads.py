@@ -6,28 +6,28 @@ import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from loader.guard import Limits, parse_limit
-from loader.intake import Files
-from loader.merge import Loading
-from loader.reading import Options
-from loader.session import Session
-from loader.verify import Verdict, Verifying
-from roster.check_digits import check_digit
-from roster.dictionary import Dictionary
-from roster.entry import Entry
-from roster.filter import TokenFilter
-from roster.identity import Document, normalise
+from loader.jobs.merge import Loading
+from loader.jobs.verify import Verdict, Verifying
+from loader.runs.guard import Limits, parse_limit
+from loader.runs.intake import Files
+from loader.runs.reading import Options
+from loader.runs.session import Session
+from roster.documents.check_digits import check_digit
+from roster.documents.identity import Document, normalise
+from roster.documents.tokeniser import Tokeniser
+from roster.filters.filter import TokenFilter
 from roster.keys import BUCKETS, PARTITIONS
-from roster.record import parse_record
+from roster.records.entry import Entry
+from roster.records.record import parse_record
 from roster.settings import Settings, read_settings
+from roster.storage.dictionary import Dictionary
 from roster.times import parse_time
-from roster.tokeniser import Tokeniser
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from loader.report import Summary
+    from loader.runs.report import Summary
     from tests.servers import Server
 
 ID_KEY = "ab" * 32

@@ -14,19 +14,25 @@ from operator import itemgetter
 import msgspec
 import numpy as np
 
-from loader import cells
-from loader.cells import Unusable
-from loader.layout import COLUMNS, Torn
-from loader.packing import PLAIN_PROVENANCE_BYTES, RAISED, RESUMED, Context, Courts
-from loader.pieces import pieces_of
-from loader.table import FIXED_BYTES, Packed, fixed_of
-from roster.bounds import CASE_MAX, COURT_MAX, ENTRY_ID_MAX
-from roster.check_digits import beijing_day
-from roster.entry import Content, Provenance
-from roster.identity import DocumentNumber, Normalised
-from roster.record import HEADER, REGISTER_BYTES, WITHOUT_REVISION, pack_content, pack_provenance
-from roster.spelling import trimmed
-from roster.texts import holds_id_number
+from loader.columns import cells
+from loader.columns.cells import Unusable
+from loader.columns.layout import COLUMNS, Torn
+from loader.columns.pieces import pieces_of
+from loader.rows.packing import PLAIN_PROVENANCE_BYTES, RAISED, RESUMED, Context, Courts
+from loader.rows.table import FIXED_BYTES, Packed, fixed_of
+from roster.documents.check_digits import beijing_day
+from roster.documents.identity import DocumentNumber, Normalised
+from roster.documents.spelling import trimmed
+from roster.documents.texts import holds_id_number
+from roster.records.bounds import CASE_MAX, COURT_MAX, ENTRY_ID_MAX
+from roster.records.entry import Content, Provenance
+from roster.records.record import (
+    HEADER,
+    REGISTER_BYTES,
+    WITHOUT_REVISION,
+    pack_content,
+    pack_provenance,
+)
 from roster.times import FUTURE_MAX_MS, parse_from, parse_time, parse_until
 
 _FIRST_EXTRA = COLUMNS.index("modes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clearway import hushed, main
 
 with hushed():
-    from loader import session
+    from loader.runs import session
 
 LEASE_MS = 3_000
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loader.intake import Files
-from loader.report import summary_text
-from roster.dictionary import Load
+from loader.runs.intake import Files
+from loader.runs.report import summary_text
 from roster.errors import LoadRefused
+from roster.storage.dictionary import Load
 from roster.times import parse_time
 from tests.loader.loads import DAY, Roster, row, write
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from loader.report import Summary
+    from loader.runs.report import Summary
     from tests.servers import Server
 
 AS_OF = parse_time(DAY.format(1))

@@ -9,9 +9,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.buckets import People, Rows
-from loader.packing import LISTED, REMOVED, RESUMED, SUSPENDED
-from roster.record import HEADER, WITHOUT_REVISION, pack_load, split_record
+from loader.partitions.buckets import People, Rows
+from loader.rows.packing import LISTED, REMOVED, RESUMED, SUSPENDED
+from roster.records.record import HEADER, WITHOUT_REVISION, pack_load, split_record
 from tests.loader.loads import records
 from tests.loader.one_by_one import packed_of
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from loader.client import BATCH, TRIES, Outcome, Pusher
+from loader.pushing.client import BATCH, TRIES, Outcome, Pusher
 from roster.errors import PushRefused, Unavailable
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loader import columns as columns_
-from loader.columns import SHORT_BYTES, Column
+from loader.columns import columns as columns_
+from loader.columns.columns import SHORT_BYTES, Column
 from tests.loader.rowwise import sheet_of_rows
 
 cells = st.one_of(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from loader.crew import Crew
-from loader.hand import Make
+from loader.crew.crew import Crew
+from loader.crew.hand import Make
 from roster.errors import LoadRefused
 from tests.servers import eventually
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from loader.guard import Limits
-from loader.intake import Files
-from roster.dictionary import Dictionary
-from roster.entry import Entry
+from loader.runs.guard import Limits
+from loader.runs.intake import Files
+from roster.documents.identity import Document, normalise
 from roster.errors import LoadRefused
-from roster.identity import Document, normalise
-from roster.record import parse_record
+from roster.records.entry import Entry
+from roster.records.record import parse_record
+from roster.storage.dictionary import Dictionary
 from roster.times import DAY_MS, parse_time, parse_until
 from tests.loader.damage import KEY, PEOPLE, Damaged, all_cases, csv_lines, joined, person
 from tests.loader.loads import TOKENISER, Roster, number, settings_for
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from loader.session import Session
+    from loader.runs.session import Session
     from tests.servers import Server
 
 CASES = all_cases()

@@ -20,19 +20,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loader.guard import Limits
-from loader.intake import Files
-from loader.shapes import Cells, cells_of, csv_lines, header_of, joined
-from loader.world import Recipe, Shape, make_world
-from roster.dictionary import Dictionary
+from loader.runs.guard import Limits
+from loader.runs.intake import Files
+from loader.synthetic.shapes import Cells, cells_of, csv_lines, header_of, joined
+from loader.synthetic.world import Recipe, Shape, make_world
+from roster.documents.identity import Document, DocumentType, Token, normalise
 from roster.errors import LoadRefused
-from roster.identity import Document, DocumentType, Token, normalise
-from roster.record import parse_record
+from roster.records.record import parse_record
+from roster.storage.dictionary import Dictionary
 from roster.times import parse_time
 from tests.loader.loads import FREE, TOKENISER, Roster, settings_for
 
 if TYPE_CHECKING:
-    from loader.session import Session
+    from loader.runs.session import Session
     from tests.servers import Server
 
 AS_OF = parse_time("2019-01-01")

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.dates import spell
-from loader.dialect_sheets import dialect_sheet
-from loader.layout import COLUMNS, Block, Dialect, Layout, Torn
-from loader.sources import SourceOptions
+from loader.columns.layout import COLUMNS, Block, Dialect, Layout, Torn
+from loader.sheets.dates import spell
+from loader.sheets.dialect_sheets import dialect_sheet
+from loader.sheets.sources import SourceOptions
 from roster.times import parse_time
 from tests.loader.held import Reader
 from tests.loader.one_by_one import Reject, Row, Skip

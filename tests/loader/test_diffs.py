@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clearway import main
-from loader.guard import Limits, parse_limit
-from loader.intake import Files
-from roster.entry import Op
+from loader.runs.guard import Limits, parse_limit
+from loader.runs.intake import Files
 from roster.errors import LoadRefused
+from roster.records.entry import Op
 from roster.times import parse_time
 from tests.loader.loads import DAY, HEADER, Roster, number, row, settings_for, write
 from tests.loader.test_merge import apply
@@ -23,7 +23,7 @@ from tests.loader.test_merge import apply
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loader.report import Summary
+    from loader.runs.report import Summary
     from tests.servers import Server
 
 NEWER = 1_600_000_000_000

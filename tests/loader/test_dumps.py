@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loader.dumps import payloads
-from loader.pieces import Numbers, Octets, pieces_of, put, sizes_of
+from loader.columns.pieces import Numbers, Octets, pieces_of, put, sizes_of
+from loader.partitions.dumps import payloads
 
 if TYPE_CHECKING:
     from tests.servers import Server

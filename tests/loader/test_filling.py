@@ -11,16 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loader import filling, partition
-from loader.intake import Files
-from loader.partition import Done, Job
-from loader.spill import Spill
-from roster.change import Change
-from roster.entry import Op, Provenance
-from roster.merging import Merging, Snapshot
-from roster.nodes import Wait
-from roster.record import HEADER as ENTRY
-from roster.record import pack_load, provenance_tail
+from loader.partitions import filling, partition
+from loader.partitions.partition import Done, Job
+from loader.rows.spill import Spill
+from loader.runs.intake import Files
+from roster.records.change import Change
+from roster.records.entry import Op, Provenance
+from roster.records.record import HEADER as ENTRY
+from roster.records.record import pack_load, provenance_tail
+from roster.redis.nodes import Wait
+from roster.storage.snapshots import Merging, Snapshot
 from roster.times import parse_time
 from tests.loader.loads import HEADER, TOKENISER, Roster, row, settings_for, token
 from tests.loader.one_by_one import packed_of

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loader.cells import SKIPPED
-from loader.layout import COLUMNS
-from loader.packing import Context
-from loader.portion import Portion
-from loader.scatter import Piece, Scatter, Scattered, reject_rows
-from loader.sources import Source
-from loader.unusual import distinct
+from loader.columns.cells import SKIPPED
+from loader.columns.layout import COLUMNS
+from loader.partitions.portion import Portion
+from loader.partitions.unusual import distinct
+from loader.rows.packing import Context
+from loader.rows.scatter import Piece, Scatter, Scattered, reject_rows
+from loader.sheets.sources import Source
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
-from roster.record import split_record
+from roster.records.record import split_record
 from roster.times import parse_time
 from tests.loader.fuzzing import SECRETS, File, files, list_rows, odd_texts
 from tests.loader.held import Reader

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from loader.intake import Files
+from loader.runs.intake import Files
 from roster import keys
-from roster.dictionary import KEPT_LOADS, LARGEST_LOAD, Load
 from roster.errors import LoadRefused
+from roster.storage.dictionary import KEPT_LOADS, LARGEST_LOAD, Load
 from roster.times import parse_time
 from tests.loader.loads import DAY, Roster, row, write
 

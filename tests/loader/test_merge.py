@@ -12,20 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from loader.intake import Files
-from loader.packing import Context
-from loader.partition import Job, merge, preview
-from loader.spill import Spill
+from loader.partitions.partition import Job, merge, preview
+from loader.rows.packing import Context
+from loader.rows.spill import Spill
+from loader.runs.intake import Files
 from roster import keys
-from roster.change import Change
-from roster.entry import Op, Provenance, State
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
-from roster.lease import Lease
-from roster.merging import Merging, Snapshot
-from roster.nodes import Wait
-from roster.record import provenance_tail
-from roster.tallies import Tallies
+from roster.records.change import Change
+from roster.records.entry import Op, Provenance, State
+from roster.records.record import provenance_tail
+from roster.redis.nodes import Wait
+from roster.storage.counters import Tallies
+from roster.storage.lease import Lease
+from roster.storage.snapshots import Merging, Snapshot
 from roster.times import parse_time
 from tests.loader.loads import DAY, HEADER, ID_KEY, TOKENISER, Roster, number, row, token, write
 from tests.loader.one_by_one import Packer, Reader, Row, packed_of

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loader.intake import Files, check_outputs
+from loader.runs.intake import Files, check_outputs
 from roster.errors import LoadRefused, WrongUsage
-from roster.record import court_id
+from roster.records.record import court_id
 from roster.times import parse_time
 from tests.loader.loads import HEADER, ID_KEY, Roster, row, write
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loader.pieces import pieces_of, rows_of, woven
+from loader.columns.pieces import pieces_of, rows_of, woven
 
 parts = st.binary(max_size=12)
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from loader.csv_sheets import csv_sheet
-from loader.faults import SOUND
-from loader.layout import COLUMNS, Block, Layout, Torn, whole
-from loader.packing import Context, Courts
-from loader.quick import Quick
+from loader.columns.faults import SOUND
+from loader.columns.layout import COLUMNS, Block, Layout, Torn, whole
+from loader.rows.packing import Context, Courts
+from loader.rows.quick import Quick
+from loader.sheets.csv_sheets import csv_sheet
+from roster.documents.tokeniser import HASHED, SCHEME
 from roster.times import parse_time
-from roster.tokeniser import HASHED, SCHEME
 from tests.loader.held import hold, judged
 from tests.loader.loads import HEADER, ID_KEY, number, row
 from tests.loader.one_by_one import Reader

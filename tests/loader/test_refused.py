@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loader.layout import COLUMNS, Block, Layout
-from loader.packing import Context
-from loader.scatter import Piece, Scatter, reject_rows
+from loader.columns.layout import COLUMNS, Block, Layout
+from loader.rows.packing import Context
+from loader.rows.scatter import Piece, Scatter, reject_rows
 from roster.times import parse_time
 from tests.loader.loads import ID_KEY, number
 

@@ -17,18 +17,18 @@ import redis.asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loader.packing import LISTED, REMOVED, RESUMED, SUSPENDED
-from loader.partition import Done, Job, Preview, merge, preview
-from loader.spill import Spill
+from loader.partitions.partition import Done, Job, Preview, merge, preview
+from loader.rows.packing import LISTED, REMOVED, RESUMED, SUSPENDED
+from loader.rows.spill import Spill
 from roster import keys
-from roster.change import Change
-from roster.entry import Op, Provenance
-from roster.filter import TokenFilter
+from roster.filters.filter import TokenFilter
 from roster.keys import BUCKETS
-from roster.merging import Fate, Merging, Snapshot
-from roster.nodes import Call, Nodes, Plain, Wait
-from roster.record import HEADER, WITHOUT_REVISION, provenance_tail, split_record
-from roster.store import Store
+from roster.records.change import Change
+from roster.records.entry import Op, Provenance
+from roster.records.record import HEADER, WITHOUT_REVISION, provenance_tail, split_record
+from roster.redis.nodes import Call, Nodes, Plain, Wait
+from roster.storage.snapshots import Fate, Merging, Snapshot
+from roster.storage.store import Store
 from tests.loader.loads import Roster, row
 from tests.loader.one_by_one import packed_of
 

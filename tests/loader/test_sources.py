@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from loader.blocks import cut
-from loader.layout import COLUMNS, LINE_MAX_BYTES, Layout, Torn
-from loader.sources import Source, SourceOptions
+from loader.columns.layout import COLUMNS, LINE_MAX_BYTES, Layout, Torn
+from loader.files.blocks import cut
+from loader.sheets.sources import Source, SourceOptions
 from roster.errors import LoadRefused
 from tests.loader.rowwise import open_rows, parse_block
 

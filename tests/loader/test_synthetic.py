@@ -13,11 +13,11 @@ import msgspec
 import pytest
 from stdnum.iso7064 import mod_11_2
 
-from loader.fictions import DISTRICTS
-from loader.shapes import COLUMNS
-from loader.sources import Source, SourceOptions
-from loader.synthetic import generate
-from loader.world import Recipe, Shape
+from loader.sheets.sources import Source, SourceOptions
+from loader.synthetic.fictions import DISTRICTS
+from loader.synthetic.shapes import COLUMNS
+from loader.synthetic.synthetic import generate
+from loader.synthetic.world import Recipe, Shape
 from roster.times import parse_from, parse_until
 from tests.loader.one_by_one import Reader, Row
 from tests.loader.rowwise import parse_block

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roster import keys
-from roster.merging import Merging, Snapshot
+from roster.storage.snapshots import Merging, Snapshot
 from tests.loader.loads import Roster, row, settings_for, token
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from roster.position import Position
+    from roster.records.position import Position
     from tests.servers import Server
 
 AIR = 5

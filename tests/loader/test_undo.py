@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from loader.guard import Limit, Limits
-from loader.intake import Files
-from loader.undo import Unloading
-from loader.undo_report import Undone, Writer, diff_file, undone_text
+from loader.runs.guard import Limit, Limits
+from loader.runs.intake import Files
+from loader.undo.report import Undone, Writer, diff_file, undone_text
+from loader.undo.undo import Unloading
 from roster import keys
-from roster.change import Change
-from roster.entry import Op, Provenance, Registers, State
 from roster.errors import LoadRefused
-from roster.nodes import Wait
-from roster.record import provenance_tail, unpack_content
+from roster.records.change import Change
+from roster.records.entry import Op, Provenance, Registers, State
+from roster.records.record import provenance_tail, unpack_content
+from roster.redis.nodes import Wait
 from roster.settings import read_settings
-from roster.store import DAY_MS
-from roster.undoing import Noted, noted
+from roster.storage.undo_notes import Noted, noted
+from roster.times import DAY_MS
 from tests.loader.loads import ID_KEY, TOKENISER, Roster, number, row, token
 from tests.servers import DEADLINE_S, eventually
 from tests.service.served import Served
@@ -34,7 +34,7 @@ from tests.source import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loader.session import Session
+    from loader.runs.session import Session
     from tests.servers import Server
 
 

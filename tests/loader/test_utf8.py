@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loader import utf8
-from loader.utf8 import is_utf8
+from loader.columns import utf8
+from loader.columns.utf8 import is_utf8
 
 pieces = st.one_of(
     st.text(max_size=3).map(lambda text: text.encode(errors="surrogatepass")),

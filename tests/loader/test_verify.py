@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from roster.entry import Op
 from roster.errors import LoadRefused
+from roster.records.entry import Op
 from roster.times import parse_time
 from tests.loader.loads import TOKENISER, Roster, number, row, token
 from tests.loader.test_merge import ID, apply

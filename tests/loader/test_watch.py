@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loader.sign import Signing, sign
-from roster.lists import load_lists
+from loader.jobs.sign import Signing, sign
+from roster.rules.lists import load_lists
 from tests.loader.loads import ID_KEY, Roster, row, write
 from tests.servers import DEADLINE_S, eventually
 from tests.source import ROOT

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader import cells
-from loader.cells import Unusable
-from roster.identity import Document, DocumentType, normalise
+from loader.columns import cells
+from loader.columns.cells import Unusable
+from roster.documents.identity import Document, DocumentType, normalise
 
 ID = "110105186712150017"
 OLD = "110105790304997"

@@ -8,8 +8,8 @@ from typing import Literal
 
 from hypothesis import strategies as st
 
-from roster.entry import Content, Entry, NameToken, Registers
-from roster.lists import load_lists
+from roster.records.entry import Content, Entry, NameToken, Registers
+from roster.rules.lists import load_lists
 
 LISTS = load_lists()
 NOW_MS = 1_773_115_200_000

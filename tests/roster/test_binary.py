@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from roster import binary
-from roster.binary import Binary, find_binary
+from roster.embedded import binary
+from roster.embedded.binary import Binary, find_binary
 from roster.errors import EmbeddedError
 
 if TYPE_CHECKING:

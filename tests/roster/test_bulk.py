@@ -8,9 +8,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from roster.bulk import bulk_nodes, rewrite
-from roster.embedded import EmbeddedOptions, acquire
-from roster.target import parse_target
+from roster.embedded.bulk import bulk_nodes, rewrite
+from roster.embedded.embedded import EmbeddedOptions, acquire
+from roster.redis.target import parse_target
 
 if TYPE_CHECKING:
     import pytest

@@ -13,18 +13,18 @@ import redis
 import redis.asyncio
 import uvloop
 
-from roster import connection
 from roster.errors import Unavailable, WrongKey
-from roster.nodes import Nodes, open_nodes
-from roster.target import parse_target
+from roster.redis import connection
+from roster.redis.nodes import Nodes, open_nodes
+from roster.redis.target import parse_target
 from tests.servers import Server, eventually, free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from roster.slots import Address
-    from roster.target import Target
+    from roster.redis.slots import Address
+    from roster.redis.target import Target
 
 TIMEOUT_MS = 50
 SLACK_MS = 150  # for a machine that other tests keep busy; ten retries would take seconds

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roster.cursor import Cursor, CursorWriter, from_feed, from_text
 from roster.errors import PositionError
-from roster.position import TEXT_LIMIT, Position, encoded, newest, to_text
+from roster.records.cursor import Cursor, CursorWriter, from_feed, from_text
+from roster.records.position import TEXT_LIMIT, Position, encoded, newest, to_text
 
 histories = st.sampled_from((0, 1_700_000_000, 1_700_000_001, 2**32 - 1))
 seqs = st.one_of(st.just(0), st.integers(0, 10_000), st.integers(0, 2**48 - 1))

@@ -16,8 +16,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from roster import embedded, locks
-from roster.embedded import Embedded, EmbeddedOptions, acquire
+from roster.embedded import embedded, locks
+from roster.embedded.embedded import Embedded, EmbeddedOptions, acquire
 from roster.errors import EmbeddedError
 from tests.servers import REDIS7, eventually
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 USER = """
 import sys
 from pathlib import Path
-from roster.embedded import EmbeddedOptions, acquire
+from roster.embedded.embedded import EmbeddedOptions, acquire
 with acquire(EmbeddedOptions(data_dir=Path(sys.argv[1]))) as embedded:
     print(embedded.pid, embedded.socket, flush=True)
     sys.stdin.read()

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from roster.errors import ServerUnfit
-from roster.fitness import ServerFacts, require_version, server_facts, unfit
+from roster.redis.requirements import ServerFacts, require_version, server_facts, unfit
 
 if TYPE_CHECKING:
     from tests.servers import Server

@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from stdnum.exceptions import ValidationError
 from stdnum.iso7064 import mod_11_2
 
-from roster.alternatives import alternatives
-from roster.check_digits import beijing_day, check_digit, icao_check_digit, remainder
-from roster.errors import InvalidInput
-from roster.identity import (
+from roster.documents.alternatives import alternatives
+from roster.documents.check_digits import beijing_day, check_digit, icao_check_digit, remainder
+from roster.documents.identity import (
     KINDS,
     Document,
     DocumentType,
     is_masked,
     normalise,
 )
-from roster.issuers import CODES_OF_STATE, ISSUERS
-from roster.spelling import fold
-from roster.tokeniser import Tokeniser
+from roster.documents.issuers import CODES_OF_STATE, ISSUERS
+from roster.documents.spelling import fold
+from roster.documents.tokeniser import Tokeniser
+from roster.errors import InvalidInput
 
 GOLDEN = json.loads(Path(__file__).with_name("golden_tokens.json").read_text(encoding="utf-8"))
 KEY = bytes.fromhex(GOLDEN["key"])

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from roster.documents.id_key import KeySource, read_or_make
 from roster.errors import SettingsError
-from roster.idkey import KeySource, read_or_make
 
 KEY = bytes(range(32))
 

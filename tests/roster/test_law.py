@@ -6,14 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from roster.change import Change
-from roster.entry import Op, Outcome, Registers, State
-from roster.law import Edit, Row, Snapshot, Stored, apply_edit, expired, lack, merge_row
-from roster.merging import MIXED, PLAIN, PLAIN_WITHOUT_REVISION, Bucket, How, Merging
-from roster.merging import Snapshot as MergeSnapshot
-from roster.nodes import Wait
-from roster.record import WITHOUT_REVISION, Packed, pack_record, split_record
-from roster.store import Store
+from roster.records.change import Change
+from roster.records.entry import Op, Outcome, Registers, State
+from roster.records.record import WITHOUT_REVISION, Packed, pack_record, split_record
+from roster.redis.nodes import Wait
+from roster.storage.snapshots import MIXED, PLAIN, PLAIN_WITHOUT_REVISION, Bucket, How, Merging
+from roster.storage.snapshots import Snapshot as MergeSnapshot
+from roster.storage.store import Store
+from tests.roster.law import Edit, Row, Snapshot, Stored, apply_edit, expired, lack, merge_row
 from tests.rosters import opened
 
 LIST = 1

@@ -6,10 +6,10 @@ import subprocess
 import sys
 from signal import SIGCONT, SIGSTOP
 
-from roster.connection import change_client
-from roster.lease import BeatenLease
-from roster.nodes import open_nodes
-from roster.target import parse_target
+from roster.redis.connection import change_client
+from roster.redis.nodes import open_nodes
+from roster.redis.target import parse_target
+from roster.storage.lease import BeatenLease
 from tests.servers import Server, eventually
 from tests.source import ROOT
 

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from roster import calls, keys, nodes
+from roster import keys
 from roster.build import build
-from roster.library import FILES, Library, library, library_of
-from roster.nodes import Call
-from roster.processes import Process
-from roster.retiring import retire
+from roster.redis import calls, nodes
+from roster.redis.library import FILES, Library, library, library_of
+from roster.redis.nodes import Call
+from roster.storage.processes import Process
+from roster.storage.retiring import retire
 from tests.rosters import opened
 from tests.service.rosters import desk
 from tests.source import ROOT

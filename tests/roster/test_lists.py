@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from roster.entry import Content, Entry
 from roster.errors import ListsError
-from roster.lists import load_lists
-from roster.restrictions import Place
-from roster.rules import Journey, Question, decide
-from roster.toml_lines import TomlLines, parse_path
+from roster.records.entry import Content, Entry
+from roster.rules.lists import load_lists
+from roster.rules.restrictions import Place
+from roster.rules.rules import Journey, Question, decide
+from roster.rules.toml_lines import TomlLines, parse_path
 from tests.roster.people import LISTS, NOW_MS, SEATS, STATES, entry
 
 SMALL = """\

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from roster.embedded import Embedded, acquire
+from roster.embedded.embedded import Embedded, acquire
 from roster.errors import EmbeddedError
 from tests.roster.test_embedded import User, client, options, running
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roster.names import compare, forms
-from roster.radicals import UNIFIED
-from roster.tokeniser import Tokeniser
+from roster.documents.names import compare, forms
+from roster.documents.radicals import UNIFIED
+from roster.documents.tokeniser import Tokeniser
 
 TOKENISER = Tokeniser(bytes(range(32)))
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roster.cursor import from_text
 from roster.errors import PositionError
-from roster.position import TEXT_LIMIT, Position, from_wire, to_text
+from roster.records.cursor import from_text
+from roster.records.position import TEXT_LIMIT, Position, from_wire, to_text
 
 positions = st.builds(
     Position,

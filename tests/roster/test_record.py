@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roster import casenumber
-from roster.bounds import ENTRY_ID_MAX
-from roster.entry import Content, NameToken, Provenance, Registers
-from roster.record import (
+from roster.records import case_number
+from roster.records.bounds import ENTRY_ID_MAX
+from roster.records.entry import Content, NameToken, Provenance, Registers
+from roster.records.record import (
     Dictionaries,
     Packed,
     court_id,
@@ -156,9 +156,9 @@ def test_a_loaded_entry_takes_its_provenance_from_the_load() -> None:
     )
 )
 def test_a_case_number_is_packed_only_where_it_comes_back_exactly(case: str) -> None:
-    packed = casenumber.pack(case)
+    packed = case_number.pack(case)
     if packed is None:
         assert (case[0] == "(") != (case[5] == ")")
     else:
-        assert casenumber.unpack(packed) == case
-        assert len(packed) == casenumber.SIZE
+        assert case_number.unpack(packed) == case
+        assert len(packed) == case_number.SIZE

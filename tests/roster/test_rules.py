@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roster.entry import Content, Entry, NameToken
-from roster.rules import Journey, Product, Question, Reason, Verdict, decide
-from roster.verdict import Asked
+from roster.records.entry import Content, Entry, NameToken
+from roster.rules.rules import Journey, Product, Question, Reason, Verdict, decide
+from roster.rules.verdict import Asked
 from tests.roster.people import (
     CABINS,
     CODES,

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from roster import keys
+from roster.documents.tokeniser import HASHED, SCHEME, UNKNOWN, Tokeniser
 from roster.errors import WrongKey
-from roster.nodes import Nodes
-from roster.processes import NOTHING, Process, Processes
-from roster.scheme import agree
-from roster.store import Store
-from roster.tokeniser import HASHED, SCHEME, UNKNOWN, Tokeniser
+from roster.redis.nodes import Nodes
+from roster.storage.processes import NOTHING, Process, Processes
+from roster.storage.scheme import agree
+from roster.storage.store import Store
 from tests.rosters import opened
 from tests.servers import Server
 from tests.service.parts import cover

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roster.sentinels import Word, choose
+from roster.redis.sentinels import Word, choose
 
 OLD, NEW = ("old", 1), ("new", 2)
 

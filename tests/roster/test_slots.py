@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from roster.cluster_views import read_view
-from roster.slots import COUNT, Claim, SlotMap, View, merged, whole
+from roster.redis.cluster_views import read_view
+from roster.redis.slots import COUNT, Claim, SlotMap, View, merged, whole
 
 A, B, C = ("a", 1), ("b", 2), ("c", 3)
 WHERE = {"a": A, "b": B, "c": C}

@@ -3,11 +3,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roster.entry import Content, Entry
-from roster.restrictions import Lists
-from roster.rules import Journey, Product, Question, Reason, decide
-from roster.standing import standing
-from roster.verdict import Asked, Remaining, Standing
+from roster.records.entry import Content, Entry
+from roster.rules.restrictions import Lists
+from roster.rules.rules import Journey, Product, Question, Reason, decide
+from roster.rules.standing import standing
+from roster.rules.verdict import Asked, Remaining, Standing
 from tests.roster.people import (
     CODES,
     LISTS,

@@ -7,11 +7,11 @@ import pytest
 import redis.asyncio
 import redis.exceptions
 
-from roster.change import LARGEST_CALL, Change, together
-from roster.entry import Op, Outcome, State
-from roster.merging import Bucket, How, Merging, Snapshot
-from roster.nodes import Nodes, Wait
-from roster.store import Store
+from roster.records.change import LARGEST_CALL, Change, together
+from roster.records.entry import Op, Outcome, State
+from roster.redis.nodes import Nodes, Wait
+from roster.storage.snapshots import Bucket, How, Merging, Snapshot
+from roster.storage.store import Store
 
 if TYPE_CHECKING:
     from tests.servers import Server

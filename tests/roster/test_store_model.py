@@ -22,16 +22,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from roster import rules
-from roster.change import Change
-from roster.dictionary import Dictionary
-from roster.entry import Content, Op, Provenance
+from roster.documents.identity import Token
 from roster.errors import LoadRefused
-from roster.identity import Token
-from roster.lists import load_lists
-from roster.merging import MIXED, Bucket, How, Merging, Snapshot
-from roster.nodes import Nodes, Wait
-from roster.record import (
+from roster.records.change import Change
+from roster.records.entry import Content, Op, Provenance
+from roster.records.record import (
     WITHOUT_REVISION,
     Packed,
     pack_content,
@@ -39,11 +34,16 @@ from roster.record import (
     provenance_tail,
     split_record,
 )
-from roster.store import Store
-from roster.verdict import Journey, Question
-from service.lookups import Lookups
-from service.person import person
-from service.screener import Screener
+from roster.redis.nodes import Nodes, Wait
+from roster.rules import rules
+from roster.rules.lists import load_lists
+from roster.rules.verdict import Journey, Question
+from roster.storage.dictionary import Dictionary
+from roster.storage.snapshots import MIXED, Bucket, How, Merging, Snapshot
+from roster.storage.store import Store
+from service.deciding.lookups import Lookups
+from service.deciding.person import person
+from service.following.screener import Screener
 from tests.roster.plain_model import (
     BIND,
     LIFT,

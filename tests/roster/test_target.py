@@ -6,7 +6,7 @@ import pytest
 import rich.pretty
 
 from roster.errors import SettingsError
-from roster.target import Target, parse_target
+from roster.redis.target import Target, parse_target
 
 GOOD = {
     "redis://db.example": Target(kind="server", addresses=(("db.example", 6379),)),

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from roster.connection import change_client
 from roster.errors import Unavailable
-from roster.nodes import Nodes, open_nodes
-from roster.target import parse_target
+from roster.redis.connection import change_client
+from roster.redis.nodes import Nodes, open_nodes
+from roster.redis.target import parse_target
 from tests.servers import Server, eventually, free_port
 from tests.service.test_server import Issuer
 

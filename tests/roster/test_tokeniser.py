@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from roster.cipher import LONGEST, fits
+from roster.documents.cipher import LONGEST, fits
+from roster.documents.identity import Document, DocumentNumber, Token, normalise
+from roster.documents.spelling import fold
+from roster.documents.tokeniser import HASHED, SCHEME, UNKNOWN, Tokeniser
 from roster.errors import Unavailable
-from roster.identity import Document, DocumentNumber, Token, normalise
-from roster.spelling import fold
-from roster.tokeniser import HASHED, SCHEME, UNKNOWN, Tokeniser
-from roster.tokens import card_table, token_table
+from roster.filters.tokens import card_table, token_table
 
 GOLDEN = json.loads(Path(__file__).with_name("golden_tokens.json").read_text(encoding="utf-8"))
 KEY = bytes.fromhex(GOLDEN["key"])

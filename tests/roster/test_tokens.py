@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from roster.filter import TokenFilter
-from roster.identity import Document, DocumentNumber, normalise
-from roster.tokeniser import Tokeniser
-from roster.tokens import in_filters, token_table
+from roster.documents.identity import Document, DocumentNumber, normalise
+from roster.documents.tokeniser import Tokeniser
+from roster.filters.filter import TokenFilter
+from roster.filters.tokens import in_filters, token_table
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from roster.access import SCOPES, KeyStore, Terms
 from roster.opening import Opening
 from roster.settings import Settings, read_settings
+from roster.storage.api_keys import SCOPES, KeyStore, Terms
 from service.app import create_app
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from schemathesis import GenerationMode
 from schemathesis.core import NotSet
 from schemathesis.core.result import Ok
 
-from roster.access import SCOPES, KeyStore, Terms
-from service.openapi import document
+from roster.storage.api_keys import SCOPES, KeyStore, Terms
+from service.openapi.openapi import document
 from tests.service.rosters import AIR, LISTED, OTHER, PASSPORT, Desk, desk, edit
 from tests.source import modules
 

@@ -11,26 +11,26 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from roster.change import Change
-from roster.dictionary import Dictionary
-from roster.entry import BIND, Content, Op, Provenance
-from roster.identity import Document, Token, normalise
-from roster.lists import load_lists
-from roster.merging import Merging, Snapshot
-from roster.nodes import Nodes, Wait
-from roster.processes import Processes
-from roster.record import pack_content, provenance_tail
-from roster.store import Store
-from roster.tokeniser import Tokeniser
-from service.follower import Follower
-from service.lookups import Lookups
-from service.screener import Screener
-from service.screening import Desk
+from roster.documents.identity import Document, Token, normalise
+from roster.documents.tokeniser import Tokeniser
+from roster.records.change import Change
+from roster.records.entry import BIND, Content, Op, Provenance
+from roster.records.record import pack_content, provenance_tail
+from roster.redis.nodes import Nodes, Wait
+from roster.rules.lists import load_lists
+from roster.storage.dictionary import Dictionary
+from roster.storage.processes import Processes
+from roster.storage.snapshots import Merging, Snapshot
+from roster.storage.store import Store
+from service.deciding.lookups import Lookups
+from service.deciding.screening import Desk
+from service.following.follower import Follower
+from service.following.screener import Screener
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from roster.replies import Applied
+    from roster.records.replies import Applied
     from tests.servers import Server
 
 KEY = bytes(range(32))
@@ -85,7 +85,7 @@ class Parts(msgspec.Struct):
 
 
 async def cover(store: Store, code: int = 1, as_of: int = 1) -> None:
-    from roster.filter import TokenFilter
+    from roster.filters.filter import TokenFilter
 
     merging = Merging(store, Snapshot(bytes((code,)), as_of, "n", 30 * DAY_MS))
     begun = await merging.begin(range(64))

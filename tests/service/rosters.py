@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from service.http import Service
+from service.parts import Service
 from tests.service.apps import settings_for, started
 from tests.service.parts import cover
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from roster.documents.tokeniser import Tokeniser
 from roster.opening import Opening
 from roster.settings import read_settings
-from roster.store import Store
-from roster.tokeniser import Tokeniser
+from roster.storage.store import Store
 from tests.servers import DEADLINE_S, Server, eventually, free_port
 from tests.service.apps import ID_KEY, bearer, make_key
 from tests.service.parts import cover

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 import redis.asyncio
 
-from roster.access import ApiKey, KeyStore, Terms, check_scopes, key_id
 from roster.errors import InvalidInput, TooMany, Unauthorised
-from roster.nodes import Nodes, Wait
-from service.auth import LOOKUPS_PER_S, Access, Bucket
+from roster.redis.nodes import Nodes, Wait
+from roster.storage.api_keys import ApiKey, KeyStore, Terms, check_scopes, key_id
+from service.web.auth import LOOKUPS_PER_S, Access, Bucket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from roster.entry import Op
 from roster.errors import Unavailable
+from roster.records.entry import Op
 from tests.service.parts import process
 from tests.service.test_screening import LISTED as NUMBER
 

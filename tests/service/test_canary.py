@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roster.identity import Document, normalise
-from service.canary import NUMBER
+from roster.documents.identity import Document, normalise
+from service.background.canary import NUMBER
 from tests.service.rosters import desk
 
 if TYPE_CHECKING:

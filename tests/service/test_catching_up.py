@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from roster.change import Change
-from roster.entry import Op
 from roster.errors import Unavailable
-from roster.filter import TokenFilter
-from roster.images import renew
-from roster.tails import TAIL_BYTES, TAIL_ENTRIES
-from service import catching_up
-from service.catching_up import CatchUp
+from roster.filters.filter import TokenFilter
+from roster.records.change import Change
+from roster.records.entry import Op
+from roster.storage.images import renew
+from roster.storage.tails import TAIL_BYTES, TAIL_ENTRIES
+from service.following import catching_up
+from service.following.catching_up import CatchUp
 from tests.service.parts import WAIT, Parts, process
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from roster.position import Position
-    from roster.replies import Tail
+    from roster.records.position import Position
+    from roster.records.replies import Tail
     from tests.servers import Server
 
 PARTITIONS = 64

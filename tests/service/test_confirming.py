@@ -9,8 +9,8 @@ import pytest
 
 from roster import keys
 from roster.errors import Unavailable
-from roster.processes import Processes
-from service.confirming import Confirmer
+from roster.storage.processes import Processes
+from service.changing.confirming import Confirmer
 from tests.rosters import opened
 from tests.service.test_processes import AT_7, ids, other
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from service.corked import Cork
+from service.server.coalescing import Cork
 
 
 class Wire:

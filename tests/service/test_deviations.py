@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from roster.dictionary import Dictionary
-from roster.disabled import DisabledLists
-from roster.entry import Op
 from roster.errors import Unavailable
-from roster.filter import TokenFilter
-from roster.lists import load_lists
-from roster.merging import Bucket, How, Merging, Snapshot
-from roster.processes import Processes
-from service.summary import summarise
+from roster.filters.filter import TokenFilter
+from roster.records.entry import Op
+from roster.rules.lists import load_lists
+from roster.storage.dictionary import Dictionary
+from roster.storage.disabled import DisabledLists
+from roster.storage.processes import Processes
+from roster.storage.snapshots import Bucket, How, Merging, Snapshot
+from service.background.summary import summarise
 from tests.service.parts import process
 from tests.service.rosters import AIR, LISTED, OTHER, PASSPORT, Desk, desk, edit
 
@@ -175,7 +175,7 @@ async def test_who_was_listed_once_has_been_also_when_the_tombstone_is_forgotten
 async def test_a_503_has_revisions_also_where_redis_is_gone_before_they_are_known(
     valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roster.connection.CHANGE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("roster.redis.connection.CHANGE_TIMEOUT_S", 0.3)
     async with desk(valkey, tmp_path) as api:
         await api.change(edit("put"), wait="all")
         changes = [edit("remove", None), edit("put", None), edit("suspend", None), edit("put", 7)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from roster.disabled import Disabled, DisabledLists
 from roster.keys import LISTS
-from service.ended import Ended
+from roster.storage.disabled import Disabled, DisabledLists
+from service.web.ended import Ended
 from tests.service.parts import WAIT, process
 
 if TYPE_CHECKING:

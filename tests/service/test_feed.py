@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from roster import keys
-from roster.cursor import Cursor, CursorWriter, from_feed, from_text
-from roster.position import Position
+from roster.records.cursor import Cursor, CursorWriter, from_feed, from_text
+from roster.records.position import Position
 from tests.service.apps import bearer, make_key
 from tests.service.rosters import LISTED, OTHER, Desk, desk, edit
 

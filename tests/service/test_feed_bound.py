@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from roster.store import Store
+    from roster.storage.store import Store
     from tests.servers import Server
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
-from roster.entry import Content, Op
-from roster.position import Position
-from service.feed_log import Kept
+from roster.records.entry import Content, Op
+from roster.records.position import Position
+from service.feed.log import Kept
 from tests.service.parts import process
 from tests.service.test_screening import LISTED
 
 if TYPE_CHECKING:
-    from roster.replies import Tail
+    from roster.records.replies import Tail
     from tests.servers import Server
 
 

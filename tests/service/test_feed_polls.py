@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 
-from roster.access import KeyStore, key_id
-from roster.change import Change
-from roster.entry import CANARY, Content, Op, Provenance
-from roster.record import pack_content, provenance_tail
-from service import feed_polls, feed_turns
-from service.feed_turns import ANSWERS_PER_S
-from service.protocol import Protocol
-from service.serving import Serving
+from roster.records.change import Change
+from roster.records.entry import CANARY, Content, Op, Provenance
+from roster.records.record import pack_content, provenance_tail
+from roster.storage.api_keys import KeyStore, key_id
+from service.feed import polls, turns
+from service.feed.turns import ANSWERS_PER_S
+from service.server.protocol import Protocol
+from service.server.serving import Serving
 from tests.service.apps import bearer, make_key, settings_for, started
 from tests.service.parts import WAIT
 from tests.service.rosters import LISTED, Desk, covered, desk, edit
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from roster.store import Store
+    from roster.storage.store import Store
     from tests.servers import Server
 
 
@@ -136,8 +136,8 @@ async def test_a_poll_of_a_client_that_hung_up_ends_at_once(valkey: Server, tmp_
 async def test_open_polls_are_capped_for_a_key_and_for_the_process(
     valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed_polls, "POLLS_A_KEY", 3)
-    monkeypatch.setattr(feed_polls, "POLLS_MAX", 5)
+    monkeypatch.setattr(polls, "POLLS_A_KEY", 3)
+    monkeypatch.setattr(polls, "POLLS_MAX", 5)
     async with desk(valkey, tmp_path) as api:
         keys = [await make_key(api.service.settings, ["feed"]) for _ in range(3)]
         query = {"after": (await read(api, after="now"))["position"], "wait_ms": 20_000}
@@ -184,10 +184,10 @@ async def test_polls_end_with_their_process(valkey: Server, tmp_path: Path) -> N
 
 
 async def test_turns_come_however_late_the_loop_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_turns, "_LATE_S", -1.0)  # each turn is late
-    turns = feed_turns.Turns()
+    monkeypatch.setattr(turns, "_LATE_S", -1.0)  # each turn is late
+    queue = turns.Turns()
     async with asyncio.timeout(20):
-        await asyncio.gather(*(turns.take() for _ in range(30)))
+        await asyncio.gather(*(queue.take() for _ in range(30)))
 
 
 async def test_polls_that_wait_ask_redis_for_nothing(

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from roster import keys
-from roster.access import KeyStore
-from roster.access import Terms as KeyTerms
-from roster.change import Change
-from roster.entry import Op, Outcome
 from roster.errors import LoadRefused, Unauthorised
-from roster.filter import TokenFilter
-from roster.merging import Bucket, How, Merging, Snapshot
-from roster.retention import Place, Terms, forget
-from service import forgetting
-from service.auth import Access
-from service.forgetting import Forgetting
+from roster.filters.filter import TokenFilter
+from roster.records.change import Change
+from roster.records.entry import Op, Outcome
+from roster.storage.api_keys import KeyStore
+from roster.storage.api_keys import Terms as KeyTerms
+from roster.storage.retention import Place, Terms, forget
+from roster.storage.snapshots import Bucket, How, Merging, Snapshot
+from service.background import forgetting
+from service.background.forgetting import Forgetting
+from service.web.auth import Access
 from tests.service.parts import DAY_MS, WAIT, Parts, process
 
 if TYPE_CHECKING:
-    from roster.replies import Applied
+    from roster.records.replies import Applied
     from tests.servers import Server
 
 NUMBER = 7

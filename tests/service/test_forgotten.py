@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from roster import keys
-from roster.change import Change
-from roster.entry import Op, Outcome
-from roster.identity import Document, normalise
-from roster.merging import MIXED, Bucket, How, Merging, Snapshot
-from roster.record import Packed, pack_record
-from roster.retention import Place, Terms, forget
-from roster.rewinding import adopt
+from roster.documents.identity import Document, normalise
+from roster.records.change import Change
+from roster.records.entry import Op, Outcome
+from roster.records.record import Packed, pack_record
+from roster.storage.retention import Place, Terms, forget
+from roster.storage.rewinding import adopt
+from roster.storage.snapshots import MIXED, Bucket, How, Merging, Snapshot
 from tests.loader.loads import number
 from tests.service.parts import DAY_MS, WAIT, Parts, process
 from tests.service.rosters import LISTED, desk, edit
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from roster.store import Store
+    from roster.storage.store import Store
     from tests.servers import Server
 
 PARTITION = 7

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from service import shapes
-from service.faults import faults
-from service.openapi import ROUTES
+from service.openapi.openapi import ROUTES
+from service.web import shapes
+from service.web.faults import faults
 from tests.service.apps import running, settings_for
 
 if TYPE_CHECKING:

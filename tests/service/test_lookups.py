@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from roster.entry import Op
 from roster.errors import Unavailable
-from roster.patience import patience
-from service.lookups import LARGEST, Asked, Circuit, Lane, Lookups
+from roster.records.entry import Op
+from roster.redis.timeouts import patience
+from service.deciding.lookups import LARGEST, Asked, Circuit, Lane, Lookups
 from tests.service.parts import process
 
 if TYPE_CHECKING:

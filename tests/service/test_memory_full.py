@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from roster import keys
-from roster.access import KeyStore, Terms
-from roster.disabled import Disabled, DisabledLists
-from roster.filter import TokenFilter
-from roster.lease import Lease
-from roster.processes import Process
+from roster.filters.filter import TokenFilter
+from roster.storage.api_keys import KeyStore, Terms
+from roster.storage.disabled import Disabled, DisabledLists
+from roster.storage.lease import Lease
+from roster.storage.processes import Process
 from tests.service.apps import bearer
 from tests.service.rosters import LISTED, OTHER, PASSPORT, desk, edit
 

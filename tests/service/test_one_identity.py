@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loader.layout import COLUMNS
-from roster.spelling import trimmed
+from loader.columns.layout import COLUMNS
+from roster.documents.spelling import trimmed
 from tests.loader.held import Reader
 from tests.loader.one_by_one import Row
 from tests.service.apps import bearer, make_key

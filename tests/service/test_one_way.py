@@ -10,21 +10,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from roster import keys
-from roster.check_digits import check_digit
-from roster.identity import Document, normalise
-from service.answers import answer_of, pseudonym
-from service.faults import Body
-from service.http import INVALID
-from service.problems import problem_of
-from service.questions import query_of
-from service.shapes import Check
+from roster.documents.check_digits import check_digit
+from roster.documents.identity import Document, normalise
+from service.deciding.answers import answer_of, pseudonym
+from service.deciding.questions import query_of
+from service.web.bodies import INVALID
+from service.web.faults import Body
+from service.web.problems import problem_of
+from service.web.shapes import Check
 from tests.servers import DEADLINE_S
 from tests.service.rosters import AIR, LISTED, OTHER, Desk, desk, edit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from roster.access import ApiKey
+    from roster.storage.api_keys import ApiKey
     from tests.servers import Server
 
 PASSPORT = {"type": "passport", "number": "K12345678", "issuer": "HKG"}

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from roster.errors import WrongKey
-from roster.tallies import HOUR_MS, Tallies, bucket, bucket_ms
-from service import documented
+from roster.storage.counters import HOUR_MS, Tallies, bucket, bucket_ms
 from service.app import create_app
-from service.openapi import ROUTES, document
+from service.openapi import documented
+from service.openapi.openapi import ROUTES, document
 from tests.rosters import opened
 from tests.service.apps import bearer, make_key, running, settings_for, started
 

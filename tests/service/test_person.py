@@ -8,17 +8,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from roster.check_digits import check_digit
-from roster.entry import LIFT, Content, Op
-from service.person import DOCUMENTS_MAX, person
+from roster.documents.check_digits import check_digit
+from roster.records.entry import LIFT, Content, Op
+from service.deciding.person import DOCUMENTS_MAX, person
 from tests.service.parts import Parts, process
 from tests.service.test_screening import check, decide
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
-    from roster.position import Position
-    from roster.replies import Found
+    from roster.records.position import Position
+    from roster.records.replies import Found
     from tests.servers import Server
 
 

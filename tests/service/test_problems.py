@@ -21,8 +21,8 @@ from roster.errors import (
     Unavailable,
     Unreadable,
 )
-from service.problems import TABLE, problem_bytes, problem_of
-from service.shapes import Check
+from service.web.problems import TABLE, problem_bytes, problem_of
+from service.web.shapes import Check
 
 NUMBER = "11010518491231002X"
 

@@ -7,12 +7,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from roster import keys
-from roster.disabled import DisabledLists
 from roster.errors import Unavailable
-from roster.position import Position
-from roster.processes import NOTHING, SLACK_MS, Process, Processes
-from service.follower import Follower
-from service.screener import Screener
+from roster.records.position import Position
+from roster.storage.disabled import DisabledLists
+from roster.storage.processes import NOTHING, SLACK_MS, Process, Processes
+from service.following.follower import Follower
+from service.following.screener import Screener
 from service.upkeep import repeat
 from tests.faults.test_following import LIST, following, put, token
 from tests.rosters import opened
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from roster.calls import Call, Plain
-    from roster.replies import Polled
+    from roster.records.replies import Polled
+    from roster.redis.calls import Call, Plain
     from tests.servers import Server
 
 AT_7 = Position(7, 1, 5, b"mark")
@@ -185,7 +185,7 @@ async def test_who_cannot_be_listed_does_not_stay_fresh(
     async with following(valkey) as (_, screener, follower):
         age_ms = screener.age_ms
         refuses = "#!lua flags=allow-oom\nreturn redis.error_reply('OOM full')"
-        monkeypatch.setattr("roster.processes._LIST", refuses)
+        monkeypatch.setattr("roster.storage.processes._LIST", refuses)
         assert not await follower.poll()
         assert screener.age_ms > age_ms
 

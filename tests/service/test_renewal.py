@@ -7,20 +7,20 @@ import msgspec
 import pytest
 
 from roster import keys
-from roster.access import KeyStore
-from roster.change import Change
-from roster.entry import Op
-from roster.images import renew
-from roster.lease import Holder
-from roster.retention import Terms
-from service import renewal
-from service.forgetting import Forgetting
-from service.renewal import Renewer
+from roster.records.change import Change
+from roster.records.entry import Op
+from roster.storage.api_keys import KeyStore
+from roster.storage.images import renew
+from roster.storage.lease import Holder
+from roster.storage.retention import Terms
+from service.background import renewal
+from service.background.forgetting import Forgetting
+from service.background.renewal import Renewer
 from tests.service.parts import DAY_MS, WAIT, Parts, process
 
 if TYPE_CHECKING:
-    from roster.filter import TokenFilter
-    from roster.store import Store
+    from roster.filters.filter import TokenFilter
+    from roster.storage.store import Store
     from tests.servers import Server
 
 NUMBER = 7

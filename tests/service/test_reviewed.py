@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from roster.access import KeyStore, Terms
-from roster.entry import Content, Op, Provenance
 from roster.errors import InvalidInput
-from roster.filter import TokenFilter
-from roster.merging import PLAIN, Bucket, How, Merging, Snapshot
-from roster.record import Packed, pack_content, pack_load, pack_record, provenance_tail
+from roster.filters.filter import TokenFilter
+from roster.records.entry import Content, Op, Provenance
+from roster.records.record import Packed, pack_content, pack_load, pack_record, provenance_tail
+from roster.storage.api_keys import KeyStore, Terms
+from roster.storage.snapshots import PLAIN, Bucket, How, Merging, Snapshot
 from tests.service.parts import DAY_MS, Parts, process
 from tests.service.rosters import LISTED, PASSPORT, desk, edit
 from tests.service.test_screening import LISTED as NUMBER

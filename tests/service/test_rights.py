@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from roster import keys
-from roster.access import KeyStore, Terms
-from roster.entry import BIND, LIFT
-from roster.record import split_record
+from roster.records.entry import BIND, LIFT
+from roster.records.record import split_record
+from roster.storage.api_keys import KeyStore, Terms
 from tests.service.apps import bearer, make_key
 from tests.service.rosters import LISTED, OTHER, PASSPORT, Desk, desk, edit
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from roster.change import Change
-from roster.entry import Op
-from service.telling import Teller
+from roster.records.change import Change
+from roster.records.entry import Op
+from service.changing.notices import Teller
 from tests.service.parts import WAIT, process, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from roster.identity import Token
+    from roster.documents.identity import Token
     from tests.servers import Server
     from tests.service.parts import Parts
 
@@ -33,7 +33,7 @@ class Cost(NamedTuple):
 
 
 def token(n: int) -> Token:
-    from roster.identity import Token as Made
+    from roster.documents.identity import Token as Made
 
     return Made(bytes((0, n * 7 % 64, 0, n % 256)) + n.to_bytes(12))
 

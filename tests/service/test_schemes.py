@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from roster import keys
-from roster.identity import Document, normalise
-from roster.store import Store
-from roster.tokeniser import HASHED, SCHEME, Tokeniser
+from roster.documents.identity import Document, normalise
+from roster.documents.tokeniser import HASHED, SCHEME, Tokeniser
+from roster.storage.store import Store
 from service.app import create_app
 from tests.rosters import opened
 from tests.service.apps import ID_KEY, bearer, make_key, settings_for

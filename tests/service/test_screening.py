@@ -4,16 +4,16 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from roster.entry import Content, Op
-from roster.filter import TokenFilter
-from roster.identity import Document
-from roster.logs import older_than, oldest
-from roster.verdict import Journey
-from service.questions import Query
+from roster.documents.identity import Document
+from roster.filters.filter import TokenFilter
+from roster.records.entry import Content, Op
+from roster.rules.verdict import Journey
+from roster.storage.logs import older_than, oldest
+from service.deciding.questions import Query
 from tests.service.parts import Parts, process, running
 
 if TYPE_CHECKING:
-    from service.screening import Screening
+    from service.deciding.screening import Screening
     from tests.servers import Server
 
 LISTED = "110105187912310024"

@@ -22,8 +22,8 @@ from cryptography.x509.oid import NameOID
 
 from roster.errors import SettingsError
 from roster.settings import read_settings
-from service.certificates import fingerprint_of_file
-from service.server import Listen, is_loopback, require_safe
+from service.server.certificates import fingerprint_of_file
+from service.server.server import Listen, is_loopback, require_safe
 from tests.servers import eventually, free_port
 from tests.service.apps import ID_KEY, bearer, make_key
 

@@ -7,9 +7,9 @@ from itertools import product
 
 import pytest
 
-from roster.filter import TokenFilter
-from roster.position import Position
-from service.screener import Partition, Screener
+from roster.filters.filter import TokenFilter
+from roster.records.position import Position
+from service.following.screener import Partition, Screener
 
 LIST = 1
 

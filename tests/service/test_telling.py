@@ -7,20 +7,20 @@ import pytest
 import redis.asyncio
 
 from roster import keys
-from roster.change import Change
-from roster.doorbell import parse
-from roster.entry import Op
 from roster.errors import Unavailable
-from roster.nodes import Nodes, Wait
-from roster.position import newest
-from roster.processes import Processes
-from roster.store import Store
-from service.telling import Teller
+from roster.records.change import Change
+from roster.records.entry import Op
+from roster.records.position import newest
+from roster.redis.nodes import Nodes, Wait
+from roster.storage.doorbell import parse
+from roster.storage.processes import Processes
+from roster.storage.store import Store
+from service.changing.notices import Teller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from roster.position import Position
+    from roster.records.position import Position
     from tests.servers import Server
 
 WAIT = Wait(aof=False, replicas=0, timeout_ms=1_000)

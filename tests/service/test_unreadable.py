@@ -8,13 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roster import keys, rules
-from roster.entry import Content, NameToken, Provenance
+from roster import keys
+from roster.documents.identity import Document, normalise
 from roster.errors import Unreadable
-from roster.identity import Document, normalise
-from roster.lists import load_lists
-from roster.merging import Bucket, How, Merging, Snapshot
-from roster.record import (
+from roster.records.entry import Content, NameToken, Provenance
+from roster.records.record import (
     Dictionaries,
     Packed,
     pack_content,
@@ -22,9 +20,12 @@ from roster.record import (
     pack_record,
     parse_record,
 )
-from roster.retention import Place, Terms, forget
-from roster.store import place
-from roster.verdict import Journey, Question
+from roster.rules import rules
+from roster.rules.lists import load_lists
+from roster.rules.verdict import Journey, Question
+from roster.storage.retention import Place, Terms, forget
+from roster.storage.snapshots import Bucket, How, Merging, Snapshot
+from roster.storage.store import place
 from tests.service.rosters import LISTED, OTHER, PASSPORT, Desk, desk, edit
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from roster.check_digits import check_digit
+from roster.documents.check_digits import check_digit
 from tests.service.apps import running, settings_for
 from tests.service.rosters import AIR, LISTED, OTHER, desk, edit
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from uvicorn.config import STARTUP_FAILURE
 
-from service import workers as supervising
-from service.serving import READY
-from service.workers import Workers
+from service.server import workers as supervising
+from service.server.serving import READY
+from service.server.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,236 @@
+"""Does the roster equal the file? Shows the differences, and repairs them if told to."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+import msgspec
+
+from loader.crew.crew import Crew
+from loader.partitions.partition import Job, call_buckets
+from loader.partitions.verifying import KINDS, Compared
+from loader.rows.kept import kept_in
+from loader.rows.packing import Context
+from loader.rows.scatter import Scattered
+from loader.rows.spill import spill_folder
+from loader.runs import guard
+from loader.runs.intake import Intake
+from loader.runs.ledger import begun
+from loader.runs.reading import Options, Told, crew_for, read_files
+from loader.runs.session import Session
+from roster.errors import LoadRefused
+from roster.keys import PARTITIONS
+from roster.records.record import unpack_content
+from roster.storage.dictionary import Load
+from roster.storage.snapshots import Merging, Shown, Snapshot
+from roster.times import DAY_MS, format_ms
+
+SHOWN_MAX = 1_000
+
+
+class ListDigests(msgspec.Struct):
+    """A list's digest by the file and in the roster, in hexadecimal; differences by kind."""
+
+    file: str
+    roster: str
+    missing: int = 0
+    extra: int = 0
+    different: int = 0
+    newer: int = 0
+
+
+class Difference(msgspec.Struct):
+    """One entry that differs: never whose it is."""
+
+    kind: str
+    list: str
+    entry_id: str
+    partition: int
+    bucket: int
+
+
+class Verdict(msgspec.Struct, kw_only=True):
+    """Whether roster and file are equal; `differences` are the first thousand.
+
+    `repaired` are records that were written; what is counted then is what was left.
+    """
+
+    equal: bool
+    as_of: str
+    rows: int
+    lists: dict[str, ListDigests]
+    differences: list[Difference]
+    rejected: dict[str, int]
+    repaired: int
+    seconds: float
+
+
+class Verifying:
+    """One comparison of files with the roster."""
+
+    def __init__(self, session: Session, options: Options, told: Told) -> None:
+        """Limits do not matter: a comparison changes nothing that the file does not say."""
+        self._session = session
+        self._options = options
+        self._told = told
+        self._began_s = time.monotonic()
+        self._courts: set[str] = set()
+
+    def run(self, *, repair: bool) -> Verdict:
+        """How the roster differs; after a repair, how it still does. Raises LoadRefused."""
+        session = self._session
+        if repair:
+            session.take_lease()
+        intake = Intake(self._options.files, session.public_key)
+        guard.check_names(intake.lists, session.lists)
+        metas = session.run(session.store.metas())
+        as_of = intake.as_of or _last_begun(metas)
+        context = session.context(as_of, time.time_ns() // 1_000_000)
+        with (
+            spill_folder(session.settings.data_dir) as folder,
+            crew_for(session, self._options, context, folder) as crew,
+        ):
+            found = read_files(intake, crew, self._told, self._options.files.paths)
+            intake.check(found)
+            self._courts = found.courts
+            if repair:
+                guard.check_named(found, intake.lists)
+            lists = intake.lists or tuple(filter(None, found.names))
+            guard.check_lists(found, lists)
+            size = call_buckets(sum(int(meta.get(b"ever", 0)) for meta in metas))
+            jobs = self._jobs(found, lists, context, size)
+            compared = self._compare(crew, jobs)
+            written = self._repair(crew, jobs, compared, context) if repair else 0
+            if written:
+                compared = self._compare(crew, jobs)
+        return self._verdict(found, compared, jobs[0].snapshot, written)
+
+    def _jobs(
+        self, found: Scattered, lists: tuple[str, ...], context: Context, size: int
+    ) -> list[Job]:
+        snapshot = Snapshot(
+            bytes(context.codes[name] for name in lists),
+            context.as_of,
+            secrets.token_hex(8),
+            self._session.settings.tombstone_days * DAY_MS,
+        )
+        return [
+            Job(partition, snapshot, context.load, kept_in(partition, found.kept), size)
+            for partition in range(PARTITIONS)
+        ]
+
+    def _compare(self, crew: Crew, jobs: list[Job]) -> list[Compared]:
+        compared = []
+        for count, one in enumerate(crew.map("compare", jobs), 1):
+            compared.append(one)
+            self._told("comparing", count, PARTITIONS)
+        return sorted(compared, key=lambda each: each.partition)
+
+    def _repair(
+        self, crew: Crew, jobs: list[Job], compared: list[Compared], context: Context
+    ) -> int:
+        """Records written; each partition that differs is begun, merged in part and finished."""
+        session = self._session
+        wrong = [one for one in compared if one.buckets]
+        if not wrong:
+            return 0
+        guard.check_as_of(context.as_of, context.now_ms, {})
+        session.intern(self._courts)
+        record = self._record(jobs[0].snapshot, context)
+        session.open_load(context.load, record)
+        merging = Merging(session.store, jobs[0].snapshot)
+        session.run(merging.begin([one.partition for one in wrong]))
+        tasks = ((jobs[one.partition], one.buckets) for one in wrong)
+        written = sum(done.written for done in crew.map("repair", tasks))
+        session.close_load(context.load, record)
+        return int(written)
+
+    def _record(self, snapshot: Snapshot, context: Context) -> Load:
+        return begun(
+            *(self._options.files.paths, "repair", context.now_ms),
+            lists=tuple(map(self._session.lists.name, snapshot.lists)),
+            as_of=context.as_of,
+        )
+
+    def _verdict(
+        self, found: Scattered, compared: list[Compared], snapshot: Snapshot, written: int
+    ) -> Verdict:
+        lists = self._digests(compared, snapshot.lists)
+        differ = any(
+            each.file != each.roster or each.missing + each.extra + each.different + each.newer
+            for each in lists.values()
+        )
+        shown = [self._shown(one.partition, each) for one in compared for each in one.differences][
+            :SHOWN_MAX
+        ]
+        return Verdict(
+            equal=not differ,
+            as_of=format_ms(snapshot.as_of),
+            rows=found.rows.total(),
+            lists=lists,
+            differences=shown,
+            rejected=dict(found.rejected),
+            repaired=written,
+            seconds=round(time.monotonic() - self._began_s, 3),
+        )
+
+    def _digests(self, compared: list[Compared], codes: bytes) -> dict[str, ListDigests]:
+        metas = self._session.run(self._session.store.metas())
+        lists = {}
+        for code in codes:
+            file = roster = 0
+            for one in compared:
+                file ^= one.file_digests.get(code, 0)
+            for meta in metas:
+                roster ^= int.from_bytes(meta.get(b"d:%d" % code, b""))
+            counts = {
+                kind: sum(one.counts[code, kind] for one in compared) for kind in KINDS.values()
+            }
+            name = self._session.lists.name(code)
+            lists[name] = ListDigests(f"{file:016x}", f"{roster:016x}", **counts)
+        return lists
+
+    def _shown(self, partition: int, one: Shown) -> Difference:
+        content = unpack_content(one.content, _Courts()) if one.content else None
+        entry_id = content.entry_id if content else ""
+        name = self._session.lists.name(one.list)
+        return Difference(KINDS[one.kind], name, entry_id, partition, one.bucket)
+
+
+class _Courts(dict[bytes, str]):
+    """Any court: only the entry's id is wanted."""
+
+    def __missing__(self, _identifier: bytes) -> str:
+        return "?"
+
+
+def _last_begun(metas: list[dict[bytes, bytes]]) -> int:
+    """The time that the last whole load speaks for; raises LoadRefused where there is none."""
+    stamps = [
+        int(value.partition(b":")[0])
+        for meta in metas
+        for name, value in meta.items()
+        if name.startswith(b"b:")
+    ]
+    if not stamps:
+        raise LoadRefused("nothing was ever loaded here, and no manifest states an as_of")
+    return max(stamps)
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """The differences for a person who reads them on a terminal."""
+    lines = [
+        f"{name}: {'equal' if each.file == each.roster else 'DIFFERENT'} "
+        f"(file {each.file}, roster {each.roster}); {each.missing:,} missing, "
+        f"{each.extra:,} extra, {each.different:,} different, {each.newer:,} newer in the roster"
+        for name, each in verdict.lists.items()
+    ]
+    lines += [
+        f"  {one.kind}: {one.list} {one.entry_id} (bucket {one.partition:02d}/{one.bucket:04x})"
+        for one in verdict.differences
+    ]
+    if verdict.repaired:
+        lines.append(f"repaired: {verdict.repaired:,} records written")
+    equal = "equals the file" if verdict.equal else "does not equal the file"
+    return "\n".join([*lines, f"the roster {equal} ({verdict.rows:,} rows)"])

@@ -1,0 +1,1 @@
+"""From packed rows to Redis: one partition at a time, merged, filled, compared."""

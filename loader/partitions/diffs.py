@@ -1,0 +1,136 @@
+"""Which entries a load adds, changes and ends, and who is free or newly denied then: as CSV.
+
+Never whose they are: neither numbers nor names.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from loader.partitions.partition import Job, near, parts_of
+from loader.runs.session import Session
+from roster.errors import LoadRefused, Unreadable
+from roster.records.diffing import Changed
+from roster.records.entry import BIND, LIFT, RESTRICTING_BELOW, Entry, State, active
+from roster.records.record import Dictionaries, court_id, parse_record
+from roster.rules.effects import in_force
+from roster.rules.restrictions import Lists
+from roster.rules.standing import standing
+from roster.rules.verdict import Asked
+from roster.storage.snapshots import Merging
+from roster.storage.store import Store
+
+COLUMNS = ("list", "entry_id", "case", "court", "change", "person")
+FREE, DENIED, BOUND = "free", "newly denied", "bound"
+_LIVE = frozenset({State.ACTIVE, State.SUSPENDED})
+
+
+class Diffing(msgspec.Struct, frozen=True):
+    """By what records are read and judged; `courts` are names by their four bytes."""
+
+    lists: Lists
+    courts: dict[bytes, str]
+    now_ms: int
+
+
+def diffing_by(session: Session, courts: Iterable[str], now_ms: int) -> Diffing:
+    """By what to judge; `courts` are those that the files name, known already or not."""
+    named = {court_id(court): court for court in courts if court}
+    return Diffing(session.lists, named | session.dictionary.courts, now_ms)
+
+
+async def write_part(store: Store, job: Job, folder: Path, diffing: Diffing) -> Path:
+    """A partition's part of the diff, in the folder."""
+    merging, part = Merging(store, job.snapshot), folder / f"{job.partition:02d}.diff"
+    with part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        buckets = (each._replace(tally=b"") for each in job.portion(folder).buckets())
+        for call in parts_of(buckets, job.call_buckets):
+            kept = near(job.kept, call.buckets)
+            for changed in await merging.diff(job.partition, call.buckets, kept):
+                writer.writerows(_rows(changed, diffing))
+    return part
+
+
+def join(parts: Iterable[Path], path: Path) -> None:
+    """Nothing; the parts are one file, which says without any that nothing changes.
+
+    Raises LoadRefused.
+    """
+    try:
+        with path.open("wb") as whole:
+            whole.write(",".join(COLUMNS).encode() + b"\r\n")
+            for each in sorted(parts):
+                with each.open("rb") as part:
+                    shutil.copyfileobj(part, whole)
+    except OSError as exc:
+        raise LoadRefused(f"the diff cannot be written: {exc.strerror}") from exc
+
+
+def _rows(changed: Changed, diffing: Diffing) -> Iterator[tuple[str, ...]]:
+    """A row for each entry of the person that changes."""
+    known = Dictionaries(diffing.courts, {})
+    try:
+        before = {_name(entry): entry for entry in parse_record(changed.before, known)}
+        after = {_name(entry): entry for entry in parse_record(changed.after, known)}
+    except (Unreadable, KeyError):  # the merge leaves alone what cannot be read
+        return
+    person = _person(list(before.values()), list(after.values()), diffing)
+    for name in sorted(before.keys() | after.keys()):
+        if change := _change(before.get(name), after.get(name)):
+            content = (after.get(name) or before[name]).content
+            list_ = diffing.lists.name(name[0])
+            yield list_, content.entry_id, content.case, content.court, change, person
+
+
+def _name(entry: Entry) -> tuple[int, bytes]:
+    return entry.list, entry.entry_hash
+
+
+def _change(before: Entry | None, after: Entry | None) -> str:
+    """What the summary counts an entry as, if as anything: as `kind_of_change` in rows.lua."""
+    if before and after and (before.registers, before.content) == (after.registers, after.content):
+        return ""
+    was = before.registers.state if before else State.UNKNOWN
+    now = after.registers.state if after else State.ABSENT
+    if was in _LIVE or now in _LIVE:
+        if was in _LIVE and now in _LIVE:
+            return "changed"
+        return "added" if now in _LIVE else "ended"
+    if was is State.UNKNOWN:
+        return "" if now is State.ABSENT else "added"
+    return "" if was is now or after is None else "changed"
+
+
+def _person(before: list[Entry], after: list[Entry], diffing: Diffing) -> str:
+    """What becomes of the person, with all their entries: free, newly denied, or as before."""
+    if any(entry.list == BIND and entry.registers.state in _LIVE for entry in (*before, *after)):
+        return BOUND
+    denied = [_denied(entries, diffing) for entries in (before, after)]
+    return {(True, False): FREE, (False, True): DENIED}.get((denied[0], denied[1]), "")
+
+
+def _denied(entries: list[Entry], diffing: Diffing) -> bool:
+    """Whether a person of these entries is denied anything at all, now."""
+    binding = active(entries)
+    if any(entry.list == LIFT for entry in binding):
+        asked = Asked(diffing.now_ms)
+        return standing(entries, asked, diffing.lists).standing == "restricted"
+    return any(
+        _forbids(diffing.lists, entry.list)
+        for entry in binding
+        if entry.list < RESTRICTING_BELOW and in_force(entry, diffing.now_ms)
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _forbids(lists: Lists, code: int) -> bool:
+    """Whether a list forbids anything at all."""
+    rule = lists.by_code(code)
+    return rule is not None and any(rule.effect(place) == "forbidden" for place in lists.places())

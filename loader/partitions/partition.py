@@ -1,0 +1,258 @@
+"""One partition of a file, merged bucket by bucket; what Redis has sealed is not sent again.
+
+The calls go through all buckets in their order, and each bucket is merged at the moment of its
+call: by its rows, or by the seal that says that they change nothing. A call that takes a bucket
+for sealed which is not any more is refused, and sent again with its rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from loader.columns.pieces import Octets
+from loader.partitions import imaging
+from loader.partitions.portion import Kept, Portion, seal_table, told
+from roster.keys import BUCKETS, PARTITIONS
+from roster.records.position import Position
+from roster.storage.snapshots import Bucket, Fate, How, Merged, Merging, Snapshot
+from roster.storage.store import Store
+
+CALL_BYTES = 384 << 10
+CALL_ENTRIES = 4_096
+"""At most in one call: Redis answers nobody else meanwhile, so it must take a few ms."""
+_CALLS_AHEAD = 2
+_NO_SEALS = seal_table(b"")
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Kept).decode
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A partition to merge; `kept` are entries of rejected rows (`How`).
+
+    `call_buckets` is how many buckets go into one call at most, for what Redis holds in them.
+    `held` entries of the partition were ever listed in the roster; `covered` says whether all
+    lists of the snapshot were ever loaded in full.
+    """
+
+    partition: int
+    snapshot: Snapshot
+    load: int
+    kept: bytes = b""
+    call_buckets: int = 64
+    held: int = 0
+    covered: bool = False
+
+    def portion(self, folder: Path) -> Portion:
+        """What the file has of the partition."""
+        return Portion(folder, self.partition, self.load, self.snapshot.lists)
+
+    def how(self, call: Part, *, dry: bool = False, shows: bool = False) -> How:
+        """How to merge some buckets, and all before the last of them."""
+        return How(
+            call.upto, near(self.kept, call.buckets), told(call.seals, call.sealed), dry, shows
+        )
+
+    @property
+    def due_ms(self) -> int:
+        """Tombstones from then or earlier are dropped."""
+        return self.snapshot.as_of - self.snapshot.tombstone_ms
+
+
+class Part(NamedTuple):
+    """The buckets of one call, up to one: some with rows, some of which the seals are told."""
+
+    buckets: list[Bucket]
+    upto: int
+    sealed: Sequence[int] = ()
+    seals: Octets = _NO_SEALS
+
+
+class Preview(msgspec.Struct):
+    """What a partition's merge would do; `sealed` is how many buckets it would leave alone."""
+
+    partition: int
+    sealed: int
+    fates: dict[int, Fate]
+    digests: dict[int, int]
+    people: int
+    duplicates: int
+
+
+class Done(msgspec.Struct):
+    """What a partition's merge did."""
+
+    partition: int
+    fates: dict[int, Fate]
+    written: int
+    size_bytes: int
+    people: int
+    duplicates: int
+
+
+class Sum:
+    """The replies of a partition's calls together."""
+
+    def __init__(self) -> None:
+        self.fates: dict[int, Fate] = {}
+        self.exceptions: dict[bytes, bool] = {}
+        self.told: list[range] = []
+        self.written = self.size_bytes = 0
+
+    def add(self, merged: Merged) -> None:
+        """Nothing; one more reply."""
+        self.add_fates(merged.fates)
+        self.exceptions |= merged.exceptions
+        self.told += [merged.told] if merged.told else []
+        self.written += merged.written
+        self.size_bytes += merged.size_bytes
+
+    def add_fates(self, fates: Mapping[int, Fate]) -> None:
+        """Nothing; these fates too."""
+        for code, fate in fates.items():
+            self.fates[code] = self.fates.get(code, Fate()).plus(fate)
+
+    def done(self, job: Job, people: int, duplicates: int) -> Done:
+        """All of it."""
+        return Done(
+            partition=job.partition,
+            fates=self.fates,
+            written=self.written,
+            size_bytes=self.size_bytes,
+            people=people,
+            duplicates=duplicates,
+        )
+
+
+def call_buckets(entries: int) -> int:
+    """How many buckets to put into one call, where the roster holds so many entries."""
+    in_bucket = entries // (PARTITIONS * BUCKETS) + 1
+    return max(1, min(BUCKETS, CALL_ENTRIES // in_bucket))
+
+
+async def preview(store: Store, job: Job, folder: Path) -> Preview:
+    """What the merge would do; nothing of the roster is written. The merge finds it."""
+    portion, merging, total = job.portion(folder), Merging(store, job.snapshot), Sum()
+    seals = await merging.seals(job.partition) if job.snapshot.lists else b""
+    kept = portion.kept(seals, job.due_ms)
+    parts = parts_of(kept.buckets, job.call_buckets)
+    async for _, merged in in_turn(
+        merging, job.partition, ((part, job.how(part, dry=True)) for part in parts)
+    ):
+        total.add(merged)
+    total.add_fates(kept.unchanged)
+    _path(job, folder).write_bytes(_encode(kept))
+    return Preview(
+        partition=job.partition,
+        sealed=len(kept.sealed),
+        fates=total.fates,
+        digests=kept.rows.digests,
+        people=kept.rows.people,
+        duplicates=kept.rows.duplicates,
+    )
+
+
+async def merge(store: Store, job: Job, folder: Path, begun: Position) -> Done:
+    """What the merge did; buckets that a preview found sealed are not sent where they still are.
+
+    A full snapshot's partition is finished with an image up to its log's end.
+    """
+    path, portion = _path(job, folder), cache(partial(job.portion, folder))
+    kept = _decode(path.read_bytes()) if path.exists() else portion().kept()
+    merging, total, left = Merging(store, job.snapshot), Sum(), list[int]()
+    seals = seal_table(kept.seals)
+    parts = parts_of(kept.buckets, job.call_buckets, kept.sealed, seals)
+    async for part, merged in in_turn(merging, job.partition, ((p, job.how(p)) for p in parts)):
+        async for sent, done in _opened(merging, job, portion, part, merged):
+            total.add(done)
+            left += sent.sealed
+    total.add_fates(kept.unchanged if left == kept.sealed else portion().unchanged(left))
+    if not job.snapshot.lists:
+        await imaging.told(store, job.partition, total)
+    elif not left or await imaging.is_alone(merging, job.partition):
+        await imaging.finish(merging, begun, kept.rows.fields, total)
+    elif job.covered:
+        await imaging.carry_on(merging, begun, total)
+    else:
+        await imaging.finish(merging, begun, None, total)
+    return total.done(job, kept.rows.people, kept.rows.duplicates)
+
+
+def _path(job: Job, folder: Path) -> Path:
+    return folder / f"{job.partition:02d}.kept"
+
+
+async def _opened(
+    merging: Merging, job: Job, portion: Callable[[], Portion], part: Part, merged: Merged
+) -> AsyncIterator[tuple[Part, Merged]]:
+    """The call and its reply; or those that bring its buckets, with rows where they need them."""
+    if not merged.unsealed:
+        yield part, merged
+        return
+    opened = sorted([*part.buckets, *portion().with_rows(merged.unsealed)])
+    sealed = [number for number in part.sealed if number not in merged.unsealed]
+    for each in parts_of(opened, job.call_buckets, sealed, part.seals, part.upto):
+        again = await merging.merge(job.partition, each.buckets, job.how(each))
+        async for done in _opened(merging, job, portion, each, again):
+            yield done
+
+
+def parts_of(
+    buckets: Iterable[Bucket],
+    most: int,
+    sealed: Sequence[int] = (),
+    seals: Octets = _NO_SEALS,
+    upto: int = BUCKETS,
+) -> Iterator[Part]:
+    """The buckets, in ascending order, in as few calls as may be: so many in each at most.
+
+    The `sealed` ones, of all the `seals`, go with those that they lie between.
+    """
+    call: list[Bucket] = []
+    size = at = 0
+    for bucket in buckets:
+        if len(call) == most or size > CALL_BYTES:
+            end = bisect_left(sealed, bucket.number)
+            yield Part(call, bucket.number, sealed[at:end], seals)
+            call, size, at = [], 0, end
+        call.append(bucket)
+        size += len(bucket.rows)
+    if call or sealed:
+        yield Part(call, upto, sealed[at:], seals)
+
+
+async def in_turn(
+    merging: Merging, partition: int, calls: Iterable[tuple[Part, How]]
+) -> AsyncIterator[tuple[Part, Merged]]:
+    """Each call and its reply; the next is made ready while Redis answers the last ones."""
+    ahead: deque[tuple[Part, asyncio.Task[Merged]]] = deque()
+    try:
+        for part, how in calls:
+            made = asyncio.create_task(merging.merge(partition, part.buckets, how))
+            ahead.append((part, made))
+            await asyncio.sleep(0)
+            if len(ahead) == _CALLS_AHEAD:
+                yield ahead[0][0], await ahead[0][1]
+                ahead.popleft()
+        while ahead:
+            yield ahead[0][0], await ahead[0][1]
+            ahead.popleft()
+    finally:
+        for _, task in ahead:
+            task.cancel()
+
+
+def near(kept: bytes, call: Sequence[Bucket]) -> bytes:
+    """The kept entries that may be in these buckets."""
+    if not kept:
+        return b""
+    numbers = {bucket.number.to_bytes(2) for bucket in call}
+    items = (kept[at : at + 21] for at in range(0, len(kept), 21))
+    return b"".join(item for item in items if item[:14] == bytes(14) or item[:2] in numbers)

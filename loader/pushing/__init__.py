@@ -1,0 +1,1 @@
+"""Changes from a file, sent to the service over HTTP."""

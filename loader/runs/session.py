@@ -1,0 +1,166 @@
+"""The roster as a load sees it: its server, key and lists, and the one lease to load."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Coroutine, Iterable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any, Self, TypeVar
+
+from msgspec.structs import replace
+
+from loader.files.manifest import public_key_of
+from loader.rows.packing import Context
+from loader.runs.guard import NOT_FROM_FILES
+from roster import keys
+from roster.embedded.bulk import bulk_nodes, ease, rewrite
+from roster.errors import ClearwayError, LoadRefused
+from roster.opening import Opening
+from roster.records.position import HighWater
+from roster.records.replies import Tail
+from roster.redis.connection import change_client
+from roster.redis.nodes import Wait, open_nodes
+from roster.rules.lists import load_lists
+from roster.settings import Settings
+from roster.storage.dictionary import Dictionary, Load
+from roster.storage.high_water import add_marks, marks_file
+from roster.storage.lease import BeatenLease
+from roster.storage.processes import Processes
+from roster.storage.store import Store
+from roster.times import DAY_MS
+
+LEASE_MS = 30_000
+_SAFE_TIMEOUT_MS = 30_000
+
+T = TypeVar("T")
+
+
+class Session:
+    """A roster that is open for whole files; a context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Opens it; raises what reading settings and opening a roster raise."""
+        self.settings = settings
+        self.lists = load_lists(settings.lists_file)
+        self.public_key = public_key_of(settings.signature_key_file)
+        self.opening = Opening(settings)
+        self._runner = asyncio.Runner()
+        self._nodes = bulk_nodes(self.opening.target)
+        try:
+            self._key = self.opening.id_key()
+            self.run(self.opening.reach())
+            tokeniser = self.run(self.opening.tokeniser(self._nodes))
+        except BaseException:
+            self._close()
+            raise
+        self.store = Store(self._nodes, tokeniser, keep_ms=settings.audit_days * DAY_MS)
+        self.dictionary = Dictionary(self._nodes)
+        self._lease: BeatenLease | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(ClearwayError):  # the lease passes on by itself
+            if self._lease is not None:
+                self._lease.close()
+        self._close()
+
+    def _close(self) -> None:
+        self.run(self._nodes.close())
+        self._runner.close()
+        self.opening.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work gives."""
+        return self._runner.run(work)
+
+    def wait(self) -> Wait:
+        """What makes something safe on these servers."""
+        facts = self.run(self.opening.facts(self._nodes))
+        return self.opening.wait(facts, _SAFE_TIMEOUT_MS)
+
+    def take_lease(self) -> None:
+        """Nothing; no other load runs now. Raises LoadRefused where one does."""
+        if self._lease is not None:
+            return
+        nodes = open_nodes(self.opening.target, change_client)
+        self._lease = BeatenLease(nodes, keys.LOAD, LEASE_MS)
+        holder = self._lease.take()
+        if holder is not None:
+            raise LoadRefused(
+                f"another load is under way (process {holder.pid} on {holder.host}); "
+                f"if that one has died, this works {LEASE_MS // 1000} s after its death"
+            )
+
+    def at_rest(self) -> AbstractContextManager[None]:
+        """Within, no thread of ours does anything: the process may be copied."""
+        return nullcontext() if self._lease is None else self._lease.at_rest()
+
+    @property
+    def has_lost_lease(self) -> bool:
+        """Whether a lease that was taken is not ours any more."""
+        return self._lease is not None and not self._lease.held()
+
+    def keep_lease(self) -> None:
+        """Nothing; a lease that was taken is ours still. Raises LoadRefused where it is lost."""
+        if self.has_lost_lease:
+            raise LoadRefused(
+                "the lease to load was lost: this process stood still, or had no server, "
+                f"for more than {LEASE_MS // 1000} s; the same command again completes it"
+            )
+
+    def context(self, as_of: int, now_ms: int) -> Context:
+        """What rows are packed by, as of now."""
+        self.run(self.dictionary.refresh())
+        rules = [rule for rule in self.lists.all if rule.id not in NOT_FROM_FILES]
+        return Context(
+            key=self._key,
+            scheme=self.store.scheme,
+            codes={rule.id: rule.code for rule in rules},
+            as_of=as_of,
+            load=self.run(self.dictionary.next_load()),
+            now_ms=now_ms,
+            courts=dict(self.dictionary.courts),
+        )
+
+    def intern(self, courts: Iterable[str]) -> None:
+        """Nothing; these courts are in the dictionary, and that is safe."""
+        self.run(self.dictionary.intern([court for court in courts if court], self.wait()))
+
+    def open_load(self, number: int, load: Load) -> None:
+        """Nothing; the load has its number, which its rows refer to already."""
+        self.keep_lease()
+        if self.opening.embedded is not None:
+            self.run(ease(self._nodes))
+        if self.run(self.dictionary.open_load(load)) != number:
+            raise LoadRefused("another load has begun meanwhile; nothing of this one was merged")
+
+    def close_load(self, number: int, load: Load) -> None:
+        """Nothing; all is safe, every process hears of it, an embedded server tidies up."""
+        self.keep_lease()
+        done = replace(load, applied_at_ms=time.time_ns() // 1_000_000)
+        self.run(self.dictionary.write_load(number, done))
+        self.publish()
+        if self.opening.embedded is not None:
+            self.run(rewrite(self._nodes))
+
+    def publish(self) -> None:
+        """Nothing; what was written so far is safe, and every process hears of it."""
+        tails = self.run(self.store.tails(dict.fromkeys(range(keys.PARTITIONS)), {}, 1))
+        self.run(self.store.settle(self.wait()))
+        self._tell(tails.values())
+
+    def _tell(self, tails: Collection[Tail]) -> None:
+        """Nothing; this is safe, and whoever follows, or starts on this folder, knows it."""
+        positions = [tail.position for tail in tails]
+        self.run(self.store.acknowledge(positions))
+        self.run(Processes(self._nodes).ring(positions))
+        path = marks_file(self.settings.data_dir, self.store.check_value, self.store.name.id)
+        with suppress(OSError):  # whoever has no such folder is told by the service
+            add_marks(path, [_mark(tail) for tail in tails])
+
+
+def _mark(tail: Tail) -> HighWater:
+    return HighWater(tail.position, tail.now_ms, tail.roster, bytes(sorted(tail.covered)))

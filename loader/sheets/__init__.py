@@ -1,0 +1,4 @@
+"""From blocks to columns.
+
+One reader for each form and dialect of a list; nothing is judged here.
+"""

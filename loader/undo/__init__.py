@@ -1,0 +1,1 @@
+"""How a load is undone."""

@@ -1,0 +1,1 @@
+"""The packaged Valkey for a laptop, a test or the demo: found, started, shared and ended."""

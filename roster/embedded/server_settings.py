@@ -1,0 +1,45 @@
+"""How the embedded server is set while it runs: as before a load, and its log short."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+import redis
+
+from roster import keys
+from roster.embedded.server_files import REWRITE, REWRITE_USUALLY
+from roster.storage.lease import held
+
+_QUIET_BYTES = 1 << 20
+"""What the log grows by between two looks while little is written."""
+_REWRITE_QUIET_BYTES = 64 << 20
+
+if TYPE_CHECKING:
+    Client = redis.Redis
+
+
+def put_right(client: Client) -> None:
+    """What older loads have changed is as it was; what one under way has, when that is over."""
+    client.config_set("appendfsync", "always")
+    if not _loading(client):
+        client.config_set(REWRITE, REWRITE_USUALLY)
+
+
+def rewrite_if_quiet(client: Client, size_before: int) -> int:
+    """The log's size; it is being rewritten, if it has doubled and little is written just now."""
+    told = client.info("persistence")
+    size = int(told["aof_current_size"])
+    grown = size - size_before
+    due = size > max(_REWRITE_QUIET_BYTES, 2 * int(told["aof_base_size"]))
+    calm = 0 <= grown < _QUIET_BYTES and not told["aof_rewrite_in_progress"]
+    # After a failure it is the server's own affair: it tries again, less and less.
+    calm = calm and told["aof_last_bgrewrite_status"] == "ok"
+    if due and calm and not _loading(client):
+        with suppress(redis.ResponseError):  # another process was first
+            client.bgrewriteaof()
+    return size
+
+
+def _loading(client: Client) -> bool:
+    return held(cast("bytes | None", client.get(keys.LOAD)))

@@ -1,0 +1,4 @@
+"""What is known of a person as bytes.
+
+Entries, records, changes, positions and replies; nothing here sends any.
+"""

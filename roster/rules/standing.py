@@ -1,0 +1,69 @@
+"""What a person may and may not ride at all, by the same rules as a check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from roster.records.entry import RESTRICTING_BELOW, Entry, active
+from roster.rules.effects import Known, bearings, known, reason
+from roster.rules.products import outcomes
+from roster.rules.restrictions import MODES, Lists
+from roster.rules.rules import INVALID, judge, kinds, unheard_of
+from roster.rules.verdict import Asked, Decision, Reason, Remaining, Standing, StandingWord
+
+_STRICTEST_FIRST: dict[Decision, StandingWord] = {
+    "deny": "restricted",
+    "refer": "refer",
+    "allow": "clear",
+}
+
+
+def standing(entries: Sequence[Entry], asked: Asked, lists: Lists) -> Standing:
+    """What holds for the person whose documents have these `entries`, on every product.
+
+    A restricted person is one to whom at least one product is denied; where nothing is
+    denied and something can only be referred, the standing is `refer`.
+    """
+    if unheard_of(entries, asked):
+        return Standing("refer", reasons=(INVALID,))
+    person = known(entries, asked)
+    products = outcomes(lists, *kinds(person, asked, lists))
+    word = next(word for decision, word in _STRICTEST_FIRST.items() if products[decision])
+    return Standing(
+        standing=word,
+        forbidden=products["deny"],
+        permitted=products["allow"],
+        reasons=_reasons(person, asked, lists, word),
+        remaining=_remaining(entries, asked, person, lists),
+    )
+
+
+def _reasons(person: Known, asked: Asked, lists: Lists, word: StandingWord) -> tuple[Reason, ...]:
+    """Every reason that a check of some product gives.
+
+    Doubtful seats are no reason where the person is restricted anyway.
+    """
+    found = {mode: bearings(person, mode, asked, lists) for mode in MODES}
+    answers = [answer for place in lists.places() for answer in judge(found[place.mode], place)]
+    reasons = dict.fromkeys(answer.reason for answer in answers)
+    return tuple(each for each in reasons if word != "restricted" or each.code != "product_unknown")
+
+
+def _remaining(
+    entries: Sequence[Entry], asked: Asked, person: Known, lists: Lists
+) -> tuple[Remaining, ...]:
+    """The entries whose end is still to come, those that bind later included."""
+    if person.cleared_by is not None:
+        return ()
+    times = [asked.now_ms] if asked.departs_at_ms is None else [asked.now_ms, asked.departs_at_ms]
+    ahead = [
+        entry
+        for entry in sorted(active(entries), key=lambda each: (each.list, each.content.entry_id))
+        if entry.list < RESTRICTING_BELOW
+        and (entry.content.until_ms is None or entry.content.until_ms > min(times))
+    ]
+    return tuple(dict.fromkeys(_remains(reason("listed", entry, lists)) for entry in ahead))
+
+
+def _remains(of: Reason) -> Remaining:
+    return Remaining(of.list, of.entry_id, of.case, of.court, of.until_ms, of.contact)

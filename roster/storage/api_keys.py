@@ -1,0 +1,195 @@
+"""API keys: how they read, what they may do, and where they are kept.
+
+A key is `cw_`, 12 hexadecimal digits that name it, `_` and a secret of 256 random bits.
+The roster keeps the SHA-256 of the whole text: enough for random keys, and 200,000 times
+faster than a password's hash. Revoked keys stay for long, so that a key that is missing means
+that Redis was emptied, not that somebody took the key away: when `forget` drops one, no process
+has believed in it for months.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+import re
+import secrets
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from roster import keys
+from roster.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from roster.redis.nodes import Nodes, Wait
+
+SCOPES = (
+    *("check", "standing", "feed", "list:read", "list:add", "list:remove", "list:lift"),
+    *("audit", "ops"),
+)
+NARROWABLE = frozenset({"list:add", "list:remove"})
+"""Scopes that may be narrowed to one list: `list:remove@ndrc-rail`."""
+
+ID_BYTES = 6
+SECRET_BYTES = 32
+NAME_BYTES = 150
+"""It stands as `actor` beside every change, in one byte's length with the rest."""
+LEAST_BURST = 1_000
+BURST_PER_RATE = 3
+
+_KEY = re.compile(r"cw_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
+_DROP = (
+    "if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end "
+    "return redis.call('HDEL', KEYS[1], ARGV[1])"
+)
+"""A key that was rotated meanwhile stays."""
+_TEXT_BYTES = len("cw_") + 2 * ID_BYTES + len("_") + 43
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key is created with; `rate` is in checks per second, None for no limit.
+
+    `client_cert` is the SHA-256 of the certificate (DER, hexadecimal) that the caller has to
+    show.
+    """
+
+    name: str
+    scopes: tuple[str, ...]
+    rate: float | None = None
+    burst: int | None = None
+    expires_ms: int | None = None
+    client_cert: str | None = None
+
+
+class ApiKey(Terms, frozen=True, kw_only=True):
+    """A key as the roster keeps it: all but the secret."""
+
+    id: str
+    hash: bytes
+    created_ms: int
+    revoked_ms: int | None = None
+
+    def allows(self, scope: str, list_name: str | None = None) -> bool:
+        """Whether it may do `scope`, at least on this list."""
+        narrowed = f"{scope}@{list_name}" if list_name else scope
+        return scope in self.scopes or narrowed in self.scopes
+
+    def is_of(self, text: bytes) -> bool:
+        """Whether `text` is this key; takes the same time wherever they differ."""
+        return hmac.compare_digest(self.hash, sha256(text).digest())
+
+    def works(self, now_ms: int) -> bool:
+        """Whether it is neither revoked nor expired."""
+        return self.revoked_ms is None and (self.expires_ms is None or now_ms < self.expires_ms)
+
+    @property
+    def worked_until_ms(self) -> float:
+        """When it was revoked or expired; infinity while that lies open."""
+        return min(self.revoked_ms or math.inf, self.expires_ms or math.inf)
+
+    @property
+    def burst_checks(self) -> float:
+        """How many checks may come at once."""
+        return self.burst or max(BURST_PER_RATE * (self.rate or 0), LEAST_BURST)
+
+
+def key_id(text: bytes) -> str | None:
+    """The id within a key's text, or None where it is no key."""
+    if len(text) != _TEXT_BYTES or not text.isascii():
+        return None
+    found = _KEY.fullmatch(text.decode("ascii"))
+    return found[1] if found else None
+
+
+def check_scopes(scopes: Iterable[str], lists: Iterable[str]) -> tuple[str, ...]:
+    """The scopes, sorted and each once; raises InvalidInput for one that there is not."""
+    known = set(lists)
+    for scope in scopes:
+        plain, at, name = scope.partition("@")
+        if plain not in SCOPES:
+            raise InvalidInput("scopes", f"unknown scope; there are {', '.join(SCOPES)}")
+        if at and (plain not in NARROWABLE or name not in known):
+            raise InvalidInput("scopes", "only list:add and list:remove narrow to a known list")
+    return tuple(sorted(set(scopes)))
+
+
+class KeyStore:
+    """The keys in Redis; raises Unavailable, and NotDurable where a change may not be safe."""
+
+    def __init__(self, nodes: Nodes, wait: Wait) -> None:
+        """`wait` says when a change counts as safe."""
+        self._nodes = nodes
+        self._wait = wait
+
+    async def create(self, terms: Terms, now_ms: int) -> tuple[ApiKey, str]:
+        """A new key, and its text, which nobody can tell again. Raises InvalidInput."""
+        if len(terms.name.encode(errors="surrogatepass")) > NAME_BYTES:
+            raise InvalidInput("name", f"longer than {NAME_BYTES} bytes")
+        identifier = secrets.token_hex(ID_BYTES)
+        text = _text(identifier)
+        return await self._write(
+            ApiKey(
+                id=identifier, hash=_hash(text), created_ms=now_ms, **msgspec.structs.asdict(terms)
+            )
+        ), text
+
+    async def rotate(self, identifier: str) -> tuple[ApiKey, str]:
+        """The same key with another text; the old one ends. Raises InvalidInput."""
+        known = await self._standing(identifier)
+        text = _text(identifier)
+        return await self._write(msgspec.structs.replace(known, hash=_hash(text))), text
+
+    async def revoke(self, identifier: str, now_ms: int) -> ApiKey:
+        """The key, which does not work any more. Raises InvalidInput."""
+        known = await self._standing(identifier)
+        return await self._write(msgspec.structs.replace(known, revoked_ms=now_ms))
+
+    async def all(self) -> dict[str, ApiKey]:
+        """Every key by its id, revoked ones too."""
+        (reply,) = await self._nodes.keyed(keys.KEYS, [("HGETALL", keys.KEYS)])
+        return {key.id: key for key in map(_parse, _values(reply))}
+
+    async def find(self, identifier: str) -> ApiKey | None:
+        """The key of this id."""
+        (data,) = await self._nodes.keyed(keys.KEYS, [("HGET", keys.KEYS, identifier)])
+        return _parse(data) if data else None
+
+    async def forget(self, cutoff_ms: int) -> list[str]:
+        """The ids of keys that have not worked since `cutoff_ms`, which are gone now."""
+        found = await self.all()
+        old = [key for key in found.values() if key.worked_until_ms < cutoff_ms]
+        drops = [("EVAL", _DROP, 1, keys.KEYS, key.id, msgspec.json.encode(key)) for key in old]
+        dropped = await self._nodes.keyed(keys.KEYS, drops) if drops else []
+        return [key.id for key, gone in zip(old, dropped, strict=True) if gone]
+
+    async def _standing(self, identifier: str) -> ApiKey:
+        key = await self.find(identifier)
+        if key is None:
+            raise InvalidInput("id", "there is no such key")
+        if key.revoked_ms is not None:
+            raise InvalidInput("id", "this key is revoked")
+        return key
+
+    async def _write(self, key: ApiKey) -> ApiKey:
+        data = msgspec.json.encode(key)
+        await self._nodes.keyed(keys.KEYS, [("HSET", keys.KEYS, key.id, data)], self._wait)
+        return key
+
+
+def _text(identifier: str) -> str:
+    return f"cw_{identifier}_{secrets.token_urlsafe(SECRET_BYTES)}"
+
+
+def _hash(text: str) -> bytes:
+    return sha256(text.encode("ascii")).digest()
+
+
+def _parse(data: bytes) -> ApiKey:
+    return msgspec.json.decode(data, type=ApiKey)
+
+
+def _values(reply: Mapping[bytes, bytes] | list[bytes]) -> Iterable[bytes]:
+    return reply[1::2] if isinstance(reply, list) else reply.values()

@@ -1,0 +1,138 @@
+"""Counts that all processes add to: decisions for ever, removal lags for a day.
+
+A process gathers them and sends them every second, so a crash loses at most the last
+second. Lags go into buckets that grow by 2 %, so quantiles are that exact; they are kept by
+the hour, and hours that are over are dropped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from roster import keys
+from roster.rules.restrictions import MODES, Mode
+from roster.rules.verdict import SEVERITY, Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from roster.redis.nodes import Nodes
+
+HOUR_MS = 3_600_000
+KEPT_HOURS = 24
+GROWTH = 1.02
+FINEST_MS = 0.1
+"""The first bucket ends here; what is faster counts as this."""
+
+Decisions = dict[Mode, dict[Decision, int]]
+
+
+class Lag(msgspec.Struct, frozen=True):
+    """How a leg of removals did, in ms, to within 2 %."""
+
+    p50: float
+    p99: float
+    max: float
+    count: int
+
+
+class Tallies:
+    """What this process has counted since it last told Redis, and what Redis has in all."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        """Nothing is counted yet."""
+        self._nodes = nodes
+        self._decisions: Counter[str] = Counter()
+        self._lags: Counter[str] = Counter()
+        self._tidied_hour = 0
+
+    def count(self, mode: str, decision: str, count: int) -> None:
+        """Count checks of one mode with the same decision."""
+        self._decisions[f"{mode}:{decision}"] += count
+
+    def lagged(self, leg: str, lag_ms: float, now_ms: int, count: int = 1) -> None:
+        """Count removals that took `lag_ms` on this leg."""
+        self._lags[f"{now_ms // HOUR_MS}:{leg}:{bucket(lag_ms)}"] += count
+
+    async def flush(self, now_ms: int) -> None:
+        """Nothing; Redis has everything that was counted. Raises Unavailable, and keeps it."""
+        await self._add(keys.DECISIONS, self._decisions)
+        await self._add(keys.LAG, self._lags)
+        hour = now_ms // HOUR_MS
+        if hour != self._tidied_hour:
+            await self._tidy(hour)
+            self._tidied_hour = hour
+
+    async def decisions(self) -> Decisions:
+        """All checks so far by mode and decision, zeros too."""
+        counted = await self._read(keys.DECISIONS)
+        return {
+            mode: {each: counted.get(f"{mode}:{each}", 0) for each in SEVERITY} for mode in MODES
+        }
+
+    async def lags(self, legs: Iterable[str], now_ms: int) -> dict[str, Lag]:
+        """How these legs did in the last day; all zero where there was no removal."""
+        oldest = now_ms // HOUR_MS - KEPT_HOURS
+        counts: dict[str, Counter[int]] = {leg: Counter() for leg in legs}
+        for field, count in (await self._read(keys.LAG)).items():
+            hour, leg, number = field.split(":")
+            if int(hour) > oldest and leg in counts:
+                counts[leg][int(number)] += count
+        return {leg: _summary(counted) for leg, counted in counts.items()}
+
+    async def _add(self, key: str, counted: Counter[str]) -> None:
+        """Tell Redis; where it did not answer, the same is told again later."""
+        told = dict(counted)
+        if told:
+            commands = [("HINCRBY", key, field, count) for field, count in told.items()]
+            await self._nodes.keyed(key, commands)
+            counted.subtract(told)
+            for field in told:
+                if not counted[field]:
+                    del counted[field]
+
+    async def _tidy(self, hour: int) -> None:
+        fields = await self._read(keys.LAG)
+        old = [field for field in fields if int(field.partition(":")[0]) <= hour - KEPT_HOURS]
+        if old:
+            await self._nodes.keyed(keys.LAG, [("HDEL", keys.LAG, *old)])
+
+    async def _read(self, key: str) -> dict[str, int]:
+        (reply,) = await self._nodes.keyed(key, [("HGETALL", key)])
+        return {field.decode(): int(count) for field, count in _pairs(reply)}
+
+
+def bucket(lag_ms: float) -> int:
+    """The number of the bucket that holds a lag; 0 ends at `FINEST_MS`."""
+    return max(0, math.ceil(math.log(max(lag_ms, FINEST_MS) / FINEST_MS) / math.log(GROWTH)))
+
+
+def bucket_ms(number: int) -> float:
+    """Where a bucket ends."""
+    return round(FINEST_MS * GROWTH**number, 3)
+
+
+def _summary(counts: Counter[int]) -> Lag:
+    total = counts.total()
+    if not total:
+        return Lag(0.0, 0.0, 0.0, 0)
+    return Lag(_quantile(counts, 0.5), _quantile(counts, 0.99), bucket_ms(max(counts)), total)
+
+
+def _quantile(counts: Counter[int], share: float) -> float:
+    left = share * counts.total()
+    for number in sorted(counts):
+        left -= counts[number]
+        if left <= 0:
+            return bucket_ms(number)
+    return bucket_ms(max(counts))
+
+
+def _pairs(reply: Mapping[bytes, bytes] | list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    if isinstance(reply, list):
+        return zip(reply[::2], reply[1::2], strict=True)
+    return iter(reply.items())

@@ -1,0 +1,190 @@
+"""What packed entries refer to: courts by their four bytes, loaded files by number.
+
+A court's name is durable before the first entry that refers to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from roster import keys
+from roster.errors import Unavailable
+from roster.records.entry import Provenance
+from roster.records.record import Dictionaries, court_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from roster.redis.nodes import Nodes, Wait
+
+LARGEST_LOAD = 0xFFFF
+KEPT_LOADS = 1_000
+"""So many loads are known in full: whoever reads the dictionary reads all of it."""
+_NEXT = "next"
+PAUSE_S = 0.2
+"""So long after a failure nobody waits for the courts' names."""
+
+
+class LoadedFile(msgspec.Struct, frozen=True):
+    """A file that was loaded: its name, the SHA-256 of its bytes, and how they were read."""
+
+    name: str
+    sha256: bytes
+    format: str
+    encoding: str
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One load: its files' names, and when it began and was applied, in ms since 1970.
+
+    The rest says what was loaded and what that did, for a while (`KEPT_LOADS`): `kind` is
+    `load`, `repair` or `undo` (`""`: not known any more, or written by an older version), `did`
+    the figures of each list, by name: `added`, `changed`, `ended`, `unchanged`, `superseded`.
+    `rejected` are rows, by reason; `who` ran it, on which host. What it noted for its undoing lies
+    under its `nonce`; of the lists in `first`, which had never been loaded in full, it noted
+    nothing that it added. An undo names the load that it undoes.
+    """
+
+    actor: str
+    received_at_ms: int
+    applied_at_ms: int | None = None
+    kind: str = ""
+    lists: tuple[str, ...] = ()
+    as_of: int | None = None
+    partial: bool = False
+    files: tuple[LoadedFile, ...] = ()
+    did: dict[str, dict[str, int]] = {}
+    rejected: dict[str, int] = {}
+    who: str = ""
+    undoes: int | None = None
+    nonce: str = ""
+    first: tuple[str, ...] = ()
+
+    def brief(self) -> Load:
+        """What its entries still refer to."""
+        return Load(
+            actor=self.actor,
+            received_at_ms=self.received_at_ms,
+            applied_at_ms=self.applied_at_ms,
+        )
+
+
+class Dictionary:
+    """The dictionaries of one roster, as far as this process has read them."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        """Nothing is read yet: see `refresh`."""
+        self._nodes = nodes
+        self.courts: dict[bytes, str] = {}
+        self.court_ids: dict[str, bytes] = {}
+        self.loads: dict[int, Provenance] = {}
+        self._failed_until = 0.0
+
+    @property
+    def known(self) -> Dictionaries:
+        """Both, for `record.parse_record`."""
+        return Dictionaries(self.courts, self.loads)
+
+    async def refresh(self) -> None:
+        """Nothing; everything that Redis holds now is known afterwards."""
+        await self._read_courts()
+        for number, load in (await self.all_loads()).items():
+            self.loads[number] = Provenance(
+                "load", load.actor, "", None, load.received_at_ms, load.applied_at_ms
+            )
+
+    async def learn_courts(self, within_s: float) -> None:
+        """Nothing; every court that Redis holds now is known. Raises Unavailable after `within_s`.
+
+        Nobody waits again for what has just failed: a batch may be full of people whose court
+        is not known.
+        """
+        if time.monotonic() < self._failed_until:
+            raise Unavailable("Redis has not been answering")
+        try:
+            async with asyncio.timeout(within_s):
+                await self._read_courts()
+        except (TimeoutError, Unavailable) as exc:
+            self._failed_until = time.monotonic() + PAUSE_S
+            raise Unavailable("Redis did not tell the names of courts in time") from exc
+
+    async def _read_courts(self) -> None:
+        (courts,) = await self._nodes.keyed(keys.COURTS, [("HGETALL", keys.COURTS)])
+        for identifier, name in _items(courts):
+            self._learn(identifier, name.decode())
+
+    async def intern(self, courts: Iterable[str], wait: Wait) -> None:
+        """Nothing; `court_ids` has these courts, but those whose four bytes another one has.
+
+        Of several new ones that share them the first by name gets them, as loads expect.
+        Raises Unavailable or NotDurable. Redis is asked each time: it may have been emptied.
+        """
+        ids = {court: court_id(court) for court in sorted(courts) if court}
+        if not ids:
+            return
+        asked = ("HMGET", keys.COURTS, *ids.values())
+        (names,) = await self._nodes.keyed(keys.COURTS, [asked])
+        held = {name.decode() for name in names if name is not None}
+        new = {
+            court: key for court, key in ids.items() if court not in held & self.court_ids.keys()
+        }
+        if not new:
+            return
+        commands: list[tuple[bytes | str, ...]] = [
+            ("HSETNX", keys.COURTS, identifier, court) for court, identifier in new.items()
+        ]
+        commands.append(("HMGET", keys.COURTS, *new.values()))
+        *_, names = await self._nodes.keyed(keys.COURTS, commands, wait)
+        for identifier, name in zip(new.values(), names, strict=True):
+            self._learn(identifier, name.decode())
+
+    async def next_load(self) -> int:
+        """The number that the next load will get, if none begins before."""
+        (last,) = await self._nodes.keyed(keys.LOADS, [("HGET", keys.LOADS, _NEXT)])
+        return int(last or 0) % LARGEST_LOAD + 1
+
+    async def all_loads(self) -> dict[int, Load]:
+        """Every load by its number, the last first."""
+        (reply,) = await self._nodes.keyed(keys.LOADS, [("HGETALL", keys.LOADS)])
+        found = dict(_items(reply))
+        following = int(found.pop(_NEXT.encode(), 0))
+        loads = {int(number): _decode(data) for number, data in found.items()}
+        ages = {number: (following - number) % LARGEST_LOAD for number in loads}
+        return {number: loads[number] for number in sorted(loads, key=ages.__getitem__)}
+
+    async def open_load(self, load: Load) -> int:
+        """The number of a load that begins now."""
+        (number,) = await self._nodes.keyed(keys.LOADS, [("HINCRBY", keys.LOADS, _NEXT, 1)])
+        wrapped = (int(number) - 1) % LARGEST_LOAD + 1
+        await self.write_load(wrapped, load)
+        await self._shorten((wrapped - 1 - KEPT_LOADS) % LARGEST_LOAD + 1)
+        return wrapped
+
+    async def write_load(self, number: int, load: Load) -> None:
+        """Nothing; this is known of the load from now on."""
+        data = msgspec.msgpack.encode(load)
+        await self._nodes.keyed(keys.LOADS, [("HSET", keys.LOADS, number, data)])
+
+    async def _shorten(self, number: int) -> None:
+        """Nothing; of an old load only what its entries refer to is kept."""
+        (data,) = await self._nodes.keyed(keys.LOADS, [("HGET", keys.LOADS, number)])
+        if data is not None:
+            await self.write_load(number, _decode(data).brief())
+
+    def _learn(self, identifier: bytes, name: str) -> None:
+        self.courts[identifier] = name
+        self.court_ids[name] = identifier
+
+
+def _decode(data: bytes) -> Load:
+    return msgspec.msgpack.decode(data, type=Load)
+
+
+def _items(reply: dict[bytes, bytes] | list[bytes]) -> Iterable[tuple[bytes, bytes]]:
+    if isinstance(reply, dict):
+        return reply.items()
+    return zip(reply[::2], reply[1::2], strict=True)

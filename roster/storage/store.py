@@ -1,0 +1,298 @@
+"""The roster in Redis: changes, look-ups, the log, images; one round trip each.
+
+The only modules that send commands are those of this folder; all go through `nodes.py`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from roster import keys
+from roster.documents.tokeniser import SCHEME, UNKNOWN, Tokeniser
+from roster.errors import NotDurable, Unavailable
+from roster.records import replies
+from roster.records.change import together
+from roster.records.entry import BIND, State
+from roster.records.position import Known, Position, newest
+from roster.records.replies import (
+    MARK_BYTES,
+    Applied,
+    Found,
+    Image,
+    LogEntry,
+    Polled,
+    Refusal,
+    Tail,
+)
+from roster.redis.calls import NOWHERE, Call
+from roster.redis.connection import error_code, raised
+from roster.storage.roster_id import RosterName
+from roster.storage.scheme import agree
+from roster.storage.tails import TAIL_ENTRIES, tail_calls
+from roster.times import DAY_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from roster.records.change import Change
+    from roster.redis.calls import Listing
+    from roster.redis.nodes import Nodes, Wait
+
+
+def place(token: bytes) -> tuple[int, int, bytes]:
+    """A token's partition, bucket and field."""
+    return token[1], token[2] << 8 | token[3], token[4:]
+
+
+class Store:
+    """The roster's reads and changes; raises Unavailable, WrongKey and NotDurable."""
+
+    def __init__(
+        self, nodes: Nodes, keyed: Tokeniser | bytes, *, keep_ms: int = 90 * DAY_MS
+    ) -> None:
+        """`keyed` knows the check value, or is it; `keep_ms` is how long history is kept."""
+        self.nodes = nodes
+        self._keyed = keyed
+        self.keep_ms = keep_ms
+        self.name = RosterName(nodes)
+
+    async def open(self, numbers: Iterable[int]) -> None:
+        """Nothing; the roster's scheme is known, by these partitions; see `agree`."""
+        if isinstance(self._keyed, Tokeniser) and self._keyed.scheme == UNKNOWN:
+            await agree(self._keyed, self.nodes, numbers)
+
+    @property
+    def scheme(self) -> int:
+        """The scheme of the roster's tokens."""
+        return self._keyed.scheme if isinstance(self._keyed, Tokeniser) else SCHEME
+
+    @property
+    def check_value(self) -> bytes:
+        """Of ID key and scheme; raises Unavailable while the scheme is not known."""
+        return self._keyed if isinstance(self._keyed, bytes) else self._keyed.check_value
+
+    @property
+    def stamp(self) -> bytes:
+        """What says of which roster a call speaks: check value, and the id where it is known."""
+        return self.check_value + self.name.id
+
+    async def apply(
+        self,
+        changes: Sequence[Change],
+        wait: Wait,
+        acknowledged: Mapping[int, Known] | None = None,
+    ) -> list[Applied]:
+        """What every change amounted to, once all of them are safe.
+
+        Raises Unavailable where one was refused, and NotDurable where they are applied but not
+        known to be safe: the same changes may be sent again.
+        """
+        found = await self.apply_each(changes, wait, acknowledged)
+        applied = [each for each in found if isinstance(each, Applied)]
+        if len(applied) < len(found):
+            raise Unavailable("not every change was applied")
+        return applied
+
+    async def apply_each(
+        self,
+        changes: Sequence[Change],
+        wait: Wait,
+        acknowledged: Mapping[int, Known] | None = None,
+    ) -> list[Applied | Refusal]:
+        """The same, with the reason in its place for a change that was refused by itself."""
+        if not self.name.id:
+            await self.name.read()
+        groups = together(changes)
+        calls = [self._apply_call(group, acknowledged or {}) for group in groups]
+        got = await self.nodes.attempt(calls, wait)
+        found: dict[int, Applied | Refusal] = {}
+        for group, call, reply in zip(groups, calls, got, strict=False):
+            if isinstance(reply, Exception) and error_code(reply) == "OOM":
+                found |= dict.fromkeys(group, Refusal.MEMORY)
+            else:
+                raised(reply)
+                found |= zip(group, replies.applied(call.partition, reply), strict=True)
+        if not all(got[len(calls) :]):
+            raise NotDurable("what was applied is not known to be safe")
+        return [found[index] for index in range(len(changes))]
+
+    async def acknowledge(self, positions: Sequence[Position]) -> None:
+        """Nothing; every poll from now on tells that these positions are safe.
+
+        The doorbell tells it at once, but not to a process that is just connecting again.
+        """
+        calls = [
+            Call(p.partition, "acknowledge", (keys.META[p.partition],), (self.stamp, p.wire))
+            for p in newest(positions)
+        ]
+        if calls:
+            await self.nodes.run(calls)
+
+    def _apply_call(self, group: Mapping[int, Change], acknowledged: Mapping[int, Known]) -> Call:
+        changes = list(group.values())
+        partition = changes[0].token[1]
+        ack = acknowledged.get(partition)
+        names: list[str] = []
+        for change in changes:
+            number = change.token[2] << 8 | change.token[3]
+            names += (keys.bucket(partition, number), keys.history(partition, number))
+        return Call(
+            partition,
+            "apply_oom" if changes[0].lenient else "apply",
+            (
+                keys.META[partition],
+                keys.LOG[partition],
+                keys.FORGOTTEN[partition],
+                keys.SEALS[partition],
+                *names,
+            ),
+            (
+                self.stamp,
+                secrets.token_bytes(MARK_BYTES),
+                ack.wire if ack else b"",
+                self.keep_ms,
+                *(change.wire for change in changes),
+            ),
+        )
+
+    async def lookup(
+        self,
+        asked: Sequence[tuple[bytes, Mapping[int, Position]]],
+        high_water: Mapping[int, Known],
+    ) -> list[Found]:
+        """Every token's record, read from the primary after this call began.
+
+        Beside each token stands what it has to include at least, by partition.
+        """
+        calls = [self._lookup_call(token, least, high_water) for token, least in asked]
+        got = await self.nodes.run(calls)
+        return [
+            replies.found(call.partition, reply) for call, reply in zip(calls, got, strict=True)
+        ]
+
+    def _lookup_call(
+        self, token: bytes, at_least: Mapping[int, Position], high_water: Mapping[int, Known]
+    ) -> Call:
+        partition, bucket, field = place(token)
+        high, least = high_water.get(partition), at_least.get(partition)
+        return Call(
+            partition,
+            "lookup",
+            (keys.META[partition], keys.LOG[partition], keys.bucket(partition, bucket)),
+            (self.stamp, high.wire if high else b"", least.wire if least else b"", field),
+        )
+
+    async def tails(
+        self,
+        applied: Mapping[int, Position | None],
+        high_water: Mapping[int, Known],
+        limit: int | None = None,
+    ) -> dict[int, Tail]:
+        """For each partition of `applied`, its state and a share of the log behind that position.
+
+        All shares together are at most `TAIL_ENTRIES` (or `limit` of each partition) and
+        `TAIL_BYTES`, and one entry of each: a server answers nobody else meanwhile.
+        """
+        limit = max(1, TAIL_ENTRIES // max(1, len(applied))) if limit is None else limit
+        return (await self.poll(applied, high_water, limit, NOWHERE)).tails
+
+    async def poll(
+        self,
+        applied: Mapping[int, Position | None],
+        high_water: Mapping[int, Known],
+        limit: int,
+        listing: Listing,
+    ) -> Polled:
+        """The same, from servers that list a process before."""
+        calls = tail_calls(self.check_value, applied, high_water, limit)
+        got = await self.nodes.run([*listing.commands, *calls], listing.wait)
+        told, got = got[: len(listing.commands)], got[len(listing.commands) :]
+        tails = {
+            call.partition: replies.tail(call.partition, reply)
+            for call, reply in zip(calls, got, strict=False)
+        }
+        return Polled(tails, bool(told) and all(got[len(calls) :]), max(told, default=0))
+
+    async def images(self, partitions: Sequence[int]) -> list[Image | None]:
+        """The filters' images; None where a partition has none."""
+        commands = [(partition, ("GET", keys.IMAGE[partition])) for partition in partitions]
+        got = await self.nodes.on_partitions(commands)
+        return [replies.image(p, data) for p, data in zip(partitions, got, strict=True)]
+
+    async def set_image(self, position: Position, bits: bytes, trim_to_seq: int = 0) -> bool:
+        """Whether this image replaced an older one; the log goes up to `trim_to_seq`."""
+        partition = position.partition
+        names = (keys.META[partition], keys.LOG[partition], keys.IMAGE[partition])
+        args = (self.check_value, position.wire, bits, trim_to_seq)
+        (reply,) = await self.nodes.run([Call(partition, "set_image", names, args)])
+        return bool(reply[0])
+
+    async def fields(self, partition: int, buckets: Sequence[int]) -> bytes:
+        """The joined 12-byte fields of everybody in these buckets who belongs in the filter."""
+        names = tuple(keys.bucket(partition, number) for number in buckets)
+        (reply,) = await self.nodes.run([Call(partition, "fields", names, ())])
+        return bytes(reply)
+
+    async def buckets(self, partition: int, numbers: Sequence[int]) -> list[dict[bytes, bytes]]:
+        """All records of these buckets, by field."""
+        names = tuple(keys.bucket(partition, number) for number in numbers)
+        (reply,) = await self.nodes.run([Call(partition, "read", names, ())])
+        held = dict(zip(reply[::2], reply[1::2], strict=True))
+        return [replies.pairs(held.get(place, [])) for place in range(1, len(names) + 1)]
+
+    async def settle(self, wait: Wait) -> None:
+        """Nothing; whatever was written so far is safe. Raises NotDurable."""
+        calls = [Call(p, "settle", (keys.META[p],), ()) for p in range(keys.PARTITIONS)]
+        got = await self.nodes.run(calls, wait)
+        if not all(got[len(calls) :]):
+            raise NotDurable("what was loaded is not known to be safe yet")
+
+    async def history(self, token: bytes) -> list[LogEntry]:
+        """What happened to a document's entries, oldest first; positions are empty."""
+        partition, bucket, field = place(token)
+        command = ("HGET", keys.history(partition, bucket), field)
+        (data,) = await self.nodes.on_partitions([(partition, command)])
+        return replies.events(partition, data or b"")
+
+    async def purge_history(self, partition: int, buckets: Sequence[int], cutoff_ms: int) -> None:
+        """Nothing; what happened to these buckets' people before `cutoff_ms` is forgotten."""
+        names = tuple(keys.history(partition, number) for number in buckets)
+        await self.nodes.run([Call(partition, "purge", names, (cutoff_ms,))])
+
+    async def log(self, position: Position, limit: int) -> Tail:
+        """One partition's log behind a position."""
+        return (await self.tails({position.partition: position}, {}, limit))[position.partition]
+
+    async def with_bindings(self) -> set[int]:
+        """The partitions in which any documents are or were bound."""
+        names = [f"n:{BIND}:{int(state)}" for state in State]
+        asked = [(p, ("HMGET", keys.META[p], *names)) for p in range(keys.PARTITIONS)]
+        got = await self.nodes.on_partitions(asked)
+        return {p for p, counts in enumerate(got) if any(int(count or 0) for count in counts)}
+
+    async def accept(self, wait: Wait | None = None) -> int:
+        """How many partitions were rewound and are accepted as they are now.
+
+        With `wait`, raises NotDurable where that may not be safe.
+        """
+        calls = [
+            Call(p, "accept", (keys.META[p], keys.LOG[p], keys.IMAGE[p]), (self.check_value,))
+            for p in range(keys.PARTITIONS)
+        ]
+        return await self.count(calls, wait)
+
+    async def count(self, calls: Sequence[Call], wait: Wait | None) -> int:
+        """How many of these calls say that they did something; as `accept`."""
+        got = await self.nodes.run(calls, wait)
+        if not all(got[len(calls) :]):
+            raise NotDurable("this is done, but not known to be safe yet: do it again")
+        return sum(reply[0] for reply in got[: len(calls)])
+
+    async def metas(
+        self, partitions: Sequence[int] = range(keys.PARTITIONS)
+    ) -> list[dict[bytes, bytes]]:
+        """These partitions' counts, coverage and digests, as Redis holds them."""
+        commands = [(p, ("HGETALL", keys.META[p])) for p in partitions]
+        got = await self.nodes.on_partitions(commands)
+        return [reply if isinstance(reply, dict) else replies.pairs(reply) for reply in got]

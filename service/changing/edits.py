@@ -1,0 +1,282 @@
+"""Changes as they are sent, turned into what the store applies; the invalid ones told apart."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from roster.documents.check_digits import beijing_day
+from roster.documents.identity import Token, is_masked, normalise
+from roster.documents.spelling import trimmed
+from roster.errors import InvalidInput
+from roster.records.change import Change
+from roster.records.entry import BIND, CANARY, LIFT, Content, Op, Provenance
+from roster.records.record import pack_content, provenance_tail
+from roster.times import FUTURE_MAX_MS, parse_time, parse_until
+from service.changing.edit_texts import check_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from roster.documents.identity import Document
+    from roster.documents.tokeniser import Tokeniser
+    from roster.rules.restrictions import Lists
+    from service.web.shapes import ChangeShape, EntryShape
+
+_OPS = {
+    "put": Op.PUT,
+    "remove": Op.REMOVE,
+    "suspend": Op.SUSPEND,
+    "resume": Op.RESUME,
+    "bind": Op.PUT,
+    "unbind": Op.REMOVE,
+}
+_DISPUTES = frozenset({"dispute", "review", "court_order"})
+_LIFT_ONLY = ("lifts", "cases", "modes", "kind")
+T = TypeVar("T")
+BINDS = frozenset({"bind", "unbind"})
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """One valid change: the entry of each document that it touches, first its own."""
+
+    shape: ChangeShape
+    op: Op
+    list: int
+    revision: int
+    own: tuple[Token, ...]
+    content: tuple[Content, ...]
+    replaced: tuple[Token, ...] = ()
+    decided_at_ms: int | None = None
+
+    @property
+    def courts(self) -> set[str]:
+        """The courts that it names."""
+        return {content.court for content in self.content if content.court}
+
+
+class Reader:
+    """Reads changes as one caller sends them."""
+
+    def __init__(
+        self, tokeniser: Tokeniser, lists: Lists, now_ms: int, *, canary: bool = False
+    ) -> None:
+        """`now_ms` bounds revisions and birth dates; only the `canary` may edit its list."""
+        self._tokeniser = tokeniser
+        self._lists = lists
+        self._now_ms = now_ms
+        self._canary = canary
+
+    def read(self, shape: ChangeShape) -> Edit:
+        """The change's edit; raises InvalidInput with the field to blame."""
+        check_texts(shape)
+        self.check_revision(shape)
+        decided_at_ms = _time("decided_at", shape.decided_at, parse_time)
+        if shape.op in BINDS:
+            return self._binding(shape, decided_at_ms)
+        if shape.documents is not None:
+            raise InvalidInput("documents", "goes with bind and unbind only")
+        code = self.list_code(shape)
+        check_fields(shape, code)
+        token = self.token("document", _given("document", shape.document))
+        replaced = [
+            self.token(f"replaces[{index}]", document)
+            for index, document in enumerate(shape.replaces or ())
+        ]
+        if token in replaced:
+            raise InvalidInput("replaces", "names the change's own document")
+        return Edit(
+            shape,
+            _OPS[shape.op],
+            code,
+            shape.revision or 0,
+            (token,),
+            (self.content(shape),),
+            tuple(dict.fromkeys(replaced)),
+            decided_at_ms,
+        )
+
+    def _binding(self, shape: ChangeShape, decided_at_ms: int | None) -> Edit:
+        if shape.list not in (None, "bind"):
+            raise InvalidInput("list", "a binding is on no list but bind")
+        for field in ("document", "entry", "replaces"):
+            if getattr(shape, field) is not None:
+                raise InvalidInput(field, f"does not go with {shape.op}")
+        entry_id = _identity("entry_id", shape.entry_id)
+        documents = enumerate(_given("documents", shape.documents))
+        tokens = [self.token(f"documents[{index}]", each) for index, each in documents]
+        distinct = tuple(dict.fromkeys(tokens))
+        if len(distinct) < 2:  # noqa: PLR2004 -- one document cannot be bound
+            raise InvalidInput("documents", "these are one document")
+        contents = tuple(
+            Content(entry_id, tokens=tuple(sorted(set(distinct) - {token}))) for token in distinct
+        )
+        return Edit(
+            shape,
+            _OPS[shape.op],
+            BIND,
+            shape.revision or 0,
+            distinct,
+            contents,
+            decided_at_ms=decided_at_ms,
+        )
+
+    def list_code(self, shape: ChangeShape) -> int:
+        """The code of its list; raises InvalidInput, as all of these do."""
+        rule = self._lists.by_id(_given("list", shape.list))
+        known = rule is not None and (rule.code <= LIFT or (rule.code == CANARY and self._canary))
+        if rule is None or not known:
+            raise InvalidInput("list", "there is no such list")
+        return rule.code
+
+    def check_revision(self, shape: ChangeShape) -> None:
+        """Refuse one that is missing or lies ahead."""
+        if shape.revision is None:
+            if shape.op in {"put", "bind", "unbind"}:
+                raise InvalidInput("revision", "required")
+        elif shape.revision > self._now_ms + FUTURE_MAX_MS:
+            raise InvalidInput("revision", "more than 5 minutes ahead of us")
+
+    def token(self, field: str, document: Document) -> Token:
+        """The token of the document in this field."""
+        try:
+            found = normalise(document, beijing_day(self._now_ms))
+        except InvalidInput as exc:
+            raise InvalidInput(field + exc.field.removeprefix("document"), exc.message) from None
+        if is_masked(document.number):
+            raise InvalidInput(f"{field}.number", "masked_number: it stands for many people")
+        return self._tokeniser.token(found.number)
+
+    def content(self, shape: ChangeShape) -> Content:
+        """What the entry says."""
+        entry_id = _identity("entry_id", shape.entry_id)
+        entry = shape.entry
+        if entry is None:
+            return Content(entry_id)
+        if entry.name is not None and entry.names is not None:
+            raise InvalidInput("entry.names", "name or names, not both")
+        given = [entry.name] if entry.name is not None else entry.names or []
+        names = {token for name in given for token in self._tokeniser.names(name)}
+        from_ms = _time("entry.from", entry.from_, parse_time)
+        until_ms = _time("entry.until", entry.until, parse_until)
+        if from_ms is not None and until_ms is not None and until_ms <= from_ms:
+            raise InvalidInput("entry.until", "not after from")
+        return Content(
+            entry_id,
+            names=tuple(sorted(names)),
+            from_ms=from_ms,
+            until_ms=until_ms,
+            case=entry.case or "",
+            court=entry.court or "",
+            modes=tuple(sorted(set(entry.modes or ()))),
+            lifts=tuple(sorted(set(self._lifted(entry)))),
+            cases=tuple(sorted(set(entry.cases or ()))),
+            kind=entry.kind or "",
+        )
+
+    def _lifted(self, entry: EntryShape) -> Sequence[str]:
+        for name in entry.lifts or ():
+            rule = self._lists.by_id(name)
+            if rule is None or rule.code >= LIFT:
+                raise InvalidInput("entry.lifts", "there is no such list")
+        return entry.lifts or ()
+
+
+class Packer:
+    """Packs edits into the store's changes."""
+
+    def __init__(self, tokeniser: Tokeniser, court_ids: Mapping[str, bytes], actor: str) -> None:
+        """`court_ids` are the courts that are interned; `actor` is the API key's name."""
+        self._tokeniser = tokeniser
+        self._court_ids = court_ids
+        self._actor = actor
+
+    def pack(self, edit: Edit, revision: int, received_at_ms: int) -> list[Change]:
+        """One change for each document, the edit's own before those that it replaces."""
+        since = revision, self._tail(edit, edit.shape.reason or "", received_at_ms)
+        own = zip(edit.own, edit.content, strict=True)
+        changes = [self._change(edit, edit.op, token, content, since) for token, content in own]
+        if edit.replaced:
+            since = revision, self._tail(edit, "error", received_at_ms)
+            empty = Content(edit.content[0].entry_id)
+            changes += [self._change(edit, Op.REMOVE, each, empty, since) for each in edit.replaced]
+        return changes
+
+    def _change(
+        self, edit: Edit, op: Op, token: Token, content: Content, since: tuple[int, bytes]
+    ) -> Change:
+        """One change; `since` is its revision, and what is written of where it comes from."""
+        revision, provenance = since
+        packed = pack_content(content, self._court_ids, packs_ids=self._tokeniser.packs_ids)
+        return Change(
+            token=token,
+            list=edit.list,
+            op=op,
+            revision=revision,
+            entry_hash=self._tokeniser.entry_hash(edit.list, content.entry_id),
+            content=packed,
+            digest=self._tokeniser.digest(token, edit.list, packed),
+            provenance=provenance,
+            lenient=op in (Op.REMOVE, Op.SUSPEND) or edit.list == LIFT,
+        )
+
+    def _tail(self, edit: Edit, reason: str, received_at_ms: int) -> bytes:
+        return provenance_tail(
+            Provenance("api", self._actor, reason, edit.decided_at_ms, received_at_ms)
+        )
+
+
+def now_ms() -> int:
+    """The clock of this machine, in ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def _given(field: str, value: T | None) -> T:
+    if value is None:
+        raise InvalidInput(field, "required")
+    return value
+
+
+def _identity(field: str, text: str | None) -> str:
+    kept = trimmed(_given(field, text))
+    if not kept:
+        raise InvalidInput(field, "empty, or nothing but blanks")
+    return kept
+
+
+def _time(field: str, text: str | None, parse: Callable[[str], int]) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except ValueError as exc:
+        raise InvalidInput(field, str(exc)) from exc
+
+
+def check_fields(shape: ChangeShape, code: int) -> None:
+    """Refuse fields that do not go with the op or the list, and ask for those that must."""
+    if shape.op == "put":
+        entry = _given("entry", shape.entry)
+        if shape.reason is not None:
+            raise InvalidInput("reason", "does not go with put")
+        _check_lift(entry, code)
+        return
+    for field in ("entry", "replaces"):
+        if getattr(shape, field) is not None:
+            raise InvalidInput(field, f"does not go with {shape.op}")
+    if shape.reason is not None and (shape.reason in _DISPUTES) == (shape.op == "remove"):
+        raise InvalidInput("reason", f"not a reason for {shape.op}")
+
+
+def _check_lift(entry: EntryShape, code: int) -> None:
+    if code != LIFT:
+        for field in _LIFT_ONLY:
+            if getattr(entry, field) is not None:
+                raise InvalidInput(f"entry.{field}", "goes with list lift only")
+        return
+    if entry.until is None:
+        raise InvalidInput("entry.until", "required on list lift")
+    if entry.kind is not None and not (entry.name or entry.names):
+        raise InvalidInput("entry.name", "required for a mistaken identity")

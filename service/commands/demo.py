@@ -1,0 +1,254 @@
+"""The demo: a listed person is denied, pays, is taken off the list, and is allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import httpx
+from rich.console import Console
+
+from roster.opening import Opening
+from roster.settings import PREFIX, read_settings
+from roster.storage.api_keys import KeyStore, Terms
+from roster.times import format_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ENTRIES_PER_PERSON = 1.78
+"""As in the published lists (docs/domain.md, Volumes)."""
+AS_OF = "2019-01-01"
+"""What `generate` dates its lists at."""
+SCOPES = ("check", "list:read", "list:add", "list:remove", "ops")
+START_TIMEOUT_S = 60.0
+POLL_S = 0.05
+STOP_TIMEOUT_S = 10.0
+
+
+@click.command()
+@click.option("--people", default=20_000, show_default=True, type=click.IntRange(100))
+@click.option("--once", is_flag=True, help="End after the story.")
+def demo(people: int, *, once: bool) -> None:
+    """Load a list of people who do not exist, serve it, and tell the story with its figures."""
+    console = Console(highlight=False)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with tempfile.TemporaryDirectory(prefix="clearway-demo-", dir=_short_tmp()) as folder:
+        stage = Stage(Path(folder), console)
+        # Held open, so that the embedded server outlives each command.
+        with Opening(read_settings(stage.env)) as opening:
+            stage.load(people)
+            key = asyncio.run(_make_key(opening))
+            with stage.serving() as (process, url):
+                _tell(stage, _client(url, key))
+                if not once:
+                    _stay(console, process, url, key)
+
+
+class Stage:
+    """The demo's folder, and the commands that are run in it."""
+
+    def __init__(self, folder: Path, console: Console) -> None:
+        """Other settings than the demo's own are left out."""
+        self.console = console
+        self.list = folder / "list.csv"
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)} | {
+            f"{PREFIX}DATA_DIR": str(folder / "data"),
+            f"{PREFIX}DRAIN_S": "0",
+            f"{PREFIX}LOG_FORMAT": "console",
+            f"{PREFIX}LOG_LEVEL": "warning",
+        }
+
+    def load(self, people: int) -> None:
+        """Nothing; a list of so many people is in the roster."""
+        entries = round(people * ENTRIES_PER_PERSON)
+        self._say("1", f"A list of {people:,} people who do not exist, {entries:,} entries")
+        size = ("--people", str(people), "--entries", str(entries))
+        self._run("generate", *size, "--out", str(self.list))
+        started = time.monotonic()
+        self._run("load", str(self.list), "--as-of", AS_OF)
+        self._tell(f"loaded into Valkey and its filters in {time.monotonic() - started:.1f} s")
+
+    @contextmanager
+    def serving(self) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+        """The service, ready, and its address; it ends with the block."""
+        self._say("2", "The service")
+        port = _free_port()
+        command = [*_CLEARWAY, "serve", "--port", str(port)]
+        process = subprocess.Popen(command, env=self.env, start_new_session=True)  # noqa: S603 -- ours
+        try:
+            url = f"http://127.0.0.1:{port}"
+            started = time.monotonic()
+            _wait_until_ready(process, url)
+            self._tell(f"ready in {time.monotonic() - started:.1f} s at {url}")
+            yield process, url
+        finally:
+            _end(process)
+
+    def person(self) -> dict[str, str]:
+        """A row of somebody with one entry only, which binds today."""
+        with self.list.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        entries = Counter(row["document_number"] for row in rows)
+        today = datetime.now(UTC).date().isoformat()
+        for row in rows:
+            if entries[row["document_number"]] == 1 and _binds(row, today):
+                return row
+        raise click.ClickException("nobody in this small list is listed once: try more --people")
+
+    def say(self, step: str, text: str) -> None:
+        """Print a step of the story."""
+        self._say(step, text)
+
+    def tell(self, text: str) -> None:
+        """Print what came of it."""
+        self._tell(text)
+
+    def _say(self, step: str, text: str) -> None:
+        self.console.print(f"[bold cyan]{step}[/] [bold]{text}[/]")
+
+    def _tell(self, text: str) -> None:
+        self.console.print(f"  {text}", soft_wrap=True)
+
+    def _run(self, *arguments: str) -> None:
+        command = [*_CLEARWAY, *arguments]
+        done = subprocess.run(command, env=self.env, capture_output=True, check=False)  # noqa: S603 -- ours
+        if done.returncode:
+            told = done.stderr.decode(errors="replace").strip()[-500:]
+            raise click.ClickException(f"{arguments[0]} failed: {told}")
+
+
+_CLEARWAY = (sys.executable, "-m", "clearway")
+
+
+def _tell(stage: Stage, client: httpx.Client) -> None:
+    """The story: asked, denied, paid, removed, asked, allowed."""
+    row = stage.person()
+    document = {"type": row["document_type"], "number": row["document_number"]}
+    flight = {"document": document, "journey": {"mode": "air"}}
+    with client:
+        stage.say("3", "A listed person wants to fly")
+        first = _post(client, "/v1/check", flight)
+        _show(stage, first)
+        stage.say("4", "The person pays, and the court takes the entry off the list")
+        decided_ms = time.time_ns() // 1_000_000
+        sent = time.perf_counter()
+        change = _removal(row, document, format_ms(decided_ms))
+        result = _post(client, "/v1/changes", {"changes": [change]})["results"][0]
+        acknowledged_ms = (time.perf_counter() - sent) * 1000
+        stage.tell(f"{result['outcome']}; safe on disk after {acknowledged_ms:.1f} ms")
+        stage.say("5", "The same person asks again, in the same breath")
+        second = _post(client, "/v1/check", flight)
+        allowed_ms = (time.perf_counter() - sent) * 1000
+        _show(stage, second)
+        stage.tell(f"[bold]{allowed_ms:.1f} ms[/] from the decision to the allowed ticket")
+    if (first["decision"], second["decision"]) != ("deny", "allow"):
+        raise click.ClickException("this is not the story that was promised")
+
+
+def _removal(row: dict[str, str], document: dict[str, str], decided_at: str) -> dict[str, Any]:
+    return {
+        "op": "remove",
+        "list": row["list"],
+        "entry_id": row["entry_id"],
+        "document": document,
+        "decided_at": decided_at,
+        "reason": "performed",
+    }
+
+
+def _show(stage: Stage, answer: dict[str, Any]) -> None:
+    colour = {"deny": "red", "allow": "green"}.get(answer["decision"], "yellow")
+    stage.tell(f"[bold {colour}]{answer['decision']}[/]")
+    for reason in answer["reasons"]:
+        told = (str(reason[name]) for name in ("list", "case", "court") if reason.get(name))
+        stage.tell("  " + ", ".join(told))
+    for product in answer["allowed_instead"][:2]:
+        trains, seats = product.get("trains") or [], product.get("seats") or []
+        stage.tell(f"  instead: {product['mode']} {' '.join(trains)}, seats {' '.join(seats)}")
+
+
+def _client(url: str, key: str) -> httpx.Client:
+    """For this machine only: no proxy of the environment's is asked."""
+    headers = {"authorization": f"Bearer {key}"}
+    return httpx.Client(base_url=url, headers=headers, trust_env=False)
+
+
+def _post(client: httpx.Client, path: str, content: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = client.post(path, json=content).raise_for_status().json()
+    return answer
+
+
+def _stay(console: Console, process: subprocess.Popen[bytes], url: str, key: str) -> None:
+    """Keep serving until Ctrl-C, or until the service ends."""
+    console.print(f"\nThe status page: {url}/\nThe API, to try: {url}/schema")
+    console.print(f"Both ask for a key: {key}\nCtrl-C ends the demo.", soft_wrap=True)
+    try:
+        process.wait()
+    except KeyboardInterrupt:
+        console.print("ended")
+
+
+async def _make_key(opening: Opening) -> str:
+    nodes = opening.change_nodes()
+    try:
+        store = KeyStore(nodes, opening.wait(await opening.facts(nodes)))
+        _, text = await store.create(Terms(name="demo", scopes=SCOPES), time.time_ns() // 1_000_000)
+    finally:
+        await nodes.close()
+    return text
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=1, trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            pass  # it does not listen yet
+        time.sleep(POLL_S)
+    raise click.ClickException("the service did not become ready")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _binds(row: dict[str, str], today: str) -> bool:
+    return (
+        row["list"] in {"sx", "xgl"}
+        and row["document_type"] == "resident_id"
+        and row["state"] in {"", "active"}
+        and row["from"] < today
+        and (not row["until"] or row["until"] > today)
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _short_tmp() -> str:
+    """Where sockets' paths stay short enough."""
+    return "/tmp" if Path("/tmp").is_dir() else tempfile.gettempdir()  # noqa: S108 -- private below

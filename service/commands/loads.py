@@ -1,0 +1,100 @@
+"""The command that shows what was loaded: when, by whom, from which files, and what it did."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from roster.opening import Opening
+from roster.settings import read_settings
+from roster.storage.dictionary import Dictionary
+from roster.times import format_ms
+from service.commands.desk import print_json
+from service.commands.tables import print_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from roster.storage.dictionary import Load
+
+_DID = ("added", "changed", "ended", "unchanged", "superseded")
+_COLUMNS = (
+    "load", "kind", "began_at", "seconds", "who", "files", "sha256", "lists", "as_of", *_DID,
+    "rejected", "note",
+)  # fmt: skip
+
+
+@click.command("loads")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def loads_command(*, as_json: bool) -> None:
+    """Show what was loaded, the last first: what it did, and whether it was undone."""
+    with Opening(read_settings(os.environ)) as opening:
+        known = asyncio.run(_all_loads(opening))
+    told = [_told(number, load, known) for number, load in known.items()]
+    if as_json:
+        print_json({"loads": told})
+    else:
+        print_rows(_COLUMNS, [_row(each) for each in told])
+
+
+async def _all_loads(opening: Opening) -> dict[int, Load]:
+    nodes = opening.change_nodes()
+    try:
+        return await Dictionary(nodes).all_loads()
+    finally:
+        await nodes.close()
+
+
+def _told(number: int, load: Load, known: Mapping[int, Load]) -> dict[str, Any]:
+    """A load for programs; figures of one that has not ended, or is long past, are not known."""
+    began, ended = load.received_at_ms, load.applied_at_ms
+    return {
+        "load": number,
+        "kind": load.kind or "load",
+        "began_at": format_ms(began),
+        "ended_at": None if ended is None else format_ms(ended),
+        "seconds": None if ended is None else round((ended - began) / 1000, 3),
+        "who": load.who or None,
+        "name": load.actor,
+        "files": [{"name": file.name, "sha256": file.sha256.hex()} for file in load.files],
+        "lists": list(load.lists),
+        "as_of": None if load.as_of is None else format_ms(load.as_of),
+        "partial": load.partial,
+        **{what: _total(load, what) for what in _DID},
+        "rejected": load.rejected,
+        "by_list": load.did,
+        "undoes": load.undoes,
+        "undone_by": _undone_by(number, known),
+    }
+
+
+def _total(load: Load, what: str) -> int | None:
+    return sum(did.get(what, 0) for did in load.did.values()) if load.did else None
+
+
+def _undone_by(number: int, known: Mapping[int, Load]) -> int | None:
+    return next((each for each, load in known.items() if load.undoes == number), None)
+
+
+def _row(told: dict[str, Any]) -> list[object]:
+    shown = told | {
+        "files": " ".join(file["name"] for file in told["files"]) or told["name"],
+        "sha256": " ".join(file["sha256"] for file in told["files"]),
+        "lists": " ".join(told["lists"]),
+        "rejected": sum(told["rejected"].values()),
+        "note": _note(told),
+    }
+    return [shown[column] for column in _COLUMNS]
+
+
+def _note(told: dict[str, Any]) -> str:
+    notes = (
+        (told["ended_at"] is None, "not completed"),
+        (told["partial"], "partial"),
+        (told["undoes"] is not None, f"undoes load {told['undoes']}"),
+        (told["undone_by"] is not None, f"undone by load {told['undone_by']}"),
+    )
+    return ", ".join(text for holds, text in notes if holds)

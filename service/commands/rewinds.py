@@ -1,0 +1,94 @@
+"""Commands for a roster that has gone back: accept what is stored, or say that it was restored."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from roster.opening import Opening
+from roster.rules.lists import load_lists
+from roster.settings import read_settings
+from roster.storage.rewinding import restored as mark_restored
+from roster.storage.rewinds import Rewound, rewound
+from roster.storage.store import Store
+from roster.times import format_ms
+from service.commands.desk import print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from roster.redis.nodes import Wait
+
+
+@click.command()
+@click.option("--reason", required=True, help="Why what is stored is right.")
+@click.option("--dry-run", is_flag=True, help="Only say how many people would be denied again.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def accept(reason: str, *, dry_run: bool, as_json: bool) -> None:
+    """End `rewound` after a restored backup: what is stored is the roster from now on."""
+    with Opening(read_settings(os.environ)) as opening:
+        found = asyncio.run(_on_roster(opening, _rewound))
+        if not as_json:
+            click.echo(_before(found))
+        if not dry_run:
+            _confirm(found)
+            asyncio.run(_on_roster(opening, lambda store, wait: store.accept(wait)))
+    people, partitions = (found.people, found.partitions) if found else (0, 0)
+    if as_json:
+        print_json({"people": people, "partitions": partitions, "accepted": not dry_run})
+    elif found and not dry_run:
+        click.echo(f"{partitions} partitions accepted: {reason}")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def restored(*, as_json: bool) -> None:
+    """Say that a backup was restored while nobody looked: the roster counts as rewound.
+
+    Nobody is denied then until every list has been loaded in full from a newer file, or until
+    `clearway accept`.
+    """
+    with Opening(read_settings(os.environ)) as opening:
+        lists = load_lists(opening.settings.lists_file)
+        if not asyncio.run(_on_roster(opening, mark_restored)):
+            raise click.ClickException("there is no roster yet")
+        found = asyncio.run(_on_roster(opening, _rewound))
+    until = {lists.name(code): format_ms(at) for code, at in (found.until if found else {}).items()}
+    partitions = found.partitions if found else 0
+    if as_json:
+        print_json({"partitions": partitions, "load_as_of_after": until})
+        return
+    click.echo(f"{partitions} partitions count as rewound: nobody is denied there")
+    for name, at in until.items():
+        click.echo(f"to be loaded in full, as of after {at}: {name}")
+    click.echo("or look at what is stored and `clearway accept`")
+
+
+def _before(found: Rewound | None) -> str:
+    """What accepting would do."""
+    if found is None:
+        return "nothing was rewound"
+    return f"{found.people:,} people would be denied again, in {found.partitions} partitions"
+
+
+def _confirm(found: Rewound | None) -> None:
+    """Ask, where somebody is there who can answer."""
+    if found and sys.stdin.isatty():
+        click.confirm("Is what is stored the roster from now on?", abort=True)
+
+
+async def _rewound(store: Store, _: Wait) -> Rewound | None:
+    return rewound(await store.metas())
+
+
+async def _on_roster(opening: Opening, do: Callable[[Store, Wait], Awaitable[Any]]) -> Any:  # noqa: ANN401 -- what `do` gives
+    nodes = opening.change_nodes()
+    try:
+        wait = opening.wait(await opening.facts(nodes))
+        return await do(Store(nodes, await opening.tokeniser(nodes)), wait)
+    finally:
+        await nodes.close()

@@ -1,0 +1,162 @@
+"""Commands about the whole roster: how it is, and its lists."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from roster.documents.spelling import trimmed
+from roster.opening import Opening
+from roster.rules.lists import load_lists
+from roster.settings import read_settings
+from roster.storage.disabled import Disabled, DisabledLists
+from roster.storage.store import Store
+from service.background.summary import summarise
+from service.commands.caller import open_caller, over_http
+from service.commands.desk import print_json
+from service.commands.tables import print_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from roster.rules.restrictions import Lists
+
+_COLUMNS = ("people", "active", "suspended", "removed", "absent", "as_of", "covered", "disabled")
+_OF_PROCESS = ("id", "host", "lag_ms", "fresh_as_of", "false_hit_rate", "build")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="The whole answer.")
+@over_http
+def status(url: str | None, key_file: Path | None, *, as_json: bool) -> None:
+    """Show what the roster holds, and how the service is doing."""
+    with open_caller(url, key_file) as caller:
+        found = caller.get("/v1/roster")
+    if as_json:
+        print_json(found)
+        return
+    print_rows(("figure", "value"), _figures(found), title="Roster")
+    _print_lists(found["lists"], title="Lists")
+    rows = ([process[column] for column in _OF_PROCESS] for process in found["processes"])
+    print_rows(_OF_PROCESS, rows, title="Processes")
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_context
+def lists(context: click.Context, *, as_json: bool) -> None:
+    """Show the lists; disable one, whose matches are then referred, or enable it again."""
+    if context.invoked_subcommand is not None:
+        return
+    with Opening(read_settings(os.environ)) as opening:
+        found = asyncio.run(_list_figures(opening))
+    if as_json:
+        print_json(found)
+    else:
+        _print_lists(found)
+
+
+def _trimmed(_context: click.Context, _argument: click.Parameter, value: str) -> str:
+    return trimmed(value)
+
+
+@lists.command()
+@click.argument("name", metavar="LIST", callback=_trimmed)
+@click.option("--reason", required=True, help="Why; it is shown with the list.")
+def disable(name: str, reason: str) -> None:
+    """Turn a list's matches into `refer`."""
+    with Opening(read_settings(os.environ)) as opening:
+        _require(load_lists(opening.settings.lists_file), name)
+        disabled = Disabled(reason, time.time_ns() // 1_000_000)
+        asyncio.run(_disable(opening, name, disabled))
+    click.echo(f"{name} is disabled")
+
+
+@lists.command()
+@click.argument("name", metavar="LIST", callback=_trimmed)
+def enable(name: str) -> None:
+    """Let a disabled list bind again."""
+    with Opening(read_settings(os.environ)) as opening:
+        was = asyncio.run(_enable(opening, name))
+    note = "" if was else "; it was not disabled, and processes that remember it so go on without"
+    click.echo(f"{name} is enabled{note}")
+
+
+def _require(known: Lists, name: str) -> None:
+    rule = known.by_id(name)
+    if rule is None or not rule.restricts:
+        names = ", ".join(rule.id for rule in known.restricting)
+        raise click.BadParameter(f"there is no such list; there are {names}")
+
+
+async def _list_figures(opening: Opening) -> dict[str, Any]:
+    nodes = opening.change_nodes()
+    try:
+        known = load_lists(opening.settings.lists_file)
+        store = Store(nodes, await opening.tokeniser(nodes))
+        disabled = await DisabledLists(nodes, opening.wait([])).all()
+        found = summarise(await store.metas(), known, disabled)
+    finally:
+        await nodes.close()
+    return {
+        rule.id: {
+            "title": rule.title,
+            **{name: getattr(found.lists[rule.id], name) for name in _COLUMNS},
+            "reason": disabled[rule.id].reason if rule.id in disabled else None,
+        }
+        for rule in known.restricting
+    }
+
+
+async def _disable(opening: Opening, name: str, disabled: Disabled) -> None:
+    nodes = opening.change_nodes()
+    try:
+        wait = opening.wait(await opening.facts(nodes))
+        await DisabledLists(nodes, wait).disable(name, disabled)
+    finally:
+        await nodes.close()
+
+
+async def _enable(opening: Opening, name: str) -> bool:
+    nodes = opening.change_nodes()
+    try:
+        wait = opening.wait(await opening.facts(nodes))
+        found = DisabledLists(nodes, wait)
+        if name not in await found.all():
+            _require(load_lists(opening.settings.lists_file), name)
+        return await found.enable(name)
+    finally:
+        await nodes.close()
+
+
+def _figures(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    lag = found["removal_lag_ms"]
+    rows = {
+        "people": found["people"],
+        **{f"entries {state}": count for state, count in found["entries"].items()},
+        "ever listed": found["ever_listed"],
+        "digest": found["digest"],
+        **{f"decisions {mode}": _counts(counts) for mode, counts in found["decisions"].items()},
+        "removals in 24 h": lag["count"],
+        **{f"removal lag, {leg}": _lag(lag[leg]) for leg in ("source", "service")},
+    }
+    for name, value in rows.items():
+        yield name, f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _lag(lag: dict[str, float]) -> str:
+    return f"p50 {lag['p50']:g} ms, p99 {lag['p99']:g} ms, max {lag['max']:g} ms"
+
+
+def _print_lists(found: dict[str, Any], *, title: str = "") -> None:
+    rows = ([name, *(figures[column] for column in _COLUMNS)] for name, figures in found.items())
+    print_rows(("list", *_COLUMNS), rows, title=title)

@@ -1,0 +1,4 @@
+"""From a question to a verdict.
+
+What is asked, whom the filters clear, what Redis says of the others, and the answer; no HTTP.
+"""

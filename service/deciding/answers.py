@@ -1,0 +1,196 @@
+"""Screenings as the JSON that checks are answered with (docs/api.md, Routes)."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from roster.errors import InvalidInput
+from roster.records.entry import BIND, Op
+from roster.rules.rules import warnings
+from roster.times import format_ms
+from service.deciding.questions import read_journey
+from service.deciding.screening import CLEAR, name_check
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roster.documents.names import NameCheck
+    from roster.rules.restrictions import Lists, Mode
+    from roster.rules.verdict import Decision, Product, Reason, Remaining, Warned
+    from roster.storage.api_keys import ApiKey
+    from service.deciding.questions import Query
+    from service.deciding.screening import Screening
+    from service.parts import Service
+    from service.web.shapes import Check, Item, JourneyShape
+
+_PREFIX = secrets.token_hex(8)
+_NUMBERS = itertools.count()
+
+
+def decision_id() -> str:
+    """A name for one decision, never given twice."""
+    return f"{_PREFIX}{next(_NUMBERS):08x}"
+
+
+def decision_ids(count: int) -> list[str]:
+    """The same for several decisions."""
+    return [f"{_PREFIX}{number:08x}" for number in itertools.islice(_NUMBERS, count)]
+
+
+def time_or_null(ms: int | None) -> str | None:
+    """The time as text, or null for an open end."""
+    return None if ms is None else format_ms(ms)
+
+
+def op_name(op: Op, code: int) -> str:
+    """A change's name in the feed (docs/api.md, Routes); a load's endings are `absent`."""
+    if code == BIND:
+        return "bind" if op is Op.PUT else "unbind"
+    return op.name.lower()
+
+
+def reason_json(reason: Reason, screening: Screening | None = None) -> dict[str, Any]:
+    """One reason; those about an entry name it in full."""
+    shown: dict[str, Any] = {"code": reason.code}
+    if reason.entry_id:
+        shown |= {
+            "list": reason.list,
+            "entry_id": reason.entry_id,
+            "case": reason.case,
+            "court": reason.court,
+            "from": time_or_null(reason.from_ms),
+            "until": time_or_null(reason.until_ms),
+            "contact": reason.contact,
+        }
+    elif reason.list:
+        shown |= {"list": reason.list, "contact": reason.contact}
+    if screening is not None and screening.last_known is not None:
+        shown["last_known"] = screening.last_known
+        shown["retry_after_ms"] = screening.retry_after_ms
+    return shown
+
+
+def remaining_json(remaining: Remaining) -> dict[str, Any]:
+    """One entry that has to end before the person is free."""
+    return {
+        "list": remaining.list,
+        "entry_id": remaining.entry_id,
+        "case": remaining.case,
+        "court": remaining.court,
+        "until": time_or_null(remaining.until_ms),
+        "contact": remaining.contact,
+    }
+
+
+@lru_cache(maxsize=4_096)  # the rules know few products; the answers share them
+def product_json(product: Product) -> dict[str, Any]:
+    """One product, without the fields that its mode lacks."""
+    shown: dict[str, Any] = msgspec.to_builtins(product)
+    return shown
+
+
+class Answer(msgspec.Struct, gc=False):
+    """The answer to one check, in the order in which it is written; what is unset is left out."""
+
+    decision: Decision
+    reasons: Sequence[dict[str, Any]] | UnsetType = UNSET
+    allowed_instead: Sequence[dict[str, Any]] | UnsetType = UNSET
+    seats: dict[str, Decision] | UnsetType = UNSET
+    name_check: NameCheck | UnsetType = UNSET
+    subject: str | UnsetType = UNSET
+    decision_id: str | UnsetType = UNSET
+    position: str | UnsetType = UNSET
+    reference: str | UnsetType = UNSET
+    warnings: tuple[Warned, ...] | UnsetType = UNSET
+    fresh_as_of: str | UnsetType = UNSET
+    stale: bool | UnsetType = UNSET
+
+
+class Same(msgspec.Struct, frozen=True, gc=False):
+    """What is the same in the answers to all whom a journey is allowed."""
+
+    mode: Mode | Literal[""]
+    seats: dict[str, Decision] | UnsetType = UNSET
+    warnings: tuple[Warned, ...] | UnsetType = UNSET
+
+
+UNSOUND = Same("")
+"""Of no journey at all."""
+
+
+@lru_cache(maxsize=16_384)  # as many as there may be journeys
+def same(shape: JourneyShape, lists: Lists) -> Same:
+    """The same for one journey; raises InvalidInput where it is malformed."""
+    journey = read_journey(shape)
+    seats = dict.fromkeys(journey.seats, CLEAR.decision) if isinstance(shape.seat, tuple) else UNSET
+    return Same(journey.mode, seats, warnings(journey, lists) or UNSET)
+
+
+@lru_cache(maxsize=16_384)
+def same_if_sound(shape: JourneyShape | None, lists: Lists) -> Same:
+    """The same; `UNSOUND` where there is no journey, or a malformed one."""
+    try:
+        return UNSOUND if shape is None else same(shape, lists)
+    except InvalidInput:
+        return UNSOUND
+
+
+def plain_allow(asked: Check | Item, journey: Same, decision_id: str) -> Answer:
+    """The answer about somebody who is surely on no list, as an item of a batch has it."""
+    return Answer(
+        "allow",
+        seats=journey.seats,
+        name_check=UNSET if asked.name is None else "not_compared",
+        decision_id=decision_id,
+        reference=UNSET if asked.reference is None else asked.reference,
+        warnings=journey.warnings,
+    )
+
+
+def answer_of(screening: Screening, query: Query, subject: str | None, lists: Lists) -> Answer:
+    """The answer to one check, without what a batch says for all."""
+    verdict = screening.verdict
+    seats = verdict.seats or dict.fromkeys(query.journey.seats, verdict.decision)
+    return Answer(
+        verdict.decision,
+        reasons=[reason_json(reason, screening) for reason in verdict.reasons],
+        allowed_instead=[product_json(product) for product in verdict.allowed_instead],
+        seats=seats if query.several_seats else UNSET,
+        name_check=name_check(screening, query.name) or UNSET,
+        subject=subject or UNSET,
+        decision_id=decision_id(),
+        position=screening.position,
+        reference=UNSET if query.reference is None else query.reference,
+        warnings=warnings(query.journey, lists) or UNSET,
+    )
+
+
+def as_item(answer: Answer) -> Answer:
+    """The same as one of a batch: without empty fields, a plain allow without its position."""
+    answer.reasons = answer.reasons or UNSET
+    answer.allowed_instead = answer.allowed_instead or UNSET
+    if answer.decision == "allow" and not answer.reasons:
+        answer.position = UNSET
+    return answer
+
+
+def pseudonym(service: Service, key: ApiKey, screening: Screening) -> str | None:
+    """What this caller knows the person as, where they are on the roster."""
+    if not screening.on_roster:
+        return None
+    return service.desk.tokeniser.subject(key.id, screening.token)
+
+
+def record(service: Service, query: Query, screening: Screening) -> None:
+    """Count the decision, and for a refer its reason; the canary's are nobody's."""
+    if screening.token == service.canary_token:
+        return
+    verdict = screening.verdict
+    code = verdict.reasons[0].code if verdict.decision == "refer" else ""
+    service.counters.decided(query.journey.mode, verdict.decision, code)

@@ -1,0 +1,263 @@
+"""One check decided: the filter clears, or the roster is asked.
+
+What comes before and after: docs/architecture.md, The walk of a check.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from roster.documents.check_digits import beijing_day
+from roster.documents.identity import Token, normalise
+from roster.errors import Unavailable, Unreadable, WrongKey
+from roster.records.entry import BIND, RESTRICTING_BELOW
+from roster.records.position import to_text
+from roster.rules import rules
+from roster.rules.verdict import Question, Reason, Verdict
+from service.changing.places import others
+from service.deciding.person import Person, parse, person
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+    from roster.documents.identity import Document
+    from roster.documents.names import NameCheck
+    from roster.documents.tokeniser import Tokeniser
+    from roster.records.replies import Found
+    from roster.rules.restrictions import Lists
+    from roster.storage.dictionary import Dictionary
+    from service.deciding.lookups import Lookups
+    from service.deciding.questions import Query
+    from service.following.follower import Follower
+    from service.following.screener import Screener
+
+RETRY_AFTER_MS = 1_000
+SLICE = 64
+"""How many of a batch are looked up at once: each slice has `CLEARWAY_REDIS_TIMEOUT_MS`."""
+
+CLEAR = Verdict("allow")
+
+
+class Screening(msgspec.Struct, frozen=True):
+    """A verdict, and what the answer says about where it comes from.
+
+    `on_roster` people have a pseudonym; `last_known` and `retry_after_ms` go with a reason
+    that will pass.
+    """
+
+    verdict: Verdict
+    token: Token
+    position: str
+    stale: bool
+    on_roster: bool = False
+    last_known: str | None = None
+    retry_after_ms: int | None = None
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """Whom a request is about: the document's token, and whether it can be such a document.
+
+    `others` are tokens under which the same document may be stored, too.
+    """
+
+    token: Token
+    valid: bool
+    others: tuple[Token, ...] = ()
+
+
+async def begun(dictionary: Dictionary, found: Found, within_s: float) -> Person | None:
+    """The person of a record, or None where it names other documents, to be followed.
+
+    Raises Unavailable and Unreadable.
+    """
+    entries = await parse(dictionary, found.record, within_s) if found.record else []
+    if any(entry.list == BIND for entry in entries):
+        return None
+    return Person(entries, [found], complete=True)
+
+
+class Desk:
+    """Decides checks with this process's filters and the roster in Redis."""
+
+    def __init__(self, screener: Screener, follower: Follower, lookups: Lookups) -> None:
+        """What is decided with; `equip` adds what the decisions rest on."""
+        self.screener = screener
+        self.follower = follower
+        self.lookups = lookups
+        self.disabled: frozenset[int] = frozenset()
+        self.poll_timeout_s = 0.05
+
+    def equip(self, tokeniser: Tokeniser, lists: Lists, dictionary: Dictionary) -> None:
+        """Give it the ID key's tokens, the rules and the dictionaries."""
+        self.tokeniser = tokeniser
+        self.lists = lists
+        self.dictionary = dictionary
+
+    async def freshen(self, token: Token | None = None) -> None:
+        """Try once, together with whoever else asks, to become fresh; then the checks begin.
+
+        Not for a `token` that may be listed: it is looked up however fresh the filters are,
+        and whoever waits for Redis waits once. Raises Unavailable while the filters have
+        never been loaded.
+        """
+        if token is None:
+            if not self.screener.fresh:
+                await self.follower.shared_poll(self.poll_timeout_s)
+        elif not self.screener.is_fresh(token[1]) and not self._is_asked_about(token):
+            await self.follower.shared_poll(self.poll_timeout_s, [token[1]])
+        if not self.screener.loaded:
+            raise Unavailable("the service is starting: its filters are not loaded yet")
+
+    def _is_asked_about(self, token: Token) -> bool:
+        return self.screener.ready and self.screener.may_be_listed(token)
+
+    def subject(self, query: Query) -> Subject:
+        """The document's token; raises InvalidInput."""
+        found = normalise(query.document, beijing_day(time.time_ns() // 1_000_000))
+        token = self.tokeniser.token(found.number)
+        return Subject(token, found.valid, others(self.tokeniser, query.document, found.number))
+
+    def clear_at_once(self, document: Document, now_s: float) -> Token | None:
+        """The token of somebody who is surely on no list, where all is well; else see `decide`.
+
+        What is fresh at this moment of `boot_s` was so since the check came: nothing was
+        waited for. Raises InvalidInput.
+        """
+        number, valid = normalise(document, beijing_day(time.time_ns() // 1_000_000))
+        if not valid:
+            return None
+        token, screener = self.tokeniser.token(number), self.screener
+        for each in (token, *others(self.tokeniser, document, number)):
+            if screener.may_be_listed(each) or not screener.decides(each[1], now_s):
+                return None
+        return token
+
+    async def decide(self, query: Query, subject: Subject, now_s: float) -> Screening:
+        """The answer where `clear_at_once` has none; raises as `freshen` does."""
+        if not subject.others and self.screener.decides(subject.token[1], now_s):
+            return await self.ask(query, subject)
+        await self.freshen(subject.token)
+        return self.clear(query, subject) or await self.ask(query, subject)
+
+    def clear(self, query: Query, subject: Subject) -> Screening | None:
+        """The answer where the roster need not be asked, else None."""
+        screener = self.screener
+        if not screener.ready:
+            code = "not_covered" if screener.wrong_key or screener.lacking else "stale"
+            return self.refer(code, subject.token)
+        partition = screener.partitions[subject.token[1]]
+        if partition.known and not screener.required <= partition.covered:
+            return self.refer("not_covered", subject.token)
+        if screener.is_expired(subject.token[1]):
+            return self.refer("stale", subject.token)
+        asks = query.at_least or not subject.valid or (subject.others and self._uncleared(subject))
+        if subject.token in partition.filter or asks:
+            return None
+        if partition.rewound and not partition.witnessed:
+            return self.refer("rewound", subject.token)
+        screener.cleared += 1
+        stale = self._is_stale(subject)
+        return Screening(CLEAR, subject.token, partition.position_text, stale)
+
+    async def ask(self, query: Query, subject: Subject) -> Screening:
+        """The answer with what the roster says now; never raises."""
+        (screening,) = await self.ask_all([(query, subject)])
+        return screening
+
+    async def ask_all(self, asked: Sequence[tuple[Query, Subject]]) -> list[Screening]:
+        """The same for several, a slice of them looked up together."""
+        screenings: list[Screening] = []
+        for first in range(0, len(asked), SLICE):
+            part = asked[first : first + SLICE]
+            looked = [self._look_up(query, subject) for query, subject in part]
+            for (query, subject), found in zip(part, looked, strict=True):
+                screenings.append(await self._screen(query, subject, found))
+        return screenings
+
+    def _look_up(self, query: Query, subject: Subject) -> asyncio.Future[Found] | Unavailable:
+        try:
+            return self.lookups.ask(subject.token, query.at_least)
+        except Unavailable as exc:
+            return exc
+
+    async def _screen(
+        self, query: Query, subject: Subject, looked: asyncio.Future[Found] | Unavailable
+    ) -> Screening:
+        token = subject.token
+        try:
+            if isinstance(looked, Unavailable):
+                raise looked
+            found = await looked
+            known = await begun(self.dictionary, found, self.lookups.timeout_s)
+            # A filter need not have reached what the check has to include.
+            others = subject.others if query.at_least else self._uncleared(subject)
+            step = (token, *others)
+            if known is None or len(step) > 1:
+                known = await person(self.lookups, self.dictionary, step, query.at_least)
+        except (Unavailable, Unreadable, WrongKey) as exc:
+            code = "not_covered" if isinstance(exc, WrongKey) else "registry_unavailable"
+            return self.refer(code, token)
+        doubt = self.doubt(known)
+        if doubt:
+            return self.refer(doubt, token)
+        verdict = rules.decide(known.entries, self._question(query, subject, known), self.lists)
+        self._count(token, known)
+        return Screening(
+            verdict,
+            known.listed_under or token,
+            to_text(known.positions),
+            self._is_stale(subject),
+            on_roster=any(entry.list < RESTRICTING_BELOW for entry in known.entries),
+        )
+
+    def _uncleared(self, subject: Subject) -> list[Token]:
+        """Those of the other tokens that the filters of their partitions do not clear."""
+        return [token for token in subject.others if not self.screener.clears(token)]
+
+    def _is_stale(self, subject: Subject) -> bool:
+        fresh = self.screener.is_fresh
+        return not (fresh(subject.token[1]) and all(fresh(each[1]) for each in subject.others))
+
+    def doubt(self, known: Person) -> str | None:
+        """The reason code where a look-up may not be believed, else None."""
+        if any(not self.screener.required <= set(found.covered) for found in known.looked):
+            return "not_covered"
+        if any(found.rewound for found in known.looked):
+            return "rewound"
+        if not all(found.reached for found in known.looked):
+            return "stale"
+        return None if known.complete else "too_many_documents"
+
+    def refer(self, code: str, token: Token) -> Screening:
+        """The answer that this system cannot decide, and why."""
+        passing = code in ("registry_unavailable", "not_covered", "stale")
+        possible = not self.screener.loaded or self.screener.may_be_listed(token)
+        return Screening(
+            Verdict("refer", (Reason(code),)),
+            token,
+            self.screener.partitions[token[1]].position_text,
+            not self.screener.is_fresh(token[1]),
+            last_known=("possible" if possible else "clear") if passing else None,
+            retry_after_ms=RETRY_AFTER_MS if passing else None,
+        )
+
+    def _question(self, query: Query, subject: Subject, known: Person) -> Question:
+        names = None if query.name is None else frozenset(self.tokeniser.names(query.name))
+        return Question(query.journey, known.now_ms, names, subject.valid, self.disabled)
+
+    def _count(self, token: Token, known: Person) -> None:
+        if known.entries:
+            self.screener.true_hits += 1
+        elif self.screener.may_be_listed(token):
+            self.screener.false_hits += 1
+
+
+def name_check(screening: Screening, name: str | None) -> NameCheck | None:
+    """What the answer says of the name, where one was sent."""
+    if name is None:
+        return None
+    return screening.verdict.name_check or "not_compared"

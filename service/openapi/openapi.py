@@ -1,0 +1,216 @@
+"""The OpenAPI 3.1 document, made from the same shapes that read the requests.
+
+The hot path is raw ASGI, which Litestar does not describe; so all routes are described
+here, in one table, and a test says that it is whole.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import msgspec
+
+from service.openapi import documented
+from service.web import shapes
+from service.web.problems import MEDIA_TYPE as PROBLEM_TYPE
+from service.web.problems import Problem
+
+_REFERENCE = "#/components/schemas/{name}"
+_DESCRIPTION = (
+    "Whether a person may be sold a journey. Errors are RFC 9457 problems; no message "
+    "repeats an ID number or a name."
+)
+_ERRORS = {
+    "400": "malformed or invalid; `errors` names the fields",
+    "401": "no key, or one that is unknown, expired or revoked",
+    "403": "the key lacks a scope; it says which",
+    "413": "a body over 4 MiB",
+    "429": "the key's rate is used up, or too much is open; `Retry-After` says when to come back",
+    "503": "not ready, or not acknowledged; `Retry-After` says when to come back",
+}
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One way to ask: the shapes of request and answer, and the scope that it needs."""
+
+    method: str
+    path: str
+    summary: str
+    scope: str | None
+    asked: type | None
+    answered: type | None
+    parameters: tuple[tuple[str, str, dict[str, Any]], ...] = ()
+
+
+_LOG_PARAMETERS = (
+    (
+        "after",
+        "A position of the feed, or `now`; without it, from the oldest kept",
+        {"type": "string"},
+    ),
+    ("limit", "At most so many", {"type": "integer", "minimum": 1, "maximum": 1000}),
+    ("wait_ms", "How long to wait for one", {"type": "integer", "minimum": 0, "maximum": 30000}),
+)
+
+ROUTES = (
+    Route(
+        "post",
+        "/v1/check",
+        "One traveller, one journey",
+        "check",
+        shapes.Check,
+        documented.Answer,
+    ),
+    Route(
+        "post",
+        "/v1/check/batch",
+        "Up to 1,000 checks, order kept",
+        "check",
+        shapes.BatchShape,
+        documented.BatchAnswer,
+    ),
+    Route(
+        "post",
+        "/v1/standing",
+        "What a person may and may not ride",
+        "standing",
+        shapes.StandingShape,
+        documented.StandingAnswer,
+    ),
+    Route(
+        "post",
+        "/v1/changes",
+        "Up to 1,000 changes to the roster",
+        "list:add, list:remove or list:lift, by op and list",
+        shapes.ChangesShape,
+        documented.ChangesAnswer,
+    ),
+    Route(
+        "get",
+        "/v1/changes",
+        "The log, as a long poll",
+        "feed or list:read",
+        None,
+        documented.LogAnswer,
+        _LOG_PARAMETERS,
+    ),
+    Route(
+        "post",
+        "/v1/entries/find",
+        "All entries of a document",
+        "list:read",
+        shapes.FindShape,
+        documented.FindAnswer,
+    ),
+    Route(
+        "post",
+        "/v1/entries/history",
+        "What happened to them, oldest first",
+        "list:read",
+        shapes.HistoryShape,
+        documented.HistoryAnswer,
+    ),
+    Route(
+        "get",
+        "/v1/roster",
+        "Counts, positions, decisions, removal lag, processes",
+        "ops",
+        None,
+        documented.RosterAnswer,
+    ),
+    Route("get", "/healthz", "Whether the process lives", None, None, documented.AliveAnswer),
+    Route("get", "/readyz", "Whether it decides checks", None, None, documented.ReadyAnswer),
+    Route("get", "/metrics", "Prometheus text", "ops", None, None),
+)
+
+_INNER = (shapes.Item, shapes.ChangeShape)
+"""What stands raw inside a request, so that an invalid one harms no other."""
+
+
+def document() -> dict[str, Any]:
+    """The whole OpenAPI document, ready for JSON."""
+    named = [each for route in ROUTES for each in (route.asked, route.answered) if each]
+    types = list(dict.fromkeys([*named, *_INNER, Problem]))
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    _fill_in(components)
+    by_type = dict(zip(types, schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method] = _operation(route, by_type)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Clearway",
+            "version": _version(),
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _fill_in(components: dict[str, Any]) -> None:
+    """Say what the raw items are."""
+    for outer, field, inner in (
+        (shapes.BatchShape, "items", shapes.Item),
+        (shapes.ChangesShape, "changes", shapes.ChangeShape),
+    ):
+        reference = {"$ref": _REFERENCE.format(name=inner.__name__)}
+        components[outer.__name__]["properties"][field]["items"] = reference
+
+
+def _operation(route: Route, by_type: dict[type, dict[str, Any]]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "operationId": f"{route.method}_{route.path.strip('/').replace('/', '_')}",
+        "responses": {"200": _answer(route, by_type), **_problems(route, by_type[Problem])},
+    }
+    if route.scope:
+        operation["description"] = f"Scope: {route.scope}."
+        operation["security"] = [{"key": []}]
+    if route.asked:
+        content = {"application/json": {"schema": by_type[route.asked]}}
+        operation["requestBody"] = {"required": True, "content": content}
+    if route.parameters:
+        operation["parameters"] = [
+            {"name": name, "in": "query", "description": text, "schema": schema}
+            for name, text, schema in route.parameters
+        ]
+    return operation
+
+
+def _answer(route: Route, by_type: dict[type, dict[str, Any]]) -> dict[str, Any]:
+    if route.answered is None:
+        return {"description": "Text", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    content = {"application/json": {"schema": by_type[route.answered]}}
+    return {"description": route.summary, "content": content}
+
+
+def _problems(route: Route, schema: dict[str, Any]) -> dict[str, Any]:
+    """The problems that this route may answer with."""
+    if route.path == "/healthz":
+        return {}
+    if route.path == "/readyz":
+        reference = {"$ref": _REFERENCE.format(name=documented.ReadyAnswer.__name__)}
+        content = {"application/json": {"schema": reference}}
+        return {"503": {"description": "not ready, and why", "content": content}}
+    content = {PROBLEM_TYPE: {"schema": schema}}
+    wanted = dict(_ERRORS)
+    if "feed" in (route.scope or ""):
+        wanted["410"] = "the position is older than the log; `oldest` says where to start"
+    return {
+        status: {"description": text, "content": content} for status, text in sorted(wanted.items())
+    }
+
+
+def _version() -> str:
+    try:
+        return version("clearway")
+    except PackageNotFoundError:  # run from a folder, not installed
+        return "0"

@@ -1,0 +1,42 @@
+"""GET /schema: the API described, as a page that loads nothing from elsewhere, and as JSON."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Response, get
+from litestar.datastructures import CacheControlHeader
+from litestar.static_files import create_static_files_router
+
+from service.openapi.openapi import document
+
+FOLDER = Path(str(files("service") / "page"))
+POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "frame-ancestors 'none'"
+)
+
+
+@get("/schema", media_type=MediaType.HTML)
+async def schema_page() -> Response[bytes]:
+    """The page."""
+    return Response(
+        (FOLDER / "schema.html").read_bytes(),
+        media_type=MediaType.HTML,
+        headers={"content-security-policy": POLICY, "x-content-type-options": "nosniff"},
+    )
+
+
+@get("/schema/openapi.json")
+async def schema_document() -> Response[bytes]:
+    """The OpenAPI 3.1 document."""
+    return Response(msgspec.json.encode(document()), media_type="application/json")
+
+
+def schema_routes() -> tuple[Any, ...]:
+    """The page, the document, and the files of all pages, asked for anew after an update."""
+    static = create_static_files_router(
+        path="/schema/files", directories=[FOLDER], cache_control=CacheControlHeader(no_cache=True)
+    )
+    return schema_page, schema_document, static

@@ -1,0 +1,49 @@
+"""The parts of one service process, as every route is given them."""
+
+import msgspec
+
+from roster.documents.identity import Token
+from roster.documents.tokeniser import Tokeniser
+from roster.redis.nodes import Wait
+from roster.rules.restrictions import Lists
+from roster.settings import Settings
+from roster.storage.dictionary import Dictionary
+from roster.storage.processes import Processes
+from roster.storage.store import Store
+from service.background.canary import Canary
+from service.changing.confirming import Confirmer
+from service.changing.notices import Teller
+from service.deciding.counters import Counters
+from service.deciding.screening import Desk
+from service.feed.polls import Feed
+from service.following.follower import Follower
+from service.following.screener import Screener
+from service.web.auth import Access
+
+
+class Service(msgspec.Struct):
+    """The parts of one service process, made in `service/app.py`.
+
+    `store` answers checks within `CLEARWAY_REDIS_TIMEOUT_MS`; `changes_store` outwaits
+    durability; `wait` says when a change is safe.
+    """
+
+    settings: Settings
+    store: Store
+    changes_store: Store
+    tokeniser: Tokeniser
+    lists: Lists
+    dictionary: Dictionary
+    screener: Screener
+    follower: Follower
+    desk: Desk
+    access: Access
+    counters: Counters
+    processes: Processes
+    teller: Teller
+    confirmer: Confirmer
+    wait: Wait
+    feed: Feed
+    degraded: list[str] = []
+    canary: Canary | None = None
+    canary_token: Token | None = None

@@ -1,0 +1,190 @@
+"""A batch of checks, step by step for all together: read, put under tokens, sifted, answered.
+
+Whom the filters do not clear is decided with one look at Redis for all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from itertools import repeat
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from roster import keys
+from roster.clock import boot_s
+from roster.documents.check_digits import beijing_day
+from roster.times import format_ms
+from service.deciding.answers import (
+    UNSOUND,
+    Answer,
+    answer_of,
+    as_item,
+    decision_ids,
+    plain_allow,
+    pseudonym,
+    record,
+    same_if_sound,
+)
+from service.deciding.questions import query_of, read_at_least
+from service.deciding.subjects import Subjects
+from service.parts import Service
+from service.web.bodies import INVALID
+from service.web.faults import Body
+from service.web.problems import Problem, problem_of
+from service.web.shapes import ITEMS_MAX, AtLeast, BatchShape, Item, JourneyShape, Shape
+
+if TYPE_CHECKING:
+    from roster.storage.api_keys import ApiKey
+    from service.deciding.questions import Query
+    from service.deciding.screening import Screening, Subject
+
+
+class _Typed(Shape, frozen=True):
+    """A batch whose items are all well-formed, decoded in one go."""
+
+    items: Annotated[list[Item], Meta(min_length=1, max_length=ITEMS_MAX)]
+    journey: JourneyShape | None = None
+    at_least: AtLeast | None = None
+
+
+_typed_decoder = msgspec.json.Decoder(_Typed)
+_batch_decoder = Body(BatchShape)
+_item_decoder = Body(Item)
+_encode = msgspec.json.Encoder().encode
+
+_AT_LEAST, _MODE, _DECISION = attrgetter("at_least"), attrgetter("mode"), attrgetter("decision")
+
+Batch = _Typed | BatchShape
+
+
+class _Refused(msgspec.Struct, gc=False):
+    """What is wrong with an item, where its answer would stand."""
+
+    error: Problem
+    decision: ClassVar = "error"
+
+
+class _Work(msgspec.Struct):
+    """The well-formed items of a batch and the answers to them; `malformed` are by their places."""
+
+    service: Service
+    key: ApiKey
+    batch: Batch
+    items: list[Item]
+    malformed: dict[int, _Refused]
+    answers: list[Answer | _Refused] = []
+
+
+async def answer_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
+    """The answers to a batch, in its order; raises what says that the whole is malformed."""
+    arrived_s = boot_s()
+    batch = _decode(body)
+    everybody = read_at_least(batch.at_least)  # a malformed one is nobody's item's fault
+    service.access.spend(key, len(batch.items))
+    await service.desk.freshen()
+    as_of_ms = service.screener.news.as_of_all_ms
+    work = _begin(service, key, batch)
+    subjects = _subjects(work)
+    left = _clear(work, subjects, asks_all=bool(everybody))
+    if left:
+        await _decide(work, subjects, left)
+    about = subjects.partitions or range(keys.PARTITIONS)
+    said = {
+        "fresh_as_of": format_ms(min(as_of_ms[number] for number in about)),
+        "stale": service.screener.stale_since(arrived_s, about),
+    }
+    return _answer(work, said)
+
+
+def _decode(body: bytes) -> Batch:
+    """The batch; where one item is malformed, they are decoded one by one later."""
+    try:
+        return _typed_decoder.decode(body)
+    except msgspec.ValidationError:
+        return _batch_decoder.decode(body)
+
+
+def _begin(service: Service, key: ApiKey, batch: Batch) -> _Work:
+    """The items that are well-formed, and what is wrong with the others."""
+    if isinstance(batch, _Typed):
+        return _Work(service, key, batch, batch.items, {})
+    items, malformed = [], {}
+    for place, raw in enumerate(batch.items):
+        try:
+            items.append(_item_decoder.decode(raw))
+        except INVALID as exc:
+            malformed[place] = _Refused(problem_of(exc))
+    return _Work(service, key, batch, items, malformed)
+
+
+def _subjects(work: _Work) -> Subjects:
+    today = beijing_day(time.time_ns() // 1_000_000)
+    documents = [item.document for item in work.items]
+    return Subjects(work.service.desk.tokeniser, documents, today)
+
+
+def _clear(work: _Work, subjects: Subjects, *, asks_all: bool) -> set[int]:
+    """Answer everybody as if on no list; those are left of whom that is not sure."""
+    screener, items = work.service.screener, work.items
+    journeys = [item.journey or work.batch.journey for item in items]
+    alike = list(map(same_if_sound, journeys, repeat(work.service.lists)))
+    work.answers = list(map(plain_allow, items, alike, decision_ids(len(items))))
+    if asks_all or not screener.ready:
+        return set(range(len(items)))
+    left = subjects.unread | subjects.invalid | subjects.known(screener.filters)
+    if silent := screener.silent(subjects.partitions):
+        left |= subjects.within(silent)
+    if any(map(_AT_LEAST, items)):
+        left.update(index for index, item in enumerate(items) if item.at_least)
+    modes = Counter(map(_MODE, alike))
+    if UNSOUND.mode in modes:
+        left.update(index for index, each in enumerate(alike) if each is UNSOUND)
+    modes.subtract(alike[index].mode for index in left)
+    screener.cleared += len(items) - len(left)
+    for mode, count in modes.items():
+        if mode and count:
+            work.service.counters.decided(mode, "allow", count=count)
+    return left
+
+
+async def _decide(work: _Work, subjects: Subjects, left: set[int]) -> None:
+    """Answer about those who are left; who may be listed is looked up together with others."""
+    desk = work.service.desk
+    taken, answers = subjects.taken(left), work.answers
+    asked: dict[int, tuple[Query, Subject]] = {}
+    for index in sorted(left):
+        try:
+            query = query_of(work.items[index], work.batch)
+            subject = taken.get(index) or desk.subject(query)  # which raises what is wrong
+        except INVALID as exc:
+            answers[index] = _Refused(problem_of(exc))
+            continue
+        screening = desk.clear(query, subject)
+        if screening is None:
+            asked[index] = query, subject
+        else:
+            answers[index] = _result(work, query, screening)
+    screenings = await desk.ask_all(list(asked.values()))
+    for (index, (query, _)), screening in zip(asked.items(), screenings, strict=True):
+        answers[index] = _result(work, query, screening)
+
+
+def _result(work: _Work, query: Query, screening: Screening) -> Answer:
+    service = work.service
+    record(service, query, screening)
+    subject = pseudonym(service, work.key, screening)
+    return as_item(answer_of(screening, query, subject, service.lists))
+
+
+def _answer(work: _Work, said: dict[str, Any]) -> bytes:
+    """The whole answer; `said` is what it says for all items."""
+    results = work.answers
+    for place, refused in work.malformed.items():  # in their order
+        results.insert(place, refused)
+    found = Counter(map(_DECISION, results))
+    counts = {decision: found[decision] for decision in ("allow", "deny", "refer", "error")}
+    return _encode({"results": results, "counts": counts, **said})

@@ -1,0 +1,121 @@
+"""POST /v1/check and /v1/check/batch: from a request's head and body to its answer.
+
+Nothing lies between: the server asks `at_once` and `respond` itself, and a check of somebody whom
+the filters clear is answered in the turn of the loop in which it came.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from litestar import asgi
+from litestar.exceptions import MethodNotAllowedException
+from litestar.types import Receive, Scope, Send
+
+from roster.clock import boot_s
+from roster.errors import InvalidInput, TooMany
+from roster.storage.api_keys import ApiKey
+from roster.times import format_ms
+from service.deciding.answers import answer_of, decision_id, plain_allow, pseudonym, record, same
+from service.deciding.questions import query_of
+from service.parts import Service
+from service.routes.batches import answer_batch
+from service.web.auth import authorization, caller, require
+from service.web.bodies import JSON_HEADERS, Whole, body_of, send_whole
+from service.web.faults import Body
+from service.web.problems import problem_bytes
+from service.web.shapes import Check
+
+CHECK, BATCH = "/v1/check", "/v1/check/batch"
+HOT = frozenset({CHECK, BATCH})
+
+
+def is_hot(scope: Mapping[str, Any]) -> bool:
+    """Whether a request of the server is one for these routes and nothing besides."""
+    return scope["path"] in HOT and scope["method"] == "POST" and not scope["query_string"]
+
+
+_check_body = Body(Check)
+_decode = msgspec.json.Decoder(Check).decode
+_encode = msgspec.json.Encoder().encode
+
+
+@asgi([CHECK, BATCH], copy_scope=False)
+async def check_routes(scope: Scope, receive: Receive, send: Send) -> None:
+    """Both, for whoever speaks ASGI."""
+    service: Service = scope["litestar_app"].state.service
+    await send_whole(send, await respond(service, scope, receive))
+
+
+async def respond(service: Service, scope: Mapping[str, Any], receive: Receive) -> Whole:
+    """Status, headers and body of the answer to a request; never raises."""
+    started = time.perf_counter()
+    try:
+        if scope["method"] != "POST":
+            raise MethodNotAllowedException(headers={"allow": "POST"})  # noqa: TRY301 -- as if Litestar had
+        key = await caller(service.access, scope)
+        require(key, "check")
+        body = await body_of(receive)
+        many = scope["path"].rstrip("/") == BATCH
+        told = await (answer_batch if many else _one)(service, key, body)
+    except Exception as exc:  # noqa: BLE001 -- whatever it is, it is told
+        return problem_bytes(exc)
+    service.counters.took(time.perf_counter() - started)
+    return 200, JSON_HEADERS, told
+
+
+def at_once(service: Service, scope: Mapping[str, Any], body: bytes) -> bytes | None:
+    """The answer about somebody who is surely on no list, if nothing is wrong or to be waited for.
+
+    Otherwise None, and nothing has happened: `respond` tells what.
+    """
+    started = time.perf_counter()
+    key = service.access.known(authorization(scope["headers"]))
+    if key is None or not key.allows("check"):
+        return None
+    told = _plain(service, key, body)
+    if told is not None:
+        service.counters.took(time.perf_counter() - started)
+    return told
+
+
+async def _one(service: Service, key: ApiKey, body: bytes) -> bytes:
+    return _plain(service, key, body) or await _asked(service, key, body)
+
+
+def _plain(service: Service, key: ApiKey, body: bytes) -> bytes | None:
+    """The same as `_asked`, where that has nothing to wait for; None where it has, or refuses."""
+    desk, news = service.desk, service.screener.news
+    try:
+        check = _decode(body)
+        journey = same(check.journey, service.lists)
+        token = None if check.at_least else desk.clear_at_once(check.document, boot_s())
+        if token is None:
+            return None
+        service.access.spend(key, 1)
+    except (InvalidInput, TooMany, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    service.screener.cleared += 1
+    service.counters.decided(journey.mode, "allow")
+    answer = plain_allow(check, journey, decision_id())
+    answer.reasons = answer.allowed_instead = ()
+    answer.position = service.screener.partitions[token[1]].position_text
+    answer.fresh_as_of = format_ms(news.as_of_ms(token[1]))
+    answer.stale = False
+    return _encode(answer)
+
+
+async def _asked(service: Service, key: ApiKey, body: bytes) -> bytes:
+    query = query_of(_check_body.decode(body))
+    service.access.spend(key, 1)
+    desk, screener = service.desk, service.screener
+    subject = desk.subject(query)
+    arrived_s = boot_s()
+    screening = await desk.decide(query, subject, arrived_s)
+    record(service, query, screening)
+    answer = answer_of(screening, query, pseudonym(service, key, screening), service.lists)
+    number = subject.token[1]
+    answer.fresh_as_of = format_ms(screener.news.as_of_ms(number))
+    answer.stale = screening.stale or screener.stale_since(arrived_s, (number,))
+    return _encode(answer)

@@ -1,0 +1,163 @@
+"""POST /v1/entries/find and /v1/entries/history: what is known of a document, and was."""
+
+import heapq
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from litestar import Request, Response, post
+
+from roster.documents.check_digits import beijing_day
+from roster.documents.identity import Document, Token, normalise
+from roster.documents.spelling import trimmed
+from roster.errors import InvalidInput, Unavailable
+from roster.records.bounds import ENTRY_ID_MAX, LIST_MAX, too_long
+from roster.records.entry import BIND, Content, Provenance, State
+from roster.records.position import Position, to_text
+from roster.records.reader import readable
+from roster.records.record import unpack_content, unpack_provenance
+from roster.records.replies import Found, LogEntry
+from roster.storage.api_keys import ApiKey
+from roster.times import DAY_MS, format_ms
+from service.changing.places import others
+from service.deciding.answers import op_name, time_or_null
+from service.deciding.person import parse
+from service.parts import Service
+from service.web.auth import scoped
+from service.web.bodies import READ_TIMEOUT_S, answered, in_time
+from service.web.faults import Body
+from service.web.shapes import FindShape, HistoryShape
+
+_find_decoder = Body(FindShape)
+_history_decoder = Body(HistoryShape)
+
+
+@post("/v1/entries/find", status_code=200, guards=[scoped("list:read")])
+async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
+    """All entries of a document, tombstones too."""
+    service: Service = request.app.state.service
+    shape = _find_decoder.decode(await request.body())
+    async with in_time():
+        looked = await _looked(service, shape.document)
+        entries = [
+            entry
+            for found in looked.values()
+            for entry in await parse(service.dictionary, found.record, READ_TIMEOUT_S)
+        ]
+    with readable():
+        shown = [
+            {
+                "list": service.lists.name(entry.list),
+                "entry_id": entry.content.entry_id,
+                **_state(entry.list, entry.state, entry.registers.revision),
+                **content_json(entry.content, entry.provenance),
+            }
+            for entry in entries
+        ]
+    return answered({"entries": shown, "position": _position(looked)})
+
+
+@post("/v1/entries/history", status_code=200, guards=[scoped("list:read")])
+async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
+    """What happened to a document's entries, oldest first."""
+    service: Service = request.app.state.service
+    shape = _history_decoder.decode(await request.body())
+    for field, limit in (("list", LIST_MAX), ("entry_id", ENTRY_ID_MAX)):
+        if len(getattr(shape, field) or "") > limit:
+            raise InvalidInput(field, too_long(limit))
+    async with in_time():
+        looked = await _looked(service, shape.document)
+        with readable():
+            told_of = [await service.changes_store.history(token) for token in looked]
+    events = list(heapq.merge(*told_of, key=_when))
+    since_ms = max(found.now_ms for found in looked.values()) - service.settings.audit_days * DAY_MS
+    with readable():
+        told = [
+            await event_json(service, event) for event in events if event.applied_at_ms >= since_ms
+        ]
+    shown = [
+        event
+        for event in told
+        if shape.list in (None, event["list"])
+        and shape.entry_id in (None, trimmed(event["entry_id"]))
+    ]
+    return answered({"history": shown, "position": _position(looked)})
+
+
+async def _looked(service: Service, document: Document) -> dict[Token, Found]:
+    """What is stored under the document's own token, and under others that it may have."""
+    own = token_of(service, document)
+    tokens = [own, *others(service.tokeniser, document)]
+    asked: list[tuple[bytes, Mapping[int, Position]]] = [(token, {}) for token in tokens]
+    found = await service.changes_store.lookup(asked, service.screener.high_water)
+    both = zip(tokens, found, strict=True)
+    return {token: each for token, each in both if token == own or each.record}
+
+
+def _position(looked: Mapping[Token, Found]) -> str:
+    return to_text([found.position for found in looked.values()])
+
+
+def _when(event: LogEntry) -> int:
+    return event.applied_at_ms
+
+
+def token_of(service: Service, document: Document) -> Token:
+    """The document's token; raises InvalidInput."""
+    day = beijing_day(time.time_ns() // 1_000_000)
+    return service.tokeniser.token(normalise(document, day).number)
+
+
+async def contents(service: Service, event: LogEntry) -> tuple[Content, Provenance]:
+    """A log entry's content and provenance; what is not known yet is read first."""
+    dictionary = service.dictionary
+    if event.provenance[:1] == b"L" and _load(event) not in dictionary.loads:
+        await dictionary.refresh()
+    try:
+        content = unpack_content(event.content, dictionary.courts)
+    except KeyError:
+        await dictionary.refresh()
+        try:
+            content = unpack_content(event.content, dictionary.courts)
+        except KeyError as exc:
+            raise Unavailable("Redis has lost the name of a court") from exc
+    return content, unpack_provenance(event.provenance, dictionary.loads)
+
+
+async def event_json(service: Service, event: LogEntry) -> dict[str, Any]:
+    """One thing that happened to an entry."""
+    content, provenance = await contents(service, event)
+    return {
+        "op": op_name(event.op, event.list),
+        "list": service.lists.name(event.list),
+        "entry_id": content.entry_id,
+        **_state(event.list, event.state, event.revision),
+        **content_json(content, provenance),
+        "applied_at": format_ms(event.applied_at_ms),
+    }
+
+
+def content_json(content: Content, provenance: Provenance) -> dict[str, Any]:
+    """What an entry says and where it came from."""
+    return {
+        "reason": provenance.reason or None,
+        "from": time_or_null(content.from_ms),
+        "until": time_or_null(content.until_ms),
+        "case": content.case,
+        "court": content.court,
+        "modes": list(content.modes),
+        "decided_at": time_or_null(provenance.decided_at_ms),
+        "received_at": time_or_null(provenance.received_at_ms),
+        "applied_at": time_or_null(provenance.applied_at_ms),
+        "source": provenance.source,
+        "actor": provenance.actor,
+    }
+
+
+def _state(code: int, state: State, revision: int) -> dict[str, Any]:
+    name = "removed" if code == BIND and state is not State.ACTIVE else state.name.lower()
+    return {"state": name, "revision": revision}
+
+
+def _load(event: LogEntry) -> int:
+    return int.from_bytes(event.provenance[1:3])

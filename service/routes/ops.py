@@ -1,0 +1,185 @@
+"""How this process and the roster are doing: liveness, readiness, the roster's figures, metrics."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get
+
+from roster.build import build
+from roster.errors import Unavailable
+from roster.redis.library import library
+from roster.storage.counters import Lag
+from roster.times import format_ms
+from service.background.metrics import (
+    MEDIA_TYPE,
+    Family,
+    canary_families,
+    gauge,
+    labelled,
+    process_families,
+    render,
+)
+from service.background.summary import Summary, last_changes, summarise
+from service.upkeep import Upkeep
+from service.web.auth import scoped
+from service.web.bodies import answered, in_time
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """Whether one thing that readiness needs is so, and what is the matter if not."""
+
+    ok: bool
+    detail: str = ""
+
+
+@get("/healthz")
+async def healthz() -> Response[bytes]:
+    """200 while the process lives."""
+    return answered({"alive": True})
+
+
+@get("/readyz")
+async def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """200 where this process decides checks, else 503; and each condition by name."""
+    upkeep: Upkeep = request.app.state.upkeep
+    found = conditions(upkeep)
+    ready = all(condition.ok for condition in found.values())
+    told = {"ready": ready, "conditions": found, "degraded": degraded(upkeep)}
+    answer = answered(told | code_json())
+    if not ready:
+        answer.status_code = 503
+        answer.headers["retry-after"] = "1"
+    return answer
+
+
+@get("/v1/roster", guards=[scoped("ops")])
+async def get_roster(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Counts, digest, positions, decisions so far, removal lag, processes."""
+    async with in_time():
+        return answered(await roster_json(request.app.state.upkeep))
+
+
+@get("/metrics", guards=[scoped("ops")], media_type=MEDIA_TYPE)
+async def get_metrics(request: Request[Any, Any, Any]) -> bytes:
+    """Every metric of this process, and the roster's counts where Redis answers."""
+    upkeep: Upkeep = request.app.state.upkeep
+    service = upkeep.service
+    families = list(process_families(service.counters, service.screener, upkeep.lags))
+    families.append(gauge("feed_polls", "Open polls of the feed.", service.feed.open))
+    if service.canary is not None:
+        families += canary_families(service.canary)
+    return render([*families, *await _roster_families(upkeep)])
+
+
+def conditions(upkeep: Upkeep) -> dict[str, Condition]:
+    """What readiness needs."""
+    service, screener = upkeep.service, upkeep.service.screener
+    lacking = ", ".join(sorted(service.lists.name(code) for code in screener.lacking))
+    return {
+        "draining": _condition(not upkeep.draining, "this process is ending"),
+        "loaded": _condition(screener.loaded, "the filters are not loaded yet"),
+        "key": _condition(not screener.wrong_key, "the roster has another ID key or scheme"),
+        "covered": _condition(not lacking, f"not fully loaded: {lacking}"),
+        "lists": _condition(screener.lists_known, "which lists are disabled has not been read yet"),
+        "news": _condition(
+            not (screener.loaded and screener.expired), "no news from Redis for too long"
+        ),
+    }
+
+
+def degraded(upkeep: Upkeep) -> list[str]:
+    """What is not as it should be, though checks are answered."""
+    screener = upkeep.service.screener
+    own = {
+        "unknown": not upkeep.facts_known,
+        "stale": not screener.fresh,
+        "rewound": screener.rewound,
+        "unremembered": screener.unremembered,
+        "list_disabled": bool(upkeep.service.desk.disabled),
+    }
+    ended = upkeep.service.access.ended
+    back = [f"key_restored:{name}" for name in sorted(ended.keys)]
+    back += [f"list_restored:{name}" for name in sorted(ended.lists)]
+    return [*upkeep.service.degraded, *(name for name, found in own.items() if found), *back]
+
+
+async def summary(upkeep: Upkeep) -> Summary:
+    """What the roster holds; raises Unavailable."""
+    service = upkeep.service
+    return summarise(
+        await service.changes_store.metas(), service.lists, await upkeep.disabled.all()
+    )
+
+
+async def roster_json(upkeep: Upkeep) -> dict[str, Any]:
+    """The answer of `GET /v1/roster`; raises Unavailable."""
+    await upkeep.write_counts()
+    lags = await upkeep.tallies.lags(("source", "service"), time.time_ns() // 1_000_000)
+    answer: dict[str, Any] = msgspec.structs.asdict(await summary(upkeep))
+    return answer | {
+        **code_json(),
+        "scheme": upkeep.service.store.scheme,
+        "decisions": await upkeep.tallies.decisions(),
+        "removal_lag_ms": {
+            "source": _lag_json(lags["source"]),
+            "service": _lag_json(lags["service"]),
+            "count": lags["service"].count,
+        },
+        "processes": [
+            {
+                "id": process.id,
+                "host": process.host,
+                "lag_ms": round(process.lag_ms, 1),
+                "fresh_as_of": format_ms(process.fresh_as_of_ms),
+                "false_hit_rate": round(process.false_hit_rate, 6),
+                "build": process.build,
+                "library": process.library,
+            }
+            for process in await upkeep.service.processes.live()
+        ],
+    }
+
+
+def code_json() -> dict[str, str]:
+    """Which code this process runs, and which functions it calls in Redis."""
+    return {"build": build(), "library": library().name}
+
+
+def _condition(ok: bool, detail: str) -> Condition:  # noqa: FBT001 -- what the condition is
+    return Condition(ok, "" if ok else detail)
+
+
+def _lag_json(lag: Lag) -> dict[str, float]:
+    return {"p50": lag.p50, "p99": lag.p99, "max": lag.max}
+
+
+async def _roster_families(upkeep: Upkeep) -> list[Family]:
+    try:
+        metas = await upkeep.service.changes_store.metas()
+    except Unavailable:
+        return []
+    return list(_of_metas(upkeep, metas))
+
+
+def _of_metas(upkeep: Upkeep, metas: list[dict[bytes, bytes]]) -> Iterator[Family]:
+    lists = upkeep.service.lists
+    found = summarise(metas, lists, ())
+    yield gauge("people", "People with an active or suspended entry.", float(found.people))
+    yield labelled(
+        "entries",
+        "Entries by list and state.",
+        ("list", "state"),
+        {
+            (name, state): float(getattr(each, state))
+            for name, each in found.lists.items()
+            for state in found.entries
+        },
+    )
+    yield labelled(
+        "last_change_timestamp_seconds",
+        "When a list was last changed by an op.",
+        ("list", "op"),
+        last_changes(metas, lists),
+    )

@@ -1,0 +1,85 @@
+"""POST /v1/standing: what a person may and may not ride, over all products."""
+
+from typing import Any
+
+from litestar import Request, Response, post
+
+from roster.documents.identity import Token
+from roster.errors import InvalidBody, Unavailable, Unreadable, WrongKey
+from roster.records.position import to_text
+from roster.rules import standing as rules
+from roster.rules.verdict import Asked, Journey, Reason
+from roster.storage.api_keys import ApiKey
+from service.deciding.answers import product_json, reason_json, remaining_json
+from service.deciding.person import person
+from service.deciding.questions import Query, gathered, read_time
+from service.parts import Service
+from service.web.auth import scoped
+from service.web.bodies import answered
+from service.web.faults import Body
+from service.web.shapes import StandingShape
+
+_decoder = Body(StandingShape)
+
+
+@post("/v1/standing", status_code=200, guards=[scoped("standing")])
+async def standing(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
+    """What holds for one person on every product, and what has to end."""
+    service: Service = request.app.state.service
+    shape = _decoder.decode(await request.body())
+    departs_at_ms = _read_time(service, shape)
+    await service.desk.freshen()
+    return answered(await _standing(service, shape, departs_at_ms))
+
+
+def _read_time(service: Service, shape: StandingShape) -> int | None:
+    """When the journey departs; raises InvalidBody with all that is wrong."""
+    tries = (
+        lambda: service.desk.subject(Query(shape.document, Journey("air"))),
+        lambda: read_time("departs_at", shape.departs_at),
+    )
+    if found := list(gathered(tries)):
+        raise InvalidBody(found)
+    return read_time("departs_at", shape.departs_at)
+
+
+async def _standing(
+    service: Service, shape: StandingShape, departs_at_ms: int | None
+) -> dict[str, Any]:
+    desk = service.desk
+    subject = desk.subject(Query(shape.document, Journey("air")))
+    try:
+        documents = (subject.token, *subject.others)
+        known = await person(desk.lookups, desk.dictionary, documents, {})
+    except (Unavailable, Unreadable):
+        return _refer(service, "registry_unavailable", subject.token)
+    except WrongKey:
+        return _refer(service, "not_covered", subject.token)
+    position = to_text(known.positions)
+    undecided = desk.screener.is_expired(subject.token[1]) or not desk.screener.lists_known
+    doubt = desk.doubt(known) or ("stale" if undecided else None)
+    if doubt:
+        return _refer(service, doubt, subject.token)
+    names = None if shape.name is None else frozenset(desk.tokeniser.names(shape.name))
+    asked = Asked(known.now_ms, departs_at_ms, names, subject.valid, desk.disabled)
+    found = rules.standing(known.entries, asked, desk.lists)
+    return {
+        "standing": found.standing,
+        "forbidden": [product_json(product) for product in found.forbidden],
+        "permitted": [product_json(product) for product in found.permitted],
+        "reasons": [reason_json(reason) for reason in found.reasons],
+        "remaining": [remaining_json(each) for each in found.remaining],
+        "position": position,
+    }
+
+
+def _refer(service: Service, code: str, token: Token) -> dict[str, Any]:
+    screening = service.desk.refer(code, token)
+    return {
+        "standing": "refer",
+        "forbidden": [],
+        "permitted": [],
+        "reasons": [reason_json(Reason(code), screening)],
+        "remaining": [],
+        "position": screening.position,
+    }

@@ -1,0 +1,182 @@
+"""Which requests are begun when: probes and changes at once, others a slice in each turn.
+
+A process that is asked more than it can answer must still say that it lives, take removals and
+read what Redis has long answered. So checks wait in a line here, where they cost nothing yet, and
+no turn of the loop begins more than a slice of them. Where the line is full a check is refused
+before its body is read; refusals themselves are paced, since a caller that asks again at once
+would leave no time for anything else.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from roster.errors import TooMany
+from service.web.auth import Bucket
+from service.web.problems import problem_bytes
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
+    from service.deciding.counters import Counters
+    from service.parts import Service
+    from service.server.protocol import Protocol
+
+FREE = frozenset({"/healthz", "/readyz", "/v1/changes", "/v1/roster", "/metrics"})
+"""Paths that never wait and are never refused."""
+BATCH = "/v1/check/batch"
+IN_FLIGHT_MAX = 512
+"""Checks that a process has begun or keeps in line: some 40 ms of its work."""
+SLICE = 16
+"""Checks that are begun in one turn of the loop: some 1 ms."""
+BYTES_PER_CHECK, HEAVIEST = 4_096, IN_FLIGHT_MAX // 4
+"""A batch counts as a check for so much of its body, and never for more than so many."""
+REFUSALS_PER_S = 1_000.0
+REFUSALS_AT_ONCE = 100.0
+HELD_S = 0.25
+"""A refusal waits this long at most."""
+PACE_S = 0.01
+RETRY_MS = (500, 1_500)
+"""Between these callers are told to come back, so that they do not all come together."""
+HEAD_S = 10.0
+BODY_S = 30.0
+"""How long a caller may take for the whole head of a request, and for its body.
+
+Also to read something of its answers.
+"""
+WHY = "this process has more requests than it can answer in time"
+
+
+class House(msgspec.Struct):
+    """What the connections of one process share.
+
+    Once `closing`, every answer ends its connection. Times are in seconds.
+    """
+
+    gate: Gate
+    service: Service
+    keep_alive_s: float
+    closing: bool = False
+    head_s: float = HEAD_S
+    body_s: float = BODY_S
+
+
+class Waiting(NamedTuple):
+    """A request in line, and how many checks it counts as."""
+
+    protocol: Protocol
+    cycle: Any
+    app: Any
+    weight: int
+
+
+class Gate:
+    """The line of one process; `in_flight` counts checks."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        counters: Counters,
+        tasks: set[asyncio.Task[None]],
+    ) -> None:
+        """Nobody waits; who is turned away is counted. `tasks` are the server's own."""
+        self._tasks = tasks
+        self._counters = counters
+        self._loop = loop
+        self._line: deque[Waiting] = deque()
+        self._held: deque[tuple[float, Protocol, Any]] = deque()
+        self._refusals = Bucket(REFUSALS_PER_S, REFUSALS_AT_ONCE, loop.time())
+        self._begun = 0
+        self.in_flight = 0
+        counters.in_flight = lambda: self.in_flight
+
+    def take(self, protocol: Protocol, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
+        """Begin a request that has come whole, or put it in line."""
+        weight = 1 if cycle.scope["path"] != BATCH else weight_of(cycle.scope)
+        self.in_flight += weight
+        if self._line or self._begun >= SLICE:
+            self._line.append(Waiting(protocol, cycle, app, weight))
+        else:
+            self._begin(protocol, cycle, app, weight)
+
+    def count(self, task: asyncio.Task[None], weight: int) -> None:
+        """Count a request that was begun before it had come whole."""
+        self.in_flight += weight
+        task.add_done_callback(partial(self._ended, weight))
+
+    def _begin(self, protocol: Protocol, cycle: Any, app: Any, weight: int) -> None:  # noqa: ANN401 -- uvicorn's
+        self._begun += weight
+        if self._begun >= SLICE:  # one look at the turns for a slice costs less than one for each
+            self._loop.call_soon(self._turn)
+        if protocol.answered(cycle):
+            self.in_flight -= weight
+            return
+        task = self._loop.create_task(protocol.answering(cycle, app))
+        self._tasks.add(task)
+        task.add_done_callback(self._one_ended if weight == 1 else partial(self._ended, weight))
+
+    def _turn(self) -> None:
+        """A new turn of the loop: what came meanwhile is read, and the next slice begins."""
+        self._begun = 0
+        while self._line and self._begun < SLICE:
+            waiting = self._line.popleft()
+            if waiting.cycle.disconnected:
+                self.in_flight -= waiting.weight
+            else:
+                self._begin(*waiting)
+
+    def _one_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self.in_flight -= 1
+
+    def _ended(self, weight: int, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self.in_flight -= weight
+
+    def refuse(self, protocol: Protocol, cycle: Any) -> None:  # noqa: ANN401 -- uvicorn's
+        """Turn a request away before its body is read."""
+        self._counters.refused += 1
+        now = self._loop.time()
+        if not self._held and not self._refusals.take(1, now):
+            protocol.answer_now(cycle, refusal())
+            return
+        if not self._held:
+            self._loop.call_later(PACE_S, self._release)
+        self._held.append((now + HELD_S, protocol, cycle))
+
+    def _release(self) -> None:
+        """Answer those whose refusal is due by the pace, or has waited long enough."""
+        now = self._loop.time()
+        while self._held and (self._held[0][0] < now or not self._refusals.take(1, now)):
+            _, protocol, cycle = self._held.popleft()
+            protocol.answer_now(cycle, refusal())
+        if self._held:
+            self._loop.call_later(PACE_S, self._release)
+
+
+def refusal() -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of a 429; when to come back is different for each."""
+    return problem_bytes(TooMany(random.randint(*RETRY_MS), WHY))  # noqa: S311 -- jitter
+
+
+def length_of(scope: Mapping[str, Any]) -> int | None:
+    """The length of the body as its head states it; None where it does not."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+        if name == b"transfer-encoding":
+            return None
+    return 0
+
+
+def weight_of(scope: Mapping[str, Any]) -> int:
+    """How many checks the request counts as."""
+    if scope["path"] != BATCH:
+        return 1
+    return min(1 + (length_of(scope) or 0) // BYTES_PER_CHECK, HEAVIEST)

@@ -1,0 +1,157 @@
+"""Runs the service under uvicorn: one process or several, with TLS or on loopback."""
+
+import asyncio
+import gc
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import ssl
+from multiprocessing.connection import Connection
+from typing import Any
+
+import msgspec
+import structlog
+import uvicorn
+
+from roster.errors import SettingsError
+from roster.settings import Settings, read_settings
+from service.app import create_app
+from service.server.protocol import Protocol
+from service.server.serving import Serving
+from service.server.workers import Workers
+
+YOUNG = 10_000
+"""The collector's first threshold; Python's 700 is a tenth of what a batch of changes makes."""
+
+
+class Listen(msgspec.Struct, frozen=True):
+    """Where to listen, and with how many processes."""
+
+    host: str
+    port: int
+    workers: int = 1
+
+
+def require_safe(listen: Listen, settings: Settings) -> None:
+    """Nothing; raises SettingsError where keys would travel in the clear."""
+    if settings.tls_cert or settings.allow_plain_http or is_loopback(listen.host):
+        return
+    raise SettingsError(
+        f"plain HTTP on {listen.host} would show API keys to the network: set "
+        "CLEARWAY_TLS_CERT and CLEARWAY_TLS_KEY, or CLEARWAY_ALLOW_PLAIN_HTTP=true "
+        "behind something that ends TLS"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine can reach it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def run(listen: Listen, settings: Settings) -> bool:
+    """Whether the service started; returns when it has ended."""
+    set_up_logging(settings)
+    listening = _bound(listen)  # before anything is started
+    try:
+        if listen.workers > 1:
+            workers = Workers(work, listening, listen.workers, settings.drain_s)
+            return asyncio.run(workers.run())
+        server = _serving(settings)
+        server.run(sockets=[listening])
+        return server.started
+    finally:
+        listening.close()
+
+
+def work(listening: socket.socket, link: Connection, others: bool) -> None:  # noqa: FBT001 -- what a process is started with
+    """One process of several, until it is told to end."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's
+    settings = read_settings(os.environ)
+    set_up_logging(settings)
+    server = _serving(settings, link)
+    server.others = others
+    server.run(sockets=[listening])
+
+
+def _serving(settings: Settings, link: Connection | None = None) -> Serving:
+    """The server of this process.
+
+    Modules and routes stay for good: were they looked through for garbage again and again,
+    every check would wait for it, 60 to 80 ms each time. Of what is made later hardly anything
+    needs the collector: it looks seldom, while a few large requests go by.
+    """
+    app = create_app(settings)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG)
+    return Serving(_config(app, settings), app, settings, link)
+
+
+def _bound(listen: Listen) -> socket.socket:
+    config = uvicorn.Config("", host=listen.host, port=listen.port, log_config=None)
+    try:
+        return config.bind_socket()
+    except SystemExit as exc:  # uvicorn has logged why
+        where = f"{config.host}:{config.port}"
+        raise SettingsError(f"cannot listen on {where}: is it in use already?") from exc
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Nothing; log lines are JSON, or for people, on standard error."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer()
+    )
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared)
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    # These say what they ask for, addresses and all.
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _config(app: Any, settings: Settings) -> uvicorn.Config:  # noqa: ANN401 -- Litestar is more than an ASGI application
+    return uvicorn.Config(
+        app,
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        **_tls(settings),
+    )
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    if settings.tls_cert is None:
+        return {}
+    options: dict[str, Any] = {
+        "ssl_certfile": str(settings.tls_cert),
+        "ssl_keyfile": str(settings.tls_key),
+    }
+    if settings.tls_client_ca is not None:
+        options["ssl_ca_certs"] = str(settings.tls_client_ca)
+        options["ssl_cert_reqs"] = ssl.CERT_REQUIRED
+    return options

@@ -1,0 +1,4 @@
+"""What requests and answers of all routes share.
+
+Bodies, shapes, faults, problems, and who may ask.
+"""

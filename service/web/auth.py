@@ -1,0 +1,241 @@
+"""Who is calling, what they may do, and how much of it: API keys as this process knows them.
+
+A known key costs one dictionary look-up. The keys are read anew several times a second, so
+a revoked one stops within a second; one that is not known is looked up directly, so a new
+one works at once. When Redis is down or was emptied, the last known keys stay valid for
+`CLEARWAY_SERVE_STALE_S`: then the answer is `refer`, not 401.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from litestar.connection import ASGIConnection
+from litestar.handlers.base import BaseRouteHandler
+
+from roster.clock import boot_s
+from roster.errors import Forbidden, TooMany, Unauthorised, Unavailable
+from roster.storage.api_keys import ApiKey, KeyStore, key_id
+from service.web.ended import Ended
+
+CERT_SCOPE = "clearway.client_cert"
+"""Where `service/server/server.py` puts the fingerprint of the caller's certificate."""
+
+CANARY_KEY = "canary"
+"""The id of the key that the canary calls with; no key in Redis can have it."""
+
+LOOKUPS_PER_S = 50.0
+"""Unknown keys are looked up this often at most: guessing must not load Redis."""
+
+HEADERS_MAX = 10_000
+_BEARER = b"bearer "
+
+
+class Bucket:
+    """A token bucket: `rate` a second, at most `size` saved up."""
+
+    def __init__(self, rate: float, size: float, now_s: float) -> None:
+        """It starts full."""
+        self.rate = rate
+        self.size = size
+        self._left = size
+        self._at_s = now_s
+
+    def take(self, amount: float, now_s: float) -> float:
+        """0 when `amount` was there, else the seconds until it is.
+
+        More than it can ever hold is given when it is full, and owed.
+        """
+        self._left = min(self.size, self._left + (now_s - self._at_s) * self.rate)
+        self._at_s = now_s
+        lacking = min(amount, self.size) - self._left
+        if lacking > 0:
+            return lacking / self.rate
+        self._left -= amount
+        return 0.0
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """A key, and until when it stays valid without being read again."""
+
+    key: ApiKey
+    until_s: float
+
+
+class Access:
+    """The keys of this process; times are those of `boot_s`."""
+
+    def __init__(self, store: KeyStore, serve_stale_s: float) -> None:
+        """Nothing is known yet: see `refresh`."""
+        self._store = store
+        self.ended = Ended()
+        self._serve_stale_s = serve_stale_s
+        self._keys: dict[str, _Known] = {}
+        self._headers: dict[bytes, _Known] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self._lookups = Bucket(LOOKUPS_PER_S, LOOKUPS_PER_S, boot_s())
+        self._read = False
+        self._trusted: dict[bytes, ApiKey] = {}
+
+    def trust(self, header: bytes, key: ApiKey) -> None:
+        """Let this process call itself with a key that is in no roster (its canary)."""
+        self._trusted[header] = key
+
+    async def refresh(self) -> None:
+        """Nothing; this process knows the keys that Redis has now. Raises Unavailable."""
+        asked_s = boot_s()
+        found = await self._store.all()
+        self._read = True
+        self._learn(self.ended.standing(found), asked_s)
+
+    def prolong(self) -> None:
+        """Nothing; the keys that still hold do so for as long as if they were read now.
+
+        For when their server is lost, and others are not.
+        """
+        now_s = boot_s()
+        held = (known for known in self._keys.values() if known.until_s > now_s)
+        self._learn({known.key.id: known.key for known in held}, now_s)
+
+    def known(self, header: bytes | None) -> ApiKey | None:
+        """The key of a header that was seen before and still holds."""
+        known = self._headers.get(header) if header is not None else None
+        if known is None and header in self._trusted:
+            return self._trusted[header]
+        if known is None or known.until_s < boot_s() or known.key.client_cert:
+            return None
+        return known.key
+
+    async def authorise(self, header: bytes | None, client_cert: str = "") -> ApiKey:
+        """The key of an Authorization header; raises Unauthorised.
+
+        `client_cert` is the fingerprint of the certificate that the caller has shown.
+        """
+        key = self.known(header)
+        if key is not None:
+            return key
+        known = await self._identify(header or b"")
+        if known.key.client_cert not in {None, client_cert}:
+            raise Unauthorised("this key works with its client certificate only")
+        if len(self._headers) < HEADERS_MAX:
+            self._headers[header or b""] = known
+        return known.key
+
+    def spend(self, key: ApiKey, checks: int) -> None:
+        """Nothing; raises TooMany where the key has asked for too much lately."""
+        if not key.rate:
+            return
+        now_s = boot_s()
+        bucket = self._buckets.get(key.id)
+        if bucket is None:
+            bucket = self._buckets[key.id] = Bucket(key.rate, key.burst_checks, now_s)
+        if wait_s := bucket.take(checks, now_s):
+            raise TooMany(max(1, round(wait_s * 1000)))
+
+    async def _identify(self, header: bytes) -> _Known:
+        text = header[len(_BEARER) :].strip()
+        identifier = key_id(text)
+        if header[: len(_BEARER)].lower() != _BEARER or identifier is None:
+            raise Unauthorised("an API key is required: Authorization: Bearer cw_...")
+        known = self._keys.get(identifier)
+        if known is None or not _holds(known, text):
+            known = await self._look_up(identifier)
+        if known is None or not _holds(known, text):
+            raise Unauthorised("this API key is unknown, expired or revoked")
+        return known
+
+    async def _look_up(self, identifier: str) -> _Known | None:
+        now_s = boot_s()
+        if self._lookups.take(1, now_s):
+            return None
+        try:
+            key = await self._store.find(identifier)
+        except Unavailable:
+            if not self._read:
+                raise
+            return None  # whoever was known when Redis went away still is
+        if key is None:
+            return None
+        self._keys[identifier] = known = self._until(self.ended.of(key), now_s)
+        return known
+
+    def _learn(self, found: Mapping[str, ApiKey], asked_s: float) -> None:
+        """Keys that Redis lost stay until their time is up; headers of changed ones go."""
+        known = {key.id: self._until(key, asked_s) for key in found.values()}
+        for identifier, old in self._keys.items():
+            if identifier not in known and old.until_s > asked_s:
+                known[identifier] = old
+        self._keys = known
+        self._headers = {
+            header: now
+            for header, was in self._headers.items()
+            if (now := known.get(was.key.id)) is not None
+            and now.key.hash == was.key.hash
+            and now.key.works(_now_ms())
+        }
+        for identifier in [one for one in self._buckets if self._has_changed(one)]:
+            del self._buckets[identifier]
+
+    def _has_changed(self, identifier: str) -> bool:
+        known, bucket = self._keys.get(identifier), self._buckets[identifier]
+        return known is None or (known.key.rate, known.key.burst_checks) != (
+            bucket.rate,
+            bucket.size,
+        )
+
+    def _until(self, key: ApiKey, read_s: float) -> _Known:
+        until_s = read_s + self._serve_stale_s
+        if key.expires_ms is not None:
+            until_s = min(until_s, boot_s() + (key.expires_ms - _now_ms()) / 1000)
+        return _Known(key, until_s)
+
+
+def require(key: ApiKey, scope: str, list_name: str | None = None) -> None:
+    """Nothing; raises Forbidden, which says the scope, where the key lacks it."""
+    if not key.allows(scope, list_name):
+        raise Forbidden(f"{scope}@{list_name}" if list_name else scope)
+
+
+async def caller(access: Access, scope: Mapping[str, Any]) -> ApiKey:
+    """The key of an ASGI request; raises Unauthorised."""
+    header = authorization(scope["headers"])
+    return access.known(header) or await access.authorise(header, scope.get(CERT_SCOPE, ""))
+
+
+def authorization(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+    """The Authorization header of an ASGI request, whose names are lower case."""
+    for name, value in headers:
+        if name == b"authorization":
+            return value
+    return None
+
+
+def scoped(
+    *scopes: str,
+) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]:
+    """A guard that lets keys with any of these scopes pass, and leaves the key in `auth`."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        access: Access = connection.app.state.service.access
+        key = await caller(access, connection.scope)
+        connection.scope["auth"] = key
+        if not any(key.allows(scope) for scope in scopes):
+            raise Forbidden(" or ".join(scopes))
+
+    return guard
+
+
+async def known_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """A guard that leaves the caller's key in `auth`; the handler asks for the scopes."""
+    connection.scope["auth"] = await caller(connection.app.state.service.access, connection.scope)
+
+
+def _holds(known: _Known, text: bytes) -> bool:
+    key = known.key
+    fresh = known.until_s >= boot_s()
+    return fresh and key.works(_now_ms()) and key.is_of(text)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

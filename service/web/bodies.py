@@ -1,0 +1,71 @@
+"""Bodies read and answers sent: what every route needs of HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from litestar import Response
+from litestar.types import Receive, Send
+
+from roster.errors import BodyTooLarge, InvalidBody, InvalidInput, Unavailable
+
+READ_TIMEOUT_S = 2.0
+BODY_MAX_BYTES = 4 * 1024 * 1024
+INVALID = (InvalidInput, InvalidBody, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a part of a body raises where it is the sender's fault."""
+
+Whole = tuple[int, list[tuple[bytes, bytes]], bytes]
+"""Status, headers but for the length, and body of an answer."""
+JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+
+
+@asynccontextmanager
+async def in_time() -> AsyncIterator[None]:
+    """Raises Unavailable where what is read within takes longer than anybody waits."""
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            yield
+    except TimeoutError:
+        raise Unavailable("Redis did not answer in time") from None
+
+
+async def body_of(receive: Receive) -> bytes:
+    """The request's body; raises BodyTooLarge."""
+    message: Any = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return _bounded(body)
+    parts, size = [body], len(body)
+    while message.get("more_body", False):
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > BODY_MAX_BYTES:
+            raise BodyTooLarge(f"a body is at most {BODY_MAX_BYTES} bytes")
+    return b"".join(parts)
+
+
+def _bounded(body: bytes) -> bytes:
+    if len(body) > BODY_MAX_BYTES:
+        raise BodyTooLarge(f"a body is at most {BODY_MAX_BYTES} bytes")
+    return body
+
+
+async def send_whole(send: Send, whole: Whole) -> None:
+    """Nothing; the answer is sent."""
+    status, headers, body = whole
+    length = (b"content-length", b"%d" % len(body))
+    start: Any = {"type": "http.response.start", "status": status, "headers": [*headers, length]}
+    await send(start)
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def answered(content: object) -> Response[bytes]:
+    """The same for a Litestar handler."""
+    return Response(
+        msgspec.json.encode(content),
+        media_type="application/json",
+        headers={"cache-control": "no-store"},
+    )

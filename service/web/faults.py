@@ -1,0 +1,160 @@
+"""All that is wrong with the shape of a body, told together, without repeating what was sent.
+
+msgspec stops at the first fault. So a body that it refuses is looked through again, field by
+field: this costs only those who sent something wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
+from typing import get_type_hints as hints_of
+
+import msgspec
+
+from roster.documents.identity import Document
+from roster.errors import InvalidBody
+from service.web import shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+T = TypeVar("T")
+TOLD_MAX = 32
+"""More faults than this help nobody."""
+_UNIONS = (Union, UnionType)
+_ARRAYS = (list, tuple)
+_PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")
+_NAMED = re.compile(r"`([a-z_]{1,32})`$")
+NO_JSON = "the body is not JSON in UTF-8, or is nested too deeply"
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """Which field is to blame, as a path such as `document.number`, and why."""
+
+    field: str
+    message: str
+
+
+class Body(Generic[T]):
+    """Reads bodies of one shape."""
+
+    def __init__(self, shape: type[T]) -> None:
+        """The shape is a Struct."""
+        self._shape = shape
+        self._decoder = msgspec.json.Decoder(shape)
+
+    def decode(self, body: bytes | msgspec.Raw) -> T:
+        """The body; raises InvalidBody with all of its faults, or what says that it is no JSON."""
+        try:
+            return self._decoder.decode(body)
+        except msgspec.ValidationError as exc:
+            found = faults(msgspec.json.decode(body), self._shape) or [told(str(exc))]
+            pairs = [(each.field, each.message) for each in found]
+        raise InvalidBody(pairs)
+
+
+def faults(value: object, shape: object) -> list[FieldError]:
+    """What is wrong with a decoded value of this shape, outermost first; at most `TOLD_MAX`."""
+    found = _look(value, shape, "")
+    return [fault for _, fault in zip(range(TOLD_MAX), found, strict=False)]
+
+
+def told(message: str) -> FieldError:
+    """A msgspec message as field and reason; values and unknown names are left out."""
+    place = _PLACE.search(message)
+    path = place[1].removeprefix(".") if place else ""
+    what = _PLACE.sub("", message)
+    named = _NAMED.search(what)
+    if what.startswith("Object missing required field") and named:
+        return FieldError(join(path, named[1]), "required")
+    if what.startswith("Object contains unknown field"):
+        return FieldError(join(path, known_word(named[1] if named else "")), "unknown field")
+    if what.startswith("Expected"):
+        return FieldError(path, "e" + what[1:])
+    return FieldError(path, "not one of the values that are known here")
+
+
+def join(path: str, name: str) -> str:
+    """The path of a field; of what it lies in where the name may not be told."""
+    return f"{path}.{name}".strip(".")
+
+
+def known_word(name: str) -> str:
+    """The name where it is a word of ours, else nothing: it may be a person's name or number."""
+    return name if name in WORDS else ""
+
+
+def listed(names: list[str]) -> str:
+    """Names as a sentence has them."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else "none"
+
+
+def _look(value: object, shape: object, path: str) -> Iterator[FieldError]:
+    bare = _bare(shape)
+    options = get_args(bare) if get_origin(bare) in _UNIONS else (bare,)
+    if isinstance(value, dict):
+        for option in map(_bare, options):
+            if isinstance(option, type) and issubclass(option, msgspec.Struct):
+                yield from _in_struct(value, option, path)
+                return
+    if bare is msgspec.Raw:
+        return
+    yield from _alone(value, shape, path)
+    if isinstance(value, list):
+        for option in map(_bare, options):
+            if get_origin(option) in _ARRAYS:
+                for index, each in enumerate(value):
+                    yield from _look(each, get_args(option)[0], f"{path}[{index}]")
+
+
+def _in_struct(
+    value: dict[str, object], struct: type[msgspec.Struct], path: str
+) -> Iterator[FieldError]:
+    hints = hints_of(struct, include_extras=True)
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    for name in dict.fromkeys(known_word(each) for each in value if each not in fields):
+        known = listed(list(fields))
+        yield FieldError(join(path, name), f"unknown field: there are {known}")
+    for name, field in fields.items():
+        if name in value:
+            yield from _look(value[name], hints[field.name], join(path, name))
+        elif field.required:
+            yield FieldError(join(path, name), "required")
+
+
+def _alone(value: object, shape: object, path: str) -> Iterator[FieldError]:
+    """What is wrong with the value itself, not with what lies in it."""
+    try:
+        msgspec.convert(value, _hollow(shape))
+    except msgspec.ValidationError as exc:
+        yield FieldError(path, told(str(exc)).message)
+
+
+def _hollow(shape: object) -> Any:  # noqa: ANN401 -- any shape
+    """The same shape, but lists hold anything: what is in them is told apart."""
+    if get_origin(shape) is Annotated:
+        inner, *metas = get_args(shape)
+        return Annotated[(_hollow(inner), *metas)]
+    if get_origin(shape) in _UNIONS:
+        return Union[tuple(map(_hollow, get_args(shape)))]  # noqa: UP007 -- made at run time
+    return list[Any] if get_origin(shape) in _ARRAYS else shape
+
+
+def _bare(shape: object) -> Any:  # noqa: ANN401 -- any shape
+    return get_args(shape)[0] if get_origin(shape) is Annotated else shape
+
+
+def _words() -> frozenset[str]:
+    structs = [each for each in vars(shapes).values() if isinstance(each, type)]
+    return frozenset(
+        field.encode_name
+        for struct in (Document, *structs)
+        if issubclass(struct, msgspec.Struct)
+        for field in msgspec.structs.fields(struct)
+    )
+
+
+WORDS = _words()
+"""The names that requests may have; no other is ever told back."""

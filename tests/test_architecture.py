@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
+import pytest
+
 from roster import keys
-from tests.source import ROOT, lua
+from roster.records.meta import Field, ListField
+from tests.source import ROOT, Module, lua, product, texts
 
 PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 
@@ -41,4 +45,38 @@ def test_every_key_is_told_with_who_writes_it() -> None:
 
 def test_every_field_of_meta_is_told() -> None:
     told = {re.sub(r":[A-Z:]+$", ":", name) for name in rows("Fields of meta")}
-    assert told == fields("\n".join(lua().values()))
+    named = {*Field, *(f"{each}:" for each in ListField)}
+    assert told == named == fields("\n".join(lua().values()))
+
+
+def named_by(node: ast.AST) -> list[ast.expr]:
+    """What a command about `meta` names; or a look-up, where it is of bytes."""
+    if isinstance(node, ast.Tuple):
+        return node.elts if "keys.META" in ast.unparse(node) else []
+    names = node.args[:1] if isinstance(node, ast.Call) else []
+    names += [node.slice] if isinstance(node, ast.Subscript) else []
+    return [name for name in names if ast.unparse(name).startswith("b")]
+
+
+def spelled(module: Module) -> list[str]:
+    """The literals that name a field of `meta`."""
+    literals = [each for node in ast.walk(module.tree) for each in named_by(node)]
+    values = [each.value for each in literals if isinstance(each, ast.Constant)]
+    found = [each for each in values if each in {*Field} | {name.encode() for name in Field}]
+    of_list = re.compile(rf"({'|'.join(ListField)}):(\d|%d|$)")
+    return [*map(str, found)] + [text for _, text in texts(module) if of_list.match(text)]
+
+
+def test_only_the_module_of_meta_spells_its_fields() -> None:
+    elsewhere = [module for module in product() if module.stem != "meta"]
+    assert {module.path: found for module in elsewhere if (found := spelled(module))} == {}
+    script = next(module for module in elsewhere if module.stem == "doorbell")
+    assert "'{Field.ROSTER}'" in script.text
+
+
+@pytest.mark.parametrize(
+    "code",
+    ['x.get(b"covered")', 'f"n:{code}:1"', 'b"f:%d" % 1', '("HGET", keys.META[0], "check")'],
+)
+def test_a_field_that_is_spelled_is_found(code: str) -> None:
+    assert spelled(Module("x.py", code, ast.parse(f"y = {code}")))

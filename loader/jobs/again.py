@@ -59,12 +59,10 @@ def _stands(session: Session, load: Load) -> bool:
     known = session.lists.ids
     if rewound(metas) or load.applied_at_ms is None or not known.keys() >= {*load.lists}:
         return False
-    stamp = f"{load.as_of}:{load.nonce}".encode()
+    stamp = (load.as_of, load.nonce)
     codes = () if load.partial else [known[name].code for name in load.lists]
     return all(
-        meta.get(b"b:%d" % code) == stamp and code in meta.get(b"covered", b"")
-        for meta in metas
-        for code in codes
+        meta.begun(code) == stamp and code in meta.covered for meta in metas for code in codes
     )
 
 

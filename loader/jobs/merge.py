@@ -33,6 +33,7 @@ from loader.runs.session import Session
 from loader.undo import check
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
+from roster.records.meta import Meta
 from roster.records.record import court_id
 from roster.storage.dictionary import Load
 from roster.storage.snapshots import Begun, Fate, Merging, Snapshot
@@ -147,7 +148,7 @@ class Loading:
     def _merge(self, intake: Intake, reading: Reading, crew: Crew) -> Summary:
         metas = self._session.run(self._session.store.metas())
         standing = self._standing(reading, metas)
-        held = [int(meta.get(b"ever", 0)) for meta in metas]
+        held = [meta.ever for meta in metas]
         size = call_buckets(sum(held))
         snapshot, load, kept = reading.snapshot, reading.load, reading.found.kept
         covered = all(each.covered for each in standing.values())
@@ -176,19 +177,16 @@ class Loading:
             done = self._write(reading, jobs, previews, crew)
         return self._summary(reading, done, crew)
 
-    def _standing(self, reading: Reading, metas: list[dict[bytes, bytes]]) -> dict[str, Standing]:
+    def _standing(self, reading: Reading, metas: list[Meta]) -> dict[str, Standing]:
         rules = self._session.lists.ids
         standing, begun = {}, {}
         for name in reading.lists:
             code = rules[name].code
-            entries = sum(
-                int(meta.get(b"n:%d:%d" % (code, state), 0)) for meta in metas for state in (1, 2)
-            )
-            covered = all(code in meta.get(b"covered", b"") for meta in metas)
+            entries = sum(meta.live(code) for meta in metas)
+            covered = all(code in meta.covered for meta in metas)
             emptied = not self._options.partial and not reading.found.rows_of(name)
             standing[name] = Standing(entries, covered, emptied)
-            stamps = (meta.get(b"b:%d" % code, b"0") for meta in metas)
-            begun[name] = max(int(stamp.partition(b":")[0]) for stamp in stamps)
+            begun[name] = max(meta.begun(code).as_of_ms for meta in metas)
         if not self._options.partial:
             guard.check_as_of(reading.snapshot.as_of, self._now_ms, begun)
         return standing

@@ -21,6 +21,7 @@ from loader.runs.reading import Options, Told, crew_for, read_files
 from loader.runs.session import Session
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
+from roster.records.meta import Meta
 from roster.records.record import unpack_content
 from roster.storage.dictionary import Load
 from roster.storage.snapshots import Merging, Shown, Snapshot
@@ -98,7 +99,7 @@ class Verifying:
                 guard.check_named(found, intake.lists)
             lists = intake.lists or tuple(filter(None, found.names))
             guard.check_lists(found, lists)
-            size = call_buckets(sum(int(meta.get(b"ever", 0)) for meta in metas))
+            size = call_buckets(sum(meta.ever for meta in metas))
             jobs = self._jobs(found, lists, context, size)
             compared = self._compare(crew, jobs)
             written = self._repair(crew, jobs, compared, context) if repair else 0
@@ -183,7 +184,7 @@ class Verifying:
             for one in compared:
                 file ^= one.file_digests.get(code, 0)
             for meta in metas:
-                roster ^= int.from_bytes(meta.get(b"d:%d" % code, b""))
+                roster ^= meta.digest(code)
             counts = {
                 kind: sum(one.counts[code, kind] for one in compared) for kind in KINDS.values()
             }
@@ -205,17 +206,12 @@ class _Courts(dict[bytes, str]):
         return "?"
 
 
-def _last_begun(metas: list[dict[bytes, bytes]]) -> int:
+def _last_begun(metas: list[Meta]) -> int:
     """The time that the last whole load speaks for; raises LoadRefused where there is none."""
-    stamps = [
-        int(value.partition(b":")[0])
-        for meta in metas
-        for name, value in meta.items()
-        if name.startswith(b"b:")
-    ]
-    if not stamps:
+    as_of_ms = max(meta.last_begun_ms for meta in metas)
+    if not as_of_ms:
         raise LoadRefused("nothing was ever loaded here, and no manifest states an as_of")
-    return max(stamps)
+    return as_of_ms
 
 
 def verdict_text(verdict: Verdict) -> str:

@@ -32,6 +32,7 @@ from loader.rows.packing import (
 from loader.rows.table import FIXED_BYTES, Table
 from roster.keys import BUCKETS
 from roster.records.entry import RESTRICTING_BELOW, State
+from roster.records.meta import Field, ListField
 from roster.records.record import COUNT, HEADER, REGISTER_BYTES, WITHOUT_REVISION
 from roster.storage.snapshots import PLAIN, PLAIN_WITHOUT_REVISION
 
@@ -112,7 +113,7 @@ class People:
         for code in np.unique(self._lists).tolist():
             self._count_list(code, np.repeat(plain, self._counts), counts)
         restricted = self._first[plain & (self._lists[self._first] < RESTRICTING_BELOW)]
-        counts.count("people", self._numbers[restricted])
+        counts.count(Field.PEOPLE, self._numbers[restricted])
         found.people, found.digests = counts.people(), counts.digests()
         found.fields += self._fixed[self._first[plain], _NUMBER_BYTES:PLACE_BYTES].tobytes()
         return counts
@@ -139,9 +140,9 @@ class People:
         numbers = self._numbers[mine]
         heads = self._new[mine] | (self._lists[mine - 1] != code)
         counts.add(code, numbers, words_at(self._fixed[mine], DIGEST.start))
-        counts.count(f"n:{code}:{State.ACTIVE}", numbers)
-        counts.count(f"p:{code}", numbers[heads])
-        counts.count("ever", numbers)
+        counts.count(ListField.ENTRIES.of(code, State.ACTIVE), numbers)
+        counts.count(ListField.PEOPLE.of(code), numbers[heads])
+        counts.count(Field.EVER, numbers)
 
     def sorted_rows(self) -> tuple[Numbers, Octets]:
         """The bucket of each row, and the rows' fixed parts."""

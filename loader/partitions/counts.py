@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from loader.columns.pieces import Numbers
 from roster.keys import BUCKETS
+from roster.records.meta import Field
 
 Words = NDArray[np.uint64]
 
@@ -42,7 +43,7 @@ class Counts:
 
     def people(self) -> int:
         """Those who are on a list that restricts."""
-        return int(self._named["people"].sum())
+        return int(self._named[Field.PEOPLE].sum())
 
     def entries(self, which: slice | Numbers) -> dict[int, int]:
         """How many entries of each list these buckets have."""

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from roster.filters.filter import TokenFilter, capacity_for
-from roster.records.entry import State
 from roster.records.position import Position
 from roster.records.replies import Tail
 from roster.storage.images import FIELD_BYTES, build, renew
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 2_000
 """Entries of the log: a call takes Redis some milliseconds."""
-_LIVE = (b":%d" % State.ACTIVE, b":%d" % State.SUSPENDED)
 TOLD_LEAST = 1_000
 """Entries that a load tells in a partition before its image is made anew."""
 
@@ -47,13 +45,7 @@ async def finish(merging: Merging, begun: Position, fields: bytes | None, total:
 async def is_alone(merging: Merging, partition: int) -> bool:
     """Whether nobody in the partition is on another list: the file says who is on any."""
     (meta,) = await merging.store.metas((partition,))
-    mine = {b"n:%d" % code for code in merging.snapshot.lists}
-    counted = {name.rpartition(b":")[0] for name, count in meta.items() if _is_live(name, count)}
-    return counted <= mine
-
-
-def _is_live(name: bytes, count: bytes) -> bool:
-    return name.startswith(b"n:") and name.endswith(_LIVE) and int(count) > 0
+    return meta.live_lists <= {*merging.snapshot.lists}
 
 
 async def carry_on(merging: Merging, begun: Position, total: Sum) -> None:

@@ -22,6 +22,7 @@ from loader.rows.packing import (
     SUSPENDED,
 )
 from roster.records.entry import RESTRICTING_BELOW, State
+from roster.records.meta import Field, ListField
 from roster.records.record import (
     COUNT,
     HEADER,
@@ -100,17 +101,17 @@ def count(counted: Counted, number: int, rows: Sequence[bytes]) -> bool:
     lists = set()
     for row in rows:
         code, state = row[LIST_AT], state_of(row[PRESENT_AT])
-        counted.names[f"n:{code}:{state}"].append(number)
+        counted.names[ListField.ENTRIES.of(code, state)].append(number)
         if state is State.REMOVED:
             counted.removed[code].append(number)
         else:
-            counted.names["ever"].append(number)
+            counted.names[Field.EVER].append(number)
             lists.add(code)
             counted.listed[code].append((number, _U64.unpack_from(row, DIGEST.start)[0]))
     for code in lists:
-        counted.names[f"p:{code}"].append(number)
+        counted.names[ListField.PEOPLE.of(code)].append(number)
     if any(code < RESTRICTING_BELOW for code in lists):
-        counted.names["people"].append(number)
+        counted.names[Field.PEOPLE].append(number)
     return bool(lists)
 
 

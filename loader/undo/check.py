@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from loader.runs.ledger import is_same, who
 from loader.undo.plan import Undoing
 from roster.errors import LoadRefused
+from roster.records.meta import Meta
 from roster.rules.restrictions import Lists
 from roster.storage.dictionary import Load
 from roster.times import DAY_MS
@@ -74,21 +75,19 @@ def as_of_after(record: Load, loads: Mapping[int, Load]) -> int:
     return as_of
 
 
-def floors(metas: Sequence[Mapping[bytes, bytes]], codes: Iterable[int]) -> dict[int, int]:
+def floors(metas: Sequence[Meta], codes: Iterable[int]) -> dict[int, int]:
     """How far full files, and tombstones that were dropped, speak for each list by its code."""
     return {
-        code: max(_number(meta.get(b"%s:%d" % (name, code))) for meta in metas for name in _NAMES)
+        code: max(
+            max(meta.begun(code).as_of_ms, meta.floor_ms(code), meta.forgotten_ms(code))
+            for meta in metas
+        )
         for code in codes
     }
 
 
 _AFTER_MS = 2
 """An undo's revisions are 1 ms after the last full file's."""
-_NAMES = (b"b", b"f", b"g")
-
-
-def _number(text: bytes | None) -> int:
-    return int((text or b"0").partition(b":")[0])
 
 
 def record(number: int, load: Load, undoing: Undoing, lists: Lists) -> Load:

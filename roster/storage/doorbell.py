@@ -13,6 +13,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from roster import keys
+from roster.records.meta import Field
 from roster.records.position import WIRE_BYTES, Position, from_wire
 
 if TYPE_CHECKING:
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
     from roster.redis.nodes import Nodes
 
-RING = """#!lua flags=allow-oom
+RING = f"""#!lua flags=allow-oom
 local roster
 if redis.call('TYPE', KEYS[1]).ok == 'hash' then
-  roster = redis.call('HGET', KEYS[1], 'roster')
+  roster = redis.call('HGET', KEYS[1], '{Field.ROSTER}')
   if not roster then return -1 end
 else
   roster = redis.call('GET', KEYS[1])

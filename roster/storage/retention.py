@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from roster import keys
+from roster.records.meta import Field
 from roster.records.replies import header
 from roster.redis.nodes import Call
 from roster.storage.images import renew
@@ -67,7 +68,7 @@ async def trim(store: Store, partition: int, cutoff_ms: int) -> None:
 
 async def _included(store: Store, partition: int) -> int:
     """The seq up to which the image is; 0 where there is none."""
-    command = ("HGET", keys.META[partition], "image")
+    command = ("HGET", keys.META[partition], Field.IMAGE)
     (data,) = await store.nodes.on_partitions([(partition, command)])
     known = header(partition, data or b"")
     return known.position.seq if known else 0

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from roster.records.meta import Meta
 
 
 class Rewound(msgspec.Struct, frozen=True):
@@ -22,21 +24,19 @@ class Rewound(msgspec.Struct, frozen=True):
     until: dict[int, int]
 
 
-def rewound(metas: Sequence[Mapping[bytes, bytes]]) -> Rewound | None:
+def rewound(metas: Sequence[Meta]) -> Rewound | None:
     """What is rewound of these partitions; None where nothing is."""
-    behind = [meta for meta in metas if meta.get(b"rewound") == b"1"]
+    behind = [meta for meta in metas if meta.rewound]
     if not behind:
         return None
     until: dict[int, int] = {}
     for meta in behind:
-        lost_ms = int(meta.get(b"lost_ms", 0))
-        for code in _to_load(meta, lost_ms):
-            until[code] = max(until.get(code, 0), lost_ms)
-    people = sum(int(meta.get(b"people", 0)) for meta in behind)
-    return Rewound(len(behind), people, until)
+        for code in _to_load(meta):
+            until[code] = max(until.get(code, 0), meta.lost_ms)
+    return Rewound(len(behind), sum(meta.people for meta in behind), until)
 
 
-def _to_load(meta: Mapping[bytes, bytes], lost_ms: int) -> set[int]:
+def _to_load(meta: Meta) -> set[int]:
     """The lists that were covered and have not been loaded since from a newer file."""
-    lists = set(meta.get(b"covered", b"") + meta.get(b"lost_lists", b""))
-    return {code for code in lists if int(meta.get(b"r:%d" % code, 0)) <= lost_ms}
+    lists = {*meta.covered, *meta.lost_lists}
+    return {code for code in lists if meta.made_good_ms(code) <= meta.lost_ms}

@@ -12,6 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from roster import keys
+from roster.records.meta import Field
 from roster.records.position import ROSTER_BYTES
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class RosterName:
 
     async def _partitions(self) -> list[tuple[bytes, int]]:
         commands = [
-            (number, ("HMGET", keys.META[number], "roster", "history"))
+            (number, ("HMGET", keys.META[number], Field.ROSTER, Field.HISTORY))
             for number in range(keys.PARTITIONS)
         ]
         got = await self._nodes.on_partitions(commands)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from roster import keys
 from roster.documents.tokeniser import SCHEME
 from roster.errors import WrongKey
+from roster.records.meta import Field
 from roster.storage.processes import Processes
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ async def agree(tokeniser: Tokeniser, nodes: Nodes, numbers: Iterable[int] = EVE
 
 async def _founded(tokeniser: Tokeniser, nodes: Nodes, numbers: Iterable[int]) -> int:
     """The scheme that these partitions state; 0 where they were never written."""
-    asked = [(number, ("HGET", keys.META[number], "check")) for number in numbers]
+    asked = [(number, ("HGET", keys.META[number], Field.CHECK)) for number in numbers]
     stated = set(filter(None, await nodes.on_partitions(asked)))
     schemes = [scheme for scheme, check in tokeniser.check_values.items() if check in stated]
     if len(stated) > len(schemes):

@@ -14,6 +14,7 @@ from roster.errors import NotDurable, Unavailable
 from roster.records import replies
 from roster.records.change import together
 from roster.records.entry import BIND, State
+from roster.records.meta import ListField, Meta
 from roster.records.position import Known, Position, newest
 from roster.records.replies import (
     MARK_BYTES,
@@ -266,7 +267,7 @@ class Store:
 
     async def with_bindings(self) -> set[int]:
         """The partitions in which any documents are or were bound."""
-        names = [f"n:{BIND}:{int(state)}" for state in State]
+        names = [ListField.ENTRIES.of(BIND, state) for state in State]
         asked = [(p, ("HMGET", keys.META[p], *names)) for p in range(keys.PARTITIONS)]
         got = await self.nodes.on_partitions(asked)
         return {p for p, counts in enumerate(got) if any(int(count or 0) for count in counts)}
@@ -289,10 +290,8 @@ class Store:
             raise NotDurable("this is done, but not known to be safe yet: do it again")
         return sum(reply[0] for reply in got[: len(calls)])
 
-    async def metas(
-        self, partitions: Sequence[int] = range(keys.PARTITIONS)
-    ) -> list[dict[bytes, bytes]]:
-        """These partitions' counts, coverage and digests, as Redis holds them."""
+    async def metas(self, partitions: Sequence[int] = range(keys.PARTITIONS)) -> list[Meta]:
+        """These partitions' counts, coverage and digests."""
         commands = [(p, ("HGETALL", keys.META[p])) for p in partitions]
         got = await self.nodes.on_partitions(commands)
-        return [reply if isinstance(reply, dict) else replies.pairs(reply) for reply in got]
+        return [Meta(reply if isinstance(reply, dict) else replies.pairs(reply)) for reply in got]

@@ -17,6 +17,7 @@ from roster.storage.rewinding import adopt
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from roster.records.meta import Meta
     from roster.records.replies import Tail
     from roster.storage.processes import Processes
     from roster.storage.store import Store
@@ -105,8 +106,7 @@ class Belonging:
         return all(_is_vouched_for(meta, self._since_ms) for meta in metas)
 
 
-def _is_vouched_for(meta: Mapping[bytes, bytes], since_ms: int) -> bool:
-    if int(meta.get(b"accepted", 0)) >= since_ms:
+def _is_vouched_for(meta: Meta, since_ms: int) -> bool:
+    if meta.accepted_ms >= since_ms:
         return True
-    covered = meta.get(b"covered", b"")
-    return bool(covered) and all(int(meta.get(b"f:%d" % code, 0)) > since_ms for code in covered)
+    return bool(meta.covered) and all(meta.floor_ms(code) > since_ms for code in meta.covered)

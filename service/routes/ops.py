@@ -9,6 +9,7 @@ from litestar import Request, Response, get
 
 from roster.build import build
 from roster.errors import Unavailable
+from roster.records.meta import Meta
 from roster.redis.library import library
 from roster.storage.counters import Lag
 from roster.times import format_ms
@@ -163,7 +164,7 @@ async def _roster_families(upkeep: Upkeep) -> list[Family]:
     return list(_of_metas(upkeep, metas))
 
 
-def _of_metas(upkeep: Upkeep, metas: list[dict[bytes, bytes]]) -> Iterator[Family]:
+def _of_metas(upkeep: Upkeep, metas: list[Meta]) -> Iterator[Family]:
     lists = upkeep.service.lists
     found = summarise(metas, lists, ())
     yield gauge("people", "People with an active or suspended entry.", float(found.people))

@@ -37,7 +37,7 @@ async def desk_at(url: str, folder: Path, key: str = ONE_KEY) -> AsyncIterator[D
     async with started(read_settings(settings)) as (app, client):
         desk = Desk(client, app.state.service)
         metas = await desk.service.changes_store.metas()
-        if not all(meta.get(b"covered") for meta in metas):
+        if not all(meta.covered for meta in metas):
             await cover(desk.service.changes_store)
         await until(desk, ready=True)
         yield desk

@@ -135,7 +135,7 @@ class Roster(NamedTuple):
 
     def metas(self) -> list[dict[bytes, bytes]]:
         with self.opened() as session:
-            return session.run(session.store.metas())
+            return [dict(meta.held) for meta in session.run(session.store.metas())]
 
     def count(self, field: bytes) -> int:
         return sum(int(meta.get(field, 0)) for meta in self.metas())

@@ -193,7 +193,7 @@ async def counts_agree(store: Store, model: Model) -> None:
         if stored.state in (State.ACTIVE, State.SUSPENDED):
             people.add(token)
             digest ^= int.from_bytes(digest_of(token, entry, stored.content))
-    counted = {s: int(meta.get(b"n:1:%d" % s, 0)) for s in State if s is not State.UNKNOWN}
+    counted = {s: meta.entries(1, s) for s in State if s is not State.UNKNOWN}
     assert counted == {s: n for s, n in by_state.items() if s is not State.UNKNOWN}
-    assert int(meta.get(b"people", 0)) == len(people)
-    assert int.from_bytes(meta.get(b"d:1", b"")) == digest
+    assert meta.people == len(people)
+    assert meta.digest(1) == digest

@@ -212,7 +212,7 @@ class Machine(RuleBasedStateMachine):
         assert stored == expected
         metas = await self.store.metas()
         for partition, code in itertools.product(PARTITIONS, (SX, XGL, LIFT, BIND)):
-            digest = metas[partition].get(b"d:%d" % code, bytes(8))
+            digest = metas[partition].digest(code).to_bytes(8)
             assert digest == self.model.digest(partition, code)
         decided = await asyncio.gather(*map(self._decides, TOKENS))
         assert decided == [self.model.blocked(token, TWINS[token]) for token in TOKENS]

@@ -55,7 +55,7 @@ def rounds(parts: Parts, terms: Terms = NOW) -> Forgetting:
 
 
 async def count(parts: Parts, name: bytes) -> int:
-    return sum(int(meta.get(name, 0)) for meta in await parts.store.metas())
+    return sum(int(meta.held.get(name, 0)) for meta in await parts.store.metas())
 
 
 async def test_a_tombstone_of_a_list_without_files_ends_and_nothing_brings_it_back(

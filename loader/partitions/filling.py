@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from loader.partitions import imaging
-from loader.partitions.partition import Done, Job, Part, Sum
+from loader.partitions.partition import Done, Job, Sum, parts_of
 from roster.keys import BUCKETS
 from roster.records.position import Position
 from roster.redis.requirements import LISTPACK_ENTRIES, LISTPACK_VALUE_BYTES
-from roster.storage.snapshots import Bucket, Filled, Merged, Merging
+from roster.storage.snapshots import Bucket, Filled, Merging
 from roster.storage.store import Store
 
 CALL_BYTES = 384 << 10
@@ -37,10 +37,9 @@ async def fill(store: Store, job: Job, folder: Path, begun: Position) -> Done:
     The partition is finished with an image up to its log's end.
     """
     filling = _Filling(Merging(store, job.snapshot), job, folder)
-    total = Sum()
     for numbers in filling.calls():
-        total.add(await filling.bring(numbers))
-    rows = filling.portion.rows
+        await filling.bring(numbers)
+    rows, total = filling.portion.rows, filling.total
     await imaging.finish(filling.merging, begun, rows.fields, total)
     return total.done(job, rows.people, rows.duplicates)
 
@@ -51,6 +50,7 @@ class _Filling:
     def __init__(self, merging: Merging, job: Job, folder: Path) -> None:
         """Of the file everything is known then."""
         self.merging = merging
+        self.total = Sum()
         self.portion = job.portion(folder)
         self._job = job
         self._payloads = [b""] * BUCKETS
@@ -76,12 +76,15 @@ class _Filling:
                 yield range(first, number + 1)
                 first, size = number + 1, 0
 
-    async def bring(self, numbers: range) -> Merged:
-        """What these buckets did."""
-        job, merged = self._job, None
+    async def bring(self, numbers: range) -> None:
+        """Nothing; these buckets are merged, and what that did is in the total."""
+        filled = None
         if self._is_listpacks(numbers):
-            merged = await self.merging.fill(job.partition, self._filled(numbers))
-        return merged or await self._merge(numbers)
+            filled = await self.merging.fill(self._job.partition, self._filled(numbers))
+        if filled is None:
+            await self._merge(numbers)
+        else:
+            self.total.add(filled)
 
     def _is_listpacks(self, numbers: range) -> bool:
         """Whether a server, too, would have made such hashes of them."""
@@ -102,10 +105,10 @@ class _Filling:
             self.portion.new_seals(mine),
         )
 
-    async def _merge(self, numbers: range) -> Merged:
+    async def _merge(self, numbers: range) -> None:
         """The same, told row by row."""
         if self._merged is None:
             self._merged = {bucket.number: bucket for bucket in self.portion.buckets()}
-        call = [self._merged[number] for number in numbers]
-        how = self._job.how(Part(call, numbers.stop))
-        return await self.merging.merge(self._job.partition, call, how)
+        job, buckets = self._job, (self._merged[number] for number in numbers)
+        for part in parts_of(buckets, job.call_buckets, upto=numbers.stop):
+            self.total.add(await self.merging.merge(job.partition, part.buckets, job.how(part)))

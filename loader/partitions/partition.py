@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -25,10 +24,9 @@ from roster.records.position import Position
 from roster.storage.snapshots import Bucket, Fate, How, Merged, Merging, Snapshot
 from roster.storage.store import Store
 
-CALL_BYTES = 384 << 10
-CALL_ENTRIES = 4_096
-"""At most in one call: Redis answers nobody else meanwhile, so it must take a few ms."""
-_CALLS_AHEAD = 2
+CALL_BYTES = 48 << 10
+CALL_ENTRIES = 512
+"""At most in one call, and a bucket more: Redis answers nobody else meanwhile, 2 ms."""
 _NO_SEALS = seal_table(b"")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Kept).decode
@@ -231,22 +229,18 @@ def parts_of(
 async def in_turn(
     merging: Merging, partition: int, calls: Iterable[tuple[Part, How]]
 ) -> AsyncIterator[tuple[Part, Merged]]:
-    """Each call and its reply; the next is made ready while Redis answers the last ones."""
-    ahead: deque[tuple[Part, asyncio.Task[Merged]]] = deque()
-    try:
-        for part, how in calls:
-            made = asyncio.create_task(merging.merge(partition, part.buckets, how))
-            ahead.append((part, made))
-            await asyncio.sleep(0)
-            if len(ahead) == _CALLS_AHEAD:
-                yield ahead[0][0], await ahead[0][1]
-                ahead.popleft()
-        while ahead:
-            yield ahead[0][0], await ahead[0][1]
-            ahead.popleft()
-    finally:
-        for _, task in ahead:
-            task.cancel()
+    """Each call and its reply; the next is made ready while Redis answers the last.
+
+    It is sent behind that reply: between any two calls Redis answers others.
+    """
+    waiting = iter(calls)
+    following = next(waiting, None)
+    while following is not None:
+        part, how = following
+        reply = asyncio.create_task(merging.merge(partition, part.buckets, how))
+        await asyncio.sleep(0)  # until it is sent
+        following = next(waiting, None)
+        yield part, await reply
 
 
 def near(kept: bytes, call: Sequence[Bucket]) -> bytes:

@@ -20,14 +20,14 @@ from roster.records.entry import Op, Provenance
 from roster.records.record import HEADER as ENTRY
 from roster.records.record import pack_load, provenance_tail
 from roster.redis.nodes import Wait
-from roster.storage.snapshots import Merging, Snapshot
+from roster.storage.snapshots import Bucket, How, Merged, Merging, Snapshot
 from roster.times import parse_time
 from tests.loader.loads import HEADER, TOKENISER, Roster, row, settings_for, token
 from tests.loader.one_by_one import packed_of
 from tests.loader.test_buckets import packed_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.servers import Server
 
@@ -117,6 +117,36 @@ def test_buckets_and_records_too_large_for_a_listpack_are_merged(
     any_server.empty()
     assert merged(roster, rows, filling.fill) == done
     assert differing(stored(any_server), wanted) == {}
+
+
+@pytest.mark.parametrize("merge", [partition.merge, filling.fill])
+def test_redis_has_one_small_call_of_a_partition_at_a_time(
+    roster: Roster, monkeypatch: pytest.MonkeyPatch, merge: Callable[..., Any]
+) -> None:
+    sizes: list[int] = []
+    under_way = 0
+    inner = Merging.merge
+
+    async def counted(self: Merging, place: int, buckets: Sequence[Bucket], how: How) -> Merged:
+        nonlocal under_way
+        under_way += 1
+        assert under_way == 1
+        sizes.append(sum(len(bucket.rows) for bucket in buckets))
+        reply = await inner(self, place, buckets, how)
+        under_way -= 1
+        return reply
+
+    async def refused(*_: object) -> None:
+        """As a server that does not take such payloads."""
+
+    monkeypatch.setattr(Merging, "merge", counted)
+    monkeypatch.setattr(Merging, "fill", refused)
+    rows = [entry(n % 128 * 8, n // 128, 1, b"c" * 50) for n in range(5_000)]
+    assert merged(roster, rows, merge).written == len(rows)
+    a_bucket = sum(sizes) // 128
+    assert max(sizes) <= partition.CALL_BYTES + a_bucket + 128
+    assert len(sizes) >= sum(sizes) // (partition.CALL_BYTES + a_bucket)
+    assert len(sizes) > 5
 
 
 def unusual_file(roster: Roster) -> Files:

@@ -251,6 +251,21 @@ def test_the_desk_finds_and_ends_an_entry(cli: Cli) -> None:
         assert "Roster" in cli.ok("status", *here)
 
 
+def test_when_a_first_load_has_ended_the_service_decides_by_it(cli: Cli) -> None:
+    file = cli.folder / "list.csv"
+    file.write_text(LIST)
+    cli.env["CLEARWAY_REDIS_TIMEOUT_MS"] = "2000"
+    cli.env["CLEARWAY_API_KEY"] = cli.make_key("check")
+    body = {"document": PUT["document"], "journey": {"mode": "air"}}
+    with cli.serving() as url, httpx.Client(base_url=url, timeout=5) as client:
+        client.headers["Authorization"] = f"Bearer {cli.env['CLEARWAY_API_KEY']}"
+        before = client.post("/v1/check", json=body).json()
+        assert before["reasons"][0]["code"] == "not_covered"
+        cli.ok("load", str(file), "--list", "sx", "--as-of", "2019-01-01")
+        after = client.post("/v1/check", json=body).json()
+        assert [reason["code"] for reason in after["reasons"]] == ["listed"]
+
+
 def test_what_the_desk_has_to_choose_from_is_shown_whole_and_as_it_is(cli: Cli) -> None:
     cli.env["CLEARWAY_API_KEY"] = cli.make_key("check,list:read,list:add,list:remove,ops")
     cases = [("e[/b][abc]" + "x" * 50 + name, f"[/b] {name} [red]", "[/b][abc]") for name in "ab"]

@@ -22,7 +22,7 @@ from loader.rows.kept import kept_in
 from loader.rows.packing import Context
 from loader.rows.scatter import Scattered
 from loader.rows.spill import spill_folder
-from loader.runs import guard, report
+from loader.runs import guard, report, uptake
 from loader.runs.guard import Standing
 from loader.runs.intake import Intake
 from loader.runs.ledger import begun
@@ -45,7 +45,8 @@ NO_AS_OF = "a full snapshot needs --as-of, or a manifest that states as_of"
 class Reading(msgspec.Struct, frozen=True):
     """What was read of the files, and for what: `lists` are names; codes are the snapshot's.
 
-    The load has the number `load`, and is on `record` as that. `notes` are about its `rejects`.
+    The load has the number `load`, and is on `record` as that. `notes` are about its `rejects`
+    first, and at last about who has not taken it up.
     """
 
     found: Scattered
@@ -216,7 +217,8 @@ class Loading:
         tasks = ((job, begun[job.partition].position, bool(previews)) for job in jobs)
         done = list(self._counted("merging", crew.map("merge", tasks)))
         did = report.by_list(self._fates(done))
-        session.close_load(reading.load, replace(reading.record, did=did))
+        late = session.close_load(reading.load, replace(reading.record, did=did))
+        reading.notes.extend(uptake.notes(late))
         positions = [each.position for each in begun]
         session.run(lags.count(session.store, positions, self._now_ms))
         return done

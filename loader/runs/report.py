@@ -29,7 +29,8 @@ class StillRewound(msgspec.Struct, frozen=True):
 class Summary(msgspec.Struct, kw_only=True):
     """What a load did, or (dry run) would do; `peak_bytes` is of all its processes together.
 
-    `notes` are sentences about its rejects, which are in `rejects_file`. `same_as` is the load that
+    `notes` are sentences about its rejects, which are in `rejects_file`, and about processes of the
+    service that were not waited for any longer. `same_as` is the load that
     has brought the same files before, where that was the last of these lists.
 
     Peak memory is the sum of each process' greatest resident set (getrusage(2)): what they

@@ -13,11 +13,12 @@ from msgspec.structs import replace
 from loader.files.manifest import public_key_of
 from loader.rows.packing import Context
 from loader.runs.guard import NOT_FROM_FILES
+from loader.runs.uptake import late
 from roster import keys
 from roster.embedded.bulk import bulk_nodes, ease, rewrite
 from roster.errors import ClearwayError, LoadRefused
 from roster.opening import Opening
-from roster.records.position import HighWater
+from roster.records.position import HighWater, Position
 from roster.records.replies import Tail
 from roster.redis.connection import change_client
 from roster.redis.nodes import Wait, open_nodes
@@ -56,6 +57,7 @@ class Session:
             raise
         self.store = Store(self._nodes, tokeniser, keep_ms=settings.audit_days * DAY_MS)
         self.dictionary = Dictionary(self._nodes)
+        self._processes = Processes(self._nodes)
         self._lease: BeatenLease | None = None
 
     def __enter__(self) -> Self:
@@ -137,26 +139,36 @@ class Session:
         if self.run(self.dictionary.open_load(load)) != number:
             raise LoadRefused("another load has begun meanwhile; nothing of this one was merged")
 
-    def close_load(self, number: int, load: Load) -> None:
-        """Nothing; all is safe, every process hears of it, an embedded server tidies up."""
+    def close_load(self, number: int, load: Load) -> int:
+        """How many processes have not taken it up in time; all is safe, every one hears of it.
+
+        An embedded server tidies up.
+        """
         self.keep_lease()
         done = replace(load, applied_at_ms=time.time_ns() // 1_000_000)
         self.run(self.dictionary.write_load(number, done))
-        self.publish()
+        behind = self._behind(self.publish())
         if self.opening.embedded is not None:
             self.run(rewrite(self._nodes))
+        return behind
 
-    def publish(self) -> None:
-        """Nothing; what was written so far is safe, and every process hears of it."""
+    def publish(self) -> list[Position]:
+        """The logs' ends; what was written up to there is safe, and every process hears of it."""
         tails = self.run(self.store.tails(dict.fromkeys(range(keys.PARTITIONS)), {}, 1))
         self.run(self.store.settle(self.wait()))
         self._tell(tails.values())
+        return [tail.position for tail in tails.values()]
+
+    def _behind(self, positions: list[Position]) -> int:
+        with suppress(ClearwayError):  # all is safe, and every process has heard of it
+            return self.run(late(self._processes, positions))
+        return 0
 
     def _tell(self, tails: Collection[Tail]) -> None:
         """Nothing; this is safe, and whoever follows, or starts on this folder, knows it."""
         positions = [tail.position for tail in tails]
         self.run(self.store.acknowledge(positions))
-        self.run(Processes(self._nodes).ring(positions))
+        self.run(self._processes.ring(positions, wanted=True))
         path = marks_file(self.settings.data_dir, self.store.check_value, self.store.name.id)
         with suppress(OSError):  # whoever has no such folder is told by the service
             add_marks(path, [_mark(tail) for tail in tails])

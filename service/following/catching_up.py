@@ -82,6 +82,7 @@ class CatchUp:
         while newer and time.monotonic() < until:
             some, newer = newer[: self._reader.at_once], newer[self._reader.at_once :]
             await self._replace(some)
+        self._screener.look_at_lists()  # before others are told of the positions
         return set(goals) - set(behind)
 
     def _asked(self, numbers: Sequence[int]) -> dict[int, Position | None]:

@@ -251,9 +251,13 @@ class Screener:
         `listed` says whether whoever changes something finds this process listed since then.
         """
         self.news.polled(tails, sent_s, listed=listed)
+        self.look_at_lists()
+        self.was_ready = self.was_ready or self.ready
+
+    def look_at_lists(self) -> None:
+        """Nothing; which lists are covered is as the partitions say now."""
         known = [each.covered for each in self._partitions if each.known]
         self._covered = frozenset.intersection(*known) if known else frozenset()
-        self.was_ready = self.was_ready or self.ready
 
     def acknowledge(self, positions: Iterable[Position], applied_ms: int = 0) -> None:
         """Positions that are safe, applied then at the latest: Redis must never be behind them."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING
 
 from roster.documents.identity import Document, normalise
@@ -68,8 +70,11 @@ async def test_the_canary_costs_2_kb_of_log_a_round_and_leaves_no_history(
                 await canary.sing()
                 sizes.append(int(link.info("persistence")["aof_current_size"]))
         assert canary.failures == 0
-        assert (sizes[-1] - sizes[-1 - ROUNDS]) / ROUNDS < 2_000
-        assert sizes[-1] - sizes[-1 - ROUNDS] < 1.2 * (sizes[ROUNDS] - sizes[0])
+        # Other chores write, too, and more where a round takes long: medians leave that out.
+        rounds = [after - before for before, after in pairwise(sizes)]
+        first, last = median(rounds[:ROUNDS]), median(rounds[-ROUNDS:])
+        assert last < 2_000
+        assert last < 1.2 * first
         token = api.service.canary_token
         assert token is not None
         assert await api.service.store.history(token) == []

@@ -137,7 +137,8 @@ async def begin(api: Desk) -> ApiKey:
 async def host(
     server: Server, folder: Path, begun: asyncio.Future[Desk], end: asyncio.Event
 ) -> None:
-    async with desk(server, folder) as api:
+    patient = {"redis_timeout_ms": "5000", "fresh_ms": "4000"}  # a busy machine refers nobody
+    async with desk(server, folder, **patient) as api:
         begun.set_result(api)
         await end.wait()
 

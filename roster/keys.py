@@ -10,8 +10,8 @@
 | clearway:{NN}:image     | string | a partition's filter, and its position   | lua/          |
 | clearway:{NN}:forgotten | string | bits by which forgotten entries are known| lua/          |
 | clearway:{NN}:seals     | string | digests of the rows that buckets are as  | lua/          |
-| clearway:roster         | string | the roster's id, made once               | roster_id.py  |
-| clearway:scheme         | string | under which its tokens are made, so far  | scheme.py     |
+| clearway:roster         | string | the roster's id, made once               | founding.py   |
+| clearway:scheme         | string | under which its tokens are made, so far  | founding.py   |
 | clearway:courts         | hash   | court names, by their four bytes         | dictionary.py |
 | clearway:loads          | hash   | files that were loaded, by number        | dictionary.py |
 | clearway:load           | string | the one load that is under way           | lease.py      |

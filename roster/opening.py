@@ -19,7 +19,7 @@ from roster.redis.discovery import Discovery
 from roster.redis.nodes import Nodes, Wait, open_nodes
 from roster.redis.requirements import ServerFacts, require_version, server_facts
 from roster.redis.target import Target, parse_target
-from roster.storage.scheme import agree
+from roster.storage.founding import agree
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -1,12 +1,15 @@
-"""Times as people and files write them, and as milliseconds since 1970.
+"""Times: as clocks tell them, as people and files write them, as milliseconds since 1970.
 
-A time is RFC 3339 with an offset; a bare date is that day in Beijing (docs/api.md, Calling).
+A written time is RFC 3339 with an offset; a bare date is that day in Beijing (docs/api.md,
+Calling).
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, time, timedelta
+import time
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from functools import lru_cache
 
 DAY_MS = 86_400_000
@@ -14,6 +17,8 @@ BEIJING_OFFSET_MS = 8 * 3_600_000
 FUTURE_MAX_MS = 5 * 60_000
 """How far ahead of us a revision may lie."""
 
+_BOOT_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Only Linux has CLOCK_BOOTTIME; elsewhere the next best."""
 _DATE_LENGTH = len("2018-01-31")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # what four digits can spell
@@ -23,6 +28,15 @@ _TIME = re.compile(
     r"([0-9-]{10})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
     r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
+
+
+def boot_s() -> float:
+    """Seconds since the machine was started, also those for which it was suspended.
+
+    What was fresh, valid or alive before a laptop's lid was closed or a virtual machine was
+    moved must not seem so afterwards: CLOCK_MONOTONIC stands still meanwhile (clock_gettime(2)).
+    """
+    return time.clock_gettime(_BOOT_CLOCK)
 
 
 @lru_cache(maxsize=65_536)
@@ -76,7 +90,7 @@ def _instant_ms(text: str) -> int:
 
 
 def _clock_ms(hour: int, minute: int, second: int) -> int:
-    clock = time(hour, minute, min(second, 59))  # raises ValueError
+    clock = time_of_day(hour, minute, min(second, 59))  # raises ValueError
     if second > _LEAP_SECOND:
         raise ValueError("not a time of day")
     return (clock.hour * 3600 + clock.minute * 60 + second) * 1000

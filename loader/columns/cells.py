@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NoReturn, get_args
 
 from loader.columns.wrappers import bare, fault
+from roster.documents.check_digits import holds_id_number
 from roster.documents.identity import (
     LONGEST_NUMBER,
     Document,
@@ -14,7 +15,6 @@ from roster.documents.identity import (
     normalise,
 )
 from roster.documents.spelling import trimmed
-from roster.documents.texts import holds_id_number
 from roster.errors import InvalidInput
 from roster.records.bounds import (
     CASE_MAX,

@@ -7,8 +7,8 @@ import numpy as np
 from loader.columns.columns import SHORT_BYTES, Column
 from loader.columns.numbers import CARD_DIGITS, NINE, ZERO, births
 from loader.columns.pieces import Bools, Octets, windows
+from roster.documents.check_digits import holds_id_number
 from roster.documents.spelling import trimmed
-from roster.documents.texts import holds_id_number
 
 _LIKELY = CARD_DIGITS - 1
 """So many characters that are digits or gaps have to follow each other, says `roster.texts`."""

@@ -15,7 +15,7 @@ from loader.rows.packing import Context
 from loader.runs.guard import NOT_FROM_FILES
 from loader.runs.uptake import late
 from roster import keys
-from roster.embedded.bulk import bulk_nodes, ease, rewrite
+from roster.embedded.server_settings import bulk_nodes, ease, rewrite
 from roster.errors import ClearwayError, LoadRefused
 from roster.opening import Opening
 from roster.records.position import HighWater, Position

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from roster.clock import boot_s
 from roster.records.position import Position
 from roster.storage.processes import Processes
+from roster.times import boot_s
 
 TAKEN_UP_S = 5.0
 """So long at most: one that was killed just now stays listed for four seconds."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roster.documents.check_digits import END_OF_TIME, FIRST_BIRTH
+from roster.documents.check_digits import END_OF_TIME, FIRST_BIRTH, WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CARD_BYTES = 18
 _NINE = 9
-_WEIGHTS = np.array((7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2, 1), np.int32)  # GB 11643
+_WEIGHTS = np.array(WEIGHTS, np.int32)
 _PLACES = np.array((10**7, 10**6, 10**5, 10**4, 1000, 100, 10, 1), np.int32)
 _X = ord("X") - ord("0")
 

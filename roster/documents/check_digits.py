@@ -1,11 +1,19 @@
-"""Whether a number's check digit and birth date can be those of a document."""
+"""Whether a number's check digit and birth date can be those of a document.
+
+Also whether such a number stands in a free text, where it must never be stored (docs/api.md,
+Routes).
+"""
 
 from __future__ import annotations
 
 import calendar
+import re
+import unicodedata
 from datetime import date
 from functools import lru_cache
 from operator import mul
+
+from roster.times import BEIJING_OFFSET_MS, DAY_MS
 
 FIRST_BIRTH = "18000101"
 """Nobody alive was born before; synthetic people are born 1800 to 1879.
@@ -13,10 +21,14 @@ FIRST_BIRTH = "18000101"
 See docs/domain.md, Validity.
 """
 END_OF_TIME = "99991231"
+_LAST_IN_TEXTS = "20991231"
+
+WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2, 1)
+"""ISO 7064 MOD 11-2, as in GB 11643: all 18 sum up to 1, modulo 11, where the last is right."""
+CHECKS = "10X98765432"
+"""The check digit by what the other 17 sum up to."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
-_BEIJING_MS = 8 * 3600 * 1000
-_DAY_MS = 24 * 3600 * 1000
 
 
 def _weighted(digits: str) -> int:
@@ -34,13 +46,18 @@ _FOUR = {a + b: (4 * high + low) % 11 for a, high in _TWO.items() for b, low in 
 _LAST = {
     f"{tens}{last}": _weighted(f"{tens}{last}") for tens in range(10) for last in "0123456789X"
 }
-_CHECK = "10X98765432"
 
 _DAYS = frozenset(
     f"{month:02}{day:02}"
     for month in range(1, 13)
     for day in range(1, calendar.monthrange(1999, month)[1] + 1)
 )
+
+_GAPS = r"\s\-\u00ad\u200b-\u200f\u202a-\u202e\u2010-\u2015\u2060-\u2064\ufeff"
+_GAP = re.compile(f"[{_GAPS}]")
+_LIKELY = re.compile(rf"\d[\d{_GAPS}]{{16}}")
+_SPELLED = re.compile(rf"(?=([1-9](?:[{_GAPS}]?\d){{16}}[{_GAPS}]?[\dXxХхΧχ]))")
+_LOOK_ALIKES = str.maketrans("ХхΧχx", "XXXXX")
 
 _ICAO_VALUE = {c: value for value, c in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")}
 _ICAO_WEIGHTS = (7, 3, 1) * 8
@@ -63,7 +80,7 @@ def remainder(number: str) -> int:
 
 def check_digit(digits: str) -> str:
     """The 18th character that belongs to 17 digits."""
-    return _CHECK[remainder(digits + "0")]
+    return CHECKS[remainder(digits + "0")]
 
 
 def icao_check_digit(text: str) -> str:
@@ -85,9 +102,26 @@ def is_short_birth(day: str) -> bool:
 
 def beijing_day(now_ms: int) -> str:
     """The day in Beijing, `YYYYMMDD`, at a moment in ms since 1970: nobody is born later."""
-    return _day((now_ms + _BEIJING_MS) // _DAY_MS)
+    return _day((now_ms + BEIJING_OFFSET_MS) // DAY_MS)
 
 
 @lru_cache(maxsize=2)
 def _day(days: int) -> str:
     return f"{date.fromordinal(_EPOCH + days):%Y%m%d}"
+
+
+def holds_id_number(text: str) -> bool:
+    """Whether a valid 18-digit ID number stands anywhere in the text.
+
+    Full-width and look-alike characters, single blanks, hyphens and invisible characters
+    between the digits do not hide it; nor do digits beside it.
+    """
+    if len(text) < len(WEIGHTS) or _LIKELY.search(text) is None:
+        return False
+    folded = unicodedata.normalize("NFKC", text)
+    return any(_is_id_number(found.group(1)) for found in _SPELLED.finditer(folded))
+
+
+def _is_id_number(spelled: str) -> bool:
+    number = _GAP.sub("", spelled).translate(_LOOK_ALIKES)
+    return number.isascii() and remainder(number) == 1 and is_birth(number[6:14], _LAST_IN_TEXTS)

@@ -21,11 +21,11 @@ from roster.documents.placeholders import (
     is_plain_han,
     without_glued_titles,
 )
-from roster.documents.radicals import UNIFIED
 from roster.records.entry import NameToken
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+
 
 NameCheck = Literal["match", "mismatch", "not_compared"]
 
@@ -195,3 +195,18 @@ def _other(text: str, script: str) -> Iterator[tuple[int, str]]:
     form = OTHER + (_OTHER_SCRIPTS.index(script) if known else len(_OTHER_SCRIPTS))
     yield form, " ".join(sorted(words))
     yield form, "".join(words)
+
+
+_RADICALS = [*range(0x2E81, 0x2E9A), *range(0x2E9B, 0x2EF4)]
+_OF_RADICALS = (
+    "厂乛乚乙亻冂𠘨刀刂卜㔾小小兀尣尢𡯂巳幺彑彐忄心扌攵旡日月歺母民氵氺灬爫爫丬牛犭王"
+    "𤴔目示礻𥫗糹纟罓罒㓁冗𦉫羊𦍌𦍋耂肀聿肉𦥑艹艹艹虎衤覀西见角𧢲讠贝𧾷车辶辶辶邑钅長"
+    "镸长门𨸏阝雨青韦页风飞食𩙿飠饣𩠐马骨鬼鱼鸟卤麦黄黾斉齐歯齿竜龙龜亀龟"
+)
+_STROKES = [0x31C6, *range(0x31CF, 0x31E2)]
+_OF_STROKES = "𠃌乀一丨丿丿丶𠃍乛𠃊𠃎𠄌亅𡿨𠃋乀𠃑乚乙𠄎"
+
+UNIFIED = dict(zip(_RADICALS, _OF_RADICALS, strict=True)) | dict(
+    zip(_STROKES, _OF_STROKES, strict=True)
+)
+"""For `str.translate`: each radical and stroke that is an ideograph, and the ideograph."""

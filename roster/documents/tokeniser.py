@@ -1,19 +1,21 @@
 """The token that stands for a document, and all else that is made with the ID key.
 
 Loader and service must agree on this to the bit. A change here changes every token, so it
-raises `SCHEME`; a roster keeps the scheme that it was founded with (roster/storage/scheme.py).
+raises `SCHEME`; a roster keeps the scheme that it was founded with (roster/storage/founding.py).
 """
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64encode
 from binascii import a2b_uu
 from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal, Never
 
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
 from roster.documents import names
-from roster.documents.cipher import BLOCK_LENGTH, LONGEST, ecb
 from roster.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from roster.documents.identity import DocumentNumber, Token
     from roster.records.entry import NameToken
+
 
 SCHEME: Final = 2
 HASHED: Final = 1
@@ -146,3 +149,28 @@ class Tokeniser:
         hashing = self._name.copy()
         hashing.update(bytes((form,)) + text.encode())
         return hashing.digest()
+
+
+LONGEST: Final = 21
+"""Characters that fit a block: six bits each, of 64 that ASCII has in a row from the blank on.
+
+A blank stands for what is missing at the end: no number has one, nor an end of a line. To
+uuencoding a backtick is a blank, too: what has one is not short. So no two have the same block.
+"""
+BLOCK_LENGTH: Final = "0"
+"""What uuencoding writes before 16 bytes."""
+_FITS = re.compile(rb"[!-_]{0,%d}" % LONGEST)
+
+
+def fits(number: bytes) -> bool:
+    """Whether a number in UTF-8 has a block; one that has none is hashed."""
+    return _FITS.fullmatch(number) is not None
+
+
+def ecb(key: bytes) -> Callable[[bytes], bytes]:
+    """What enciphers blocks of 16 bytes, each by itself, under a key of 32.
+
+    No block tells another's contents: no two documents have the same, and what is compared is
+    just whether they are the same.
+    """
+    return Cipher(algorithms.AES256(key), modes.ECB()).encryptor().update  # noqa: S305 -- see above

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from roster.documents.cards import CARD_BYTES
-from roster.documents.cipher import LONGEST, fits
-from roster.documents.tokeniser import HASHED
+from roster.documents.tokeniser import HASHED, LONGEST, fits
 from roster.filters.filter import halves
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 #!lua name=clearway
--- The roster's atomic reads and writes, one library: roster/redis/library.py joins these files. The
+-- The roster's atomic reads and writes, one library: roster/redis/calls.py joins these files. The
 -- reasons: docs/architecture.md, The merge law; and docs/architecture.md, Fields of meta. Nothing
 -- here orders strings with `<` (that is strcoll in the server's locale). Numbers stay below 2^53.
 
-local VERSION = ''  -- roster/redis/library.py puts a hash of the code here, and in the name above
+local VERSION = ''  -- roster/redis/calls.py puts a hash of the code here, and in the name above
 
 local UNKNOWN, ACTIVE, SUSPENDED, REMOVED, ABSENT = 0, 1, 2, 3, 4
 local PUT, REMOVE, SUSPEND, RESUME, DROP, RESET = 1, 2, 3, 4, 5, 6

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import struct
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roster.records.entry import CANARY, Op, Outcome, State
 from roster.records.position import Position, from_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 MARK_BYTES = 4
 HEADER_BYTES = 24
@@ -272,3 +276,24 @@ def events(partition: int, data: bytes) -> list[LogEntry]:
 def pairs(flat: list[bytes]) -> dict[bytes, bytes]:
     """A hash as RESP2 gives it, flat, as a dict."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+_CHANGED = struct.Struct(">14sII")
+
+
+class Changed(NamedTuple):
+    """A person whose record changes: where it is, before and after; `b""` is no record."""
+
+    place: bytes
+    before: bytes
+    after: bytes
+
+
+def changed(joined: bytes) -> Iterator[Changed]:
+    """Each of them, of the reply's bytes."""
+    at = 0
+    while at < len(joined):
+        place, before, after = _CHANGED.unpack_from(joined, at)
+        middle = at + _CHANGED.size + before
+        yield Changed(place, joined[middle - before : middle], joined[middle : middle + after])
+        at = middle + after

@@ -1,16 +1,25 @@
-"""What is sent to Redis: function calls, plain commands, and what makes a change safe."""
+"""What is sent to Redis: our library and calls of it, plain commands, what makes a change safe.
+
+The library is named by its content, so that versions live side by side. Two versions with one
+name would replace each other for as long as both run, and a new version's code would wait for
+the last process of the old one. So the library and each of its functions carry a hash of the
+code: what a process calls is what it brought with it.
+"""
 
 from __future__ import annotations
 
+from functools import cache
+from hashlib import blake2s
+from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.crc import key_slot
 
 from roster import keys
-from roster.redis.library import library
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
 
 SLOTS = tuple(key_slot(key.encode()) for key in keys.META)
 """The slot of every partition's keys."""
@@ -105,3 +114,56 @@ def whatever_memory(command: tuple[Any, ...]) -> tuple[Any, ...]:
     """The command in a script that the server also runs where its memory is full."""
     name, *rest = command
     return ("EVAL", _ALWAYS, 1, rest[0], name, *rest[1:]) if name in _SPENDING else command
+
+
+FILES = (
+    "head",
+    "bytes",
+    "records",
+    "law",
+    "counts",
+    "partition",
+    "log",
+    "rewinds",
+    "floors",
+    "seals",
+    "changes",
+    "snapshots",
+    "rows",
+    "buckets",
+    "merges",
+    "reads",
+    "state",
+    "forgetting",
+)
+"""The files of roster/lua/ in the order in which they are joined: each after those it calls."""
+PREFIX = "clearway_"
+_FIRST_LINE = "#!lua name=clearway\n"
+_VERSION = "local VERSION = ''"
+HASH_BYTES = 6
+
+
+class Library(NamedTuple):
+    """The library's name, what its functions' names end with, and the code to load."""
+
+    name: str
+    suffix: str
+    code: str
+
+
+def library_of(text: str) -> Library:
+    """The library that this code becomes; raises ValueError where it has no place for a name."""
+    if not text.startswith(_FIRST_LINE) or text.count(_VERSION) != 1:
+        raise ValueError("the library's first line or its VERSION is not as it should be")
+    suffix = blake2s(text.encode(), digest_size=HASH_BYTES).hexdigest()
+    name = PREFIX + suffix
+    code = text.replace(_FIRST_LINE, f"#!lua name={name}\n", 1)
+    return Library(name, f"_{suffix}", code.replace(_VERSION, f"local VERSION = '_{suffix}'"))
+
+
+@cache
+def library() -> Library:
+    """The library that this version of Clearway calls."""
+    folder = resources.files("roster").joinpath("lua")
+    texts = (folder.joinpath(f"{name}.lua").read_text("utf-8") for name in FILES)
+    return library_of("\n".join(texts))

@@ -11,10 +11,9 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from roster.errors import ClearwayError, Unavailable, cause_of
-from roster.redis.cluster_views import ask_node
 from roster.redis.connection import ask_client, sentinel_client, translated
 from roster.redis.sentinels import Word, ask_sentinel, choose, is_primary
-from roster.redis.slots import SlotMap, View, merged, whole
+from roster.redis.slots import SlotMap, View, ask_node, merged, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,12 +17,10 @@ from redis.crc import key_slot
 from redis.exceptions import AskError
 
 from roster.errors import NotDurable, Unavailable
-from roster.redis.calls import SLOTS, Call, Plain, Wait, whatever_memory
+from roster.redis.calls import SLOTS, Call, Plain, Wait, library, whatever_memory
 from roster.redis.connection import error_code, raised, translated
 from roster.redis.discovery import Discovery
-from roster.redis.exchange import BITE_BYTES, close, exchange
-from roster.redis.library import library
-from roster.redis.listening import messages
+from roster.redis.exchange import BITE_BYTES, close, exchange, messages
 from roster.redis.routes import Routes, sent_on
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from roster.records.entry import RESTRICTING_BELOW, Entry, active
 from roster.rules.effects import Known, bearings, known, reason
-from roster.rules.products import outcomes
 from roster.rules.restrictions import MODES, Lists
-from roster.rules.rules import INVALID, judge, kinds, unheard_of
+from roster.rules.rules import INVALID, judge, kinds, outcomes, unheard_of
 from roster.rules.verdict import Asked, Decision, Reason, Remaining, Standing, StandingWord
 
 _STRICTEST_FIRST: dict[Decision, StandingWord] = {

@@ -1,22 +1,25 @@
-"""A partition's log beside what follows it: its end, some of its entries, how old they are.
+"""A partition's log beside what follows it: its end, its entries, which positions are in it.
 
-All but `end` are plain reads: a server that is cut off may answer with what has been the
-roster once.
+All but `end` and `here` are plain reads: a server that is cut off may answer with what has been
+the roster once.
 """
 
 from __future__ import annotations
 
+from itertools import chain, compress
 from typing import TYPE_CHECKING, Any
 
 from roster import keys
 from roster.records import replies
 from roster.records.position import Position
 from roster.records.replies import MARK_BYTES, LogEntry
+from roster.redis.calls import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Sequence
 
     from roster.storage.store import Store
+
 
 OLD_AT_ONCE = 5_000
 
@@ -66,3 +69,19 @@ async def older_than(store: Store, partition: int, cutoff_ms: int) -> int:
             if replies.applied_at_ms(data) >= cutoff_ms:
                 return seq
     return seq
+
+
+async def here(store: Store, positions: Iterable[Position]) -> set[Position]:
+    """Those of these positions through which the logs go; raises Unavailable and WrongKey."""
+    wanted: dict[int, list[Position]] = {}
+    for position in positions:
+        wanted.setdefault(position.partition, []).append(position)
+    calls = [_call(store, number, many) for number, many in wanted.items()]
+    flags = b"".join(await store.nodes.run(calls) if calls else [])
+    return set(compress(chain(*wanted.values()), map(b"1".__contains__, flags)))
+
+
+def _call(store: Store, partition: int, positions: Sequence[Position]) -> Call:
+    names = (keys.META[partition], keys.LOG[partition])
+    wires = (position.wire for position in positions)
+    return Call(partition, "here", names, (store.check_value, *wires))

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from roster import keys
-from roster.clock import boot_s
 from roster.documents.tokeniser import HASHED
 from roster.errors import ClearwayError
 from roster.records.position import WIRE_BYTES, Position, from_wire
 from roster.redis.calls import Plain
+from roster.redis.shares import each, lowest
 from roster.storage.doorbell import Rung
-from roster.storage.shares import each, lowest
+from roster.times import boot_s
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,20 +1,32 @@
-"""What is kept for a while only: people's histories, tombstones, the log."""
+"""What is kept for a while only: people's histories, tombstones, the log, old functions."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
+from redis.exceptions import ResponseError
 
 from roster import keys
+from roster.errors import Unavailable
 from roster.records.meta import Field
 from roster.records.replies import header
+from roster.redis.calls import PREFIX, library
+from roster.redis.connection import translated
 from roster.redis.nodes import Call
 from roster.storage.images import renew
 from roster.storage.logs import OLD_AT_ONCE, older_than
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import redis.asyncio
+
+    from roster.redis.nodes import Nodes
+    from roster.storage.processes import Process
     from roster.storage.store import Store
+
 
 QUIET_TIMES = 2
 """After so many times as long without a full file a list comes by changes alone."""
@@ -72,3 +84,24 @@ async def _included(store: Store, partition: int) -> int:
     (data,) = await store.nodes.on_partitions([(partition, command)])
     known = header(partition, data or b"")
     return known.position.seq if known else 0
+
+
+async def retire(nodes: Nodes, live: Iterable[Process]) -> list[str]:
+    """The libraries that have gone, by name; none from a server that does not let us."""
+    called = {process.library for process in live} | {library().name}
+    if "" in called:
+        return []
+    gone: list[str] = []
+    for node in await nodes.masters():
+        with contextlib.suppress(Unavailable, ResponseError), translated(node):
+            gone += await _retire(node, called)
+    return sorted(set(gone))
+
+
+async def _retire(node: redis.asyncio.Redis, called: set[str]) -> list[str]:
+    found = await node.function_list(library=f"{PREFIX}*")
+    names = [each[each.index(b"library_name") + 1].decode() for each in found]
+    gone = [name for name in names if name not in called]
+    for name in gone:
+        await node.function_delete(name)
+    return gone

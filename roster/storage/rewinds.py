@@ -1,4 +1,4 @@
-"""What a rewound roster has lost, as its partitions tell it, and what would end that."""
+"""An older state of the roster that has come back: said, told of, and ended."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from roster import keys
+from roster.redis.calls import Call
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from roster.records.meta import Meta
+    from roster.redis.calls import Wait
+    from roster.storage.store import Store
 
 
 class Rewound(msgspec.Struct, frozen=True):
@@ -40,3 +45,24 @@ def _to_load(meta: Meta) -> set[int]:
     """The lists that were covered and have not been loaded since from a newer file."""
     lists = {*meta.covered, *meta.lost_lists}
     return {code for code in lists if meta.made_good_ms(code) <= meta.lost_ms}
+
+
+async def restored(store: Store, wait: Wait) -> int:
+    """How many partitions there are: all of them count as rewound from now on.
+
+    Raises Unavailable, WrongKey, and NotDurable where that may not be safe.
+    """
+    calls = [
+        Call(p, "restored", (keys.META[p],), (store.check_value,)) for p in range(keys.PARTITIONS)
+    ]
+    return await store.count(calls, wait)
+
+
+async def adopt(store: Store, partitions: Iterable[int]) -> None:
+    """Nothing; these partitions state the roster's id, also those of a version without.
+
+    Raises Unavailable and WrongKey.
+    """
+    names = zip(keys.META, keys.FORGOTTEN, keys.SEALS, strict=True)
+    calls = [Call(p, "adopt", three, (store.stamp,)) for p, three in enumerate(names)]
+    await store.nodes.run([calls[p] for p in partitions])

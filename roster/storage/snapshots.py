@@ -11,9 +11,8 @@ from redis.exceptions import ResponseError
 
 from roster import keys
 from roster.errors import LoadRefused
-from roster.records.diffing import Changed, changed
 from roster.records.position import Position, from_wire
-from roster.records.replies import MARK_BYTES
+from roster.records.replies import MARK_BYTES, Changed, changed
 from roster.redis.connection import error_code
 from roster.redis.nodes import Call
 

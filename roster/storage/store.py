@@ -28,8 +28,7 @@ from roster.records.replies import (
 )
 from roster.redis.calls import NOWHERE, Call
 from roster.redis.connection import error_code, raised
-from roster.storage.roster_id import RosterName
-from roster.storage.scheme import agree
+from roster.storage.founding import RosterName, agree
 from roster.storage.tails import TAIL_ENTRIES, tail_calls
 from roster.times import DAY_MS
 

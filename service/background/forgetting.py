@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from roster import keys
 from roster.storage.images import BUCKETS_A_CALL
 from roster.storage.processes import Processes
-from roster.storage.retention import Place, Terms, forget, trim
-from roster.storage.retiring import retire
+from roster.storage.retention import Place, Terms, forget, retire, trim
 from roster.times import DAY_MS
 
 if TYPE_CHECKING:

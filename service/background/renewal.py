@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from roster import keys
-from roster.clock import boot_s
 from roster.errors import Unavailable
 from roster.storage.images import renew
 from roster.storage.lease import Lease
-from roster.times import DAY_MS
+from roster.times import DAY_MS, boot_s
 
 if TYPE_CHECKING:
     from roster.storage.store import Store

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from roster.clock import boot_s
 from roster.errors import ClearwayError, Unavailable
 from roster.records.position import newest
-from roster.storage.branches import here
+from roster.storage.logs import here
+from roster.times import boot_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

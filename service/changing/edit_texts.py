@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from roster.documents.check_digits import holds_id_number
 from roster.documents.spelling import trimmed
-from roster.documents.texts import holds_id_number
 from roster.errors import InvalidInput
 from roster.records.bounds import CASE_MAX, ENTRY_ID_MAX, too_long
 

@@ -12,8 +12,8 @@ import click
 from roster.opening import Opening
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
-from roster.storage.rewinding import restored as mark_restored
 from roster.storage.rewinds import Rewound, rewound
+from roster.storage.rewinds import restored as mark_restored
 from roster.storage.store import Store
 from roster.times import format_ms
 from service.commands.desk import print_json

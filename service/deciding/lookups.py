@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from roster.errors import ClearwayError, Unavailable
 from roster.redis.calls import SLOTS
-from roster.redis.timeouts import patience
+from roster.redis.exchange import patience
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from roster.storage.rewinding import adopt
+from roster.storage.rewinds import adopt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -17,8 +17,8 @@ import structlog
 
 from roster import keys
 from roster.errors import ClearwayError, cause_of
+from roster.redis.shares import shares
 from roster.storage.doorbell import Rung, parse, parse_old
-from roster.storage.shares import shares
 from service.following.belonging import Belonging
 from service.following.herald import Herald
 from service.following.screener import EVERY, Screener

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roster import keys
-from roster.clock import boot_s
+from roster.times import boot_s
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roster.build import build
-from roster.redis.calls import Listing
-from roster.redis.library import library
+from roster.redis.calls import Listing, library
 from roster.storage.processes import Process, Processes, listing, lists_of
 
 if TYPE_CHECKING:

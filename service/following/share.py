@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from roster.clock import boot_s
 from roster.errors import ClearwayError, WrongKey, cause_of
+from roster.times import boot_s
 from service.following.catching_up import CatchUp
 
 if TYPE_CHECKING:

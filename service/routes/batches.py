@@ -15,9 +15,8 @@ import msgspec
 from msgspec import Meta
 
 from roster import keys
-from roster.clock import boot_s
 from roster.documents.check_digits import beijing_day
-from roster.times import format_ms
+from roster.times import boot_s, format_ms
 from service.deciding.answers import (
     UNSOUND,
     Answer,

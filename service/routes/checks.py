@@ -13,10 +13,9 @@ from litestar import asgi
 from litestar.exceptions import MethodNotAllowedException
 from litestar.types import Receive, Scope, Send
 
-from roster.clock import boot_s
 from roster.errors import InvalidInput, TooMany
 from roster.storage.api_keys import ApiKey
-from roster.times import format_ms
+from roster.times import boot_s, format_ms
 from service.deciding.answers import answer_of, decision_id, plain_allow, pseudonym, record, same
 from service.deciding.questions import query_of
 from service.parts import Service

@@ -10,7 +10,7 @@ from litestar import Request, Response, get
 from roster.build import build
 from roster.errors import Unavailable
 from roster.records.meta import Meta
-from roster.redis.library import library
+from roster.redis.calls import library
 from roster.storage.counters import Lag
 from roster.times import format_ms
 from service.background.metrics import (

@@ -14,9 +14,9 @@ import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
-from roster.clock import boot_s
 from roster.errors import Forbidden, TooMany, Unauthorised, Unavailable
 from roster.storage.api_keys import ApiKey, KeyStore, key_id
+from roster.times import boot_s
 from service.web.ended import Ended
 
 CERT_SCOPE = "clearway.client_cert"

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.edits import addition, require_applied
 from benchmarks.people import unlisted
 from benchmarks.stage import BenchmarkError
-from roster.documents.texts import holds_id_number
+from roster.documents.check_digits import holds_id_number
 from tests.benchmarks.ran import figures
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from roster import keys
 from roster.build import build
-from roster.redis.library import library
+from roster.redis.calls import library
 from tests.faults.world import NOW, Caller, Process, World
 from tests.servers import eventually, free_port
 

@@ -20,10 +20,9 @@ from loader.columns.layout import COLUMNS, Torn
 from loader.columns.pieces import pieces_of
 from loader.rows.packing import PLAIN_PROVENANCE_BYTES, RAISED, RESUMED, Context, Courts
 from loader.rows.table import FIXED_BYTES, Packed, fixed_of
-from roster.documents.check_digits import beijing_day
+from roster.documents.check_digits import beijing_day, holds_id_number
 from roster.documents.identity import DocumentNumber, Normalised
 from roster.documents.spelling import trimmed
-from roster.documents.texts import holds_id_number
 from roster.records.bounds import CASE_MAX, COURT_MAX, ENTRY_ID_MAX
 from roster.records.entry import Content, Provenance
 from roster.records.record import (

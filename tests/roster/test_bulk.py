@@ -8,8 +8,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from roster.embedded.bulk import bulk_nodes, rewrite
 from roster.embedded.embedded import EmbeddedOptions, acquire
+from roster.embedded.server_settings import bulk_nodes, rewrite
 from roster.redis.target import parse_target
 
 if TYPE_CHECKING:

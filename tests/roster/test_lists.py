@@ -6,10 +6,9 @@ import pytest
 
 from roster.errors import ListsError
 from roster.records.entry import Content, Entry
-from roster.rules.lists import load_lists
+from roster.rules.lists import TomlLines, load_lists, parse_path
 from roster.rules.restrictions import Place
 from roster.rules.rules import Journey, Question, decide
-from roster.rules.toml_lines import TomlLines, parse_path
 from tests.roster.people import LISTS, NOW_MS, SEATS, STATES, entry
 
 SMALL = """\

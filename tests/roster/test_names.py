@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roster.documents.names import compare, forms
-from roster.documents.radicals import UNIFIED
+from roster.documents.names import UNIFIED, compare, forms
 from roster.documents.tokeniser import Tokeniser
 
 TOKENISER = Tokeniser(bytes(range(32)))

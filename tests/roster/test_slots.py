@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from roster.redis.cluster_views import read_view
-from roster.redis.slots import COUNT, Claim, SlotMap, View, merged, whole
+from roster.redis.slots import COUNT, Claim, SlotMap, View, merged, read_view, whole
 
 A, B, C = ("a", 1), ("b", 2), ("c", 3)
 WHERE = {"a": A, "b": B, "c": C}

@@ -14,10 +14,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from roster.documents.cipher import LONGEST, fits
 from roster.documents.identity import Document, DocumentNumber, Token, normalise
 from roster.documents.spelling import fold
-from roster.documents.tokeniser import HASHED, SCHEME, UNKNOWN, Tokeniser
+from roster.documents.tokeniser import HASHED, LONGEST, SCHEME, UNKNOWN, Tokeniser, fits
 from roster.errors import Unavailable
 from roster.filters.tokens import card_table, token_table
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from roster.clock import boot_s
 from roster.documents.identity import Document, DocumentNumber
 from roster.records.change import Change
 from roster.records.entry import Content, Op, Provenance
 from roster.records.record import pack_content, provenance_tail
 from roster.rules.verdict import Journey
+from roster.times import boot_s
 from service.deciding.questions import Query
 from tests.service.parts import WAIT, process
 from tests.service.rosters import AIR, LISTED, Desk, desk, edit

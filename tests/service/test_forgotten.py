@@ -13,7 +13,7 @@ from roster.records.change import Change
 from roster.records.entry import Op, Outcome
 from roster.records.record import Packed, pack_record
 from roster.storage.retention import Place, Terms, forget
-from roster.storage.rewinding import adopt
+from roster.storage.rewinds import adopt
 from roster.storage.snapshots import MIXED, Bucket, How, Merging, Snapshot
 from tests.loader.loads import number
 from tests.service.parts import DAY_MS, WAIT, Parts, process

@@ -11,7 +11,7 @@ import pytest
 
 from roster.errors import Unavailable
 from roster.records.entry import Op
-from roster.redis.timeouts import patience
+from roster.redis.exchange import patience
 from service.deciding.lookups import LARGEST, Asked, Circuit, Lane, Lookups
 from tests.service.parts import process
 

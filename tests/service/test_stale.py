@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from roster import clock
+from roster import times
 from roster.times import format_ms
 from tests.service.rosters import LISTED, OTHER, Desk, desk, edit
 
@@ -132,7 +132,7 @@ async def test_what_was_fresh_before_a_machine_was_suspended_is_not_afterwards(
         server.pause()
         assert not (await api.check(OTHER))["stale"]
         real = time.clock_gettime
-        assert clock._CLOCK == time.CLOCK_BOOTTIME
+        assert times._BOOT_CLOCK == time.CLOCK_BOOTTIME
         for slept_s, status in ((10, 200), (1_000, 401)):  # a key that old holds no more
 
             def later(which: int, slept_s: int = slept_s) -> float:

@@ -11,8 +11,8 @@ from roster import keys
 from roster.documents.tokeniser import HASHED, SCHEME, UNKNOWN, Tokeniser
 from roster.errors import WrongKey
 from roster.redis.nodes import Nodes
+from roster.storage.founding import agree
 from roster.storage.processes import NOTHING, Process, Processes
-from roster.storage.scheme import agree
 from roster.storage.store import Store
 from tests.rosters import opened
 from tests.servers import Server

@@ -8,10 +8,10 @@ import pytest
 from roster import keys
 from roster.build import build
 from roster.redis import calls, nodes
-from roster.redis.library import FILES, Library, library, library_of
+from roster.redis.calls import FILES, Library, library, library_of
 from roster.redis.nodes import Call
 from roster.storage.processes import Process
-from roster.storage.retiring import retire
+from roster.storage.retention import retire
 from tests.rosters import opened
 from tests.service.rosters import desk
 from tests.source import ROOT

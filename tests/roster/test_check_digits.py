@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roster.documents.texts import holds_id_number
+from roster.documents.check_digits import holds_id_number
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@ FROM python:3.13-slim AS build
 WORKDIR /src
 COPY requirements.lock ./
 # pybloom-live comes as source, and is built with setuptools.
-RUN pip install --no-cache-dir --constraint requirements.lock hatchling setuptools
+RUN sed '/^# == run/,$d' requirements.lock | pip install --no-cache-dir --no-deps --require-hashes -r /dev/stdin
+RUN sed '/^# == develop/,$d' requirements.lock | pip wheel --no-cache-dir --no-deps --no-build-isolation \
+    --require-hashes --wheel-dir /wheels -r /dev/stdin
 COPY pyproject.toml README.md LICENSE clearway.py ./
 COPY roster roster
 COPY service service
 COPY loader loader
-RUN pip wheel --no-cache-dir --no-build-isolation --constraint requirements.lock \
-    --wheel-dir /wheels ".[parquet]"
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --user-group --home-dir /var/lib/clearway --create-home clearway

@@ -1,14 +1,19 @@
 # Every target sets itself up: all it needs is Python 3.11 to 3.13 with venv.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation
 ARGS ?=
 
-.PHONY: demo serve test lint bench soak
+.PHONY: help demo serve test lint bench soak wheel hooks lock
 
-demo: .venv/.installed ## a listed person is denied, pays, is taken off, is allowed
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
+	@echo '  ARGS="..." is handed on: make demo ARGS=--once, make test ARGS="tests/roster -k merge"'
+
+demo: .venv/.runs ## a listed person is denied, pays, is taken off, is allowed
 	$(BIN)/clearway demo $(ARGS)
 
-serve: .venv/.installed ## the service, on an embedded Valkey
+serve: .venv/.runs ## the service, on an embedded Valkey
 	$(BIN)/clearway serve $(ARGS)
 
 test: .venv/.installed ## every test but the soak
@@ -26,10 +31,24 @@ soak: export CLEARWAY_SOAK_S ?= 600
 soak: .venv/.installed ## the tests that go on for CLEARWAY_SOAK_S seconds each
 	$(BIN)/python -m pytest -m soak --soak --timeout=0 -s $(ARGS)
 
-# The lock is complete, so nothing is resolved; hatchling is in it, so nothing is isolated.
-.venv/.installed: requirements.lock pyproject.toml
+wheel: .venv/.runs ## the wheel, in dist/
+	$(BIN)/hatchling build --target wheel
+
+hooks: .venv/.installed ## ruff and mypy before each commit
+	$(BIN)/pre-commit install
+
+lock: .venv/.installed ## requirements.lock, as pyproject.toml has it now; needs uv
+	$(BIN)/python .ci/lock.py $(ARGS)
+
+# The lock is complete, so nothing is resolved; what builds is in it, so nothing is isolated.
+.venv/.runs: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Clearway needs Python 3.11 to 3.13; say which with make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	sed '/^# == run/,$$d' requirements.lock | $(PIP) --require-hashes -r /dev/stdin
+	sed '/^# == parquet/,$$d' requirements.lock | $(PIP) --require-hashes -r /dev/stdin
+	$(PIP) -e .
+	@touch $@
+
+.venv/.installed: .venv/.runs
+	$(PIP) --require-hashes -r requirements.lock
 	@touch $@

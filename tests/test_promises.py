@@ -212,6 +212,23 @@ def test_every_route_is_documented() -> None:
     assert undocumented(routes(), docs("README.md", "docs/api.md"), r"{}(?![\w/])") == []
 
 
+def metrics() -> set[str]:
+    """The names that the service gives to metrics."""
+    made = {"Family", "gauge", "labelled"}
+    calls = (node for module in modules("service/**/*.py") for node in ast.walk(module.tree))
+    return {
+        f"clearway_{name}"
+        for call in calls
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in made
+        for name in strings(ast.Call(call.func, call.args[:1], []), "name")
+    }
+
+
+def test_every_metric_is_documented() -> None:
+    assert len(metrics()) > 15
+    assert undocumented(metrics(), docs("docs/operations.md"), r"\b{}\b") == []
+
+
 def test_every_command_is_documented() -> None:
     spelling = r"clearway [^`\n]*\b{0}\b|`{0}\b"
     assert undocumented(commands(), docs("README.md", "docs/api.md"), spelling) == []

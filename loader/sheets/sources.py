@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import msgspec
 
@@ -102,7 +102,7 @@ class Source:
         if encoding != "utf-8" and self.hint:
             raise LoadRefused(self.hint)
         wanted = self._options.format
-        dialect: Dialect = wanted if wanted in {"zxgk", "xycj"} else ""
+        dialect: Dialect = next((each for each in get_args(Dialect) if each == wanted), "")
         if _form(wanted, self.stream.inner_name, head) == "json":
             layout = Layout("json", encoding, dialect=dialect)
             if head.lstrip()[:1] == b"[":

@@ -6,16 +6,18 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.columns.layout import COLUMNS, Block, Dialect, Layout, Torn
+from loader.files.headers import _FIELDS
 from loader.sheets.dates import spell
 from loader.sheets.dialect_sheets import dialect_sheet
-from loader.sheets.sources import SourceOptions
+from loader.sheets.dialects import DATES, LAWS, TEXTS
+from loader.sheets.sources import Format, SourceOptions
 from roster.times import parse_time
 from tests.loader.held import Reader
 from tests.loader.one_by_one import Reject, Row, Skip
@@ -51,6 +53,13 @@ XYCJ: Record = {
     "FBSJ": "2018-03-01 00:00:00.0", "JZSJ": "2020-02-29 00:00:00.0",
     "LASTUPDATE": "2018-03-07 15:58:50.0",
 }  # fmt: skip
+
+
+def test_a_dialect_is_known_wherever_it_has_to_be() -> None:
+    forms = ("auto", "csv", "jsonl", "parquet")
+    assert (*forms, *LAWS) == get_args(Format)
+    assert ("", *LAWS) == get_args(Dialect)
+    assert list(LAWS) == list(TEXTS) == list(DATES) == list(_FIELDS)
 
 
 def rows_of(dialect: Dialect, value: object) -> list[list[str]]:

@@ -18,10 +18,9 @@ import numpy as np
 from stdnum.iso7064 import mod_11_2
 
 from benchmarks.report import Figure, Report, benchmark
-from roster.documents.cards import CARD_BYTES
 from roster.documents.identity import Document, normalise
+from roster.documents.tables import CARD_BYTES, card_table
 from roster.documents.tokeniser import HASHED, SCHEME, Tokeniser
-from roster.filters.tokens import card_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -30,12 +30,19 @@
 
 NN is a partition, 00 to 63; BBBB a bucket in hexadecimal, 0000 to 03ff. The braces make
 all keys of a partition share one cluster slot. Who reads them: docs/architecture.md, Redis keys.
+A token says in which partition and bucket its record is, and under which field.
 """
 
 from __future__ import annotations
 
 PARTITIONS = 64
 BUCKETS = 1024
+TOKEN_BITS = bytes((0, PARTITIONS - 1)) + (BUCKETS - 1).to_bytes(2) + b"\xff" * 12
+"""Which bits of 16 bytes are a token's: of its partition, of its bucket, of its field."""
+PARTITION = 1
+"""Which of a token's bytes says its partition."""
+FIELD = slice(4, len(TOKEN_BITS))
+FIELD_BYTES = len(TOKEN_BITS[FIELD])
 
 ROSTER = "clearway:roster"
 SCHEME = "clearway:scheme"
@@ -64,6 +71,11 @@ SEALS = tuple(f"clearway:{{{partition:02d}}}:seals" for partition in range(PARTI
 def doorbell(roster: bytes) -> str:
     """The channel of the roster with this id."""
     return f"{DOORBELL}:{roster.decode()}"
+
+
+def place(token: bytes) -> tuple[int, int, bytes]:
+    """A token's partition, bucket and field."""
+    return token[PARTITION], token[2] << 8 | token[3], token[FIELD]
 
 
 def bucket(partition: int, number: int) -> str:

@@ -9,6 +9,7 @@ from roster.documents.id_key import KeySource, read_or_make
 from roster.documents.tokeniser import UNKNOWN, Tokeniser
 from roster.embedded.embedded import Embedded, EmbeddedOptions, acquire
 from roster.errors import Unavailable
+from roster.redis.calls import Wait
 from roster.redis.connection import (
     change_client,
     check_client,
@@ -16,7 +17,7 @@ from roster.redis.connection import (
     translated,
 )
 from roster.redis.discovery import Discovery
-from roster.redis.nodes import Nodes, Wait, open_nodes
+from roster.redis.nodes import Nodes, open_nodes
 from roster.redis.requirements import ServerFacts, require_version, server_facts
 from roster.redis.target import Target, parse_target
 from roster.storage.founding import agree

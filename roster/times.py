@@ -14,6 +14,8 @@ from functools import lru_cache
 
 DAY_MS = 86_400_000
 BEIJING_OFFSET_MS = 8 * 3_600_000
+FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The first moment and the last that years of four digits can spell."""
 FUTURE_MAX_MS = 5 * 60_000
 """How far ahead of us a revision may lie."""
 
@@ -21,7 +23,6 @@ _BOOT_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Only Linux has CLOCK_BOOTTIME; elsewhere the next best."""
 _DATE_LENGTH = len("2018-01-31")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # what four digits can spell
 _LEAP_SECOND = 60
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _TIME = re.compile(
@@ -97,6 +98,6 @@ def _clock_ms(hour: int, minute: int, second: int) -> int:
 
 
 def _bounded(ms: int) -> int:
-    if not _FIRST_MS <= ms <= _LAST_MS:
+    if not FIRST_MS <= ms <= LAST_MS:
         raise ValueError("before the year 1 or after 9999 in UTC")
     return ms

@@ -16,7 +16,8 @@ from roster.documents.tokeniser import UNKNOWN, Tokeniser
 from roster.errors import ClearwayError, SettingsError, Unavailable, cause_of
 from roster.opening import SAFE_TIMEOUT_MS, Opening
 from roster.records.entry import BIND
-from roster.redis.nodes import Nodes, Wait
+from roster.redis.calls import Wait
+from roster.redis.nodes import Nodes
 from roster.rules.lists import load_lists
 from roster.rules.restrictions import Lists
 from roster.settings import Settings

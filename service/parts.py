@@ -4,7 +4,7 @@ import msgspec
 
 from roster.documents.identity import Token
 from roster.documents.tokeniser import Tokeniser
-from roster.redis.nodes import Wait
+from roster.redis.calls import Wait
 from roster.rules.restrictions import Lists
 from roster.settings import Settings
 from roster.storage.dictionary import Dictionary

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from loader.columns.columns import Column, column_of
 from loader.columns.pieces import Bools, Octets
-from roster.documents.check_digits import FIRST_BIRTH
+from roster.documents.check_digits import CHECKS, FIRST_BIRTH, WEIGHTS
 
-CARD_DIGITS = 18
-_WEIGHTS = np.array((7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), np.uint16)
-"""Of GB 11643: powers of 2 modulo 11."""
+CARD_DIGITS = len(WEIGHTS)
+_WEIGHTS = np.array(WEIGHTS[:-1], np.uint16)
 ZERO, NINE = ord("0"), 9
 _X = ord("X") - ZERO
-_CHECKS = np.frombuffer(b"10X98765432", np.uint8)
+_CHECKS = np.frombuffer(CHECKS.encode(), np.uint8)
 _FIRST_CENTENARIAN = 996
 _DAYS = np.array((0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31))
 _REVISION_DIGITS = 16

@@ -33,8 +33,8 @@ from loader.runs.session import Session
 from loader.undo import check
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
+from roster.records.content import court_id
 from roster.records.meta import Meta
-from roster.records.record import court_id
 from roster.storage.dictionary import Load
 from roster.storage.snapshots import Begun, Fate, Merging, Snapshot
 from roster.times import DAY_MS, format_ms

@@ -21,8 +21,8 @@ from loader.runs.reading import Options, Told, crew_for, read_files
 from loader.runs.session import Session
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
+from roster.records.content import unpack_content
 from roster.records.meta import Meta
-from roster.records.record import unpack_content
 from roster.storage.dictionary import Load
 from roster.storage.snapshots import Merging, Shown, Snapshot
 from roster.times import DAY_MS, format_ms

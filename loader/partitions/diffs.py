@@ -16,8 +16,9 @@ import msgspec
 from loader.partitions.partition import Job, near, parts_of
 from loader.runs.session import Session
 from roster.errors import LoadRefused, Unreadable
+from roster.records.content import court_id
 from roster.records.entry import BIND, LIFT, RESTRICTING_BELOW, Entry, State, active
-from roster.records.record import Dictionaries, court_id, parse_record
+from roster.records.record import Dictionaries, parse_record
 from roster.records.replies import Changed
 from roster.rules.effects import in_force
 from roster.rules.restrictions import Lists

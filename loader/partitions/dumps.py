@@ -14,8 +14,8 @@ import anycrc
 import numpy as np
 
 from loader.columns.pieces import Numbers, Octets, Pieces, put
+from roster.keys import FIELD_BYTES
 
-FIELD_BYTES = 12
 _HASH_LISTPACK = 16
 """The type, in Redis 7.0 and whatever came after it."""
 _VERSION = 10

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from roster.filters.filter import TokenFilter, capacity_for
+from roster.filter import TokenFilter, capacity_for
+from roster.keys import FIELD_BYTES
 from roster.records.position import Position
 from roster.records.replies import Tail
-from roster.storage.images import FIELD_BYTES, build, renew
+from roster.storage.images import build, renew
 from roster.storage.logs import logged as logged_of
 from roster.storage.snapshots import Merging
 from roster.storage.store import Store

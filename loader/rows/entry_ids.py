@@ -8,11 +8,17 @@ from loader.columns.columns import SHORT_BYTES, Column, are_same
 from loader.columns.numbers import NINE, ZERO, number_of, whole_numbers
 from loader.columns.parts import Known
 from loader.columns.pieces import Bools, Numbers, Octets, Pieces, octets_of, rows_of
-from roster.records import case_number
-from roster.records.reader import NUMBER
-from roster.records.record import CASE, CASE_TEXT, ID_DIGITS, ID_FROM_CASE
+from roster.records.content import (
+    CASE,
+    CASE_BYTES,
+    CASE_TEXT,
+    ID_DIGITS,
+    ID_FROM_CASE,
+    NUMBER,
+    pack_case,
+)
 
-_SERIAL = slice(6, case_number.SIZE)
+_SERIAL = slice(6, CASE_BYTES)
 _NO_HEAD = bytes(_SERIAL.start)
 _END = "号"
 _END_BYTES = len(_END.encode())
@@ -57,7 +63,7 @@ class EntryIds:
         heads, which = Column(cases.text, cases.starts, sizes).distinct()
         packed = [self._heads[text] for text in heads.texts()]
         usual &= np.array([bool(head) for head in packed])[which]
-        table = np.empty((len(cases), case_number.SIZE), np.uint8)
+        table = np.empty((len(cases), CASE_BYTES), np.uint8)
         table[:, : _SERIAL.start] = octets_of([head or _NO_HEAD for head in packed])[which]
         table[:, _SERIAL] = serials.astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:]
         return table, usual
@@ -121,5 +127,5 @@ def _parties(ids: Column, cases: Column) -> Octets:
 
 def _case_head(start: str) -> bytes:
     """The six bytes of what stands before a case's serial number; none where that is unusual."""
-    packed = case_number.pack(start + "1号") or b""
+    packed = pack_case(start + "1号") or b""
     return packed[:6] if packed[6:] == b"\0\0\1" else b""

@@ -8,10 +8,9 @@ import numpy as np
 
 from loader.columns.columns import Column
 from loader.columns.pieces import Bools, Numbers, Octets, Pieces, octets_of, windows
-from roster.documents.cards import CARD_BYTES
 from roster.documents.placeholders import is_plain_han
+from roster.documents.tables import CARD_BYTES, card_table, token_table
 from roster.documents.tokeniser import Tokeniser
-from roster.filters.tokens import card_table, token_table
 
 _HAN_BYTES = 15
 """Five characters: surnames and given names have no more."""

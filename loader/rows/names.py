@@ -15,8 +15,8 @@ from loader.columns.texts import Numbered, bare
 from loader.rows.hashing import HanNames
 from roster.documents.tokeniser import Tokeniser
 from roster.records.bounds import NAMES_MAX
+from roster.records.content import pack_content
 from roster.records.entry import Content, NameToken
-from roster.records.record import pack_content
 
 _BAR = ord("|")
 _TOKEN_BITS = 32

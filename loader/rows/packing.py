@@ -13,7 +13,8 @@ import msgspec
 
 from roster.documents.tokeniser import SCHEME, Tokeniser
 from roster.errors import LoadRefused
-from roster.records.record import HEADER, court_id, pack_load
+from roster.records.content import court_id
+from roster.records.record import HEADER, pack_load
 
 PLACE_BYTES = 14
 LIST_AT, PRESENT_AT = PLACE_BYTES, PLACE_BYTES + 1

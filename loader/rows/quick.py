@@ -49,8 +49,9 @@ from loader.rows.table import FIXED_BYTES, Packed
 from roster.documents.check_digits import beijing_day
 from roster.documents.spelling import trimmed
 from roster.records.bounds import CASE_MAX, ENTRY_ID_MAX
+from roster.records.content import EXTRA, FROM, UNTIL, pack_content
 from roster.records.entry import Content
-from roster.records.record import EXTRA, FROM, UNTIL, WITHOUT_REVISION, pack_content
+from roster.records.record import WITHOUT_REVISION
 from roster.times import FUTURE_MAX_MS
 
 _TWO = (LISTED | RESUMED, LISTED | SUSPENDED, LISTED | SUSPENDED | WITHOUT_REVISION)

@@ -20,8 +20,9 @@ from roster.errors import ClearwayError, LoadRefused
 from roster.opening import Opening
 from roster.records.position import HighWater, Position
 from roster.records.replies import Tail
+from roster.redis.calls import Wait
 from roster.redis.connection import change_client
-from roster.redis.nodes import Wait, open_nodes
+from roster.redis.nodes import open_nodes
 from roster.rules.lists import load_lists
 from roster.settings import Settings
 from roster.storage.dictionary import Dictionary, Load

@@ -21,6 +21,7 @@ from loader.synthetic.fictions import (
     GIVEN,
     SURNAMES,
 )
+from roster.documents.check_digits import CHECKS, WEIGHTS
 
 Ints = NDArray[np.int64]
 
@@ -56,8 +57,8 @@ _SPACES = (
     len(FOREIGN_ISSUERS) * _DAYS * _SEQUENCES,
     3 * _DAYS * _SEQUENCES,
 )
-_WEIGHTS = np.array((7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2))
-_CHECKS = np.frombuffer(b"10X98765432", np.uint8)  # ISO 7064 MOD 11-2 as in GB 11643
+_WEIGHTS = np.array(WEIGHTS[:-1])
+_CHECKS = np.frombuffer(CHECKS.encode(), np.uint8)
 _SECONDS = len(GIVEN) * 4 // 3
 _STEP = 2_654_435_761  # Knuth's multiplier: neighbours land far apart
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from loader.synthetic.fictions import DISTRICTS
 from loader.synthetic.people import Ints
 from loader.synthetic.world import COURTS_UP_TO, FIRST_YEAR, LISTS, STATES, Shape, World
+from roster.times import BEIJING_OFFSET_MS, DAY_MS
 
 Cells = dict[str, list[str]]
 """Whole columns by their names."""
@@ -52,7 +53,7 @@ _ZXGK = (
     "XM", "ZXFYMC", "AH", "LASJStr",
 )  # fmt: skip
 _NUMBERS = frozenset({"revision", "id", "age"})
-_BEIJING_MS, _DAY_MS, _DAY_S = 8 * 3_600_000, 86_400_000, 86_400
+_DAY_S = DAY_MS // 1000
 _FIRST_ID, _IDS, _ID_STEP = 10**9, 9 * 10**9, 2_654_435_761
 _REASONS = {"": "", "suspended": "dispute", "removed": "performed"}
 Words = NDArray[np.uint64]
@@ -81,7 +82,7 @@ def cells_of(world: World, which: Ints, shape: Shape) -> Cells:
         "until": ends,
         "case": cases,
         "court": courts,
-        "decided_at": _beijing(revisions - _DAY_MS),
+        "decided_at": _beijing(revisions - DAY_MS),
         "reason": [_REASONS[state] for state in states],
     }
     if shape == "zxgk":  # what is left of a revision is a whole second
@@ -246,7 +247,7 @@ def _moments(days: NDArray[np.datetime64], clock: Ints | None) -> list[str]:
 
 
 def _beijing(moments_ms: Ints) -> list[str]:
-    seconds = (moments_ms + _BEIJING_MS).astype("M8[ms]").astype("M8[s]")
+    seconds = (moments_ms + BEIJING_OFFSET_MS).astype("M8[ms]").astype("M8[s]")
     return [f"{at}+08:00" for at in np.datetime_as_string(seconds).tolist()]
 
 

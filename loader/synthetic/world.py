@@ -17,10 +17,10 @@ from loader.synthetic.people import (
     People,
     make_people,
 )
+from roster.times import DAY_MS
 
 Shape = Literal["party", "numeric", "uuid", "times", "decided", "quoted", "documents", "zxgk"]
 
-_DAY_MS = 86_400_000
 LISTS = ("sx", "xgl", "ndrc-rail-conduct", "ndrc-rail", "ndrc-air")
 _LIST_SHARES = (0.66, 0.31, 0.008, 0.012, 0.01)
 COURTS_UP_TO = 2  # only these lists come from courts; the others number their decisions
@@ -89,7 +89,7 @@ def make_world(recipe: Recipe, rng: np.random.Generator) -> World:
         states,
         from_days,
         until_days,
-        begun + rng.integers(60 * _DAY_MS, size=count),
+        begun + rng.integers(60 * DAY_MS, size=count),
     )
 
 

@@ -9,11 +9,10 @@ from typing import NamedTuple
 from loader.undo.plan import REMOVED, Step, Undoing, live, removal, state_of
 from roster.errors import Unreadable
 from roster.keys import BUCKETS
-from roster.records.reader import readable
-from roster.records.record import Packed, load_of, split_record
+from roster.records.record import Packed, load_of, readable, split_record
+from roster.storage.histories import histories
 from roster.storage.images import BUCKETS_A_CALL
 from roster.storage.store import Store
-from roster.storage.undo_notes import histories
 
 
 class First(NamedTuple):

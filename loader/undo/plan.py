@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from roster.records.change import Change
 from roster.records.entry import RESTRICTIVE_STATES, Op, Provenance, Registers, State
 from roster.records.record import Packed, load_of, provenance_tail
-from roster.storage.undo_notes import Noted
+from roster.storage.histories import Noted
 
 PUT_BACK, REMOVED, CHANGED_BACK = "put back", "removed", "changed back"
 _TOMBSTONES = {State.REMOVED: Op.REMOVE}

@@ -12,8 +12,8 @@ import msgspec
 
 from loader.undo.plan import Step
 from roster.errors import LoadRefused
-from roster.records.reader import readable
-from roster.records.record import unpack_content
+from roster.records.content import unpack_content
+from roster.records.record import readable
 from roster.rules.restrictions import Lists
 
 SHOWN_MAX = 1_000

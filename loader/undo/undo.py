@@ -20,7 +20,7 @@ from roster.records.entry import Outcome
 from roster.records.record import Packed
 from roster.records.replies import Applied, Refusal
 from roster.storage.dictionary import Load
-from roster.storage.undo_notes import Noted, noted, records, uncover
+from roster.storage.histories import Noted, noted, records, uncover
 
 AT_ONCE = 512
 """Changes that are sent in one go: eight calls."""

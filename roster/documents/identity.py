@@ -39,7 +39,7 @@ KINDS = frozenset({"military", "police", "seaman", "travel_document", "birth_cer
 DocumentNumber = NewType("DocumentNumber", str)
 """One spelling of one document, unique across types: `R:11010519491231002X`."""
 Token = NewType("Token", bytes)
-"""16 bytes: u16 partition (0 to 63), u16 bucket (0 to 1023), 12 bytes field; big-endian."""
+"""16 bytes: u16 partition (0 to 63), u16 bucket (0 to 1023), 12 bytes field: `keys.place`."""
 
 
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):

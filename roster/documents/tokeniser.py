@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from roster.documents import names
 from roster.errors import Unavailable
+from roster.keys import TOKEN_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,11 +33,20 @@ UNKNOWN: Final = 0
 """Of a roster that has not been reached yet."""
 KEY_BYTES: Final = 32
 
+LONGEST: Final = 21
+"""Characters that fit a block: six bits each, of 64 that ASCII has in a row from the blank on.
+
+A blank stands for what is missing at the end: no number has one, nor an end of a line. To
+uuencoding a backtick is a blank, too: what has one is not short. So no two have the same block.
+"""
+BLOCK_LENGTH: Final = "0"
+"""What uuencoding writes before 16 bytes."""
+_FITS = re.compile(rb"[!-_]{0,%d}" % LONGEST)
+
 Hashed = Literal["token", "entry", "digest", "name"]
 
-# Keeps 6 bits of the first two bytes and 10 of the next two: 64 partitions, 1,024 buckets.
-_PARTITION: Final = tuple(bytes((0, byte & 0x3F)) for byte in range(256))
-_BUCKET: Final = tuple(bytes((byte & 0x03,)) for byte in range(256))
+_PARTITION: Final = tuple(bytes((0, byte & TOKEN_BITS[1])) for byte in range(256))
+_BUCKET: Final = tuple(bytes((byte & TOKEN_BITS[2],)) for byte in range(256))
 
 
 class Tokeniser:
@@ -127,7 +137,7 @@ class Tokeniser:
     def many(self, of: Hashed, inputs: Iterable[bytes], prefix: bytes = b"") -> list[bytes]:
         """The bare hashes of many inputs, put together as for each alone but the common `prefix`.
 
-        Those of names keep the bits that stand for a form. Tokens: `roster/filters/tokens.py`.
+        Those of names keep the bits that stand for a form. Tokens: `roster/documents/tables.py`.
         """
         states = {"token": self._token, "entry": self._entry, "digest": self._digest}
         state = states.get(of, self._name).copy()
@@ -149,17 +159,6 @@ class Tokeniser:
         hashing = self._name.copy()
         hashing.update(bytes((form,)) + text.encode())
         return hashing.digest()
-
-
-LONGEST: Final = 21
-"""Characters that fit a block: six bits each, of 64 that ASCII has in a row from the blank on.
-
-A blank stands for what is missing at the end: no number has one, nor an end of a line. To
-uuencoding a backtick is a blank, too: what has one is not short. So no two have the same block.
-"""
-BLOCK_LENGTH: Final = "0"
-"""What uuencoding writes before 16 bytes."""
-_FITS = re.compile(rb"[!-_]{0,%d}" % LONGEST)
 
 
 def fits(number: bytes) -> bool:

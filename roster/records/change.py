@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from roster.keys import PARTITION
 from roster.records.entry import Op
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def together(changes: Sequence[Change]) -> list[dict[int, Change]]:
     groups: list[dict[int, Change]] = []
     latest: dict[int, dict[int, Change]] = {}
     for index, change in enumerate(changes):
-        partition = change.token[1]
+        partition = change.token[PARTITION]
         group = latest.get(partition)
         if group is None or len(group) == LARGEST_CALL or _lenient(group) != change.lenient:
             group = latest[partition] = {}

@@ -2,24 +2,23 @@
 
 A record is `u16 n`, n fixed headers, the registers, the contents, the provenances, each in
 the order of the headers; entries are ordered by list and entry hash. Numbers are big-endian.
-`lua/records.lua` reads headers and registers; contents are opaque to it. Equal contents are
-equal bytes, so that the digest and the merge law may compare them.
+`lua/records.lua` reads headers and registers; contents are opaque to it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import struct
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from roster.records import case_number
-from roster.records.entry import Content, Entry, Provenance, Registers
-from roster.records.reader import NUMBER, Reader, readable
+from roster.errors import Unreadable
+from roster.records.content import BROKEN, unpack_content
+from roster.records.entry import Entry, Provenance, Registers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 HEADER = struct.Struct(">BB6s8sHB")
 COUNT = struct.Struct(">H")
@@ -28,14 +27,7 @@ _RAISED = [[bit for bit in range(5) if present >> bit & 1] for present in range(
 REGISTER_BYTES = 6
 WITHOUT_REVISION = 32
 
-FROM, UNTIL, CASE, CASE_TEXT = 1, 2, 4, 8
-COURT, COURT_TEXT, ID_FROM_CASE, EXTRA = 16, 32, 64, 128
-"""The flags that a content begins with: what is in it, and in which form."""
-ID_DIGITS = 19
-"""Numbers of so many digits fit into eight bytes."""
-_U32 = struct.Struct(">I")
 _LOAD = struct.Struct(">cH")
-_MINUTE_MS = 60_000
 _ACTOR_BYTES = 180
 _SOURCES = ("", "api", "load")
 
@@ -55,132 +47,19 @@ class Packed(NamedTuple):
     flags: int = 0
 
 
-class _Extra(msgspec.Struct, array_like=True, frozen=True):
-    modes: tuple[str, ...] = ()
-    lifts: tuple[str, ...] = ()
-    cases: tuple[str, ...] = ()
-    kind: str = ""
-    tokens: tuple[bytes, ...] = ()
-
-
-_NOTHING_EXTRA = _Extra()
 _encode = msgspec.msgpack.Encoder().encode
-_decode_extra = msgspec.msgpack.Decoder(_Extra).decode
 _decode_provenance = msgspec.msgpack.Decoder(
     tuple[int, str | int, str, int | None, int | None]
 ).decode
 
 
-def court_id(court: str) -> bytes:
-    """The four bytes that stand for a court's name in a content."""
-    return hashlib.blake2b(court.encode(), digest_size=4).digest()
-
-
-def pack_content(
-    content: Content, courts: Mapping[str, bytes], *, packs_ids: bool = False
-) -> bytes:
-    """The content's canonical bytes; a court that `courts` lacks is spelled out.
-
-    `packs_ids` is the tokeniser's.
-    """
-    flags = 0
-    parts = [b""]
-    if content.case:
-        packed = case_number.pack(content.case)
-        flags |= CASE if packed else CASE_TEXT
-        parts.append(packed or _text(content.case))
-    suffix = _suffix(content)
-    flags |= ID_FROM_CASE if suffix else 0
-    number = _number(content.entry_id) if packs_ids else b""
-    parts.append(suffix or number or _text(content.entry_id))
-    if content.from_ms is not None:
-        flags |= FROM
-        parts.append(_time(content.from_ms))
-    if content.until_ms is not None:
-        flags |= UNTIL
-        parts.append(_time(content.until_ms))
-    if content.court:
-        court = courts.get(content.court)
-        flags |= COURT if court else COURT_TEXT
-        parts.append(court or _text(content.court))
-    parts.append(struct.pack(f">B{len(content.names)}I", len(content.names), *content.names))
-    extra = _Extra(content.modes, content.lifts, content.cases, content.kind, content.tokens)
-    if extra != _NOTHING_EXTRA:
-        flags |= EXTRA
-        parts.append(_encode(extra))
-    parts[0] = bytes((flags,))
-    return b"".join(parts)
-
-
-def _suffix(content: Content) -> bytes:
-    """The party number of an entry id that is its case number and a party number."""
-    head, slash, party = content.entry_id.rpartition("/")
-    if not slash or head != content.case or not head or not party.isascii():
-        return b""
-    if not party.isdecimal() or party[0] == "0" or len(party) > 2:  # noqa: PLR2004 -- one byte
-        return b""
-    return bytes((int(party),))
-
-
-def _number(text: str) -> bytes:
-    """A number without zeros before it behind its size and a mark, which no text's size has."""
-    if not text.isdecimal() or not text.isascii() or len(text) > ID_DIGITS:
-        return b""
-    number = int(text)
-    size = max((number.bit_length() + 7) // 8, 1)
-    return bytes((NUMBER | size,)) + number.to_bytes(size) if str(number) == text else b""
-
-
-def _text(text: str) -> bytes:
-    data = text.encode()
-    return COUNT.pack(len(data)) + data
-
-
-def _time(ms: int) -> bytes:
-    """Whole minutes in four or five bytes, anything else in seven: zigzag LEB128."""
-    minutes, rest = divmod(ms, _MINUTE_MS)
-    value = ms << 1 | 1 if rest else minutes << 1
-    value = value << 1 if value >= 0 else (-value << 1) - 1
-    out = bytearray()
-    while value > 0x7F:  # noqa: PLR2004 -- LEB128: seven bits a byte
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def unpack_content(data: bytes, courts: Mapping[bytes, str]) -> Content:
-    """The content of `pack_content`'s bytes.
-
-    Raises KeyError with the court's id where `courts` does not know it.
-    """
-    flags = data[0]
-    reader = Reader(data, 1)
-    case = ""
-    if flags & (CASE | CASE_TEXT):
-        packed = flags & CASE
-        case = case_number.unpack(reader.take(case_number.SIZE)) if packed else reader.text()
-    entry_id = f"{case}/{reader.number()}" if flags & ID_FROM_CASE else reader.entry_id()
-    from_ms = reader.time() if flags & FROM else None
-    until_ms = reader.time() if flags & UNTIL else None
-    court = ""
-    if flags & (COURT | COURT_TEXT):
-        court = courts[reader.take(4)] if flags & COURT else reader.text()
-    names = reader.names()
-    extra = _decode_extra(data[reader.at :]) if flags & EXTRA else _NOTHING_EXTRA
-    return Content(
-        entry_id=entry_id,
-        names=names,
-        from_ms=from_ms,
-        until_ms=until_ms,
-        case=case,
-        court=court,
-        modes=extra.modes,
-        lifts=extra.lifts,
-        cases=extra.cases,
-        kind=extra.kind,
-        tokens=extra.tokens,
-    )
+@contextmanager
+def readable() -> Iterator[None]:
+    """Nothing; raises Unreadable where what is read within is not what it should be."""
+    try:
+        yield
+    except BROKEN as exc:
+        raise Unreadable("what the roster holds of this person cannot be read") from exc
 
 
 def pack_load(number: int) -> bytes:
@@ -246,7 +125,7 @@ def pack_record(entries: Iterable[Packed]) -> bytes:
 def split_record(data: bytes) -> list[Packed]:
     """A record's entries, contents still packed; raises ValueError and its like for any other.
 
-    See `reader.readable`.
+    See `readable`.
     """
     if not data:
         return []

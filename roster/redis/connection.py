@@ -42,6 +42,7 @@ that a connection that was cut without a word has ended within 2 s."""
 BULK_SILENCE_MS = 10_000
 """A host whose server has no room to read counts as silent too, and much is sent at once."""
 
+_ELSEWHERE = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"})
 _REFUSALS = frozenset(
     {
         *("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN"),
@@ -200,6 +201,11 @@ def error_code(exc: Exception) -> str:
         return ""
     text = str(exc).rpartition("caused error: ")[2]
     return text.partition(" ")[0]
+
+
+def sent_on(reply: object) -> bool:
+    """Whether a node of a cluster says that another is to be asked, or the same one later."""
+    return isinstance(reply, Exception) and error_code(reply) in _ELSEWHERE
 
 
 def raised(reply: Any) -> Any:  # noqa: ANN401 -- whatever Redis says

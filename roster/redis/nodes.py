@@ -18,10 +18,10 @@ from redis.exceptions import AskError
 
 from roster.errors import NotDurable, Unavailable
 from roster.redis.calls import SLOTS, Call, Plain, Wait, library, whatever_memory
-from roster.redis.connection import error_code, raised, translated
+from roster.redis.connection import error_code, raised, sent_on, translated
 from roster.redis.discovery import Discovery
 from roster.redis.exchange import BITE_BYTES, close, exchange, messages
-from roster.redis.routes import Routes, sent_on
+from roster.redis.routes import Routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -36,7 +36,6 @@ _SOON = frozenset({"ASK", "TRYAGAIN", "CLUSTERDOWN"})
 TRIES = 4
 PAUSE_S = 0.003
 FIND_S = 5.0
-__all__ = ["SLOTS", "TRIES", "Call", "Nodes", "Plain", "Server", "Wait", "open_nodes"]
 
 
 Server: TypeAlias = "Address | None"

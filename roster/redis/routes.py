@@ -9,7 +9,7 @@ import redis.asyncio
 import redis.exceptions
 
 from roster.errors import Unavailable
-from roster.redis.connection import error_code
+from roster.redis.connection import error_code, sent_on
 from roster.redis.exchange import close, cut
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from roster.redis.discovery import Discovery
     from roster.redis.slots import Address
 
-_ELSEWHERE = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"})
 _REPLACED = frozenset({"READONLY", "MASTERDOWN", "NOREPLICAS", "UNBLOCKED", "LOADING"})
 """What a server says that another may have replaced, or that is cut off from its replicas."""
 
@@ -114,11 +113,6 @@ class Routes:
                 task = asyncio.create_task(cut(node))
                 self._cutting.add(task)
                 task.add_done_callback(self._cutting.discard)
-
-
-def sent_on(reply: object) -> bool:
-    """Whether a node of a cluster says that another is to be asked, or the same one later."""
-    return isinstance(reply, Exception) and error_code(reply) in _ELSEWHERE
 
 
 def _replaced(reply: object) -> bool:

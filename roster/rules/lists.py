@@ -15,8 +15,6 @@ from roster.errors import ListsError
 from roster.records.entry import BIND, CANARY, LIFT, RESTRICTING_BELOW
 from roster.rules.restrictions import Effect, ListRule, Lists, Mode, Place, SeatRule, TrainClass
 
-__all__ = ["OWN_LISTS", "ListRule", "Lists", "load_lists"]
-
 OWN_LISTS = {"lift": LIFT, "bind": BIND, "canary": CANARY}
 """Clearway's own lists, whose meaning is code: their ids and codes are fixed."""
 

@@ -21,8 +21,6 @@ from roster.rules.verdict import (
     Warned,
 )
 
-__all__ = ["Asked", "Decision", "Journey", "Product", "Question", "Reason", "Verdict", "decide"]
-
 INVALID = Reason("document_invalid")
 PRODUCT_UNKNOWN: tuple[Warned, ...] = ("product_unknown",)
 
@@ -32,7 +30,9 @@ def decide(entries: Sequence[Entry], question: Question, lists: Lists) -> Verdic
 
     `entries` are all that is known of the person, tombstones too.
     """
-    asked, journey = question.asked, question.journey
+    journey = question.journey
+    departs_at_ms, names = journey.departs_at_ms, question.names
+    asked = Asked(question.now_ms, departs_at_ms, names, question.valid, question.disabled)
     person = known(entries, asked)
     name_check = None if asked.names is None else person.name_check
     if unheard_of(entries, asked):

@@ -55,12 +55,6 @@ class Question(msgspec.Struct, frozen=True):
     valid: bool = True
     disabled: frozenset[int] = frozenset()
 
-    @property
-    def asked(self) -> Asked:
-        """The question without its product."""
-        departs_at_ms = self.journey.departs_at_ms
-        return Asked(self.now_ms, departs_at_ms, self.names, self.valid, self.disabled)
-
 
 class Reason(msgspec.Struct, frozen=True):
     """Why: a reason code (docs/api.md, Routes), and the entry that it rests on."""

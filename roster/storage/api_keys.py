@@ -24,7 +24,8 @@ from roster.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from roster.redis.nodes import Nodes, Wait
+    from roster.redis.calls import Wait
+    from roster.redis.nodes import Nodes
 
 SCOPES = (
     *("check", "standing", "feed", "list:read", "list:add", "list:remove", "list:lift"),

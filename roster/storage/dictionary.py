@@ -13,13 +13,15 @@ import msgspec
 
 from roster import keys
 from roster.errors import Unavailable
+from roster.records.content import court_id
 from roster.records.entry import Provenance
-from roster.records.record import Dictionaries, court_id
+from roster.records.record import Dictionaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from roster.redis.nodes import Nodes, Wait
+    from roster.redis.calls import Wait
+    from roster.redis.nodes import Nodes
 
 LARGEST_LOAD = 0xFFFF
 KEPT_LOADS = 1_000
@@ -82,12 +84,9 @@ class Dictionary:
         self.courts: dict[bytes, str] = {}
         self.court_ids: dict[str, bytes] = {}
         self.loads: dict[int, Provenance] = {}
-        self._failed_until = 0.0
-
-    @property
-    def known(self) -> Dictionaries:
+        self.known = Dictionaries(self.courts, self.loads)
         """Both, for `record.parse_record`."""
-        return Dictionaries(self.courts, self.loads)
+        self._failed_until = 0.0
 
     async def refresh(self) -> None:
         """Nothing; everything that Redis holds now is known afterwards."""

@@ -10,7 +10,8 @@ import msgspec
 from roster import keys
 
 if TYPE_CHECKING:
-    from roster.redis.nodes import Nodes, Wait
+    from roster.redis.calls import Wait
+    from roster.redis.nodes import Nodes
 
 
 class Disabled(msgspec.Struct, frozen=True):

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from roster import keys
-from roster.filters.filter import TokenFilter, capacity_for
+from roster.filter import TokenFilter, capacity_for
+from roster.keys import FIELD_BYTES
 from roster.storage.logs import end, older_than
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 BUCKETS_A_CALL = 32
 """A call reads some 2,000 people of a national roster; look-ups wait meanwhile."""
-FIELD_BYTES = 12
 _JOIN_BYTES = FIELD_BYTES * 4_096
 
 

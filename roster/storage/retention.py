@@ -12,9 +12,8 @@ from roster import keys
 from roster.errors import Unavailable
 from roster.records.meta import Field
 from roster.records.replies import header
-from roster.redis.calls import PREFIX, library
+from roster.redis.calls import PREFIX, Call, library
 from roster.redis.connection import translated
-from roster.redis.nodes import Call
 from roster.storage.images import renew
 from roster.storage.logs import OLD_AT_ONCE, older_than
 
@@ -47,6 +46,14 @@ class Place(msgspec.Struct, frozen=True):
     partition: int
     buckets: range
     now_ms: int
+
+
+async def purge_histories(
+    store: Store, partition: int, buckets: Iterable[int], cutoff_ms: int
+) -> None:
+    """Forget what happened to these buckets' people before `cutoff_ms`."""
+    names = tuple(keys.history(partition, number) for number in buckets)
+    await store.nodes.run([Call(partition, "purge", names, (cutoff_ms,))])
 
 
 async def forget(store: Store, place: Place, terms: Terms, lists: bytes) -> int:

@@ -58,6 +58,16 @@ async def restored(store: Store, wait: Wait) -> int:
     return await store.count(calls, wait)
 
 
+async def accept(store: Store, wait: Wait | None = None) -> int:
+    """How many partitions were rewound and are accepted as they are now.
+
+    With `wait`, raises NotDurable where that may not be safe.
+    """
+    names = zip(keys.META, keys.LOG, keys.IMAGE, strict=True)
+    calls = [Call(p, "accept", three, (store.check_value,)) for p, three in enumerate(names)]
+    return await store.count(calls, wait)
+
+
 async def adopt(store: Store, partitions: Iterable[int]) -> None:
     """Nothing; these partitions state the roster's id, also those of a version without.
 

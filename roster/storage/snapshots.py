@@ -13,8 +13,8 @@ from roster import keys
 from roster.errors import LoadRefused
 from roster.records.position import Position, from_wire
 from roster.records.replies import MARK_BYTES, Changed, changed
+from roster.redis.calls import Call
 from roster.redis.connection import error_code
-from roster.redis.nodes import Call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

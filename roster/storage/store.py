@@ -21,7 +21,6 @@ from roster.records.replies import (
     Applied,
     Found,
     Image,
-    LogEntry,
     Polled,
     Refusal,
     Tail,
@@ -29,20 +28,20 @@ from roster.records.replies import (
 from roster.redis.calls import NOWHERE, Call
 from roster.redis.connection import error_code, raised
 from roster.storage.founding import RosterName, agree
-from roster.storage.tails import TAIL_ENTRIES, tail_calls
 from roster.times import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from roster.records.change import Change
-    from roster.redis.calls import Listing
-    from roster.redis.nodes import Nodes, Wait
+    from roster.records.position import Known, Position
+    from roster.redis.calls import Listing, Wait
+    from roster.redis.nodes import Nodes
 
 
-def place(token: bytes) -> tuple[int, int, bytes]:
-    """A token's partition, bucket and field."""
-    return token[1], token[2] << 8 | token[3], token[4:]
+TAIL_ENTRIES = 2_048
+"""At most in one poll: they cost a server some 2 us each."""
+TAIL_BYTES = 1 << 20
 
 
 class Store:
@@ -131,11 +130,11 @@ class Store:
 
     def _apply_call(self, group: Mapping[int, Change], acknowledged: Mapping[int, Known]) -> Call:
         changes = list(group.values())
-        partition = changes[0].token[1]
+        partition = changes[0].token[keys.PARTITION]
         ack = acknowledged.get(partition)
         names: list[str] = []
         for change in changes:
-            number = change.token[2] << 8 | change.token[3]
+            _, number, _ = keys.place(change.token)
             names += (keys.bucket(partition, number), keys.history(partition, number))
         return Call(
             partition,
@@ -174,7 +173,7 @@ class Store:
     def _lookup_call(
         self, token: bytes, at_least: Mapping[int, Position], high_water: Mapping[int, Known]
     ) -> Call:
-        partition, bucket, field = place(token)
+        partition, bucket, field = keys.place(token)
         high, least = high_water.get(partition), at_least.get(partition)
         return Call(
             partition,
@@ -205,7 +204,7 @@ class Store:
         listing: Listing,
     ) -> Polled:
         """The same, from servers that list a process before."""
-        calls = tail_calls(self.check_value, applied, high_water, limit)
+        calls = self._tail_calls(applied, high_water, limit)
         got = await self.nodes.run([*listing.commands, *calls], listing.wait)
         told, got = got[: len(listing.commands)], got[len(listing.commands) :]
         tails = {
@@ -213,6 +212,18 @@ class Store:
             for call, reply in zip(calls, got, strict=False)
         }
         return Polled(tails, bool(told) and all(got[len(calls) :]), max(told, default=0))
+
+    def _tail_calls(
+        self, applied: Mapping[int, Position | None], high_water: Mapping[int, Known], limit: int
+    ) -> list[Call]:
+        most_bytes = TAIL_BYTES // max(1, len(applied))
+        calls = []
+        for p, position in applied.items():
+            high = high_water.get(p)
+            wires = (position.wire if position else b"", high.wire if high else b"")
+            args = (self.check_value, *wires, limit, most_bytes)
+            calls.append(Call(p, "tail", (keys.META[p], keys.LOG[p]), args))
+        return calls
 
     async def images(self, partitions: Sequence[int]) -> list[Image | None]:
         """The filters' images; None where a partition has none."""
@@ -248,18 +259,6 @@ class Store:
         if not all(got[len(calls) :]):
             raise NotDurable("what was loaded is not known to be safe yet")
 
-    async def history(self, token: bytes) -> list[LogEntry]:
-        """What happened to a document's entries, oldest first; positions are empty."""
-        partition, bucket, field = place(token)
-        command = ("HGET", keys.history(partition, bucket), field)
-        (data,) = await self.nodes.on_partitions([(partition, command)])
-        return replies.events(partition, data or b"")
-
-    async def purge_history(self, partition: int, buckets: Sequence[int], cutoff_ms: int) -> None:
-        """Nothing; what happened to these buckets' people before `cutoff_ms` is forgotten."""
-        names = tuple(keys.history(partition, number) for number in buckets)
-        await self.nodes.run([Call(partition, "purge", names, (cutoff_ms,))])
-
     async def log(self, position: Position, limit: int) -> Tail:
         """One partition's log behind a position."""
         return (await self.tails({position.partition: position}, {}, limit))[position.partition]
@@ -271,19 +270,11 @@ class Store:
         got = await self.nodes.on_partitions(asked)
         return {p for p, counts in enumerate(got) if any(int(count or 0) for count in counts)}
 
-    async def accept(self, wait: Wait | None = None) -> int:
-        """How many partitions were rewound and are accepted as they are now.
+    async def count(self, calls: Sequence[Call], wait: Wait | None) -> int:
+        """How many of these calls say that they did something.
 
         With `wait`, raises NotDurable where that may not be safe.
         """
-        calls = [
-            Call(p, "accept", (keys.META[p], keys.LOG[p], keys.IMAGE[p]), (self.check_value,))
-            for p in range(keys.PARTITIONS)
-        ]
-        return await self.count(calls, wait)
-
-    async def count(self, calls: Sequence[Call], wait: Wait | None) -> int:
-        """How many of these calls say that they did something; as `accept`."""
         got = await self.nodes.run(calls, wait)
         if not all(got[len(calls) :]):
             raise NotDurable("this is done, but not known to be safe yet: do it again")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from roster import keys
 from roster.storage.images import BUCKETS_A_CALL
 from roster.storage.processes import Processes
-from roster.storage.retention import Place, Terms, forget, retire, trim
+from roster.storage.retention import Place, Terms, forget, purge_histories, retire, trim
 from roster.times import DAY_MS
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ class Forgetting:
         place = Place(partition, range(first, first + BUCKETS_A_CALL), now_ms)
         if not call:
             await trim(self._store, partition, now_ms - self._terms.log_ms)
-        await self._store.purge_history(partition, place.buckets, now_ms - self._terms.history_ms)
+        await purge_histories(
+            self._store, partition, place.buckets, now_ms - self._terms.history_ms
+        )
         await forget(self._store, place, self._terms, self._lists)
 
     async def _progress(self) -> Progress:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 from roster.errors import NotDurable, Unavailable, Unreadable
 from roster.records.entry import BIND, Op, Outcome, State
 from roster.records.position import one_text, to_text
-from roster.records.reader import readable
-from roster.records.record import split_record
+from roster.records.record import readable, split_record
 from roster.records.replies import Applied, Refusal
 from roster.times import format_ms
 from service.changing.edits import Packer

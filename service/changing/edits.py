@@ -12,8 +12,9 @@ from roster.documents.identity import Token, is_masked, normalise
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidInput
 from roster.records.change import Change
+from roster.records.content import pack_content
 from roster.records.entry import BIND, CANARY, LIFT, Content, Op, Provenance
-from roster.records.record import pack_content, provenance_tail
+from roster.records.record import provenance_tail
 from roster.times import FUTURE_MAX_MS, parse_time, parse_until
 from service.changing.edit_texts import check_texts
 

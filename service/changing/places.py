@@ -15,8 +15,7 @@ from roster.documents.alternatives import ISSUED, alternatives
 from roster.documents.identity import normalise
 from roster.errors import Unreadable
 from roster.records.entry import BIND
-from roster.records.reader import readable
-from roster.records.record import split_record
+from roster.records.record import readable, split_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

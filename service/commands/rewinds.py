@@ -21,7 +21,7 @@ from service.commands.desk import print_json
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from roster.redis.nodes import Wait
+    from roster.redis.calls import Wait
 
 
 @click.command()
@@ -36,7 +36,7 @@ def accept(reason: str, *, dry_run: bool, as_json: bool) -> None:
             click.echo(_before(found))
         if not dry_run:
             _confirm(found)
-            asyncio.run(_on_roster(opening, lambda store, wait: store.accept(wait)))
+            asyncio.run(_on_roster(opening, accept))
     people, partitions = (found.people, found.partitions) if found else (0, 0)
     if as_json:
         print_json({"people": people, "partitions": partitions, "accepted": not dry_run})

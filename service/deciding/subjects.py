@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roster.documents.alternatives import ISSUED, alternatives
-from roster.documents.cards import CARD_BYTES, characters_of, valid_cards
 from roster.documents.identity import Token, normalise
+from roster.documents.tables import (
+    CARD_BYTES,
+    TOKEN_BYTES,
+    card_table,
+    characters_of,
+    token_table,
+    valid_cards,
+)
 from roster.errors import InvalidInput
-from roster.filters.tokens import TOKEN_BYTES, card_table, in_filters, token_table
+from roster.filter import in_filters
 from service.deciding.screening import Subject
 
 if TYPE_CHECKING:
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
 
     from roster.documents.identity import Document
     from roster.documents.tokeniser import Tokeniser
-    from roster.filters.filter import TokenFilter
+    from roster.filter import TokenFilter
 
 _LEAST = 24
 """Fewer cards are judged sooner one by one."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from roster.records.content import unpack_content
 from roster.records.entry import BIND, Registers, State
-from roster.records.record import split_record, unpack_content
+from roster.records.record import split_record
 from service.deciding.person import DOCUMENTS_MAX
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from roster.documents.identity import Token
+from roster.records.content import unpack_content
 from roster.records.cursor import from_feed
 from roster.records.entry import CANARY, Op
-from roster.records.record import unpack_content, unpack_provenance
+from roster.records.record import unpack_provenance
 from roster.times import format_ms
 from service.deciding.answers import op_name, time_or_null
 from service.feed.bound import Bound

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from roster.errors import Unavailable
 from roster.redis.calls import NOWHERE
-from roster.storage.tails import TAIL_ENTRIES
+from roster.storage.store import TAIL_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from roster.errors import Unavailable
-from roster.filters.filter import TokenFilter
+from roster.filter import TokenFilter
 from roster.storage.images import build
 from service.following.screener import Partition
 

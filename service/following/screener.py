@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from roster import keys
-from roster.filters.filter import TokenFilter
+from roster.filter import TokenFilter
 from roster.records.position import HighWater, Position, to_text
 from roster.records.replies import MARK_BYTES
 from service.following.freshness import Freshness

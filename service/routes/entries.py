@@ -12,12 +12,13 @@ from roster.documents.identity import Document, Token, normalise
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidInput, Unavailable
 from roster.records.bounds import ENTRY_ID_MAX, LIST_MAX, too_long
+from roster.records.content import unpack_content
 from roster.records.entry import BIND, Content, Provenance, State
 from roster.records.position import Position, to_text
-from roster.records.reader import readable
-from roster.records.record import unpack_content, unpack_provenance
+from roster.records.record import readable, unpack_provenance
 from roster.records.replies import Found, LogEntry
 from roster.storage.api_keys import ApiKey
+from roster.storage.histories import histories
 from roster.times import DAY_MS, format_ms
 from service.changing.places import others
 from service.deciding.answers import op_name, time_or_null
@@ -68,7 +69,7 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     async with in_time():
         looked = await _looked(service, shape.document)
         with readable():
-            told_of = [await service.changes_store.history(token) for token in looked]
+            told_of = await histories(service.changes_store, list(looked))
     events = list(heapq.merge(*told_of, key=_when))
     since_ms = max(found.now_ms for found in looked.values()) - service.settings.audit_days * DAY_MS
     with readable():

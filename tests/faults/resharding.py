@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from roster.redis.nodes import SLOTS
+from roster.redis.calls import SLOTS
 from tests.faults.history import Lost
 from tests.faults.mischief import SHORT_S, Mischief
 from tests.servers import eventually

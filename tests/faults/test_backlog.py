@@ -11,8 +11,9 @@ import redis.asyncio
 from roster.documents.identity import Document, normalise
 from roster.documents.tokeniser import Tokeniser
 from roster.records.change import Change
+from roster.records.content import pack_content
 from roster.records.entry import Content, Op, Provenance
-from roster.records.record import pack_content, provenance_tail
+from roster.records.record import provenance_tail
 from roster.redis.nodes import Nodes
 from roster.storage.store import Store
 from tests.faults.clusters import HOST, folder

@@ -12,7 +12,7 @@ from roster.keys import PARTITIONS
 from roster.records.change import Change
 from roster.records.entry import Op, Outcome, Registers
 from roster.records.record import split_record
-from roster.redis.nodes import SLOTS, Wait
+from roster.redis.calls import SLOTS, Wait
 from roster.storage.processes import SLACK_MS, Process, Processes
 from roster.storage.store import Store
 from tests.faults.clusters import HOST, Cluster, Member, cluster, nodes_of

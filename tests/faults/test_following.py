@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from roster import keys
-from roster.filters.filter import TokenFilter
+from roster.filter import TokenFilter
 from roster.records.change import Change
 from roster.records.entry import Op
-from roster.redis.nodes import Wait
+from roster.redis.calls import Wait
 from roster.storage.processes import Process, Processes
 from roster.storage.snapshots import Merging, Snapshot
 from roster.storage.store import Store

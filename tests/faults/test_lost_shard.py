@@ -14,7 +14,7 @@ from roster import keys
 from roster.documents.identity import Document, normalise
 from roster.errors import Unavailable
 from roster.opening import Opening
-from roster.redis.nodes import SLOTS
+from roster.redis.calls import SLOTS
 from tests.faults.clusters import MASTERS, SAFE, Cluster, Member, running_cluster
 from tests.service.apps import settings_for
 from tests.service.rosters import Desk, desk, edit

@@ -12,9 +12,10 @@ from roster.documents.check_digits import check_digit
 from roster.documents.identity import Document, normalise
 from roster.documents.tokeniser import Tokeniser
 from roster.errors import LoadRefused
-from roster.filters.filter import TokenFilter
+from roster.filter import TokenFilter
 from roster.records.entry import Content, Op
 from roster.records.position import HighWater
+from roster.storage.rewinds import accept
 from roster.storage.snapshots import How, Merging, Snapshot
 from roster.storage.store import Store
 from tests.service.parts import DAY_MS, KEY, process
@@ -194,7 +195,7 @@ async def test_a_load_under_which_an_older_state_comes_back_is_refused(valkey: S
 async def test_changes_go_on_while_it_stands_and_outlive_it(valkey: Server) -> None:
     async with removed_and_back(valkey, SX) as (parts, _, _):
         await parts.change(LISTED, Op.REMOVE, 12)
-        await parts.store.accept()
+        await accept(parts.store)
         await parts.follower.poll()
         assert await decide(parts, LISTED) == "allow"
 

@@ -12,7 +12,7 @@ import pytest
 from roster.errors import NotDurable, Unavailable
 from roster.records.change import Change
 from roster.records.entry import Op
-from roster.redis.nodes import Wait
+from roster.redis.calls import Wait
 from roster.storage.processes import NOTHING, Process, Processes
 from roster.storage.store import Store
 from service.changing.confirming import Confirmer

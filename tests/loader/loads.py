@@ -15,7 +15,7 @@ from loader.runs.session import Session
 from roster.documents.check_digits import check_digit
 from roster.documents.identity import Document, normalise
 from roster.documents.tokeniser import Tokeniser
-from roster.filters.filter import TokenFilter
+from roster.filter import TokenFilter
 from roster.keys import BUCKETS, PARTITIONS
 from roster.records.entry import Entry
 from roster.records.record import parse_record

@@ -24,14 +24,9 @@ from roster.documents.check_digits import beijing_day, holds_id_number
 from roster.documents.identity import DocumentNumber, Normalised
 from roster.documents.spelling import trimmed
 from roster.records.bounds import CASE_MAX, COURT_MAX, ENTRY_ID_MAX
+from roster.records.content import pack_content
 from roster.records.entry import Content, Provenance
-from roster.records.record import (
-    HEADER,
-    REGISTER_BYTES,
-    WITHOUT_REVISION,
-    pack_content,
-    pack_provenance,
-)
+from roster.records.record import HEADER, REGISTER_BYTES, WITHOUT_REVISION, pack_provenance
 from roster.times import FUTURE_MAX_MS, parse_from, parse_time, parse_until
 
 _FIRST_EXTRA = COLUMNS.index("modes")

@@ -19,7 +19,7 @@ from roster.records.change import Change
 from roster.records.entry import Op, Provenance
 from roster.records.record import HEADER as ENTRY
 from roster.records.record import pack_load, provenance_tail
-from roster.redis.nodes import Wait
+from roster.redis.calls import Wait
 from roster.storage.snapshots import Bucket, How, Merged, Merging, Snapshot
 from roster.times import parse_time
 from tests.loader.loads import HEADER, TOKENISER, Roster, row, settings_for, token

@@ -22,7 +22,7 @@ from roster.keys import PARTITIONS
 from roster.records.change import Change
 from roster.records.entry import Op, Provenance, State
 from roster.records.record import provenance_tail
-from roster.redis.nodes import Wait
+from roster.redis.calls import Wait
 from roster.storage.counters import Tallies
 from roster.storage.lease import Lease
 from roster.storage.snapshots import Merging, Snapshot

@@ -14,7 +14,7 @@ import pytest
 
 from loader.runs.intake import Files, check_outputs
 from roster.errors import LoadRefused, WrongUsage
-from roster.records.record import court_id
+from roster.records.content import court_id
 from roster.times import parse_time
 from tests.loader.loads import HEADER, ID_KEY, Roster, row, write
 

@@ -21,12 +21,13 @@ from loader.partitions.partition import Done, Job, Preview, merge, preview
 from loader.rows.packing import LISTED, REMOVED, RESUMED, SUSPENDED
 from loader.rows.spill import Spill
 from roster import keys
-from roster.filters.filter import TokenFilter
+from roster.filter import TokenFilter
 from roster.keys import BUCKETS
 from roster.records.change import Change
 from roster.records.entry import Op, Provenance
 from roster.records.record import HEADER, WITHOUT_REVISION, provenance_tail, split_record
-from roster.redis.nodes import Call, Nodes, Plain, Wait
+from roster.redis.calls import Call, Plain, Wait
+from roster.redis.nodes import Nodes
 from roster.storage.snapshots import Fate, Merging, Snapshot
 from roster.storage.store import Store
 from tests.loader.loads import Roster, row

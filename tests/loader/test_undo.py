@@ -20,11 +20,13 @@ from loader.undo.undo import Unloading
 from roster import keys
 from roster.errors import LoadRefused
 from roster.records.change import Change
+from roster.records.content import unpack_content
 from roster.records.entry import Op, Provenance, Registers, State
-from roster.records.record import provenance_tail, unpack_content
-from roster.redis.nodes import Wait
+from roster.records.record import provenance_tail
+from roster.redis.calls import Wait
 from roster.settings import read_settings
-from roster.storage.undo_notes import Noted, noted
+from roster.storage.histories import Noted, noted
+from roster.storage.retention import purge_histories
 from roster.times import DAY_MS
 from tests.loader.loads import ID_KEY, TOKENISER, Roster, number, row, token
 from tests.servers import DEADLINE_S, eventually
@@ -361,7 +363,7 @@ def test_notes_go_with_the_histories_and_then_the_load_is_not_undone(roster: Ros
     with roster.opened() as session:
         store, now_ms = session.store, time.time_ns() // 1_000_000
         for partition in range(keys.PARTITIONS):
-            session.run(store.purge_history(partition, range(keys.BUCKETS), now_ms + 1))
+            session.run(purge_histories(store, partition, range(keys.BUCKETS), now_ms + 1))
         load = session.run(session.dictionary.all_loads())[2]
         old = replace(load, received_at_ms=now_ms - 91 * DAY_MS)
         session.run(session.dictionary.write_load(2, old))

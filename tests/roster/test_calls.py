@@ -8,8 +8,7 @@ import pytest
 from roster import keys
 from roster.build import build
 from roster.redis import calls, nodes
-from roster.redis.calls import FILES, Library, library, library_of
-from roster.redis.nodes import Call
+from roster.redis.calls import FILES, Call, Library, library, library_of
 from roster.storage.processes import Process
 from roster.storage.retention import retire
 from tests.rosters import opened

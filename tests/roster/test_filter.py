@@ -5,7 +5,7 @@ import os
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roster.filters.filter import ERROR_RATE, SMALLEST_CAPACITY, TokenFilter, capacity_for
+from roster.filter import ERROR_RATE, SMALLEST_CAPACITY, TokenFilter, capacity_for
 
 tokens = st.lists(st.binary(min_size=16, max_size=16), unique_by=lambda t: t[4:], max_size=60)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from roster.records.change import Change
 from roster.records.entry import Op, Outcome, Registers, State
 from roster.records.record import WITHOUT_REVISION, Packed, pack_record, split_record
-from roster.redis.nodes import Wait
+from roster.redis.calls import Wait
 from roster.storage.snapshots import MIXED, PLAIN, PLAIN_WITHOUT_REVISION, Bucket, How, Merging
 from roster.storage.snapshots import Snapshot as MergeSnapshot
 from roster.storage.store import Store

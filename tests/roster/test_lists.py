@@ -8,7 +8,8 @@ from roster.errors import ListsError
 from roster.records.entry import Content, Entry
 from roster.rules.lists import TomlLines, load_lists, parse_path
 from roster.rules.restrictions import Place
-from roster.rules.rules import Journey, Question, decide
+from roster.rules.rules import decide
+from roster.rules.verdict import Journey, Question
 from tests.roster.people import LISTS, NOW_MS, SEATS, STATES, entry
 
 SMALL = """\

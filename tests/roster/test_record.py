@@ -4,20 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roster.records import case_number
 from roster.records.bounds import ENTRY_ID_MAX
+from roster.records.content import (
+    CASE_BYTES,
+    court_id,
+    pack_case,
+    pack_content,
+    unpack_case,
+    unpack_content,
+)
 from roster.records.entry import Content, NameToken, Provenance, Registers
 from roster.records.record import (
     Dictionaries,
     Packed,
-    court_id,
-    pack_content,
     pack_load,
     pack_provenance,
     pack_record,
     parse_record,
     split_record,
-    unpack_content,
     unpack_provenance,
 )
 
@@ -156,9 +160,9 @@ def test_a_loaded_entry_takes_its_provenance_from_the_load() -> None:
     )
 )
 def test_a_case_number_is_packed_only_where_it_comes_back_exactly(case: str) -> None:
-    packed = case_number.pack(case)
+    packed = pack_case(case)
     if packed is None:
         assert (case[0] == "(") != (case[5] == ")")
     else:
-        assert case_number.unpack(packed) == case
-        assert len(packed) == case_number.SIZE
+        assert unpack_case(packed) == case
+        assert len(packed) == CASE_BYTES

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roster.records.entry import Content, Entry, NameToken
-from roster.rules.rules import Journey, Product, Question, Reason, Verdict, decide
-from roster.rules.verdict import Asked
+from roster.rules.rules import decide
+from roster.rules.verdict import Journey, Product, Question, Reason, Verdict
 from tests.roster.people import (
     CABINS,
     CODES,
@@ -373,8 +373,3 @@ def test_what_is_allowed_instead_is_exactly_what_a_check_allows(
         check = Question(asked, question.now_ms, question.names, disabled=question.disabled)
         allowed = decide(entries, check, LISTS).decision == "allow"
         assert products_hold(verdict.allowed_instead, asked) == allowed
-
-
-def test_a_question_without_its_product_is_what_standing_asks() -> None:
-    question = Question(Journey("air", departs_at_ms=5), 3, frozenset(NAMES), False, frozenset({1}))
-    assert question.asked == Asked(3, 5, frozenset(NAMES), False, frozenset({1}))

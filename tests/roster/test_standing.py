@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from roster.records.entry import Content, Entry
 from roster.rules.restrictions import Lists
-from roster.rules.rules import Journey, Product, Question, Reason, decide
+from roster.rules.rules import decide
 from roster.rules.standing import standing
-from roster.rules.verdict import Asked, Remaining, Standing
+from roster.rules.verdict import Asked, Journey, Product, Question, Reason, Remaining, Standing
 from tests.roster.people import (
     CODES,
     LISTS,

@@ -9,7 +9,9 @@ import redis.exceptions
 
 from roster.records.change import LARGEST_CALL, Change, together
 from roster.records.entry import Op, Outcome, State
-from roster.redis.nodes import Nodes, Wait
+from roster.redis.calls import Wait
+from roster.redis.nodes import Nodes
+from roster.storage.histories import histories
 from roster.storage.snapshots import Bucket, How, Merging, Snapshot
 from roster.storage.store import Store
 
@@ -59,7 +61,7 @@ async def test_the_changes_of_one_request_see_each_other(valkey: Server) -> None
     assert [one.was for one in applied] == [State.UNKNOWN, *states]
     assert [one.outcome is Outcome.DUPLICATE for one in applied] == [False] * 4 + [True, False]
     assert [one.position.seq for one in applied] == [1, 2, 3, 4, 4, 5]
-    assert len(await store.history(changes[0].token)) == 5
+    assert len((await histories(store, [changes[0].token]))[0]) == 5
     await store.nodes.close()
 
 

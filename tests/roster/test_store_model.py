@@ -25,16 +25,17 @@ from hypothesis.stateful import (
 from roster.documents.identity import Token
 from roster.errors import LoadRefused
 from roster.records.change import Change
+from roster.records.content import pack_content
 from roster.records.entry import Content, Op, Provenance
 from roster.records.record import (
     WITHOUT_REVISION,
     Packed,
-    pack_content,
     pack_record,
     provenance_tail,
     split_record,
 )
-from roster.redis.nodes import Nodes, Wait
+from roster.redis.calls import Wait
+from roster.redis.nodes import Nodes
 from roster.rules import rules
 from roster.rules.lists import load_lists
 from roster.rules.verdict import Journey, Question

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from roster.documents.identity import Document, DocumentNumber, Token, normalise
 from roster.documents.spelling import fold
+from roster.documents.tables import card_table, token_table
 from roster.documents.tokeniser import HASHED, LONGEST, SCHEME, UNKNOWN, Tokeniser, fits
 from roster.errors import Unavailable
-from roster.filters.tokens import card_table, token_table
 
 GOLDEN = json.loads(Path(__file__).with_name("golden_tokens.json").read_text(encoding="utf-8"))
 KEY = bytes.fromhex(GOLDEN["key"])

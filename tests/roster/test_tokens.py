@@ -7,9 +7,9 @@ import random
 import pytest
 
 from roster.documents.identity import Document, DocumentNumber, normalise
+from roster.documents.tables import token_table
 from roster.documents.tokeniser import Tokeniser
-from roster.filters.filter import TokenFilter
-from roster.filters.tokens import in_filters, token_table
+from roster.filter import TokenFilter, in_filters
 
 
 @pytest.fixture

@@ -14,9 +14,11 @@ from redis.backoff import NoBackoff
 from roster.documents.identity import Document, Token, normalise
 from roster.documents.tokeniser import Tokeniser
 from roster.records.change import Change
+from roster.records.content import pack_content
 from roster.records.entry import BIND, Content, Op, Provenance
-from roster.records.record import pack_content, provenance_tail
-from roster.redis.nodes import Nodes, Wait
+from roster.records.record import provenance_tail
+from roster.redis.calls import Wait
+from roster.redis.nodes import Nodes
 from roster.rules.lists import load_lists
 from roster.storage.dictionary import Dictionary
 from roster.storage.processes import Processes
@@ -85,7 +87,7 @@ class Parts(msgspec.Struct):
 
 
 async def cover(store: Store, code: int = 1, as_of: int = 1) -> None:
-    from roster.filters.filter import TokenFilter
+    from roster.filter import TokenFilter
 
     merging = Merging(store, Snapshot(bytes((code,)), as_of, "n", 30 * DAY_MS))
     begun = await merging.begin(range(64))

@@ -9,8 +9,9 @@ import pytest
 
 from roster.documents.identity import Document, DocumentNumber
 from roster.records.change import Change
+from roster.records.content import pack_content
 from roster.records.entry import Content, Op, Provenance
-from roster.records.record import pack_content, provenance_tail
+from roster.records.record import provenance_tail
 from roster.rules.verdict import Journey
 from roster.times import boot_s
 from service.deciding.questions import Query

@@ -11,7 +11,8 @@ import pytest
 import redis.asyncio
 
 from roster.errors import InvalidInput, TooMany, Unauthorised
-from roster.redis.nodes import Nodes, Wait
+from roster.redis.calls import Wait
+from roster.redis.nodes import Nodes
 from roster.storage.api_keys import ApiKey, KeyStore, Terms, check_scopes, key_id
 from service.web.auth import LOOKUPS_PER_S, Access, Bucket
 

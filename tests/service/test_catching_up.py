@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from roster.errors import Unavailable
-from roster.filters.filter import TokenFilter
+from roster.filter import TokenFilter
 from roster.records.change import Change
 from roster.records.entry import Op
 from roster.storage.images import renew
-from roster.storage.tails import TAIL_BYTES, TAIL_ENTRIES
+from roster.storage.store import TAIL_BYTES, TAIL_ENTRIES
 from service.following import catching_up
 from service.following.catching_up import CatchUp
 from tests.service.parts import WAIT, Parts, process

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from roster.errors import Unavailable
-from roster.filters.filter import TokenFilter
+from roster.filter import TokenFilter
 from roster.records.entry import Op
 from roster.rules.lists import load_lists
 from roster.storage.dictionary import Dictionary

@@ -12,8 +12,9 @@ import pytest
 import uvicorn
 
 from roster.records.change import Change
+from roster.records.content import pack_content
 from roster.records.entry import CANARY, Content, Op, Provenance
-from roster.records.record import pack_content, provenance_tail
+from roster.records.record import provenance_tail
 from roster.storage.api_keys import KeyStore, key_id
 from service.feed import polls, turns
 from service.feed.turns import ANSWERS_PER_S

@@ -7,11 +7,12 @@ import pytest
 
 from roster import keys
 from roster.errors import LoadRefused, Unauthorised
-from roster.filters.filter import TokenFilter
+from roster.filter import TokenFilter
 from roster.records.change import Change
 from roster.records.entry import Op, Outcome
 from roster.storage.api_keys import KeyStore
 from roster.storage.api_keys import Terms as KeyTerms
+from roster.storage.histories import histories
 from roster.storage.retention import Place, Terms, forget
 from roster.storage.snapshots import Bucket, How, Merging, Snapshot
 from service.background import forgetting
@@ -170,10 +171,10 @@ async def test_a_history_is_forgotten_soon_after_a_start_and_once_a_day(valkey: 
     async with process(valkey) as parts:
         await edit(parts, Op.PUT, 1, 10)
         await rounds(parts).share()
-        assert await parts.store.history(token(1)) == []
+        assert await histories(parts.store, [token(1)]) == [[]]
         await edit(parts, Op.PUT, 1, 11)
         await rounds(parts).share()  # after a restart, within the day
-        assert len(await parts.store.history(token(1))) == 1
+        assert len((await histories(parts.store, [token(1)]))[0]) == 1
 
 
 async def test_a_restart_goes_on_where_the_round_was(
@@ -188,7 +189,7 @@ async def test_a_restart_goes_on_where_the_round_was(
         left = []
         for _ in range(2):
             await rounds(parts).share()
-            left.append([bool(await parts.store.history(each)) for each in (near, far)])
+            left.append([any(await histories(parts.store, [each])) for each in (near, far)])
         assert left == [[False, True], [False, False]]
 
 

@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from roster import keys
-from roster.filters.filter import TokenFilter
+from roster.filter import TokenFilter
 from roster.storage.api_keys import KeyStore, Terms
 from roster.storage.disabled import Disabled, DisabledLists
 from roster.storage.lease import Lease
 from roster.storage.processes import Process
+from roster.storage.retention import purge_histories
+from roster.storage.rewinds import accept
 from tests.service.apps import bearer
 from tests.service.rosters import LISTED, OTHER, PASSPORT, desk, edit
 
@@ -97,7 +99,7 @@ async def test_whoever_operates_it_can_do_everything_that_stops_harm(
             assert await lists.enable("sx")
             assert (await api.client.get("/v1/roster")).status_code == 200
             assert (await api.client.get("/readyz")).status_code == 200
-            assert await api.service.changes_store.accept() == 0
+            assert await accept(api.service.changes_store) == 0
             await api.service.processes.announce(Process("P", "h", 3000, bytes(896)))
             await api.service.processes.ring([])
             lease = Lease(nodes, keys.LOAD, 1_000)
@@ -115,7 +117,7 @@ async def test_what_frees_memory_works(any_server: Server, tmp_path: Path) -> No
         with full_memory(any_server):
             here = (await store.tails({partition: None}, {}))[partition].position
             assert await store.set_image(here, TokenFilter().to_bytes(), here.seq)
-            await store.purge_history(partition, range(keys.BUCKETS), 2**48 - 1)
+            await purge_histories(store, partition, range(keys.BUCKETS), 2**48 - 1)
             await store.settle(api.service.wait)
         with any_server.client() as link:
             assert link.xlen(keys.LOG[partition]) == 1
@@ -128,4 +130,4 @@ async def test_rewound_partitions_are_accepted(valkey: Server, tmp_path: Path) -
         here = (await store.tails({7: None}, {}))[7].position
         await store.tails({7: None}, {7: here._replace(history=here.history + 10**6)})
         with full_memory(valkey):
-            assert await store.accept() == 1
+            assert await accept(store) == 1

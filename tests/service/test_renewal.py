@@ -19,7 +19,7 @@ from service.background.renewal import Renewer
 from tests.service.parts import DAY_MS, WAIT, Parts, process
 
 if TYPE_CHECKING:
-    from roster.filters.filter import TokenFilter
+    from roster.filter import TokenFilter
     from roster.storage.store import Store
     from tests.servers import Server
 

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from roster.errors import InvalidInput
-from roster.filters.filter import TokenFilter
+from roster.filter import TokenFilter
+from roster.records.content import pack_content
 from roster.records.entry import Content, Op, Provenance
-from roster.records.record import Packed, pack_content, pack_load, pack_record, provenance_tail
+from roster.records.record import Packed, pack_load, pack_record, provenance_tail
 from roster.storage.api_keys import KeyStore, Terms
+from roster.storage.histories import histories
+from roster.storage.retention import purge_histories
+from roster.storage.rewinds import accept
 from roster.storage.snapshots import PLAIN, Bucket, How, Merging, Snapshot
 from tests.service.parts import DAY_MS, Parts, process
 from tests.service.rosters import LISTED, PASSPORT, desk, edit
@@ -50,7 +54,7 @@ async def test_a_later_file_tells_every_process_of_each_addition(valkey: Server)
         await merge_one(parts, 100)
         await parts.follower.poll()
         assert await decide(parts, NUMBER) == "deny"
-        history = await parts.store.history(parts.token(NUMBER))
+        (history,) = await histories(parts.store, [parts.token(NUMBER)])
         assert [event.op for event in history] == [Op.PUT]
 
 
@@ -90,7 +94,7 @@ async def test_a_history_from_the_future_can_be_left_behind(valkey: Server) -> N
         future = applied.position._replace(history=applied.position.history + 10**6)
         (tail,) = (await parts.store.tails({number: None}, {number: future})).values()
         assert tail.rewound
-        await parts.store.accept()
+        await accept(parts.store)
         (tail,) = (await parts.store.tails({number: None}, {number: future})).values()
         assert not tail.rewound
 
@@ -160,12 +164,12 @@ async def test_a_person_of_old_has_no_history(valkey: Server) -> None:
         last = await parts.change(NUMBER, Op.REMOVE, 11)
         token = parts.token(NUMBER)
         bucket = token[2] << 8 | token[3]
-        await parts.store.purge_history(token[1], [bucket], last.applied_at_ms)
-        kept = await parts.store.history(token)
+        await purge_histories(parts.store, token[1], [bucket], last.applied_at_ms)
+        (kept,) = await histories(parts.store, [token])
         assert kept
         assert all(event.applied_at_ms >= last.applied_at_ms for event in kept)
-        await parts.store.purge_history(token[1], [bucket], last.applied_at_ms + 1)
-        assert await parts.store.history(token) == []
+        await purge_histories(parts.store, token[1], [bucket], last.applied_at_ms + 1)
+        assert await histories(parts.store, [token]) == [[]]
 
 
 async def test_a_key_with_an_endless_name_is_refused(valkey: Server, tmp_path: Path) -> None:

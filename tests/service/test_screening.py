@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING
 
 from roster.documents.identity import Document
-from roster.filters.filter import TokenFilter
+from roster.filter import TokenFilter
 from roster.records.entry import Content, Op
 from roster.rules.verdict import Journey
 from roster.storage.logs import older_than, oldest

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from roster.filters.filter import TokenFilter
+from roster.filter import TokenFilter
 from roster.records.position import Position
 from service.following.screener import Partition, Screener
 

@@ -11,7 +11,8 @@ from roster.errors import Unavailable
 from roster.records.change import Change
 from roster.records.entry import Op
 from roster.records.position import newest
-from roster.redis.nodes import Nodes, Wait
+from roster.redis.calls import Wait
+from roster.redis.nodes import Nodes
 from roster.storage.doorbell import parse
 from roster.storage.processes import Processes
 from roster.storage.store import Store

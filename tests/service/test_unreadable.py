@@ -11,21 +11,15 @@ from hypothesis import strategies as st
 from roster import keys
 from roster.documents.identity import Document, normalise
 from roster.errors import Unreadable
+from roster.keys import place
+from roster.records.content import pack_content
 from roster.records.entry import Content, NameToken, Provenance
-from roster.records.record import (
-    Dictionaries,
-    Packed,
-    pack_content,
-    pack_provenance,
-    pack_record,
-    parse_record,
-)
+from roster.records.record import Dictionaries, Packed, pack_provenance, pack_record, parse_record
 from roster.rules import rules
 from roster.rules.lists import load_lists
 from roster.rules.verdict import Journey, Question
-from roster.storage.retention import Place, Terms, forget
+from roster.storage.retention import Place, Terms, forget, purge_histories
 from roster.storage.snapshots import Bucket, How, Merging, Snapshot
-from roster.storage.store import place
 from tests.service.rosters import LISTED, OTHER, PASSPORT, Desk, desk, edit
 
 if TYPE_CHECKING:
@@ -183,7 +177,7 @@ async def test_what_is_old_is_forgotten_in_spite_of_it(valkey: Server, tmp_path:
         with valkey.client() as client:
             client.hset(keys.history(partition, bucket), field, b"\0\5no")
         store, now_ms = api.service.changes_store, 2**47
-        await store.purge_history(partition, range(keys.BUCKETS), now_ms)
+        await purge_histories(store, partition, range(keys.BUCKETS), now_ms)
         terms = Terms(history_ms=0, log_ms=0, tombstone_ms=0, keys_ms=0)
         await forget(store, Place(partition, range(bucket, bucket + 1), now_ms), terms, b"\1")
         assert (await api.check(LISTED))["decision"] == "refer"

@@ -1,15 +1,16 @@
-"""Many tokens at once, as a table of bytes, and where they stand in the filters."""
+"""Many numbers at once, as tables of bytes: which are those of ID cards, and their tokens."""
 
 from __future__ import annotations
 
+import calendar
 from binascii import a2b_base64
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from roster.documents.cards import CARD_BYTES
+from roster.documents.check_digits import END_OF_TIME, FIRST_BIRTH, WEIGHTS
 from roster.documents.tokeniser import HASHED, LONGEST, fits
-from roster.filters.filter import halves
+from roster.keys import TOKEN_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,15 +18,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from roster.documents.tokeniser import Tokeniser
-    from roster.filters.filter import TokenFilter
 
     Octets = NDArray[np.uint8]
 
-TOKEN_BYTES: Final = 16
-_FEW = 32
-"""So many are asked sooner one by one."""
-_KEPT = np.frombuffer(b"\x00\x3f\x03" + b"\xff" * 13, np.uint64)
-"""The bits of a digest that a token has: 6 for the partition, 10 for the bucket, the rest."""
+
+CARD_BYTES = 18
+_NINE = 9
+_WEIGHTS = np.array(WEIGHTS, np.int32)
+_PLACES = np.array((10**7, 10**6, 10**5, 10**4, 1000, 100, 10, 1), np.int32)
+_X = ord("X") - ord("0")
+
+TOKEN_BYTES: Final = len(TOKEN_BITS)
+_KEPT = np.frombuffer(TOKEN_BITS, np.uint64)
 _CARD = slice(len("R:"), len("R:") + CARD_BYTES)
 _ROW_BYTES, _DECODED_BYTES = 24, 18
 """A number with blanks behind it, so long that its six bits a character end with a byte's."""
@@ -33,6 +37,51 @@ _DIGITS_64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _FITTING = bytes(range(ord("!"), ord("_") + 1))
 _TO_BASE64 = bytes(32) + _DIGITS_64 + bytes(256 - 32 - len(_DIGITS_64))
 """Uuencoding's characters as those of base64, which decodes texts of any length."""
+
+
+def characters_of(numbers: Sequence[str]) -> NDArray[np.uint8]:
+    """The numbers' characters, in shape (n, 18); no digits of one that is not plain ASCII."""
+    text = "".join(numbers)
+    if not text.isascii():
+        text = "".join(number if number.isascii() else "?" * CARD_BYTES for number in numbers)
+    return np.frombuffer(text.encode(), np.uint8).reshape(-1, CARD_BYTES)
+
+
+def valid_cards(
+    characters: NDArray[np.uint8], latest_birth: str = END_OF_TIME
+) -> NDArray[np.bool_]:
+    """Which of these numbers of 18 characters `normalise` takes as they are, and calls valid."""
+    digits = characters - np.uint8(ord("0"))
+    final = digits[:, 17]
+    final[final == _X] = _NINE + 1
+    shaped = (digits[:, :17] <= _NINE).all(1) & (
+        (final < _NINE + 1) | (characters[:, 17] == ord("X"))
+    )
+    wide = digits.astype(np.int32)
+    valid: NDArray[np.bool_] = shaped & ((wide @ _WEIGHTS) % 11 == 1)
+    return valid & _births(np.where(shaped, wide[:, 6:14] @ _PLACES, 0), latest_birth)
+
+
+def _births(born: NDArray[np.int32], latest: str) -> NDArray[np.bool_]:
+    """Which of these, `YYYYMMDD` as numbers, are days from 1800 to `latest`."""
+    days = born % 10_000
+    real = _DAYS[days] & (born >= int(FIRST_BIRTH)) & (born <= int(latest))
+    leaping = np.flatnonzero(days == 229)  # noqa: PLR2004 -- 29 February
+    if len(leaping):
+        real[leaping] &= [calendar.isleap(each // 10_000) for each in born[leaping].tolist()]
+    return real
+
+
+def _days() -> NDArray[np.bool_]:
+    """Whether MMDD is a day in some year."""
+    table = np.zeros(10_000, np.bool_)
+    for month in range(1, 13):
+        first = month * 100 + 1
+        table[first : first + calendar.monthrange(2000, month)[1]] = True
+    return table
+
+
+_DAYS = _days()
 
 
 def token_table(tokeniser: Tokeniser, numbers: Sequence[bytes]) -> Octets:
@@ -82,29 +131,3 @@ def _hashed(tokeniser: Tokeniser, numbers: Sequence[bytes]) -> Octets:
 def _cut(digests: bytes) -> Octets:
     table: Octets = (np.frombuffer(digests, np.uint64).reshape(-1, 2) & _KEPT).view(np.uint8)
     return table
-
-
-def in_filters(table: Octets, filters: Sequence[TokenFilter]) -> list[bool]:
-    """Whether each token may have been added to its partition's filter; shape (n, 16)."""
-    found, octets = [False] * len(table), table.tobytes()
-    for row in _sifted(table, filters) if len(table) > _FEW else range(len(table)):
-        token = octets[row * TOKEN_BYTES : (row + 1) * TOKEN_BYTES]
-        found[row] = token in filters[token[1]]
-    return found
-
-
-def _sifted(table: Octets, filters: Sequence[TokenFilter]) -> list[int]:
-    """The few rows that are left of many by their first bits: each ends half of the others."""
-    bits_of = [each.bitarray for each in filters]
-    partitions = table[:, 1]
-    size = np.array([each.bits_per_slice for each in filters], np.uint64)[partitions]
-    place, step = halves(table[:, 4:])
-    rows, offset = np.arange(len(table)), np.zeros(len(table), np.uint64)
-    for _ in range(filters[0].num_slices):
-        if len(rows) <= _FEW:
-            break
-        pairs = zip(partitions[rows].tolist(), (place % size + offset).tolist(), strict=True)
-        hit = np.array([bits_of[partition][at] for partition, at in pairs], np.bool_)
-        rows, size, step = rows[hit], size[hit], step[hit]
-        place, offset = place[hit] + step, offset[hit] + size
-    return rows.tolist()

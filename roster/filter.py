@@ -15,15 +15,23 @@ import numpy as np
 from bitarray import bitarray
 from pybloom_live import BloomFilter
 
+from roster.keys import FIELD, FIELD_BYTES, PARTITION, TOKEN_BITS
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    Octets = NDArray[np.uint8]
 
 ERROR_RATE = 1e-4
 HEADROOM = 1.25
 SMALLEST_CAPACITY = 2_000
 
-_FIELD = slice(4, 16)
-_HALF = 10
+_BEGIN, _STEP = slice(FIELD.start, 10), slice(10, FIELD.stop)
+"""The parts of a token that say where it begins in the filter, and how it steps."""
+_FEW = 32
+"""So many are asked sooner one by one."""
 
 
 def capacity_for(people: int) -> int:
@@ -80,10 +88,10 @@ class TokenFilter(BloomFilter):  # type: ignore[misc] # pybloom-live has no type
         """False: the token was never added. True: it may have been."""
         size = self.bits_per_slice
         bits = self.bitarray
-        first = int.from_bytes(token[4:_HALF])
+        first = int.from_bytes(token[_BEGIN])
         if not bits[first % size]:  # half of all who are not there end here
             return False
-        step = int.from_bytes(token[_HALF:16])
+        step = int.from_bytes(token[_STEP])
         for offset in range(size, self.num_bits, size):
             first += step
             if not bits[offset + first % size]:
@@ -94,8 +102,8 @@ class TokenFilter(BloomFilter):  # type: ignore[misc] # pybloom-live has no type
         """Add one token; True where every bit was set before. Never refuses: see `overfull`."""
         size = self.bits_per_slice
         bits = self.bitarray
-        first = int.from_bytes(token[4:_HALF])
-        step = int.from_bytes(token[_HALF:16])
+        first = int.from_bytes(token[_BEGIN])
+        step = int.from_bytes(token[_STEP])
         known = True
         for offset in range(0, self.num_bits, size):
             position = offset + first % size
@@ -122,7 +130,7 @@ class TokenFilter(BloomFilter):  # type: ignore[misc] # pybloom-live has no type
 
     def add_fields(self, fields: bytes) -> None:
         """Add many distinct tokens, given as their joined 12-byte fields."""
-        table = np.frombuffer(fields, np.uint8).reshape(-1, 12)
+        table = np.frombuffer(fields, np.uint8).reshape(-1, FIELD_BYTES)
         raw = np.zeros(self.num_bits, np.uint8)
         raw[self.positions(table).ravel()] = 1
         added = bitarray(endian="little")
@@ -137,7 +145,11 @@ class TokenFilter(BloomFilter):  # type: ignore[misc] # pybloom-live has no type
 
         It costs 0.3 us a token, however large the filter is.
         """
-        table = np.unique(np.frombuffer(fields, "V12")).view(np.uint8).reshape(-1, 12)
+        table = (
+            np.unique(np.frombuffer(fields, f"V{FIELD_BYTES}"))
+            .view(np.uint8)
+            .reshape(-1, FIELD_BYTES)
+        )
         places = self.positions(table)
         octets = np.frombuffer(memoryview(self.bitarray), np.uint8)
         at = places >> np.uint64(3)
@@ -147,7 +159,7 @@ class TokenFilter(BloomFilter):  # type: ignore[misc] # pybloom-live has no type
 
     def add_tokens(self, tokens: Iterable[bytes]) -> None:
         """Add many distinct tokens on the same bits as one by one."""
-        self.add_fields(b"".join(token[_FIELD] for token in tokens))
+        self.add_fields(b"".join(token[FIELD] for token in tokens))
 
     def to_bytes(self) -> bytes:
         """Geometry and bits in pybloom-live's file format."""
@@ -161,3 +173,29 @@ class TokenFilter(BloomFilter):  # type: ignore[misc] # pybloom-live has no type
         token_filter: Self = cls.fromfile(io.BytesIO(data))
         del token_filter.bitarray[token_filter.num_bits :]
         return token_filter
+
+
+def in_filters(table: Octets, filters: Sequence[TokenFilter]) -> list[bool]:
+    """Whether each token may have been added to its partition's filter; shape (n, 16)."""
+    found, octets = [False] * len(table), table.tobytes()
+    for row in _sifted(table, filters) if len(table) > _FEW else range(len(table)):
+        token = octets[row * len(TOKEN_BITS) : (row + 1) * len(TOKEN_BITS)]
+        found[row] = token in filters[token[PARTITION]]
+    return found
+
+
+def _sifted(table: Octets, filters: Sequence[TokenFilter]) -> list[int]:
+    """The few rows that are left of many by their first bits: each ends half of the others."""
+    bits_of = [each.bitarray for each in filters]
+    partitions = table[:, PARTITION]
+    size = np.array([each.bits_per_slice for each in filters], np.uint64)[partitions]
+    place, step = halves(table[:, FIELD])
+    rows, offset = np.arange(len(table)), np.zeros(len(table), np.uint64)
+    for _ in range(filters[0].num_slices):
+        if len(rows) <= _FEW:
+            break
+        pairs = zip(partitions[rows].tolist(), (place % size + offset).tolist(), strict=True)
+        hit = np.array([bits_of[partition][at] for partition, at in pairs], np.bool_)
+        rows, size, step = rows[hit], size[hit], step[hit]
+        place, offset = place[hit] + step, offset[hit] + size
+    return rows.tolist()

@@ -3,9 +3,9 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from roster.documents.cards import characters_of, valid_cards
 from roster.documents.check_digits import check_digit
 from roster.documents.identity import Document, normalise
+from roster.documents.tables import characters_of, valid_cards
 
 TODAY = "20260228"
 CARD = st.builds(

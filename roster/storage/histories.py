@@ -1,4 +1,4 @@
-"""How entries were before a load: what its merge has noted, read back for who undoes it."""
+"""What happened to documents' entries, and how entries were before a load, for who undoes it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from roster import keys
 from roster.errors import Unreadable
-from roster.records.reader import readable
-from roster.records.record import split_record
+from roster.records.record import readable, split_record
 from roster.records.replies import MARK_BYTES, events
 from roster.redis.calls import Call
-from roster.storage.store import place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -59,13 +57,13 @@ async def records(store: Store, tokens: Sequence[bytes]) -> list[list[Packed]]:
 async def histories(store: Store, tokens: Sequence[bytes]) -> list[list[LogEntry]]:
     """What is remembered of each of these documents, oldest first."""
     got = await _each(store, tokens, keys.history)
-    return [events(token[1], data) for token, data in zip(tokens, got, strict=True)]
+    return [events(token[keys.PARTITION], data) for token, data in zip(tokens, got, strict=True)]
 
 
 async def _each(
     store: Store, tokens: Sequence[bytes], name: Callable[[int, int], str]
 ) -> list[bytes]:
-    places = [place(token) for token in tokens]
+    places = [keys.place(token) for token in tokens]
     asked = [(p, ("HGET", name(p, number), field)) for p, number, field in places]
     return [data or b"" for data in await store.nodes.on_partitions(asked)]
 

@@ -12,8 +12,10 @@ local function close_merge(job, meta, lists, upto)
     redis.call('HSET', meta, 'seq', job.p.seq, 'mark', job.p.mark)
   end
   for name in pairs(job.told) do redis.call('HSET', meta, 't:' .. name, job.at_ms) end
-  for i = 1, #lists do  -- a partition's calls come one after the other
-    redis.call('HSET', meta, 'm:' .. byte(lists, i), upto)
+  for i = 1, #lists do  -- of two calls under way (a loader of before) the second may come first
+    local name = 'm:' .. byte(lists, i)
+    local known = tonumber(redis.call('HGET', meta, name) or 0)
+    redis.call('HSET', meta, name, max(known, tonumber(upto)))
     redis.call('HINCRBY', meta, 'k:' .. byte(lists, i), 1)
   end
   wrote(meta)

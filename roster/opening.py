@@ -23,8 +23,6 @@ from roster.redis.target import Target, parse_target
 from roster.storage.founding import agree
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import redis.asyncio
 
     from roster.redis.slots import Address
@@ -80,7 +78,7 @@ class Opening:
         return open_nodes(self.target, change_client, self._discovery)
 
     async def reach(self) -> None:
-        """Nothing; every server answers. Raises Unavailable within seconds, with who does not.
+        """Ask every server for an answer. Raises Unavailable within seconds, with who gives none.
 
         For those who would otherwise wait as long as a whole file may take.
         """
@@ -112,7 +110,7 @@ class Opening:
         return Wait(aof, self.settings.replicas, timeout_ms)
 
     def close(self) -> None:
-        """Nothing; the share of an embedded server is given up."""
+        """Give the share of an embedded server up."""
         if self.embedded is not None:
             self.embedded.close()
 
@@ -120,12 +118,7 @@ class Opening:
         """The opening itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Close it."""
         self.close()
 

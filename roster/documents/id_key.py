@@ -24,7 +24,7 @@ class KeySource(msgspec.Struct, frozen=True):
     data_dir: Path | None = None
 
     def __repr__(self) -> str:
-        """Nothing of the key, fit for a log."""
+        """A name without the key, fit for a log."""
         return "<ID key>"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:

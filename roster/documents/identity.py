@@ -112,7 +112,7 @@ def _normalise(document: Document, latest_birth: str) -> Normalised:
 
 
 def _found(number: str, *, valid: bool) -> Normalised:
-    """The same as calling both types, which checks nothing, at half the cost."""
+    """What calling both types would give, which checks nothing, at half the cost."""
     return tuple.__new__(Normalised, (number, valid))
 
 

@@ -52,7 +52,7 @@ def is_plain_han(text: str) -> bool:
 
 
 def is_no_latin_name(words: list[str]) -> bool:
-    """The same of Latin words in lower case: each of them says so, or all together."""
+    """Whether Latin words in lower case only say so: each of them, or all together."""
     return " ".join(words) in _PHRASES or _WORDS.issuperset(words)
 
 

@@ -80,7 +80,7 @@ class Tokeniser:
         self.use(scheme)
 
     def use(self, scheme: int) -> None:
-        """Nothing; the roster's tokens are made under this scheme."""
+        """Make the roster's tokens under this scheme from now on."""
         self.scheme = scheme
         self.token = self._makers[scheme]
 

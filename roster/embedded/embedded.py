@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
-    from types import TracebackType
 
 STOP_TIMEOUT_S = 30.0
 _STARTS_MAX = 3
@@ -117,7 +116,7 @@ class Embedded:
             raise EmbeddedError("the embedded server has left no process id") from exc
 
     def ensure(self, *, renew: bool = False) -> None:
-        """Nothing; the server answers now, started again if it had crashed.
+        """Make sure that the server answers; start it again if it had crashed.
 
         Blocks while the server reads its data. Raises EmbeddedError when it cannot be started,
         or does not answer in time. One whose socket is gone is ended first if `renew` says so:
@@ -141,7 +140,7 @@ class Embedded:
             time.sleep(locks.POLL_S)
 
     def put_right(self) -> None:
-        """Nothing; the server is set as a load found it, if that was killed. Blocks briefly.
+        """Set the server as a load found it, if that load was killed. Blocks briefly.
 
         Raises EmbeddedError where the server does not answer.
         """
@@ -149,7 +148,7 @@ class Embedded:
             put_right(client)
 
     def rewrite_if_quiet(self) -> None:
-        """Nothing; a log that has doubled is being rewritten, if little is written just now.
+        """Have a log that has doubled rewritten, if little is written just now.
 
         To be called every few seconds. Raises EmbeddedError where the server does not answer.
         """
@@ -157,7 +156,7 @@ class Embedded:
             self._log_bytes = rewrite_if_quiet(client, self._log_bytes)
 
     def close(self) -> None:
-        """Nothing; this share is given up, and the last one ends the server.
+        """Give this share up; the last one ends the server.
 
         Raises EmbeddedError if the server does not end.
         """
@@ -174,12 +173,7 @@ class Embedded:
         """The share itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Give the share up."""
         self.close()
 
@@ -216,7 +210,7 @@ class Embedded:
                 raise EmbeddedError(self._report("the embedded server is silent")) from exc
 
     def _give_up(self, trouble: Trouble, *, renew: bool) -> None:
-        """Nothing where the server is told to end, to be started again; else raises EmbeddedError.
+        """Tell the server to end, to be started again; raises EmbeddedError where it may not.
 
         Its log says nothing of this: it is well.
         """
@@ -266,7 +260,7 @@ class Embedded:
             os.close(log)
 
     def _stop(self) -> None:
-        """Nothing; no server has the data any more. It is asked again if it was busy."""
+        """End the server that has the data; ask again if it was busy."""
         began = time.monotonic()
         while (lock := locks.take_if_free(self._folder / "server.lock")) is None:
             waited_s = time.monotonic() - began
@@ -279,7 +273,7 @@ class Embedded:
         self._reap()
 
     def _reap(self) -> None:
-        """Nothing; a server of ours that has let go of its lock leaves no zombie."""
+        """Wait for a server of ours that has let go of its lock, so that it leaves no zombie."""
         if self._started is not None:
             self._started.wait(STOP_TIMEOUT_S)
 

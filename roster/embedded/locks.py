@@ -32,7 +32,7 @@ def try_exclusive(lock: int) -> bool:
 
 
 def share(lock: int) -> None:
-    """Nothing; the lock is held together with others. It waits for an exclusive holder."""
+    """Hold the lock together with others; wait for an exclusive holder."""
     fcntl.flock(lock, fcntl.LOCK_SH)
 
 
@@ -47,7 +47,7 @@ def take_if_free(path: Path) -> int | None:
 
 @contextmanager
 def exclusive(path: Path, timeout_s: float) -> Iterator[None]:
-    """Nothing; the lock is ours alone within. Raises EmbeddedError when it is not to be had."""
+    """Hold the lock alone within. Raises EmbeddedError when it is not to be had."""
     lock = open_lock(path)
     try:
         _wait_exclusive(lock, path, timeout_s)

@@ -57,7 +57,7 @@ def socket_path(folder: Path) -> Path:
 
 
 def prepare_socket(folder: Path) -> Path:
-    """The same, ready for a server to listen on; raises EmbeddedError where others could come."""
+    """The socket made ready for a server to listen on; EmbeddedError where others could come."""
     path = socket_path(folder)
     if path.parent == folder:
         return path

@@ -34,7 +34,7 @@ class Waiting:
         self._since = 0.0
 
     def again(self) -> None:
-        """Nothing; what was seen is forgotten: another server starts."""
+        """Forget what was seen: another server starts."""
         self._trouble = None
 
     def too_long(self, trouble: Trouble) -> bool:

@@ -60,12 +60,12 @@ def bulk_nodes(target: Target) -> Nodes:
 
 
 async def ease(nodes: Nodes) -> None:
-    """Nothing; the embedded server lets its log grow until `rewrite`."""
+    """Let the embedded server's log grow until `rewrite`."""
     await _rewrite_at(nodes, _NEVER)
 
 
 async def rewrite(nodes: Nodes) -> None:
-    """Nothing; the embedded server is as before, and rewrites its log: it starts faster then.
+    """Set the embedded server as before, and have its log rewritten: it starts faster then.
 
     One that still rewrites it for the load before goes on with that.
     """

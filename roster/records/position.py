@@ -109,7 +109,7 @@ def to_text(positions: Iterable[Position]) -> str:
 
 
 def one_text(position: Position) -> str:
-    """The same for one position, at a third of the cost."""
+    """The text of `to_text` for one position, at a third of the cost."""
     return _text((position,))
 
 

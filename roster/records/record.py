@@ -55,7 +55,7 @@ _decode_provenance = msgspec.msgpack.Decoder(
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """Nothing; raises Unreadable where what is read within is not what it should be."""
+    """Raise Unreadable where what is read within is not what it should be."""
     try:
         yield
     except BROKEN as exc:

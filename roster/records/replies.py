@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MARK_BYTES = 4
 HEADER_BYTES = 24
 _APPLIED = struct.Struct(">BBBHIIHI4sHI")
+_CHANGED = struct.Struct(">14sII")
 _OUTCOMES = {int(outcome): outcome for outcome in Outcome}
 _STATES = tuple(State)
 _OP, _LIST, _STATE, _PLACE = 10, 11, 13, slice(14, 28)
@@ -271,14 +272,6 @@ def events(partition: int, data: bytes) -> list[LogEntry]:
         events.append(parse_log_entry(nowhere, data[at + 2 : at + 2 + size]))
         at += 2 + size
     return events
-
-
-def pairs(flat: list[bytes]) -> dict[bytes, bytes]:
-    """A hash as RESP2 gives it, flat, as a dict."""
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-_CHANGED = struct.Struct(">14sII")
 
 
 class Changed(NamedTuple):

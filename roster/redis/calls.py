@@ -33,7 +33,7 @@ return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))
 
 
 class Call(NamedTuple):
-    """One function call on one partition; without a function, all of one hash."""
+    """One function call on one partition."""
 
     partition: int
     function: str
@@ -47,8 +47,6 @@ class Call(NamedTuple):
 
     def command(self) -> tuple[Any, ...]:
         """The call as Redis takes it."""
-        if not self.function:
-            return ("HGETALL", *self.keys, *self.args)
         name = self.function + library().suffix
         return ("FCALL", name, len(self.keys), *self.keys, *self.args)
 
@@ -108,6 +106,11 @@ class Listing(NamedTuple):
 
 
 NOWHERE = Listing((), 0)
+
+
+def pairs(flat: list[bytes]) -> dict[bytes, bytes]:
+    """A hash as RESP2 gives it, flat, as a dict."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def whatever_memory(command: tuple[Any, ...]) -> tuple[Any, ...]:

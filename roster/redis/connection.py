@@ -92,7 +92,7 @@ def sentinel_client(target: Target, at: Address) -> redis.asyncio.Redis:
 
 @contextmanager
 def translated(node: redis.asyncio.Redis | None = None) -> Iterator[None]:
-    """Nothing; foreign errors within come out as Unavailable or WrongKey, `from` the original.
+    """Raise foreign errors within as Unavailable or WrongKey, `from` the original.
 
     With a node, the cause of an Unavailable names it.
     What is no fault of the connection (a wrong command, a missing function) passes unchanged.
@@ -242,7 +242,7 @@ def _client(
 
 
 async def _greet(connection: Any) -> None:  # noqa: ANN401 -- redis-py's
-    """Nothing; a connection is ours, and took as long as one may that nobody has to wait for."""
+    """Greet the server within the time that a connection may take which nobody waits for."""
     timeout_s = connection.socket_timeout
     connection.socket_timeout = connection.socket_connect_timeout
     try:

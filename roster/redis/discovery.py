@@ -56,7 +56,7 @@ class Discovery:
         self._wake = asyncio.Event()
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Nothing; `changed` is called after each change of the map, until `unwatch`."""
+        """Call `changed` after each change of the map, until `unwatch`."""
         if not self._watchers:
             self.failures.clear()
             self._turn, self._wake = asyncio.Event(), asyncio.Event()
@@ -64,7 +64,7 @@ class Discovery:
         self._ask_all()
 
     async def unwatch(self, changed: Callable[[], None]) -> None:
-        """Nothing; with the last watcher the asking ends."""
+        """Stop calling it; with the last watcher the asking ends."""
         self._watchers.discard(changed)
         if self._watchers:
             return
@@ -90,7 +90,7 @@ class Discovery:
         return self.map
 
     def nudge(self) -> None:
-        """Nothing; everybody is asked at once, and often for a while: something has failed."""
+        """Ask everybody at once, and often for a while: something has failed."""
         self._troubled_until = time.monotonic() + TROUBLE_S
         self._wake.set()
 
@@ -107,7 +107,7 @@ class Discovery:
         return members | (set(self.map.servers) if self.map and not self._known else set())
 
     def _ask_all(self) -> None:
-        """Nothing; every member is asked by a task of its own, others no longer."""
+        """Ask every member by a task of its own, others no longer."""
         members = self._members()
         for address in members - self._tasks.keys():
             self._tasks[address] = asyncio.create_task(self._ask_for_ever(address))
@@ -188,7 +188,7 @@ class Discovery:
         self._adopt(whole(word.primary))
 
     async def _confirm(self, primary: Address) -> None:
-        """Nothing where the server is a primary; else raises Unavailable, which names it."""
+        """Raise Unavailable, which names it, where the server is no primary."""
         server = ask_client(self.target, primary)
         name = f"{primary[0]}:{primary[1]}, the primary that it names,"
         try:

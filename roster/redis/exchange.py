@@ -67,7 +67,7 @@ async def exchange(
 
 
 async def cut(node: redis.asyncio.Redis) -> None:
-    """Nothing; all of a server's connections are gone, and whoever waits for one has failed.
+    """Cut all of a server's connections; whoever waits for one fails.
 
     redis-py's own `disconnect` would empty the parser that another task reads with.
     """
@@ -79,7 +79,7 @@ async def cut(node: redis.asyncio.Redis) -> None:
 
 
 async def distrust(node: redis.asyncio.Redis, since: float) -> None:
-    """Nothing; idle connections to a server that have brought nothing since then are closed.
+    """Close idle connections to a server that have brought nothing since then.
 
     When one is silent, the others of the same age may have been cut without a word as well,
     those of other clients too: each would cost somebody a time-out to find out.
@@ -90,7 +90,7 @@ async def distrust(node: redis.asyncio.Redis, since: float) -> None:
 
 
 async def close(node: redis.asyncio.Redis) -> None:
-    """Nothing; the client is closed, with the connections that are only being made."""
+    """Close the client, with the connections that are only being made."""
     tasks = _connecting.pop(node.connection_pool, set())
     for task in tasks:
         task.cancel()
@@ -130,7 +130,7 @@ def _keep(pool: Any, tasks: _Connecting, made: asyncio.Task[Any]) -> None:  # no
 
 
 async def _drop_idle(pool: Any, since: float) -> None:  # noqa: ANN401 -- redis-py's
-    """Nothing; idle connections that have answered nobody since then are closed."""
+    """Close idle connections that have answered nobody since then."""
     idle = pool._available_connections  # noqa: SLF001 -- there is no other way
     silent = [each for each in idle if getattr(each, "heard_at", 0.0) < since]
     for connection in silent:
@@ -213,7 +213,7 @@ class Patience:
 
 
 def patience(timeout_s: float | None) -> AbstractAsyncContextManager[None]:
-    """Nothing; raises TimeoutError where what is done within takes longer; None is for ever."""
+    """Raise TimeoutError where what is done within takes longer; None is for ever."""
     return nullcontext() if timeout_s is None else Patience(timeout_s)
 
 

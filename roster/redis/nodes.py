@@ -17,7 +17,7 @@ from redis.crc import key_slot
 from redis.exceptions import AskError
 
 from roster.errors import NotDurable, Unavailable
-from roster.redis.calls import SLOTS, Call, Plain, Wait, library, whatever_memory
+from roster.redis.calls import SLOTS, Call, Plain, Wait, library, pairs, whatever_memory
 from roster.redis.connection import error_code, raised, sent_on, translated
 from roster.redis.discovery import Discovery
 from roster.redis.exchange import BITE_BYTES, close, exchange, messages
@@ -100,7 +100,7 @@ class Nodes:
         return replies
 
     async def attempt(self, calls: Sequence[Call | Plain], wait: Wait | None = None) -> list[Any]:
-        """The same, with the error in its place where a server refused a call.
+        """As `run`, with the error in its place where a server refused a call.
 
         Raises Unavailable where a server does not answer at all.
         """
@@ -176,6 +176,11 @@ class Nodes:
             raise NotDurable("what was written is not known to be safe")
         return got[: len(commands)]
 
+    async def hash(self, key: str) -> dict[bytes, bytes]:
+        """All of one hash."""
+        (flat,) = await self.keyed(key, [("HGETALL", key)])
+        return pairs(flat)
+
     async def on_partitions(self, commands: Sequence[tuple[int, tuple[Any, ...]]]) -> list[Any]:
         """The replies to plain commands, each on a key of the partition named beside it."""
         calls = [Call(partition, "", (), ()) for partition, _ in commands]
@@ -203,7 +208,7 @@ class Nodes:
         return list(dict.fromkeys(map(routes.client, owned or SLOTS)))
 
     async def load_library(self) -> None:
-        """Nothing; every server has our functions afterwards, beside those of other versions.
+        """Load our functions on every server, beside those of other versions.
 
         One that does not answer keeps the others from nothing. Raises Unavailable where none does.
         """
@@ -214,7 +219,7 @@ class Nodes:
             raise [*lasting, *failed][0]
 
     async def close(self) -> None:
-        """Nothing; all connections are closed."""
+        """Close all connections."""
         if self._one is not None:
             await close(self._one)
         if self._routes is not None:
@@ -273,7 +278,7 @@ class Nodes:
         return "Function not found" in str(reply) or (self._routes is not None and sent_on(reply))
 
     async def _mend(self, replies: Sequence[Exception]) -> None:
-        """Nothing; what can be done before the next try is done."""
+        """Do what can be done before the next try."""
         if any("Function not found" in str(reply) for reply in replies):
             await self.load_library()
         if any(error_code(reply) in _SOON for reply in replies):

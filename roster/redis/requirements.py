@@ -70,7 +70,7 @@ def server_facts(info: Mapping[str, object], config: Mapping[object, object]) ->
 
 
 def require_version(facts: ServerFacts) -> None:
-    """Nothing; raises ServerUnfit where the server cannot run Clearway at all."""
+    """Raise ServerUnfit where the server cannot run Clearway at all."""
     if facts.version < OLDEST:
         found = ".".join(map(str, facts.version))
         raise ServerUnfit(f"the Redis server is {found}; Clearway needs Redis 7.0, or any Valkey")

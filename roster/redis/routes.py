@@ -42,7 +42,7 @@ class Routes:
         return self._watching and self._discovery.map is not None
 
     async def find(self, timeout_s: float) -> None:
-        """Nothing; it is known where the servers are. Raises Unavailable, with who was asked."""
+        """Find out where the servers are. Raises Unavailable, with who was asked."""
         if not self._watching:
             self._watching = True
             self._discovery.watch(self._changed)
@@ -67,12 +67,12 @@ class Routes:
         return self._at(address)
 
     def failed(self, node: redis.asyncio.Redis) -> None:
-        """Nothing; another server may have taken over, and is looked for. It waits for nobody."""
+        """Have the server looked for that may have taken over; waits for nobody."""
         self._discovery.nudge()
         self._moved = {slot: at for slot, at in self._moved.items() if self._at(at) is not node}
 
     def heed(self, node: redis.asyncio.Redis, replies: Sequence[Any]) -> None:
-        """Nothing; where a node said that it is not the one, the right one is looked for.
+        """Have the right node looked for where this one said that it is not.
 
         Until the map says more, a slot is where the node says that it has moved; an empty host
         is the node's own.
@@ -91,7 +91,7 @@ class Routes:
         return None
 
     async def close(self) -> None:
-        """Nothing; all connections are closed, and nothing is asked for this one's sake."""
+        """Close all connections, and ask nothing more for this one's sake."""
         await self._discovery.unwatch(self._changed)
         self._watching = False
         for node in self._clients.values():

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roster.errors import Unavailable
+from roster.redis.calls import pairs
 from roster.redis.connection import error_code, raised
 from roster.redis.exchange import exchange
 
@@ -81,7 +82,4 @@ async def is_primary(server: redis.asyncio.Redis) -> bool:
 
 
 def _pairs(flat: Any) -> dict[str, str]:  # noqa: ANN401 -- a raw reply
-    return {
-        name.decode(): value.decode(errors="replace")
-        for name, value in zip(flat[::2], flat[1::2], strict=True)
-    }
+    return {name.decode(): value.decode(errors="replace") for name, value in pairs(flat).items()}

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from roster.redis.calls import pairs
 from roster.redis.connection import raised
 from roster.redis.exchange import exchange
 
@@ -155,7 +156,7 @@ def _take(server: Any, asked: Address, addresses: dict[str, Address]) -> str:  #
     A node that should be known by a host name and has none says `?`.
     """
     host, port, name, *more = server
-    details = dict(zip(more[0][::2], more[0][1::2], strict=True)) if more else {}
+    details = pairs(more[0]) if more else {}
     host = details.get(b"ip", b"") if host == b"?" else host
     addresses[name.decode()] = (host.decode() if host else asked[0], int(port))
     return str(name.decode())

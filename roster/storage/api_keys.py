@@ -22,7 +22,7 @@ from roster import keys
 from roster.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from roster.redis.calls import Wait
     from roster.redis.nodes import Nodes
@@ -138,7 +138,7 @@ class KeyStore:
         ), text
 
     async def rotate(self, identifier: str) -> tuple[ApiKey, str]:
-        """The same key with another text; the old one ends. Raises InvalidInput."""
+        """Give a key another text; the old one ends. Raises InvalidInput."""
         known = await self._standing(identifier)
         text = _text(identifier)
         return await self._write(msgspec.structs.replace(known, hash=_hash(text))), text
@@ -150,8 +150,8 @@ class KeyStore:
 
     async def all(self) -> dict[str, ApiKey]:
         """Every key by its id, revoked ones too."""
-        (reply,) = await self._nodes.keyed(keys.KEYS, [("HGETALL", keys.KEYS)])
-        return {key.id: key for key in map(_parse, _values(reply))}
+        held = await self._nodes.hash(keys.KEYS)
+        return {key.id: key for key in map(_parse, held.values())}
 
     async def find(self, identifier: str) -> ApiKey | None:
         """The key of this id."""
@@ -190,7 +190,3 @@ def _hash(text: str) -> bytes:
 
 def _parse(data: bytes) -> ApiKey:
     return msgspec.json.decode(data, type=ApiKey)
-
-
-def _values(reply: Mapping[bytes, bytes] | list[bytes]) -> Iterable[bytes]:
-    return reply[1::2] if isinstance(reply, list) else reply.values()

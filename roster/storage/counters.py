@@ -18,7 +18,7 @@ from roster.rules.restrictions import MODES, Mode
 from roster.rules.verdict import SEVERITY, Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable
 
     from roster.redis.nodes import Nodes
 
@@ -59,7 +59,7 @@ class Tallies:
         self._lags[f"{now_ms // HOUR_MS}:{leg}:{bucket(lag_ms)}"] += count
 
     async def flush(self, now_ms: int) -> None:
-        """Nothing; Redis has everything that was counted. Raises Unavailable, and keeps it."""
+        """Add all that was counted to Redis. Raises Unavailable, and keeps it then."""
         await self._add(keys.DECISIONS, self._decisions)
         await self._add(keys.LAG, self._lags)
         hour = now_ms // HOUR_MS
@@ -102,8 +102,8 @@ class Tallies:
             await self._nodes.keyed(keys.LAG, [("HDEL", keys.LAG, *old)])
 
     async def _read(self, key: str) -> dict[str, int]:
-        (reply,) = await self._nodes.keyed(key, [("HGETALL", key)])
-        return {field.decode(): int(count) for field, count in _pairs(reply)}
+        held = await self._nodes.hash(key)
+        return {field.decode(): int(count) for field, count in held.items()}
 
 
 def bucket(lag_ms: float) -> int:
@@ -130,9 +130,3 @@ def _quantile(counts: Counter[int], share: float) -> float:
         if left <= 0:
             return bucket_ms(number)
     return bucket_ms(max(counts))
-
-
-def _pairs(reply: Mapping[bytes, bytes] | list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    if isinstance(reply, list):
-        return zip(reply[::2], reply[1::2], strict=True)
-    return iter(reply.items())

@@ -89,7 +89,7 @@ class Dictionary:
         self._failed_until = 0.0
 
     async def refresh(self) -> None:
-        """Nothing; everything that Redis holds now is known afterwards."""
+        """Read everything that Redis holds now."""
         await self._read_courts()
         for number, load in (await self.all_loads()).items():
             self.loads[number] = Provenance(
@@ -97,7 +97,7 @@ class Dictionary:
             )
 
     async def learn_courts(self, within_s: float) -> None:
-        """Nothing; every court that Redis holds now is known. Raises Unavailable after `within_s`.
+        """Read every court that Redis holds now. Raises Unavailable after `within_s`.
 
         Nobody waits again for what has just failed: a batch may be full of people whose court
         is not known.
@@ -112,12 +112,11 @@ class Dictionary:
             raise Unavailable("Redis did not tell the names of courts in time") from exc
 
     async def _read_courts(self) -> None:
-        (courts,) = await self._nodes.keyed(keys.COURTS, [("HGETALL", keys.COURTS)])
-        for identifier, name in _items(courts):
+        for identifier, name in (await self._nodes.hash(keys.COURTS)).items():
             self._learn(identifier, name.decode())
 
     async def intern(self, courts: Iterable[str], wait: Wait) -> None:
-        """Nothing; `court_ids` has these courts, but those whose four bytes another one has.
+        """Put these courts into `court_ids`, but those whose four bytes another one has.
 
         Of several new ones that share them the first by name gets them, as loads expect.
         Raises Unavailable or NotDurable. Redis is asked each time: it may have been emptied.
@@ -148,8 +147,7 @@ class Dictionary:
 
     async def all_loads(self) -> dict[int, Load]:
         """Every load by its number, the last first."""
-        (reply,) = await self._nodes.keyed(keys.LOADS, [("HGETALL", keys.LOADS)])
-        found = dict(_items(reply))
+        found = await self._nodes.hash(keys.LOADS)
         following = int(found.pop(_NEXT.encode(), 0))
         loads = {int(number): _decode(data) for number, data in found.items()}
         ages = {number: (following - number) % LARGEST_LOAD for number in loads}
@@ -164,12 +162,12 @@ class Dictionary:
         return wrapped
 
     async def write_load(self, number: int, load: Load) -> None:
-        """Nothing; this is known of the load from now on."""
+        """Store what is known of the load."""
         data = msgspec.msgpack.encode(load)
         await self._nodes.keyed(keys.LOADS, [("HSET", keys.LOADS, number, data)])
 
     async def _shorten(self, number: int) -> None:
-        """Nothing; of an old load only what its entries refer to is kept."""
+        """Keep of an old load only what its entries refer to."""
         (data,) = await self._nodes.keyed(keys.LOADS, [("HGET", keys.LOADS, number)])
         if data is not None:
             await self.write_load(number, _decode(data).brief())
@@ -181,9 +179,3 @@ class Dictionary:
 
 def _decode(data: bytes) -> Load:
     return msgspec.msgpack.decode(data, type=Load)
-
-
-def _items(reply: dict[bytes, bytes] | list[bytes]) -> Iterable[tuple[bytes, bytes]]:
-    if isinstance(reply, dict):
-        return reply.items()
-    return zip(reply[::2], reply[1::2], strict=True)

@@ -31,14 +31,11 @@ class DisabledLists:
 
     async def all(self) -> dict[str, Disabled]:
         """Why each of them is disabled, by the list's name."""
-        (reply,) = await self._nodes.keyed(keys.LISTS, [("HGETALL", keys.LISTS)])
-        pairs = (
-            zip(reply[::2], reply[1::2], strict=True) if isinstance(reply, list) else reply.items()
-        )
-        return {name.decode(): msgspec.json.decode(data, type=Disabled) for name, data in pairs}
+        held = (await self._nodes.hash(keys.LISTS)).items()
+        return {name.decode(): msgspec.json.decode(data, type=Disabled) for name, data in held}
 
     async def disable(self, name: str, disabled: Disabled) -> None:
-        """Nothing; every process refers the list's matches within a second or two.
+        """Disable a list; every process refers its matches within a second or two.
 
         It counts as later than every enabling before it, whatever the clocks say.
         """

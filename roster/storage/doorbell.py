@@ -66,7 +66,7 @@ class Rung(NamedTuple):
         return b"".join(bytes((p.partition,)) + p.wire for p in self.positions)
 
     async def ring(self, nodes: Nodes, *, wake: bool) -> None:
-        """Nothing; every process hears it. `wake` is for older versions. Raises Unavailable.
+        """Tell every process. `wake` is for older versions. Raises Unavailable.
 
         A cluster's servers tell one another, so any may ring: one that has just changed lives.
         """

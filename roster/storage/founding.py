@@ -34,7 +34,7 @@ EVERY = range(keys.PARTITIONS)
 
 
 async def agree(tokeniser: Tokeniser, nodes: Nodes, numbers: Iterable[int] = EVERY) -> None:
-    """Nothing; the tokeniser makes this roster's tokens.
+    """Have the tokeniser make this roster's tokens.
 
     These partitions are asked first: others may be silent. Raises Unavailable, and WrongKey
     where the roster was founded with another ID key, or by a version that is yet to come.

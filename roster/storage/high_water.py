@@ -62,7 +62,7 @@ def old_marks(folder: Path, check_value: bytes, histories: dict[int, int]) -> li
 
 
 def add_marks(path: Path, marks: Iterable[HighWater]) -> None:
-    """Nothing; the file has these marks, where it has no further ones. Raises OSError."""
+    """Put these marks into the file, where it has no further ones. Raises OSError."""
     known = {mark.position.partition: mark for mark in read_marks(path)}
     for mark in marks:
         old = known.get(mark.position.partition)
@@ -72,7 +72,7 @@ def add_marks(path: Path, marks: Iterable[HighWater]) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Nothing; the file holds these bytes, or the old ones. Raises OSError."""
+    """Make the file hold these bytes, or leave the old ones. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.write_bytes(data)

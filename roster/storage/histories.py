@@ -69,7 +69,7 @@ async def _each(
 
 
 async def uncover(store: Store, lists: Iterable[int], wait: Wait) -> None:
-    """Nothing; these lists count as never loaded in full. Raises NotDurable."""
+    """Count these lists as never loaded in full. Raises NotDurable."""
     args = (store.check_value, bytes(sorted(lists)))
     calls = [
         Call(

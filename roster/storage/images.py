@@ -48,7 +48,7 @@ async def renew(store: Store, partition: int, cutoff_ms: int = 0) -> TokenFilter
 
 
 async def join(token_filter: TokenFilter, fields: bytes) -> None:
-    """Nothing; these tokens are in the filter too, and the loop has served others meanwhile."""
+    """Add these tokens to the filter; the loop serves others meanwhile."""
     for at in range(0, len(fields), _JOIN_BYTES):
         token_filter.join_fields(fields[at : at + _JOIN_BYTES])
         await asyncio.sleep(0)

@@ -68,7 +68,7 @@ class Lease:
         return await self._compare_and("PEXPIRE", self._value)
 
     async def give_back(self) -> None:
-        """Nothing; the lease is free, unless somebody else has it by now."""
+        """Free the lease, unless somebody else has it by now."""
         await self._compare_and("DEL", self._value)
 
     async def _set(self) -> bytes | None:
@@ -129,7 +129,7 @@ class BeatenLease:
         return not self._lost and self._thread.is_alive()
 
     def close(self) -> None:
-        """Nothing; it is free, unless somebody else has it by now.
+        """Free it, unless somebody else has it by now.
 
         Raises Unavailable where no server says so: then it passes on by itself.
         """

@@ -167,14 +167,14 @@ class Processes:
         self._watched = False
 
     async def announce(self, process: Process) -> None:
-        """Nothing; the process is listed as of now, on every server that answers."""
+        """List the process as of now, on every server that answers."""
         names = [keys.PROCESSES]
         if self._nodes.clustered:
             names += [keys.PROCESSES_AT[number] for number in lowest(self._nodes)]
         _any_of(await each(self._nodes, [listing(process, name) for name in names]))
 
     async def leave(self, process_id: str, beat: int = 0) -> None:
-        """Nothing; a process that ends in order is waited for no longer."""
+        """List a process as one that has ended in order: nobody waits for it any longer."""
         await self.announce(Process(process_id, "", 0, b"", left=True, beat=beat))
 
     async def live(self) -> list[Process]:
@@ -188,7 +188,7 @@ class Processes:
         return await self._live(sorted(names))
 
     async def watch(self) -> None:
-        """Nothing; the lists as they are now are remembered."""
+        """Remember the lists as they are now."""
         more = keys.PROCESSES_AT if self._nodes.clustered else ()
         await self._live([keys.PROCESSES, *more])
         self._watched = True
@@ -251,7 +251,7 @@ class Processes:
         *,
         wanted: bool = False,
     ) -> None:
-        """Nothing; every process hears of these safe positions, of none: poll everything.
+        """Tell every process of these safe positions; of none: to poll everything.
 
         `joining` are the tokens of people whom they have left on a list. Where it is `wanted`,
         the processes say at once what they have applied, not with their next poll.

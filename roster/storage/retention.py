@@ -72,7 +72,7 @@ async def forget(store: Store, place: Place, terms: Terms, lists: bytes) -> int:
 
 
 async def trim(store: Store, partition: int, cutoff_ms: int) -> None:
-    """Nothing; the log keeps what is from `cutoff_ms` on. An image that lacks older is renewed."""
+    """Cut the log to what is from `cutoff_ms` on. An image that lacks older is renewed."""
     known = upto = 0
     while (upto := await older_than(store, partition, cutoff_ms)) > known:
         if upto > await _included(store, partition):

@@ -69,7 +69,7 @@ async def accept(store: Store, wait: Wait | None = None) -> int:
 
 
 async def adopt(store: Store, partitions: Iterable[int]) -> None:
-    """Nothing; these partitions state the roster's id, also those of a version without.
+    """Have these partitions state the roster's id, also those of a version without.
 
     Raises Unavailable and WrongKey.
     """

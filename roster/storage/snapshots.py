@@ -177,7 +177,7 @@ class Merging:
         return self.store.check_value, snapshot.lists, snapshot.as_of, snapshot.nonce
 
     def _count(self, partition: int) -> None:
-        """Nothing; one more call has written something."""
+        """Count one more call that has written something."""
         self._calls[partition] = self._calls.get(partition, 0) + 1
 
     def _merge_call(self, partition: int, buckets: Sequence[Bucket], how: How) -> Call:

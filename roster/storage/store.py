@@ -25,7 +25,7 @@ from roster.records.replies import (
     Refusal,
     Tail,
 )
-from roster.redis.calls import NOWHERE, Call
+from roster.redis.calls import NOWHERE, Call, pairs
 from roster.redis.connection import error_code, raised
 from roster.storage.founding import RosterName, agree
 from roster.times import DAY_MS
@@ -57,7 +57,7 @@ class Store:
         self.name = RosterName(nodes)
 
     async def open(self, numbers: Iterable[int]) -> None:
-        """Nothing; the roster's scheme is known, by these partitions; see `agree`."""
+        """Find out the roster's scheme, by these partitions; see `agree`."""
         if isinstance(self._keyed, Tokeniser) and self._keyed.scheme == UNKNOWN:
             await agree(self._keyed, self.nodes, numbers)
 
@@ -99,7 +99,7 @@ class Store:
         wait: Wait,
         acknowledged: Mapping[int, Known] | None = None,
     ) -> list[Applied | Refusal]:
-        """The same, with the reason in its place for a change that was refused by itself."""
+        """As `apply`, with the reason in its place for a change that was refused by itself."""
         if not self.name.id:
             await self.name.read()
         groups = together(changes)
@@ -117,7 +117,7 @@ class Store:
         return [found[index] for index in range(len(changes))]
 
     async def acknowledge(self, positions: Sequence[Position]) -> None:
-        """Nothing; every poll from now on tells that these positions are safe.
+        """Mark these positions durable; later polls report them.
 
         The doorbell tells it at once, but not to a process that is just connecting again.
         """
@@ -203,7 +203,7 @@ class Store:
         limit: int,
         listing: Listing,
     ) -> Polled:
-        """The same, from servers that list a process before."""
+        """As `tails`, from servers that list a process before."""
         calls = self._tail_calls(applied, high_water, limit)
         got = await self.nodes.run([*listing.commands, *calls], listing.wait)
         told, got = got[: len(listing.commands)], got[len(listing.commands) :]
@@ -250,10 +250,10 @@ class Store:
         names = tuple(keys.bucket(partition, number) for number in numbers)
         (reply,) = await self.nodes.run([Call(partition, "read", names, ())])
         held = dict(zip(reply[::2], reply[1::2], strict=True))
-        return [replies.pairs(held.get(place, [])) for place in range(1, len(names) + 1)]
+        return [pairs(held.get(place, [])) for place in range(1, len(names) + 1)]
 
     async def settle(self, wait: Wait) -> None:
-        """Nothing; whatever was written so far is safe. Raises NotDurable."""
+        """Wait until whatever was written so far is safe. Raises NotDurable."""
         calls = [Call(p, "settle", (keys.META[p],), ()) for p in range(keys.PARTITIONS)]
         got = await self.nodes.run(calls, wait)
         if not all(got[len(calls) :]):
@@ -284,4 +284,4 @@ class Store:
         """These partitions' counts, coverage and digests."""
         commands = [(p, ("HGETALL", keys.META[p])) for p in partitions]
         got = await self.nodes.on_partitions(commands)
-        return [Meta(reply if isinstance(reply, dict) else replies.pairs(reply)) for reply in got]
+        return [Meta(pairs(reply)) for reply in got]

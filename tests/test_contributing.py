@@ -57,3 +57,13 @@ def test_where_new_things_go_is_there() -> None:
     assert len(places) >= 5
     for named, path in places:
         assert set(re.findall(r"`(\w+)`", named)) <= defined(ROOT / path), path
+
+
+def test_what_is_measured_and_what_is_left_out_of_it_are_there() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    measured = project["tool"]["coverage"]["run"]["source"]
+    timed = re.search(r"^TIMED := (.+)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert timed is not None
+    told = [*measured, *(f"tests/roster/test_{name}.py" for name in timed[1].split())]
+    assert [path for path in told if not (ROOT / path).exists()] == []
+    assert all(f"`{path}`" in (ROOT / "CONTRIBUTING.md").read_text("utf-8") for path in measured)

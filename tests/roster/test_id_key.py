@@ -42,3 +42,12 @@ def test_a_server_of_ones_own_needs_a_key_of_ones_own(tmp_path: Path) -> None:
         read_or_make(KeySource(key=KEY.hex(), key_file="x"))
     with pytest.raises(SettingsError, match="cannot be read"):
         read_or_make(KeySource(key_file=str(tmp_path / "nothing")))
+
+
+def test_a_file_that_is_no_key_and_a_folder_that_is_none_are_told_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_bytes("密钥".encode())
+    with pytest.raises(SettingsError, match="key is not 32 bytes in hexadecimal"):
+        read_or_make(KeySource(key_file=str(path)))
+    with pytest.raises(SettingsError, match="cannot be written"):
+        read_or_make(KeySource(data_dir=path / "data"))

@@ -24,7 +24,7 @@ from roster.documents.identity import (
     normalise,
 )
 from roster.documents.issuers import CODES_OF_STATE, ISSUERS
-from roster.documents.spelling import fold
+from roster.documents.spelling import fold, trimmed
 from roster.documents.tokeniser import Tokeniser
 from roster.errors import InvalidInput
 
@@ -632,3 +632,9 @@ def test_an_empty_issuer_is_no_issuer() -> None:
 def test_a_document_of_another_form_is_not_read(text: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(text, type=Document)
+
+
+@pytest.mark.parametrize("around", ["", " \t", "\u3000", "\u200b\ufeff", "\u00a0\u3000 "])
+@pytest.mark.parametrize("text", ["", "E 1", "张\u3000三"])
+def test_a_text_is_trimmed_of_blanks_and_of_what_nobody_sees(text: str, around: str) -> None:
+    assert trimmed(f"{around}{text}{around}") == text

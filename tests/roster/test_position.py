@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from roster.errors import PositionError
 from roster.records.cursor import from_text
-from roster.records.position import TEXT_LIMIT, Position, from_wire, to_text
+from roster.records.position import (
+    ROSTER_BYTES,
+    TEXT_LIMIT,
+    HighWater,
+    Position,
+    from_wire,
+    high_water_of,
+    to_text,
+)
 
 positions = st.builds(
     Position,
@@ -27,6 +35,15 @@ def test_positions_survive_their_text(given_positions: list[Position]) -> None:
 @given(positions)
 def test_a_position_survives_the_wire(position: Position) -> None:
     assert from_wire(position.partition, position.wire) == position
+
+
+@given(positions, st.integers(0, 2**48 - 1), st.binary(min_size=1, max_size=5))
+def test_a_high_water_mark_survives_the_wire(
+    position: Position, at_ms: int, covered: bytes
+) -> None:
+    for roster in (b"", b"\x01" * ROSTER_BYTES):
+        mark = HighWater(position, at_ms, roster, covered)
+        assert high_water_of(position.partition, mark.wire) == mark
 
 
 def test_a_text_keeps_the_newest_position_of_each_partition() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roster.records.entry import Content, Entry, NameToken
-from roster.rules.rules import decide
+from roster.rules.rules import decide, warnings
 from roster.rules.verdict import Journey, Product, Question, Reason, Verdict
 from tests.roster.people import (
     CABINS,
@@ -373,3 +373,19 @@ def test_what_is_allowed_instead_is_exactly_what_a_check_allows(
         check = Question(asked, question.now_ms, question.names, disabled=question.disabled)
         allowed = decide(entries, check, LISTS).decision == "allow"
         assert products_hold(verdict.allowed_instead, asked) == allowed
+
+
+@pytest.mark.parametrize(
+    ("journey", "told"),
+    [
+        (Journey("air"), ()),
+        (Journey("rail", "G101", ("O", "9")), ()),
+        (Journey("rail", "1461", ("1",)), ()),
+        (Journey("rail", "G101", ("O", "X")), ("product_unknown",)),
+        (Journey("rail", "Å101", ("O",)), ("product_unknown",)),
+        (Journey("ship", cabin="third"), ()),
+        (Journey("ship", cabin="hammock"), ("product_unknown",)),
+    ],
+)
+def test_a_product_that_nobody_knows_is_warned_of(journey: Journey, told: tuple[str, ...]) -> None:
+    assert warnings(journey, LISTS) == told

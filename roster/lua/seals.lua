@@ -30,6 +30,10 @@ local function begin_seals(meta, seals, p, lists)
     p.sealed = ''
   end
   p.sealed = union(p.sealed, lists)
+  local held, size = redis.call('GET', seals) or '', #p.sealed * BUCKETS * SEAL
+  if #held < size then  -- at once: a string that grows is given twice what it needs
+    redis.call('SET', seals, held .. string.rep('\0', size - #held))
+  end
   redis.call('HSET', meta, 'sealed', p.sealed, 'seal_base', others)
 end
 

@@ -22,11 +22,12 @@ from roster.rules.lists import load_lists
 from roster.rules.restrictions import Lists
 from roster.settings import Settings
 from roster.storage.api_keys import KeyStore
-from roster.storage.counters import Tallies
+from roster.storage.counters import CounterStore
 from roster.storage.dictionary import Dictionary
 from roster.storage.disabled import DisabledLists
+from roster.storage.founding import RosterId
 from roster.storage.processes import Processes
-from roster.storage.retention import Terms
+from roster.storage.retention import RetentionPeriods
 from roster.storage.store import Store
 from roster.times import DAY_MS
 from service.background.canary import EVERY_S as CANARY_EVERY_S
@@ -146,13 +147,13 @@ async def _running(settings: Settings, app: Litestar) -> AsyncIterator[None]:
 def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> Upkeep:
     lists = load_lists(settings.lists_file)
     tokeniser = Tokeniser(opening.id_key(), UNKNOWN)  # the follower opens the roster
+    keep_ms, roster_id = settings.audit_days * DAY_MS, RosterId(nodes["follow"])
     check, change, follow = (
-        Store(nodes[use], tokeniser, keep_ms=settings.audit_days * DAY_MS)
+        Store(nodes[use], tokeniser, keep_ms=keep_ms, roster_id=roster_id)
         for use in ("check", "change", "follow")
     )
     screener = Screener(required_codes(settings, lists), settings.fresh_ms, settings.serve_stale_s)
     screener.lists_known = False  # a list that is disabled denies nobody
-    check.name = change.name = follow.name
     follower = Follower(follow, screener, (secrets.token_hex(6), socket.gethostname()))
     follower.herald.replicas = settings.replicas
     dictionary = Dictionary(nodes["change"])
@@ -182,7 +183,7 @@ def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> 
         wait=wait,
         feed=feed,
     )
-    tallies = Tallies(nodes["change"])
+    tallies = CounterStore(nodes["change"])
     return Upkeep(service, opening, tallies, DisabledLists(nodes["change"], wait))
 
 
@@ -212,7 +213,7 @@ def _more_chores(app: Litestar, upkeep: Upkeep) -> tuple[Chore, ...]:
 def _renewer(service: Service) -> Renewer:
     store, settings = service.changes_store, service.settings
     audit_ms = settings.audit_days * DAY_MS
-    terms = Terms(
+    terms = RetentionPeriods(
         history_ms=audit_ms,
         tombstone_ms=settings.tombstone_days * DAY_MS,
         log_ms=settings.log_days * DAY_MS,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from roster.opening import Opening
-    from roster.storage.counters import Tallies
+    from roster.storage.counters import CounterStore
     from roster.storage.disabled import DisabledLists
     from service.parts import Service
 
@@ -45,7 +45,7 @@ class Upkeep(msgspec.Struct):
 
     service: Service
     opening: Opening
-    tallies: Tallies
+    tallies: CounterStore
     disabled: DisabledLists
     lags: RemovalLags = msgspec.field(default_factory=RemovalLags)
     draining: bool = False

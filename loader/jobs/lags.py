@@ -10,7 +10,7 @@ from roster.records.entry import Op, State
 from roster.records.position import Position
 from roster.records.record import unpack_provenance
 from roster.records.replies import LogEntry
-from roster.storage.counters import Tallies
+from roster.storage.counters import CounterStore
 from roster.storage.store import Store
 
 _ENDINGS = frozenset({Op.REMOVE, Op.ABSENT})
@@ -23,7 +23,7 @@ async def count(store: Store, begun: Iterable[Position], received_at_ms: int) ->
     A list's first load writes no log, so it counts nothing. What the API removed meanwhile
     has been counted by the service and is left out.
     """
-    tallies = Tallies(store.nodes)
+    tallies = CounterStore(store.nodes)
     now_ms, counted = time.time_ns() // 1_000_000, 0
     for position in begun:
         for entry in await _behind(store, position):

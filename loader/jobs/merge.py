@@ -36,7 +36,7 @@ from roster.keys import PARTITIONS
 from roster.records.content import court_id
 from roster.records.meta import Meta
 from roster.storage.dictionary import Load
-from roster.storage.snapshots import Begun, Fate, Merging, Snapshot
+from roster.storage.snapshots import MergeCounts, Snapshot, SnapshotMerge, SnapshotStart
 from roster.times import DAY_MS, format_ms
 
 NO_AS_OF = "a full snapshot needs --as-of, or a manifest that states as_of"
@@ -223,12 +223,12 @@ class Loading:
         session.run(lags.count(session.store, positions, self._now_ms))
         return done
 
-    def _begin(self, reading: Reading) -> list[Begun]:
+    def _begin(self, reading: Reading) -> list[SnapshotStart]:
         """From here on something is written: first what the entries refer to."""
         session = self._session
         session.intern(reading.found.courts)
         session.open_load(reading.load, reading.record)
-        merging = Merging(session.store, reading.snapshot)
+        merging = SnapshotMerge(session.store, reading.snapshot)
         return session.run(merging.begin(range(PARTITIONS)))
 
     def _counted(self, what: str, answers: Iterator[Any]) -> Iterator[Any]:
@@ -236,12 +236,12 @@ class Loading:
             self._told(what, count, PARTITIONS)
             yield answer
 
-    def _fates(self, parts: Iterable[Preview | Done]) -> dict[str, Fate]:
-        fates: dict[str, Fate] = {}
+    def _fates(self, parts: Iterable[Preview | Done]) -> dict[str, MergeCounts]:
+        fates: dict[str, MergeCounts] = {}
         for part in parts:
             for code, fate in part.fates.items():
                 name = self._session.lists.name(code)
-                fates[name] = fates.get(name, Fate()).plus(fate)
+                fates[name] = fates.get(name, MergeCounts()).plus(fate)
         return fates
 
     @contextmanager

@@ -24,7 +24,7 @@ from roster.keys import PARTITIONS
 from roster.records.content import unpack_content
 from roster.records.meta import Meta
 from roster.storage.dictionary import Load
-from roster.storage.snapshots import Merging, Shown, Snapshot
+from roster.storage.snapshots import DifferingEntry, Snapshot, SnapshotMerge
 from roster.times import DAY_MS, format_ms
 
 SHOWN_MAX = 1_000
@@ -140,7 +140,7 @@ class Verifying:
         session.intern(self._courts)
         record = self._record(jobs[0].snapshot, context)
         session.open_load(context.load, record)
-        merging = Merging(session.store, jobs[0].snapshot)
+        merging = SnapshotMerge(session.store, jobs[0].snapshot)
         session.run(merging.begin([one.partition for one in wrong]))
         tasks = ((jobs[one.partition], one.buckets) for one in wrong)
         written = sum(done.written for done in crew.map("repair", tasks))
@@ -192,7 +192,7 @@ class Verifying:
             lists[name] = ListDigests(f"{file:016x}", f"{roster:016x}", **counts)
         return lists
 
-    def _shown(self, partition: int, one: Shown) -> Difference:
+    def _shown(self, partition: int, one: DifferingEntry) -> Difference:
         content = unpack_content(one.content, _Courts()) if one.content else None
         entry_id = content.entry_id if content else ""
         name = self._session.lists.name(one.list)

@@ -24,7 +24,7 @@ from roster.rules.effects import in_force
 from roster.rules.restrictions import Lists
 from roster.rules.standing import standing
 from roster.rules.verdict import Asked
-from roster.storage.snapshots import Merging
+from roster.storage.snapshots import SnapshotMerge
 from roster.storage.store import Store
 
 COLUMNS = ("list", "entry_id", "case", "court", "change", "person")
@@ -48,7 +48,7 @@ def diffing_by(session: Session, courts: Iterable[str], now_ms: int) -> Diffing:
 
 async def write_part(store: Store, job: Job, folder: Path, diffing: Diffing) -> Path:
     """A partition's part of the diff, in the folder."""
-    merging, part = Merging(store, job.snapshot), folder / f"{job.partition:02d}.diff"
+    merging, part = SnapshotMerge(store, job.snapshot), folder / f"{job.partition:02d}.diff"
     with part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         buckets = (each._replace(tally=b"") for each in job.portion(folder).buckets())

@@ -17,7 +17,7 @@ from loader.partitions.partition import Done, Job, Sum, parts_of
 from roster.keys import BUCKETS
 from roster.records.position import Position
 from roster.redis.requirements import LISTPACK_ENTRIES, LISTPACK_VALUE_BYTES
-from roster.storage.snapshots import Bucket, Filled, Merging
+from roster.storage.snapshots import Bucket, FilledBuckets, SnapshotMerge
 from roster.storage.store import Store
 
 CALL_BYTES = 384 << 10
@@ -36,7 +36,7 @@ async def fill(store: Store, job: Job, folder: Path, begun: Position) -> Done:
 
     The partition is finished with an image up to its log's end.
     """
-    filling = _Filling(Merging(store, job.snapshot), job, folder)
+    filling = _Filling(SnapshotMerge(store, job.snapshot), job, folder)
     for numbers in filling.calls():
         await filling.bring(numbers)
     rows, total = filling.portion.rows, filling.total
@@ -47,7 +47,7 @@ async def fill(store: Store, job: Job, folder: Path, begun: Position) -> Done:
 class _Filling:
     """A partition's buckets on their way to Redis."""
 
-    def __init__(self, merging: Merging, job: Job, folder: Path) -> None:
+    def __init__(self, merging: SnapshotMerge, job: Job, folder: Path) -> None:
         """Of the file everything is known then."""
         self.merging = merging
         self.total = Sum()
@@ -94,9 +94,9 @@ class _Filling:
             and self._largest[mine].max() <= LISTPACK_VALUE_BYTES
         )
 
-    def _filled(self, numbers: range) -> Filled:
+    def _filled(self, numbers: range) -> FilledBuckets:
         mine = slice(numbers.start, numbers.stop)
-        return Filled(
+        return FilledBuckets(
             numbers,
             self._payloads[mine],
             int(self._records[mine].sum()),

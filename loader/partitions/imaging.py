@@ -16,7 +16,7 @@ from roster.records.position import Position
 from roster.records.replies import Tail
 from roster.storage.images import build, renew
 from roster.storage.logs import logged as logged_of
-from roster.storage.snapshots import Merging
+from roster.storage.snapshots import SnapshotMerge
 from roster.storage.store import Store
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ TOLD_LEAST = 1_000
 """Entries that a load tells in a partition before its image is made anew."""
 
 
-async def finish(merging: Merging, begun: Position, fields: bytes | None, total: Sum) -> None:
+async def finish(merging: SnapshotMerge, begun: Position, fields: bytes | None, total: Sum) -> None:
     """Nothing; a full snapshot's partition is finished, with an image up to its log's end.
 
     `fields` are the file's people who are on a list, or None where the replies have not told
@@ -43,13 +43,13 @@ async def finish(merging: Merging, begun: Position, fields: bytes | None, total:
     await _finish(merging, begun, tail, bits)
 
 
-async def is_alone(merging: Merging, partition: int) -> bool:
+async def is_alone(merging: SnapshotMerge, partition: int) -> bool:
     """Whether nobody in the partition is on another list: the file says who is on any."""
     (meta,) = await merging.store.metas((partition,))
     return meta.live_lists <= {*merging.snapshot.lists}
 
 
-async def carry_on(merging: Merging, begun: Position, total: Sum) -> None:
+async def carry_on(merging: SnapshotMerge, begun: Position, total: Sum) -> None:
     """Nothing; the partition is finished, with the image that it had and who has joined since.
 
     Who has left stays in it until it is made anew: where much was told, or when it is full.
@@ -69,7 +69,7 @@ async def carry_on(merging: Merging, begun: Position, total: Sum) -> None:
     await _finish(merging, begun, tail, bits)
 
 
-async def _finish(merging: Merging, begun: Position, tail: Tail, bits: bytes | None) -> None:
+async def _finish(merging: SnapshotMerge, begun: Position, tail: Tail, bits: bytes | None) -> None:
     """Nothing; without bits the image is made of all that the partition holds."""
     if bits is None:
         bits = (await build(merging.store, begun.partition)).to_bytes()

@@ -21,7 +21,14 @@ from loader.partitions import imaging
 from loader.partitions.portion import Kept, Portion, seal_table, told
 from roster.keys import BUCKETS, PARTITIONS
 from roster.records.position import Position
-from roster.storage.snapshots import Bucket, Fate, How, Merged, Merging, Snapshot
+from roster.storage.snapshots import (
+    Bucket,
+    MergeCounts,
+    MergeOptions,
+    MergeResult,
+    Snapshot,
+    SnapshotMerge,
+)
 from roster.storage.store import Store
 
 CALL_BYTES = 48 << 10
@@ -33,7 +40,7 @@ _decode = msgspec.msgpack.Decoder(Kept).decode
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A partition to merge; `kept` are entries of rejected rows (`How`).
+    """A partition to merge; `kept` are entries of rejected rows (`MergeOptions`).
 
     `call_buckets` is how many buckets go into one call at most, for what Redis holds in them.
     `held` entries of the partition were ever listed in the roster; `covered` says whether all
@@ -52,9 +59,9 @@ class Job(msgspec.Struct, frozen=True):
         """What the file has of the partition."""
         return Portion(folder, self.partition, self.load, self.snapshot.lists)
 
-    def how(self, call: Part, *, dry: bool = False, shows: bool = False) -> How:
+    def how(self, call: Part, *, dry: bool = False, shows: bool = False) -> MergeOptions:
         """How to merge some buckets, and all before the last of them."""
-        return How(
+        return MergeOptions(
             call.upto, near(self.kept, call.buckets), told(call.seals, call.sealed), dry, shows
         )
 
@@ -78,7 +85,7 @@ class Preview(msgspec.Struct):
 
     partition: int
     sealed: int
-    fates: dict[int, Fate]
+    fates: dict[int, MergeCounts]
     digests: dict[int, int]
     people: int
     duplicates: int
@@ -88,7 +95,7 @@ class Done(msgspec.Struct):
     """What a partition's merge did."""
 
     partition: int
-    fates: dict[int, Fate]
+    fates: dict[int, MergeCounts]
     written: int
     size_bytes: int
     people: int
@@ -99,12 +106,12 @@ class Sum:
     """The replies of a partition's calls together."""
 
     def __init__(self) -> None:
-        self.fates: dict[int, Fate] = {}
+        self.fates: dict[int, MergeCounts] = {}
         self.exceptions: dict[bytes, bool] = {}
         self.told: list[range] = []
         self.written = self.size_bytes = 0
 
-    def add(self, merged: Merged) -> None:
+    def add(self, merged: MergeResult) -> None:
         """Nothing; one more reply."""
         self.add_fates(merged.fates)
         self.exceptions |= merged.exceptions
@@ -112,10 +119,10 @@ class Sum:
         self.written += merged.written
         self.size_bytes += merged.size_bytes
 
-    def add_fates(self, fates: Mapping[int, Fate]) -> None:
+    def add_fates(self, fates: Mapping[int, MergeCounts]) -> None:
         """Nothing; these fates too."""
         for code, fate in fates.items():
-            self.fates[code] = self.fates.get(code, Fate()).plus(fate)
+            self.fates[code] = self.fates.get(code, MergeCounts()).plus(fate)
 
     def done(self, job: Job, people: int, duplicates: int) -> Done:
         """All of it."""
@@ -137,7 +144,7 @@ def call_buckets(entries: int) -> int:
 
 async def preview(store: Store, job: Job, folder: Path) -> Preview:
     """What the merge would do; nothing of the roster is written. The merge finds it."""
-    portion, merging, total = job.portion(folder), Merging(store, job.snapshot), Sum()
+    portion, merging, total = job.portion(folder), SnapshotMerge(store, job.snapshot), Sum()
     seals = await merging.seals(job.partition) if job.snapshot.lists else b""
     kept = portion.kept(seals, job.due_ms)
     parts = parts_of(kept.buckets, job.call_buckets)
@@ -164,7 +171,7 @@ async def merge(store: Store, job: Job, folder: Path, begun: Position) -> Done:
     """
     path, portion = _path(job, folder), cache(partial(job.portion, folder))
     kept = _decode(path.read_bytes()) if path.exists() else portion().kept()
-    merging, total, left = Merging(store, job.snapshot), Sum(), list[int]()
+    merging, total, left = SnapshotMerge(store, job.snapshot), Sum(), list[int]()
     seals = seal_table(kept.seals)
     parts = parts_of(kept.buckets, job.call_buckets, kept.sealed, seals)
     async for part, merged in in_turn(merging, job.partition, ((p, job.how(p)) for p in parts)):
@@ -188,8 +195,12 @@ def _path(job: Job, folder: Path) -> Path:
 
 
 async def _opened(
-    merging: Merging, job: Job, portion: Callable[[], Portion], part: Part, merged: Merged
-) -> AsyncIterator[tuple[Part, Merged]]:
+    merging: SnapshotMerge,
+    job: Job,
+    portion: Callable[[], Portion],
+    part: Part,
+    merged: MergeResult,
+) -> AsyncIterator[tuple[Part, MergeResult]]:
     """The call and its reply; or those that bring its buckets, with rows where they need them."""
     if not merged.unsealed:
         yield part, merged
@@ -227,8 +238,8 @@ def parts_of(
 
 
 async def in_turn(
-    merging: Merging, partition: int, calls: Iterable[tuple[Part, How]]
-) -> AsyncIterator[tuple[Part, Merged]]:
+    merging: SnapshotMerge, partition: int, calls: Iterable[tuple[Part, MergeOptions]]
+) -> AsyncIterator[tuple[Part, MergeResult]]:
     """Each call and its reply; the next is made ready while Redis answers the last.
 
     It is sent behind that reply: between any two calls Redis answers others.

@@ -21,7 +21,7 @@ from loader.rows.packing import DIGEST, HEAD_BYTES, LIST_AT, PRESENT_AT
 from loader.rows.spill import read_spill
 from roster.keys import BUCKETS
 from roster.records.record import WITHOUT_REVISION, pack_load
-from roster.storage.snapshots import Bucket, Fate
+from roster.storage.snapshots import Bucket, MergeCounts
 
 DIGEST_BYTES = 8
 SEAL_BYTES = DIGEST_BYTES + 6
@@ -40,7 +40,7 @@ class Kept(msgspec.Struct):
     buckets: list[Bucket]
     sealed: list[int]
     seals: bytes
-    unchanged: dict[int, Fate]
+    unchanged: dict[int, MergeCounts]
     rows: Rows
 
 
@@ -96,10 +96,10 @@ class Portion:
             digest = self.digests[:, number].tobytes()
             yield Bucket(number, tally, rows.get(number, b""), digest)
 
-    def unchanged(self, numbers: list[int]) -> dict[int, Fate]:
+    def unchanged(self, numbers: list[int]) -> dict[int, MergeCounts]:
         """What becomes of the entries of buckets that the rows do not change."""
         entries = self.counts.entries(np.array(numbers, np.int64))
-        return {code: Fate(unchanged=count) for code, count in entries.items() if count}
+        return {code: MergeCounts(unchanged=count) for code, count in entries.items() if count}
 
 
 def seal_table(seals: bytes) -> Octets:

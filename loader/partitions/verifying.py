@@ -10,7 +10,7 @@ import msgspec
 from loader.partitions.partition import Done, Job, Sum, in_turn, parts_of
 from roster.storage.images import build
 from roster.storage.logs import end
-from roster.storage.snapshots import Merging, Shown
+from roster.storage.snapshots import DifferingEntry, SnapshotMerge
 from roster.storage.store import Store
 
 KINDS = {"added": "missing", "ended": "extra", "changed": "different", "superseded": "newer"}
@@ -28,13 +28,13 @@ class Compared(msgspec.Struct):
     partition: int
     file_digests: dict[int, int]
     counts: Counter[tuple[int, str]]
-    differences: list[Shown]
+    differences: list[DifferingEntry]
     buckets: set[int]
 
 
 async def compare(store: Store, job: Job, folder: Path) -> Compared:
     """How the roster differs from the file; nothing is written, and every record is read."""
-    portion, merging = job.portion(folder), Merging(store, job.snapshot)
+    portion, merging = job.portion(folder), SnapshotMerge(store, job.snapshot)
     found = Compared(job.partition, portion.rows.digests, Counter(), [], set())
     parts = parts_of(portion.buckets(), job.call_buckets)
     hows = ((part, job.how(part, shows=True)) for part in parts)
@@ -47,7 +47,7 @@ async def compare(store: Store, job: Job, folder: Path) -> Compared:
 
 async def repair(store: Store, job: Job, folder: Path, numbers: set[int]) -> Done:
     """What merging these buckets again did; the partition gets a new image."""
-    portion, merging, total = job.portion(folder), Merging(store, job.snapshot), Sum()
+    portion, merging, total = job.portion(folder), SnapshotMerge(store, job.snapshot), Sum()
     for part in parts_of(portion.with_rows(numbers), job.call_buckets):
         total.add(await merging.merge(job.partition, part.buckets, job.how(part)))
     here = await end(store, job.partition)

@@ -12,7 +12,7 @@ from loader.rows.alike import ENDINGS_MAX, ENTRIES_MAX
 from loader.rows.scatter import Scattered
 from roster.errors import LoadRefused, WrongUsage
 from roster.rules.restrictions import Lists
-from roster.storage.snapshots import Fate
+from roster.storage.snapshots import MergeCounts
 from roster.times import format_ms
 
 NOT_FROM_FILES = frozenset({"bind", "canary"})
@@ -150,7 +150,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 def check_changes(
-    fates: Mapping[str, Fate], standing: Mapping[str, Standing], limits: Limits
+    fates: Mapping[str, MergeCounts], standing: Mapping[str, Standing], limits: Limits
 ) -> None:
     """No list loses or gains more than its limits; the first load may add any number.
 

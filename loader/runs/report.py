@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from roster.storage.snapshots import Fate
+from roster.storage.snapshots import MergeCounts
 
 
 class ToLoad(msgspec.Struct, frozen=True):
@@ -61,14 +61,14 @@ class Summary(msgspec.Struct, kw_only=True):
     rewound: StillRewound | None = None
 
 
-def by_list(fates: Mapping[str, Fate]) -> dict[str, dict[str, int]]:
+def by_list(fates: Mapping[str, MergeCounts]) -> dict[str, dict[str, int]]:
     """The figures of each list, by name."""
     return {name: fate._asdict() for name, fate in sorted(fates.items())}
 
 
-def total(fates: Mapping[str, Fate]) -> Fate:
+def total(fates: Mapping[str, MergeCounts]) -> MergeCounts:
     """All lists together."""
-    everything = Fate()
+    everything = MergeCounts()
     for fate in fates.values():
         everything = everything.plus(fate)
     return everything

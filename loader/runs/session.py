@@ -27,7 +27,7 @@ from roster.rules.lists import load_lists
 from roster.settings import Settings
 from roster.storage.dictionary import Dictionary, Load
 from roster.storage.high_water import add_marks, marks_file
-from roster.storage.lease import BeatenLease
+from roster.storage.lease import HeartbeatLease
 from roster.storage.processes import Processes
 from roster.storage.store import Store
 from roster.times import DAY_MS
@@ -59,7 +59,7 @@ class Session:
         self.store = Store(self._nodes, tokeniser, keep_ms=settings.audit_days * DAY_MS)
         self.dictionary = Dictionary(self._nodes)
         self._processes = Processes(self._nodes)
-        self._lease: BeatenLease | None = None
+        self._lease: HeartbeatLease | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +89,7 @@ class Session:
         if self._lease is not None:
             return
         nodes = open_nodes(self.opening.target, change_client)
-        self._lease = BeatenLease(nodes, keys.LOAD, LEASE_MS)
+        self._lease = HeartbeatLease(nodes, keys.LOAD, LEASE_MS)
         holder = self._lease.take()
         if holder is not None:
             raise LoadRefused(
@@ -170,7 +170,7 @@ class Session:
         positions = [tail.position for tail in tails]
         self.run(self.store.acknowledge(positions))
         self.run(self._processes.ring(positions, wanted=True))
-        path = marks_file(self.settings.data_dir, self.store.check_value, self.store.name.id)
+        path = marks_file(self.settings.data_dir, self.store.check_value, self.store.roster_id.id)
         with suppress(OSError):  # whoever has no such folder is told by the service
             add_marks(path, [_mark(tail) for tail in tails])
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from roster.records.change import Change
 from roster.records.entry import RESTRICTIVE_STATES, Op, Provenance, Registers, State
 from roster.records.record import Packed, load_of, provenance_tail
-from roster.storage.histories import Noted
+from roster.storage.histories import UndoNote
 
 PUT_BACK, REMOVED, CHANGED_BACK = "put back", "removed", "changed back"
 _TOMBSTONES = {State.REMOVED: Op.REMOVE}
@@ -39,9 +39,9 @@ class Step(NamedTuple):
     stays: State | None = None
 
 
-def chained(notes: Iterable[Noted]) -> dict[tuple[bytes, int, bytes], Noted | None]:
+def chained(notes: Iterable[UndoNote]) -> dict[tuple[bytes, int, bytes], UndoNote | None]:
     """One note of each entry; None where somebody else changed it between two of the load's."""
-    found: dict[tuple[bytes, int, bytes], Noted | None] = {}
+    found: dict[tuple[bytes, int, bytes], UndoNote | None] = {}
     for note in notes:
         name = note.token, note.before.list, note.before.entry_hash
         first = found.get(name, note)
@@ -50,7 +50,7 @@ def chained(notes: Iterable[Noted]) -> dict[tuple[bytes, int, bytes], Noted | No
     return found
 
 
-def step(note: Noted, now: Packed | None, undoing: Undoing) -> Step | None:
+def step(note: UndoNote, now: Packed | None, undoing: Undoing) -> Step | None:
     """What to do with an entry that is `now`; None where nothing was, and nothing is, there."""
     was, left = state_of(note.before), state_of(note.left)
     what = CHANGED_BACK if live(was) and live(left) else PUT_BACK if live(was) else REMOVED
@@ -69,11 +69,11 @@ def step(note: Noted, now: Packed | None, undoing: Undoing) -> Step | None:
 
 def removal(token: bytes, now: Packed, undoing: Undoing) -> Step:
     """What to do with an entry that a list's first load added."""
-    note = Noted(token, now._replace(registers=(0, 0, 0, 0, 0)), now)
+    note = UndoNote(token, now._replace(registers=(0, 0, 0, 0, 0)), now)
     return Step(token, now.list, now.content, REMOVED, _changes(note, now, undoing))
 
 
-def _changes(note: Noted, now: Packed | None, undoing: Undoing) -> tuple[Change, ...]:
+def _changes(note: UndoNote, now: Packed | None, undoing: Undoing) -> tuple[Change, ...]:
     before, wanted = note.before, state_of(note.before)
     known = Registers(*now.registers) if now else Registers()
     revision = max(undoing.floors[before.list], known.revision) + 1

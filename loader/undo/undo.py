@@ -20,7 +20,7 @@ from roster.records.entry import Outcome
 from roster.records.record import Packed
 from roster.records.replies import Applied, Refusal
 from roster.storage.dictionary import Load
-from roster.storage.histories import Noted, noted, records, uncover
+from roster.storage.histories import UndoNote, records, uncover, undo_notes
 
 AT_ONCE = 512
 """Changes that are sent in one go: eight calls."""
@@ -116,7 +116,7 @@ class Unloading:
 
     def _steps(self, partition: int, load: Load, undoing: Undoing) -> Iterator[Step]:
         session = self._session
-        notes = chained(session.run(noted(session.store, partition, load.nonce)))
+        notes = chained(session.run(undo_notes(session.store, partition, load.nonce)))
         now = self._stored(list(dict.fromkeys(token for token, _, _ in notes)))
         for name, note in notes.items():
             found = _step(name, note, now.get(name), undoing)
@@ -179,7 +179,7 @@ class Unloading:
 
 
 def _step(
-    name: tuple[bytes, int, bytes], note: Noted | None, now: Packed | None, undoing: Undoing
+    name: tuple[bytes, int, bytes], note: UndoNote | None, now: Packed | None, undoing: Undoing
 ) -> Step | None:
     if note is not None:
         return step(note, now, undoing)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from roster.errors import ClearwayError, Unavailable, cause_of
 from roster.redis.connection import ask_client, sentinel_client, translated
-from roster.redis.sentinels import Word, ask_sentinel, choose, is_primary
-from roster.redis.slots import SlotMap, View, ask_node, merged, whole
+from roster.redis.sentinels import SentinelView, ask_sentinel, choose, is_primary
+from roster.redis.slots import NodeView, SlotMap, ask_node, merged, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from roster.redis.slots import Address
     from roster.redis.target import Target
 
-T = TypeVar("T", Word, View)
+T = TypeVar("T", SentinelView, NodeView)
 
 EVERY_S = 1.0
 TROUBLED_EVERY_S = 0.1
@@ -46,8 +46,8 @@ class Discovery:
         self._by_sentinel = target.kind == "sentinel"
         self.map: SlotMap | None = None
         self.failures: dict[Address, str] = {}
-        self._known: Word | None = None
-        self._heard: dict[Address, tuple[float, Word | View]] = {}
+        self._known: SentinelView | None = None
+        self._heard: dict[Address, tuple[float, SentinelView | NodeView]] = {}
         self._watchers: set[Callable[[], None]] = set()
         self._tasks: dict[Address, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -103,7 +103,9 @@ class Discovery:
         """Those who can be asked: the URL's, and whom they have named."""
         members = set(self.target.addresses)
         for _, said in self._heard.values():
-            members |= said.others if isinstance(said, Word) else set(said.addresses.values())
+            members |= (
+                said.others if isinstance(said, SentinelView) else set(said.addresses.values())
+            )
         return members | (set(self.map.servers) if self.map and not self._known else set())
 
     def _ask_all(self) -> None:
@@ -154,7 +156,7 @@ class Discovery:
         self._wake = asyncio.Event()
 
     async def _ask(self, address: Address, client: redis.asyncio.Redis) -> None:
-        said: Word | View
+        said: SentinelView | NodeView
         if self._by_sentinel:
             said = await ask_sentinel(client, self.target.service)
             if said.troubled:
@@ -162,18 +164,18 @@ class Discovery:
         else:
             said = await ask_node(client, address)
         self._heard[address] = (time.monotonic(), said)
-        if isinstance(said, Word):
+        if isinstance(said, SentinelView):
             await self._believe()
         else:
-            self._adopt(merged(self._fresh(View), self.map))
+            self._adopt(merged(self._fresh(NodeView), self.map))
         self._ask_all()
 
     def _fresh(self, kind: type[T]) -> list[T]:
         since = time.monotonic() - FORGET_S
         return [said for at, said in self._heard.values() if at >= since and isinstance(said, kind)]
 
-    def _chosen(self) -> Word | None:
-        return choose(self._fresh(Word), self._known, len(self._tasks))
+    def _chosen(self) -> SentinelView | None:
+        return choose(self._fresh(SentinelView), self._known, len(self._tasks))
 
     async def _believe(self) -> None:
         """Take the primary that the sentinels name, once it says itself that it is one."""

@@ -53,7 +53,7 @@ async def exchange(
         for bite in _bites(commands, bite_bytes):
             _check_time(until)
             await connection.send_packed_command(bite)
-            async with patience(connection.socket_timeout):  # one a bite: it costs 5 us
+            async with sliced_timeout(connection.socket_timeout):  # one a bite: it costs 5 us
                 replies += [await _reply(connection) for _ in bite]
         connection.heard_at = time.monotonic()
     except BaseException:
@@ -113,7 +113,7 @@ async def _connection(pool: Any) -> Any:  # noqa: ANN401 -- redis-py's, whose me
     tasks.add(task)
     task.add_done_callback(tasks.discard)
     try:
-        async with patience(pool.connection_kwargs.get("socket_timeout")):
+        async with sliced_timeout(pool.connection_kwargs.get("socket_timeout")):
             return await asyncio.shield(task)
     except (TimeoutError, asyncio.CancelledError):
         task.add_done_callback(partial(_keep, pool, tasks))
@@ -174,8 +174,8 @@ async def _reply(connection: Any) -> Any:  # noqa: ANN401 -- whatever Redis says
 SLICES = 5
 
 
-class Patience:
-    """What `patience` gives; without a generator behind it, a look-up costs 2 us less."""
+class SlicedTimeout:
+    """What `sliced_timeout` gives; without a generator behind it, a look-up costs 2 us less."""
 
     __slots__ = ("_left", "_limit", "_loop", "_next", "_slice_s")
 
@@ -212,9 +212,9 @@ class Patience:
             self._limit.reschedule(self._loop.time())
 
 
-def patience(timeout_s: float | None) -> AbstractAsyncContextManager[None]:
+def sliced_timeout(timeout_s: float | None) -> AbstractAsyncContextManager[None]:
     """Raise TimeoutError where what is done within takes longer; None is for ever."""
-    return nullcontext() if timeout_s is None else Patience(timeout_s)
+    return nullcontext() if timeout_s is None else SlicedTimeout(timeout_s)
 
 
 PING_EVERY_S = 0.5

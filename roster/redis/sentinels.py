@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _TROUBLE = ("s_down", "o_down", "failover_in_progress", "disconnected")
 
 
-class Word(NamedTuple):
+class SentinelView(NamedTuple):
     """What one sentinel says: the primary and since which epoch, and the other sentinels."""
 
     epoch: int
@@ -30,7 +30,7 @@ class Word(NamedTuple):
     troubled: bool
 
 
-async def ask_sentinel(sentinel: redis.asyncio.Redis, service: str) -> Word:
+async def ask_sentinel(sentinel: redis.asyncio.Redis, service: str) -> SentinelView:
     """What it says now; raises Unavailable, or redis' errors.
 
     The first command knows of a fail-over before the second, but not of its epoch. A user
@@ -46,7 +46,7 @@ async def ask_sentinel(sentinel: redis.asyncio.Redis, service: str) -> Word:
     told = {} if isinstance(got[1], Exception) else _pairs(got[1])
     others = [] if isinstance(got[2], Exception) else [_pairs(each) for each in got[2]]
     flags = told.get("flags", "").split(",")
-    return Word(
+    return SentinelView(
         epoch=int(told.get("config-epoch", 0)),
         primary=(address[0].decode(), int(address[1])),
         others=frozenset((each["ip"], int(each["port"])) for each in others),
@@ -54,7 +54,9 @@ async def ask_sentinel(sentinel: redis.asyncio.Redis, service: str) -> Word:
     )
 
 
-def choose(words: Sequence[Word], known: Word | None, asked: int) -> Word | None:
+def choose(
+    words: Sequence[SentinelView], known: SentinelView | None, asked: int
+) -> SentinelView | None:
     """The word to believe, or None where no other than the known one is right.
 
     The newest epoch was given by a majority of the sentinels. Where equal epochs name

@@ -36,7 +36,7 @@ class Claim(NamedTuple):
     owner: str
 
 
-class View(NamedTuple):
+class NodeView(NamedTuple):
     """What one server says: who it is itself, who has which slots, and where servers are."""
 
     me: str
@@ -94,7 +94,7 @@ def whole(address: Address) -> SlotMap:
     return SlotMap(frozenset({Claim(0, 0, COUNT - 1, "")}), {"": address})
 
 
-def merged(views: Iterable[View], before: SlotMap | None) -> SlotMap | None:
+def merged(views: Iterable[NodeView], before: SlotMap | None) -> SlotMap | None:
     """The newest that these views, one a server, and an earlier map know; None without views.
 
     What a server says of itself counts more than what others say of it. A server that says
@@ -123,7 +123,7 @@ _EPOCH = 6
 """The column of CLUSTER NODES with the configuration epoch, counted from 0."""
 
 
-async def ask_node(node: redis.asyncio.Redis, asked: Address) -> View:
+async def ask_node(node: redis.asyncio.Redis, asked: Address) -> NodeView:
     """What the node at `asked` says now; raises Unavailable, or redis' errors.
 
     CLUSTER SLOTS has the addresses that clients should use, CLUSTER NODES the epochs.
@@ -133,7 +133,7 @@ async def ask_node(node: redis.asyncio.Redis, asked: Address) -> View:
     return read_view(slots, nodes, asked)
 
 
-def read_view(slots: Any, nodes: bytes, asked: Address) -> View:  # noqa: ANN401 -- raw replies
+def read_view(slots: Any, nodes: bytes, asked: Address) -> NodeView:  # noqa: ANN401 -- raw replies
     """The view in these raw replies of the node at `asked`."""
     me, epochs = "", dict[str, int]()
     for line in nodes.decode().splitlines():
@@ -147,7 +147,7 @@ def read_view(slots: Any, nodes: bytes, asked: Address) -> View:  # noqa: ANN401
         names = [_take(server, asked, addresses) for server in servers]
         claims.add(Claim(epochs.get(names[0], 0), first, last, names[0]))
     addresses.setdefault(me, asked)
-    return View(me, frozenset(claims), addresses)
+    return NodeView(me, frozenset(claims), addresses)
 
 
 def _take(server: Any, asked: Address, addresses: dict[str, Address]) -> str:  # noqa: ANN401 -- as above

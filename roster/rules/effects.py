@@ -1,4 +1,4 @@
-"""How each entry of a person bears on one mode of travel at the times asked.
+"""What each entry of a person decides for one mode of travel at the times asked.
 
 Windows, lifts and names are settled here once, for every place of the mode: what is left
 is whether the entry's list forbids the place.
@@ -28,7 +28,7 @@ class Answer(NamedTuple):
     reason: Reason
 
 
-class Kind(NamedTuple):
+class EffectKind(NamedTuple):
     """What an entry decides where its list forbids a place, and where nobody can say.
 
     `rule` is None for a list that `lists.toml` does not know.
@@ -46,7 +46,7 @@ class Kind(NamedTuple):
         return self.forbidden if effect == "forbidden" else self.unknown
 
 
-class Bearing(NamedTuple):
+class EntryEffect(NamedTuple):
     """What an entry answers where its list forbids a place, and where nobody can say."""
 
     rule: ListRule | None
@@ -54,9 +54,9 @@ class Bearing(NamedTuple):
     unknown: Answer
 
     @property
-    def kind(self) -> Kind:
-        """The bearing without its reasons: many entries decide alike."""
-        return Kind(self.rule, self.forbidden.decision, self.unknown.decision)
+    def kind(self) -> EffectKind:
+        """The effect without its reasons: many entries decide alike."""
+        return EffectKind(self.rule, self.forbidden.decision, self.unknown.decision)
 
     def answer(self, place: Place) -> Answer | None:
         """What it answers on `place`, or None where its list lets `place` be."""
@@ -70,7 +70,7 @@ def _effect(rule: ListRule | None, place: Place) -> Effect:
     return "unknown" if rule is None else rule.effect(place)
 
 
-class Known(msgspec.Struct, frozen=True):
+class Applicable(msgspec.Struct, frozen=True):
     """What binds a person at the times asked, and what speaks for them.
 
     `binding` are the restricting entries, each with how its names compare; `lifts` the
@@ -92,7 +92,7 @@ class Known(msgspec.Struct, frozen=True):
         return "mismatch" if "mismatch" in checks else "not_compared"
 
 
-def known(entries: Sequence[Entry], asked: Asked) -> Known:
+def applicable(entries: Sequence[Entry], asked: Asked) -> Applicable:
     """What of `entries` counts at the times asked.
 
     A restriction binds now or at departure. A lift has to cover departure if that is
@@ -113,7 +113,7 @@ def known(entries: Sequence[Entry], asked: Asked) -> Known:
         if entry.list == LIFT and entry.content.until_ms is not None and in_force(entry, departure)
     ]
     mistaken = [lift for lift in lifts if lift.content.kind == MISTAKEN_IDENTITY]
-    return Known(
+    return Applicable(
         binding=binding,
         lifts=tuple(lift for lift in lifts if lift.content.kind == _TEMPORARY),
         cleared_by=_longest([lift for lift in mistaken if _name_check(lift, asked) == "match"]),
@@ -121,37 +121,41 @@ def known(entries: Sequence[Entry], asked: Asked) -> Known:
     )
 
 
-def bearings(person: Known, mode: Mode, asked: Asked, lists: Lists) -> tuple[Bearing, ...]:
-    """How the person's entries bear on `mode`."""
+def entry_effects(
+    person: Applicable, mode: Mode, asked: Asked, lists: Lists
+) -> tuple[EntryEffect, ...]:
+    """What the person's entries decide for `mode`, in their order."""
     found = []
     for entry, check in person.binding:
         rule = lists.by_code(entry.list)
         permission = _permission(entry, mode, person, lists)
         if permission is not None:
-            found.append(Bearing(rule, permission, permission))
+            found.append(EntryEffect(rule, permission, permission))
         elif rule is None or entry.list in asked.disabled:
             manual = Answer("refer", reason("list_disabled", entry, lists))
-            found.append(Bearing(rule, manual, manual))
+            found.append(EntryEffect(rule, manual, manual))
         else:
             somebody_else = check == "mismatch" and not person.confirmed
             found.append(_restriction(entry, rule, lists, somebody_else=somebody_else))
     return tuple(found)
 
 
-def kinds(person: Known, mode: Mode, asked: Asked, lists: Lists) -> frozenset[Kind]:
-    """The kinds of `bearings`; without lifts that needs no reasons."""
+def effect_kinds(
+    person: Applicable, mode: Mode, asked: Asked, lists: Lists
+) -> frozenset[EffectKind]:
+    """The kinds of `entry_effects`; without lifts that needs no reasons."""
     if person.lifts or person.cleared_by is not None:
-        return frozenset(bearing.kind for bearing in bearings(person, mode, asked, lists))
+        return frozenset(effect.kind for effect in entry_effects(person, mode, asked, lists))
     return frozenset(
         _kind(entry, check == "mismatch" and not person.confirmed, asked, lists)
         for entry, check in person.binding
     )
 
 
-def _kind(entry: Entry, somebody_else: bool, asked: Asked, lists: Lists) -> Kind:  # noqa: FBT001 -- as `_restriction`
+def _kind(entry: Entry, somebody_else: bool, asked: Asked, lists: Lists) -> EffectKind:  # noqa: FBT001 -- as `_restriction`
     rule = lists.by_code(entry.list)
     manual = rule is None or entry.list in asked.disabled or somebody_else
-    return Kind(rule, "refer" if manual else "deny", "refer")
+    return EffectKind(rule, "refer" if manual else "deny", "refer")
 
 
 def in_force(entry: Entry, at_ms: int) -> bool:
@@ -175,17 +179,17 @@ def reason(code: str, entry: Entry, lists: Lists) -> Reason:
     )
 
 
-def _restriction(entry: Entry, rule: ListRule, lists: Lists, *, somebody_else: bool) -> Bearing:
+def _restriction(entry: Entry, rule: ListRule, lists: Lists, *, somebody_else: bool) -> EntryEffect:
     if somebody_else:
         forbidden = Answer("refer", reason("name_mismatch", entry, lists))
     else:
         forbidden = Answer("deny", reason("listed", entry, lists))
     # About the place, not the entry: once for each list.
     doubt = Reason("product_unknown", list=rule.id, contact=rule.contact)
-    return Bearing(rule, forbidden, Answer("refer", doubt))
+    return EntryEffect(rule, forbidden, Answer("refer", doubt))
 
 
-def _permission(entry: Entry, mode: Mode, person: Known, lists: Lists) -> Answer | None:
+def _permission(entry: Entry, mode: Mode, person: Applicable, lists: Lists) -> Answer | None:
     """What allows this person `mode` in spite of `entry`."""
     if person.cleared_by is not None:
         return Answer("allow", reason("cleared", person.cleared_by, lists))

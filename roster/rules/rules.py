@@ -6,8 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from roster.records.entry import Entry
-from roster.rules.effects import Answer, Bearing, Kind, Known, bearings, known
-from roster.rules.effects import kinds as mode_kinds
+from roster.rules.effects import (
+    Answer,
+    Applicable,
+    EffectKind,
+    EntryEffect,
+    applicable,
+    entry_effects,
+)
+from roster.rules.effects import effect_kinds as mode_kinds
 from roster.rules.restrictions import MODES, Lists, Place, TrainClass
 from roster.rules.verdict import (
     SEVERITY,
@@ -33,11 +40,11 @@ def decide(entries: Sequence[Entry], question: Question, lists: Lists) -> Verdic
     journey = question.journey
     departs_at_ms, names = journey.departs_at_ms, question.names
     asked = Asked(question.now_ms, departs_at_ms, names, question.valid, question.disabled)
-    person = known(entries, asked)
+    person = applicable(entries, asked)
     name_check = None if asked.names is None else person.name_check
     if unheard_of(entries, asked):
         return Verdict("refer", (INVALID,), name_check=name_check)
-    found = bearings(person, journey.mode, asked, lists)
+    found = entry_effects(person, journey.mode, asked, lists)
     answers = [judge(found, place) for place in _places(journey, lists)]
     decisions = [strictest(each) for each in answers]
     decision = max(decisions, key=SEVERITY.__getitem__)
@@ -50,7 +57,7 @@ def decide(entries: Sequence[Entry], question: Question, lists: Lists) -> Verdic
     )
 
 
-def _allowed_instead(person: Known, asked: Asked, lists: Lists) -> tuple[Product, ...]:
+def _allowed_instead(person: Applicable, asked: Asked, lists: Lists) -> tuple[Product, ...]:
     return outcomes(lists, *kinds(person, asked, lists))["allow"]
 
 
@@ -59,10 +66,10 @@ def warnings(journey: Journey, lists: Lists) -> tuple[Warned, ...]:
     if journey.mode == "air":
         return ()
     if journey.mode == "rail":
-        known = _all_known(lists, journey.train or "", journey.seats)
+        applicable = _all_known(lists, journey.train or "", journey.seats)
     else:
-        known = journey.cabin in lists.cabins
-    return () if known else PRODUCT_UNKNOWN
+        applicable = journey.cabin in lists.cabins
+    return () if applicable else PRODUCT_UNKNOWN
 
 
 @lru_cache(maxsize=16_384)  # as many as there may be journeys
@@ -75,9 +82,9 @@ def unheard_of(entries: Sequence[Entry], asked: Asked) -> bool:
     return not asked.valid and not entries
 
 
-def judge(found: Iterable[Bearing], place: Place) -> list[Answer]:
+def judge(found: Iterable[EntryEffect], place: Place) -> list[Answer]:
     """The strictest of the entries' answers on `place`; none where nobody objects to it."""
-    answers = [answer for bearing in found if (answer := bearing.answer(place)) is not None]
+    answers = [answer for effect in found if (answer := effect.answer(place)) is not None]
     decision = strictest(answers)
     return [answer for answer in answers if answer.decision == decision]
 
@@ -87,8 +94,8 @@ def strictest(answers: Iterable[Answer]) -> Decision:
     return max((answer.decision for answer in answers), key=SEVERITY.__getitem__, default="allow")
 
 
-def kinds(person: Known, asked: Asked, lists: Lists) -> list[frozenset[Kind]]:
-    """What bears on each mode, in the order of `MODES`."""
+def kinds(person: Applicable, asked: Asked, lists: Lists) -> list[frozenset[EffectKind]]:
+    """What kinds of effects there are on each mode, in the order of `MODES`."""
     if person.lifts:
         return [mode_kinds(person, mode, asked, lists) for mode in MODES]
     return [mode_kinds(person, MODES[0], asked, lists)] * len(MODES)  # only lifts know modes
@@ -106,15 +113,15 @@ def _reasons(answers: Iterable[list[Answer]]) -> tuple[Reason, ...]:
 
 
 @lru_cache(maxsize=1024)
-def outcomes(lists: Lists, *kinds: frozenset[Kind]) -> dict[Decision, tuple[Product, ...]]:
-    """Every product under its decision; `kinds` are what bears on each of `MODES`.
+def outcomes(lists: Lists, *kinds: frozenset[EffectKind]) -> dict[Decision, tuple[Product, ...]]:
+    """Every product under its decision; `kinds` are those of each of `MODES`.
 
     There are few combinations of lists and many persons, so the answers are kept.
     """
-    bearing = dict(zip(MODES, kinds, strict=True))
+    by_mode = dict(zip(MODES, kinds, strict=True))
     decisions: dict[Place, Decision] = {
         place: max(
-            (kind.decision(place) for kind in bearing[place.mode]),
+            (kind.decision(place) for kind in by_mode[place.mode]),
             key=SEVERITY.__getitem__,
             default="allow",
         )

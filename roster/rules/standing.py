@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from roster.records.entry import RESTRICTING_BELOW, Entry, active
-from roster.rules.effects import Known, bearings, known, reason
+from roster.rules.effects import Applicable, applicable, entry_effects, reason
 from roster.rules.restrictions import MODES, Lists
 from roster.rules.rules import INVALID, judge, kinds, outcomes, unheard_of
 from roster.rules.verdict import Asked, Decision, Reason, Remaining, Standing, StandingWord
@@ -25,7 +25,7 @@ def standing(entries: Sequence[Entry], asked: Asked, lists: Lists) -> Standing:
     """
     if unheard_of(entries, asked):
         return Standing("refer", reasons=(INVALID,))
-    person = known(entries, asked)
+    person = applicable(entries, asked)
     products = outcomes(lists, *kinds(person, asked, lists))
     word = next(word for decision, word in _STRICTEST_FIRST.items() if products[decision])
     return Standing(
@@ -37,19 +37,21 @@ def standing(entries: Sequence[Entry], asked: Asked, lists: Lists) -> Standing:
     )
 
 
-def _reasons(person: Known, asked: Asked, lists: Lists, word: StandingWord) -> tuple[Reason, ...]:
+def _reasons(
+    person: Applicable, asked: Asked, lists: Lists, word: StandingWord
+) -> tuple[Reason, ...]:
     """Every reason that a check of some product gives.
 
     Doubtful seats are no reason where the person is restricted anyway.
     """
-    found = {mode: bearings(person, mode, asked, lists) for mode in MODES}
+    found = {mode: entry_effects(person, mode, asked, lists) for mode in MODES}
     answers = [answer for place in lists.places() for answer in judge(found[place.mode], place)]
     reasons = dict.fromkeys(answer.reason for answer in answers)
     return tuple(each for each in reasons if word != "restricted" or each.code != "product_unknown")
 
 
 def _remaining(
-    entries: Sequence[Entry], asked: Asked, person: Known, lists: Lists
+    entries: Sequence[Entry], asked: Asked, person: Applicable, lists: Lists
 ) -> tuple[Remaining, ...]:
     """The entries whose end is still to come, those that bind later included."""
     if person.cleared_by is not None:

@@ -50,7 +50,7 @@ _DROP = (
 _TEXT_BYTES = len("cw_") + 2 * ID_BYTES + len("_") + 43
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What a key is created with; `rate` is in checks per second, None for no limit.
 
     `client_cert` is the SHA-256 of the certificate (DER, hexadecimal) that the caller has to
@@ -65,7 +65,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     client_cert: str | None = None
 
 
-class ApiKey(Terms, frozen=True, kw_only=True):
+class ApiKey(KeyTerms, frozen=True, kw_only=True):
     """A key as the roster keeps it: all but the secret."""
 
     id: str
@@ -125,7 +125,7 @@ class KeyStore:
         self._nodes = nodes
         self._wait = wait
 
-    async def create(self, terms: Terms, now_ms: int) -> tuple[ApiKey, str]:
+    async def create(self, terms: KeyTerms, now_ms: int) -> tuple[ApiKey, str]:
         """A new key, and its text, which nobody can tell again. Raises InvalidInput."""
         if len(terms.name.encode(errors="surrogatepass")) > NAME_BYTES:
             raise InvalidInput("name", f"longer than {NAME_BYTES} bytes")

@@ -40,7 +40,7 @@ class Lag(msgspec.Struct, frozen=True):
     count: int
 
 
-class Tallies:
+class CounterStore:
     """What this process has counted since it last told Redis, and what Redis has in all."""
 
     def __init__(self, nodes: Nodes) -> None:

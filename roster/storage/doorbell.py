@@ -43,7 +43,7 @@ _RUNG_BYTES = 1 + WIRE_BYTES
 _TOKEN_BYTES = 16
 
 
-class Rung(NamedTuple):
+class DoorbellMessage(NamedTuple):
     """One ring: of which positions (of none: everything), and what is to be done about them.
 
     `joining` are the tokens of people whom these changes have left on a list, or some of
@@ -77,20 +77,20 @@ class Rung(NamedTuple):
                 return
 
 
-def parse(payload: bytes) -> Rung:
+def parse(payload: bytes) -> DoorbellMessage:
     """What a message on the roster's own channel says."""
     flags, count = _HEAD.unpack_from(payload)
     behind = _HEAD.size + count * _RUNG_BYTES
     joining = [payload[at : at + _TOKEN_BYTES] for at in range(behind, len(payload), _TOKEN_BYTES)]
-    return Rung(_positions(payload[_HEAD.size : behind]), joining, wanted=bool(flags))
+    return DoorbellMessage(_positions(payload[_HEAD.size : behind]), joining, wanted=bool(flags))
 
 
-def parse_old(payload: bytes) -> Rung | None:
+def parse_old(payload: bytes) -> DoorbellMessage | None:
     """What one on the channel of all rosters says; None where a program of this version rings.
 
     Whether anybody waits for them older versions do not tell.
     """
-    return None if payload == WAKE else Rung(_positions(payload), wanted=True)
+    return None if payload == WAKE else DoorbellMessage(_positions(payload), wanted=True)
 
 
 def _positions(joined: bytes) -> list[Position]:

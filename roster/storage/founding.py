@@ -79,7 +79,7 @@ Histories = dict[int, int]
 """The history of each partition, by its number; 0 where it was never written."""
 
 
-class RosterName:
+class RosterId:
     """The id as this program last read it; `b""` before."""
 
     def __init__(self, nodes: Nodes) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from roster.storage.store import Store
 
 
-class Noted(NamedTuple):
+class UndoNote(NamedTuple):
     """One entry that a load changed: how it was, and how it was left, without its content."""
 
     token: bytes
@@ -29,7 +29,7 @@ class Noted(NamedTuple):
     left: Packed
 
 
-async def noted(store: Store, partition: int, nonce: str) -> list[Noted]:
+async def undo_notes(store: Store, partition: int, nonce: str) -> list[UndoNote]:
     """What the load of this nonce has noted in a partition, each entry's notes in their order."""
     name = f"undo:{nonce}"
     asked = [
@@ -38,7 +38,7 @@ async def noted(store: Store, partition: int, nonce: str) -> list[Noted]:
     ]
     got = await store.nodes.on_partitions(asked)
     return [
-        Noted(event.token, *split_record(event.provenance))
+        UndoNote(event.token, *split_record(event.provenance))
         for data in got
         for event in events(partition, data or b"")
     ]

@@ -92,7 +92,7 @@ class Lease:
         return bool(done)
 
 
-class BeatenLease:
+class HeartbeatLease:
     """A lease that a thread of its own renews, whatever else its process is busy with."""
 
     def __init__(self, nodes: Nodes, key: str, ttl_ms: int) -> None:

@@ -21,7 +21,7 @@ from roster.errors import ClearwayError
 from roster.records.position import WIRE_BYTES, Position, from_wire
 from roster.redis.calls import Plain
 from roster.redis.shares import each, lowest
-from roster.storage.doorbell import Rung
+from roster.storage.doorbell import DoorbellMessage
 from roster.times import boot_s
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class Processes:
         `joining` are the tokens of people whom they have left on a list. Where it is `wanted`,
         the processes say at once what they have applied, not with their next poll.
         """
-        rung = Rung(positions, joining, wanted)
+        rung = DoorbellMessage(positions, joining, wanted)
         await rung.ring(self._nodes, wake=self._older_live)
 
     @property

@@ -31,7 +31,7 @@ QUIET_TIMES = 2
 """After so many times as long without a full file a list comes by changes alone."""
 
 
-class Terms(msgspec.Struct, frozen=True):
+class RetentionPeriods(msgspec.Struct, frozen=True):
     """How long what is kept: a person's history, a tombstone, the log, a key that works no more."""
 
     history_ms: int
@@ -40,7 +40,7 @@ class Terms(msgspec.Struct, frozen=True):
     keys_ms: int
 
 
-class Place(msgspec.Struct, frozen=True):
+class BucketRange(msgspec.Struct, frozen=True):
     """Some buckets of one partition, at a moment of Redis' clock."""
 
     partition: int
@@ -56,7 +56,7 @@ async def purge_histories(
     await store.nodes.run([Call(partition, "purge", names, (cutoff_ms,))])
 
 
-async def forget(store: Store, place: Place, terms: Terms, lists: bytes) -> int:
+async def forget(store: Store, place: BucketRange, terms: RetentionPeriods, lists: bytes) -> int:
     """How many of these people have lost tombstones of these lists, given by their codes.
 
     Only of lists that come by changes alone. A file drops those of its list itself.

@@ -35,7 +35,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     tombstone_ms: int
 
 
-class Begun(NamedTuple):
+class SnapshotStart(NamedTuple):
     """A partition at the begin of a snapshot; `ever` entries were ever listed in it."""
 
     position: Position
@@ -57,7 +57,7 @@ class Bucket(NamedTuple):
     digests: bytes = b""
 
 
-class Filled(NamedTuple):
+class FilledBuckets(NamedTuple):
     """Buckets that follow one another, as RESTORE takes them; `b""` where the file has nothing.
 
     They have so many `records` of `size_bytes` together; `tally` is of all, `seals` list by list.
@@ -71,10 +71,10 @@ class Filled(NamedTuple):
     seals: bytes
 
 
-class Shown(NamedTuple):
+class DifferingEntry(NamedTuple):
     """An entry about which file and roster disagree; `content` still packed.
 
-    `kind` is the field of `Fate`: what the merge would make of it.
+    `kind` is the field of `MergeCounts`: what the merge would make of it.
     """
 
     kind: str
@@ -83,7 +83,7 @@ class Shown(NamedTuple):
     content: bytes
 
 
-class Fate(NamedTuple):
+class MergeCounts(NamedTuple):
     """What became of the entries of a list, and of the rows about it."""
 
     added: int = 0
@@ -92,12 +92,12 @@ class Fate(NamedTuple):
     unchanged: int = 0
     superseded: int = 0
 
-    def plus(self, other: Fate) -> Fate:
+    def plus(self, other: MergeCounts) -> MergeCounts:
         """Both together."""
-        return Fate(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        return MergeCounts(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
-class Merged(NamedTuple):
+class MergeResult(NamedTuple):
     """What a merge did: `written` records of `size_bytes` together, in the buckets `touched`.
 
     `told` are the seqs of the log entries that it wrote. `exceptions` are fields and whether
@@ -110,12 +110,12 @@ class Merged(NamedTuple):
     size_bytes: int
     touched: frozenset[int]
     exceptions: dict[bytes, bool]
-    shown: list[Shown]
-    fates: dict[int, Fate]
+    shown: list[DifferingEntry]
+    fates: dict[int, MergeCounts]
     unsealed: frozenset[int] = frozenset()
 
 
-class How(msgspec.Struct, frozen=True):
+class MergeOptions(msgspec.Struct, frozen=True):
     """How some buckets are to be merged.
 
     `upto` is the bucket after the last that the call speaks for. `kept` are entries that count
@@ -132,7 +132,7 @@ class How(msgspec.Struct, frozen=True):
     shows: bool = False
 
 
-class Merging:
+class SnapshotMerge:
     """The loader's calls; raises LoadRefused where a newer load of these lists has begun."""
 
     def __init__(self, store: Store, snapshot: Snapshot) -> None:
@@ -141,17 +141,17 @@ class Merging:
         self.snapshot = snapshot
         self._calls: dict[int, int] = {}
 
-    async def begin(self, partitions: Sequence[int]) -> list[Begun]:
+    async def begin(self, partitions: Sequence[int]) -> list[SnapshotStart]:
         """The partitions as they stand; older snapshots of these lists are refused from now on."""
         snapshot = self.snapshot
-        await self.store.name.read()
+        await self.store.roster_id.read()
         args = (self.store.stamp, snapshot.lists, snapshot.as_of, snapshot.nonce)
         calls = [
             Call(p, "begin", (keys.META[p], keys.FORGOTTEN[p], keys.SEALS[p]), args)
             for p in partitions
         ]
         return [
-            Begun(from_wire(p, position), covered, ever)
+            SnapshotStart(from_wire(p, position), covered, ever)
             for p, (position, covered, ever) in zip(partitions, await self._run(calls), strict=True)
         ]
 
@@ -162,7 +162,9 @@ class Merging:
         (reply,) = await self._run([call])
         return bytes(reply[0])
 
-    async def merge(self, partition: int, buckets: Sequence[Bucket], how: How) -> Merged:
+    async def merge(
+        self, partition: int, buckets: Sequence[Bucket], how: MergeOptions
+    ) -> MergeResult:
         """What the rows of these buckets, in ascending order, did or (dry) would do."""
         (reply,) = await self._run([self._merge_call(partition, buckets, how)])
         merged = _merged(reply)
@@ -180,7 +182,7 @@ class Merging:
         """Count one more call that has written something."""
         self._calls[partition] = self._calls.get(partition, 0) + 1
 
-    def _merge_call(self, partition: int, buckets: Sequence[Bucket], how: How) -> Call:
+    def _merge_call(self, partition: int, buckets: Sequence[Bucket], how: MergeOptions) -> Call:
         tables = (keys.META, keys.LOG, keys.FORGOTTEN, keys.SEALS)
         names = [table[partition] for table in tables]
         snapshot = self.snapshot
@@ -201,12 +203,12 @@ class Merging:
 
     async def diff(self, partition: int, buckets: Sequence[Bucket], kept: bytes) -> list[Changed]:
         """Whose records the rows of these buckets would change; nothing is written."""
-        how = How(0, kept=kept, dry=True)
+        how = MergeOptions(0, kept=kept, dry=True)
         call = self._merge_call(partition, buckets, how)
         (reply,) = await self._run([Call(partition, "diff_buckets", call.keys, call.args)])
         return list(changed(reply[0]))
 
-    async def fill(self, partition: int, filled: Filled) -> Merged | None:
+    async def fill(self, partition: int, filled: FilledBuckets) -> MergeResult | None:
         """What these buckets, which are new, did; only for a full snapshot.
 
         None, and nothing is written, where one of them is there already, where one of the
@@ -260,18 +262,18 @@ class Merging:
             raise LoadRefused(message) from exc
 
 
-def _merged(reply: Sequence[Any]) -> Merged:
+def _merged(reply: Sequence[Any]) -> MergeResult:
     if reply[0] < 0:
-        return Merged(range(0), 0, 0, frozenset(), {}, [], {}, _numbers(reply[1]))
+        return MergeResult(range(0), 0, 0, frozenset(), {}, [], {}, _numbers(reply[1]))
     before, after, written, size, touched, exceptions, shown, *flat = reply
-    return Merged(
+    return MergeResult(
         range(before + 1, after + 1),
         written,
         size,
         _numbers(touched),
         dict(_EXCEPTION.iter_unpack(exceptions)),
         list(_shown(shown)),
-        {flat[at]: Fate(*flat[at + 1 : at + 6]) for at in range(0, len(flat), 6)},
+        {flat[at]: MergeCounts(*flat[at + 1 : at + 6]) for at in range(0, len(flat), 6)},
     )
 
 
@@ -279,12 +281,12 @@ def _numbers(joined: bytes) -> frozenset[int]:
     return frozenset(number for (number,) in _NUMBER.iter_unpack(joined))
 
 
-def _shown(joined: bytes) -> Iterator[Shown]:
+def _shown(joined: bytes) -> Iterator[DifferingEntry]:
     at = 0
     while at < len(joined):
         kind, code, bucket, size = _SHOWN.unpack_from(joined, at)
         at += _SHOWN.size + size
-        yield Shown(Fate._fields[kind - 1], code, bucket, joined[at - size : at])
+        yield DifferingEntry(MergeCounts._fields[kind - 1], code, bucket, joined[at - size : at])
 
 
 _REFUSED = {

@@ -15,7 +15,7 @@ from roster.records import replies
 from roster.records.change import together
 from roster.records.entry import BIND, State
 from roster.records.meta import ListField, Meta
-from roster.records.position import Known, Position, newest
+from roster.records.position import Mark, Position, newest
 from roster.records.replies import (
     MARK_BYTES,
     Applied,
@@ -27,14 +27,14 @@ from roster.records.replies import (
 )
 from roster.redis.calls import NOWHERE, Call, pairs
 from roster.redis.connection import error_code, raised
-from roster.storage.founding import RosterName, agree
+from roster.storage.founding import RosterId, agree
 from roster.times import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from roster.records.change import Change
-    from roster.records.position import Known, Position
+    from roster.records.position import Mark, Position
     from roster.redis.calls import Listing, Wait
     from roster.redis.nodes import Nodes
 
@@ -48,13 +48,21 @@ class Store:
     """The roster's reads and changes; raises Unavailable, WrongKey and NotDurable."""
 
     def __init__(
-        self, nodes: Nodes, keyed: Tokeniser | bytes, *, keep_ms: int = 90 * DAY_MS
+        self,
+        nodes: Nodes,
+        keyed: Tokeniser | bytes,
+        *,
+        keep_ms: int = 90 * DAY_MS,
+        roster_id: RosterId | None = None,
     ) -> None:
-        """`keyed` knows the check value, or is it; `keep_ms` is how long history is kept."""
+        """`keyed` knows the check value, or is it; `keep_ms` is how long history is kept.
+
+        Several stores of a process share the `roster_id` of one of them.
+        """
         self.nodes = nodes
         self._keyed = keyed
         self.keep_ms = keep_ms
-        self.name = RosterName(nodes)
+        self.roster_id = roster_id or RosterId(nodes)
 
     async def open(self, numbers: Iterable[int]) -> None:
         """Find out the roster's scheme, by these partitions; see `agree`."""
@@ -74,13 +82,13 @@ class Store:
     @property
     def stamp(self) -> bytes:
         """What says of which roster a call speaks: check value, and the id where it is known."""
-        return self.check_value + self.name.id
+        return self.check_value + self.roster_id.id
 
     async def apply(
         self,
         changes: Sequence[Change],
         wait: Wait,
-        acknowledged: Mapping[int, Known] | None = None,
+        acknowledged: Mapping[int, Mark] | None = None,
     ) -> list[Applied]:
         """What every change amounted to, once all of them are safe.
 
@@ -97,11 +105,11 @@ class Store:
         self,
         changes: Sequence[Change],
         wait: Wait,
-        acknowledged: Mapping[int, Known] | None = None,
+        acknowledged: Mapping[int, Mark] | None = None,
     ) -> list[Applied | Refusal]:
         """As `apply`, with the reason in its place for a change that was refused by itself."""
-        if not self.name.id:
-            await self.name.read()
+        if not self.roster_id.id:
+            await self.roster_id.read()
         groups = together(changes)
         calls = [self._apply_call(group, acknowledged or {}) for group in groups]
         got = await self.nodes.attempt(calls, wait)
@@ -128,7 +136,7 @@ class Store:
         if calls:
             await self.nodes.run(calls)
 
-    def _apply_call(self, group: Mapping[int, Change], acknowledged: Mapping[int, Known]) -> Call:
+    def _apply_call(self, group: Mapping[int, Change], acknowledged: Mapping[int, Mark]) -> Call:
         changes = list(group.values())
         partition = changes[0].token[keys.PARTITION]
         ack = acknowledged.get(partition)
@@ -158,7 +166,7 @@ class Store:
     async def lookup(
         self,
         asked: Sequence[tuple[bytes, Mapping[int, Position]]],
-        high_water: Mapping[int, Known],
+        high_water: Mapping[int, Mark],
     ) -> list[Found]:
         """Every token's record, read from the primary after this call began.
 
@@ -171,7 +179,7 @@ class Store:
         ]
 
     def _lookup_call(
-        self, token: bytes, at_least: Mapping[int, Position], high_water: Mapping[int, Known]
+        self, token: bytes, at_least: Mapping[int, Position], high_water: Mapping[int, Mark]
     ) -> Call:
         partition, bucket, field = keys.place(token)
         high, least = high_water.get(partition), at_least.get(partition)
@@ -185,7 +193,7 @@ class Store:
     async def tails(
         self,
         applied: Mapping[int, Position | None],
-        high_water: Mapping[int, Known],
+        high_water: Mapping[int, Mark],
         limit: int | None = None,
     ) -> dict[int, Tail]:
         """For each partition of `applied`, its state and a share of the log behind that position.
@@ -199,7 +207,7 @@ class Store:
     async def poll(
         self,
         applied: Mapping[int, Position | None],
-        high_water: Mapping[int, Known],
+        high_water: Mapping[int, Mark],
         limit: int,
         listing: Listing,
     ) -> Polled:
@@ -214,7 +222,7 @@ class Store:
         return Polled(tails, bool(told) and all(got[len(calls) :]), max(told, default=0))
 
     def _tail_calls(
-        self, applied: Mapping[int, Position | None], high_water: Mapping[int, Known], limit: int
+        self, applied: Mapping[int, Position | None], high_water: Mapping[int, Mark], limit: int
     ) -> list[Call]:
         most_bytes = TAIL_BYTES // max(1, len(applied))
         calls = []

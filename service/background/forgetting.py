@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from roster import keys
 from roster.storage.images import BUCKETS_A_CALL
 from roster.storage.processes import Processes
-from roster.storage.retention import Place, Terms, forget, purge_histories, retire, trim
+from roster.storage.retention import (
+    BucketRange,
+    RetentionPeriods,
+    forget,
+    purge_histories,
+    retire,
+    trim,
+)
 from roster.times import DAY_MS
 
 if TYPE_CHECKING:
@@ -36,7 +43,9 @@ class Progress(NamedTuple):
 class Forgetting:
     """The rounds of one roster; `share` is called by whoever holds the lease."""
 
-    def __init__(self, store: Store, key_store: KeyStore, terms: Terms, lists: bytes) -> None:
+    def __init__(
+        self, store: Store, key_store: KeyStore, terms: RetentionPeriods, lists: bytes
+    ) -> None:
         """`lists` are the codes of all lists."""
         self._store = store
         self._key_store = key_store
@@ -63,7 +72,7 @@ class Forgetting:
         """Some buckets; with the first of a partition also its log."""
         partition, call = divmod(step, _CALLS)
         first = call * BUCKETS_A_CALL
-        place = Place(partition, range(first, first + BUCKETS_A_CALL), now_ms)
+        place = BucketRange(partition, range(first, first + BUCKETS_A_CALL), now_ms)
         if not call:
             await trim(self._store, partition, now_ms - self._terms.log_ms)
         await purge_histories(

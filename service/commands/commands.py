@@ -16,7 +16,7 @@ from roster.errors import InvalidInput
 from roster.opening import Opening
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
-from roster.storage.api_keys import ApiKey, KeyStore, Terms, check_scopes
+from roster.storage.api_keys import ApiKey, KeyStore, KeyTerms, check_scopes
 from roster.times import format_ms, parse_until
 from service.commands.desk import print_json
 from service.commands.tables import print_rows
@@ -110,14 +110,14 @@ def revoke(identifier: str) -> None:
     click.echo(f"key {key.id} is revoked", err=True)
 
 
-def _terms(options: dict[str, Any], lists_known: list[str]) -> Terms:
+def _terms(options: dict[str, Any], lists_known: list[str]) -> KeyTerms:
     """The key's terms; raises click's error for wrong usage."""
     scopes = [scope.strip() for scope in options["scopes"].split(",") if scope.strip()]
     cert = options["client_cert"]
     try:
         if not scopes:
             raise InvalidInput("scopes", "at least one is needed")  # noqa: TRY301 -- told as the others
-        return Terms(
+        return KeyTerms(
             name=options["name"],
             scopes=check_scopes(scopes, lists_known),
             rate=options["rate"],

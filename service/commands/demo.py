@@ -23,7 +23,7 @@ from rich.console import Console
 
 from roster.opening import Opening
 from roster.settings import PREFIX, read_settings
-from roster.storage.api_keys import KeyStore, Terms
+from roster.storage.api_keys import KeyStore, KeyTerms
 from roster.times import format_ms
 
 if TYPE_CHECKING:
@@ -206,7 +206,9 @@ async def _make_key(opening: Opening) -> str:
     nodes = opening.change_nodes()
     try:
         store = KeyStore(nodes, opening.wait(await opening.facts(nodes)))
-        _, text = await store.create(Terms(name="demo", scopes=SCOPES), time.time_ns() // 1_000_000)
+        _, text = await store.create(
+            KeyTerms(name="demo", scopes=SCOPES), time.time_ns() // 1_000_000
+        )
     finally:
         await nodes.close()
     return text

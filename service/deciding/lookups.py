@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from roster.errors import ClearwayError, Unavailable
 from roster.redis.calls import SLOTS
-from roster.redis.exchange import patience
+from roster.redis.exchange import sliced_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,7 +124,7 @@ class Lane:
         leave = self._leaving()
         late = asyncio.get_running_loop().call_later(self._timeout_s / LATE, leave)
         try:
-            async with patience(self._timeout_s):
+            async with sliced_timeout(self._timeout_s):
                 found = await self._ask([asked for asked, _ in batch])
         except Exception as exc:  # noqa: BLE001 -- else whoever asked would wait for ever
             self._failed(asked_at)
@@ -155,7 +155,7 @@ class Lane:
         while self._circuit.open:
             next_at = time.monotonic() + PROBE_S
             with suppress(Exception):  # whatever it is, there is no answer yet
-                async with patience(self._timeout_s):
+                async with sliced_timeout(self._timeout_s):
                     await self._ask([self._newest])
                 self._circuit.succeeded(time.monotonic())
                 return

@@ -18,7 +18,7 @@ import structlog
 from roster import keys
 from roster.errors import ClearwayError, cause_of
 from roster.redis.shares import shares
-from roster.storage.doorbell import Rung, parse, parse_old
+from roster.storage.doorbell import DoorbellMessage, parse, parse_old
 from service.following.belonging import Belonging
 from service.following.herald import Herald
 from service.following.screener import EVERY, Screener
@@ -197,9 +197,9 @@ class Follower:
             elif old := parse_old(payload):
                 self._rung_by(old)
             elif not self._screener.roster:
-                self._rung_by(Rung(()))
+                self._rung_by(DoorbellMessage(()))
 
-    def _rung_by(self, rung: Rung) -> None:
+    def _rung_by(self, rung: DoorbellMessage) -> None:
         numbers = {position.partition for position in rung.positions} or EVERY
         for server, own in shares(self._nodes, numbers).items():
             if server in self._shares:

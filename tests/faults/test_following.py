@@ -15,7 +15,7 @@ from roster.records.change import Change
 from roster.records.entry import Op
 from roster.redis.calls import Wait
 from roster.storage.processes import Process, Processes
-from roster.storage.snapshots import Merging, Snapshot
+from roster.storage.snapshots import Snapshot, SnapshotMerge
 from roster.storage.store import Store
 from service.changing.confirming import Confirmer
 from service.following.follower import Follower
@@ -44,7 +44,7 @@ async def put(store: Store, partition: int, revision: int, n: int = 1) -> Positi
 
 
 async def load_nothing(store: Store) -> None:
-    merging = Merging(store, Snapshot(bytes((LIST,)), 1, "nonce", 1_000))
+    merging = SnapshotMerge(store, Snapshot(bytes((LIST,)), 1, "nonce", 1_000))
     for begun in await merging.begin(list(EVERY)):
         await merging.finish(begun.position, TokenFilter().to_bytes())
 

@@ -16,7 +16,7 @@ from roster.filter import TokenFilter
 from roster.records.entry import Content, Op
 from roster.records.position import HighWater
 from roster.storage.rewinds import accept
-from roster.storage.snapshots import How, Merging, Snapshot
+from roster.storage.snapshots import MergeOptions, Snapshot, SnapshotMerge
 from roster.storage.store import Store
 from tests.service.parts import DAY_MS, KEY, process
 from tests.service.test_screening import LISTED, OTHER, check, decide
@@ -80,7 +80,7 @@ async def removed_and_back(valkey: Server, *lists: int) -> AsyncIterator[tuple[P
 
 async def load(parts: Parts, number: int, code: int, as_of: int) -> None:
     """A full file that has the listed person on sx, and nobody on another list."""
-    merging = Merging(parts.store, Snapshot(bytes((code,)), as_of, "n", 30 * DAY_MS))
+    merging = SnapshotMerge(parts.store, Snapshot(bytes((code,)), as_of, "n", 30 * DAY_MS))
     (begun,) = await merging.begin([number])
     await merging.finish(begun.position, TokenFilter().to_bytes())
     await parts.follower.poll()
@@ -144,7 +144,7 @@ async def test_a_load_that_began_before_the_rewind_does_not_end_it(
         await parts.follower.poll()
         added = await parts.change(LISTED, Op.PUT, 10)
         number = added.position.partition
-        merging = Merging(parts.store, Snapshot(bytes((SX,)), soon_ms(), "n", 30 * DAY_MS))
+        merging = SnapshotMerge(parts.store, Snapshot(bytes((SX,)), soon_ms(), "n", 30 * DAY_MS))
         (begun,) = await merging.begin([number])
         known_to(parts, added.position._replace(seq=added.position.seq + 5))
         await parts.follower.poll()
@@ -158,7 +158,7 @@ async def test_a_load_that_began_before_the_rewind_does_not_end_it(
 
 async def test_a_repair_of_some_buckets_does_not_end_a_rewind(valkey: Server) -> None:
     async with removed_and_back(valkey, SX) as (parts, number, _):
-        merging = Merging(parts.store, Snapshot(bytes((SX,)), soon_ms(), "n", 30 * DAY_MS))
+        merging = SnapshotMerge(parts.store, Snapshot(bytes((SX,)), soon_ms(), "n", 30 * DAY_MS))
         (begun,) = await merging.begin([number])
         await merging.finish(begun.position, TokenFilter().to_bytes(), whole=False)
         await parts.follower.poll()
@@ -169,12 +169,12 @@ async def test_a_load_that_lost_what_it_had_merged_covers_nothing(valkey: Server
     async with process(valkey) as parts:
         await parts.cover(XGL)
         number = parts.token(LISTED)[1]
-        merging = Merging(parts.store, Snapshot(bytes((SX,)), soon_ms(), "n", 30 * DAY_MS))
+        merging = SnapshotMerge(parts.store, Snapshot(bytes((SX,)), soon_ms(), "n", 30 * DAY_MS))
         (begun,) = await merging.begin([number])
         restore = saved(valkey, number)
-        await merging.merge(number, [], How(upto=512))
+        await merging.merge(number, [], MergeOptions(upto=512))
         restore()
-        await merging.merge(number, [], How(upto=1024))
+        await merging.merge(number, [], MergeOptions(upto=1024))
         with pytest.raises(LoadRefused, match="put back"):
             await merging.finish(begun.position, TokenFilter().to_bytes())
 
@@ -183,7 +183,7 @@ async def test_a_load_under_which_an_older_state_comes_back_is_refused(valkey: S
     async with process(valkey) as parts:
         await parts.cover(SX)
         number = parts.token(LISTED)[1]
-        merging = Merging(parts.store, Snapshot(bytes((SX,)), soon_ms(), "n", 30 * DAY_MS))
+        merging = SnapshotMerge(parts.store, Snapshot(bytes((SX,)), soon_ms(), "n", 30 * DAY_MS))
         await merging.begin([number])
         restore = saved(valkey, number)
         added = await parts.change(LISTED, Op.PUT, 10)
@@ -396,7 +396,7 @@ async def test_a_lost_load_that_changed_nobody_is_missed_too(valkey: Server) -> 
         await parts.cover(SX)
         number = parts.token(LISTED)[1]
         restore = saved(valkey, number)
-        merging = Merging(parts.store, Snapshot(bytes((SX,)), soon_ms(), "n", 30 * DAY_MS))
+        merging = SnapshotMerge(parts.store, Snapshot(bytes((SX,)), soon_ms(), "n", 30 * DAY_MS))
         (begun,) = await merging.begin([number])
         known_to(parts, await merging.finish(begun.position, TokenFilter().to_bytes()))
         restore()

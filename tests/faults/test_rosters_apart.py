@@ -206,7 +206,7 @@ async def test_a_backup_without_an_id_is_the_same_roster_to_who_has_followed_it(
 async def test_a_ring_is_heard_by_its_own_roster_only(any_server: Server) -> None:
     async with process(any_server) as parts:
         await parts.cover()
-        own = keys.doorbell(await parts.store.name.read())
+        own = keys.doorbell(await parts.store.roster_id.read())
         at = Position(7, 5, 3, b"mark")
         with any_server.client() as link, link.pubsub(ignore_subscribe_messages=True) as bell:
             bell.subscribe(own, keys.doorbell(b"another"))

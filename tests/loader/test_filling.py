@@ -20,7 +20,7 @@ from roster.records.entry import Op, Provenance
 from roster.records.record import HEADER as ENTRY
 from roster.records.record import pack_load, provenance_tail
 from roster.redis.calls import Wait
-from roster.storage.snapshots import Bucket, How, Merged, Merging, Snapshot
+from roster.storage.snapshots import Bucket, MergeOptions, MergeResult, Snapshot, SnapshotMerge
 from roster.times import parse_time
 from tests.loader.loads import HEADER, TOKENISER, Roster, row, settings_for, token
 from tests.loader.one_by_one import packed_of
@@ -77,7 +77,7 @@ def merged(roster: Roster, rows: list[bytes], merge: Callable[..., Any]) -> Done
         spill.add(packed_of([(bytes((0, PARTITION)) + bytes(14), each) for each in rows]))
         spill.close()
         job = Job(PARTITION, SNAPSHOT, 3)
-        (begun,) = session.run(Merging(session.store, SNAPSHOT).begin([PARTITION]))
+        (begun,) = session.run(SnapshotMerge(session.store, SNAPSHOT).begin([PARTITION]))
         done = session.run(merge(session.store, job, Path(name), begun.position))
     assert isinstance(done, Done)
     return done
@@ -125,9 +125,11 @@ def test_redis_has_one_small_call_of_a_partition_at_a_time(
 ) -> None:
     sizes: list[int] = []
     under_way = 0
-    inner = Merging.merge
+    inner = SnapshotMerge.merge
 
-    async def counted(self: Merging, place: int, buckets: Sequence[Bucket], how: How) -> Merged:
+    async def counted(
+        self: SnapshotMerge, place: int, buckets: Sequence[Bucket], how: MergeOptions
+    ) -> MergeResult:
         nonlocal under_way
         under_way += 1
         assert under_way == 1
@@ -139,8 +141,8 @@ def test_redis_has_one_small_call_of_a_partition_at_a_time(
     async def refused(*_: object) -> None:
         """As a server that does not take such payloads."""
 
-    monkeypatch.setattr(Merging, "merge", counted)
-    monkeypatch.setattr(Merging, "fill", refused)
+    monkeypatch.setattr(SnapshotMerge, "merge", counted)
+    monkeypatch.setattr(SnapshotMerge, "fill", refused)
     rows = [entry(n % 128 * 8, n // 128, 1, b"c" * 50) for n in range(5_000)]
     assert merged(roster, rows, merge).written == len(rows)
     a_bucket = sum(sizes) // 128

@@ -23,9 +23,9 @@ from roster.records.change import Change
 from roster.records.entry import Op, Provenance, State
 from roster.records.record import provenance_tail
 from roster.redis.calls import Wait
-from roster.storage.counters import Tallies
+from roster.storage.counters import CounterStore
 from roster.storage.lease import Lease
-from roster.storage.snapshots import Merging, Snapshot
+from roster.storage.snapshots import Snapshot, SnapshotMerge
 from roster.times import parse_time
 from tests.loader.loads import DAY, HEADER, ID_KEY, TOKENISER, Roster, number, row, token, write
 from tests.loader.one_by_one import Packer, Reader, Row, packed_of
@@ -224,7 +224,7 @@ def test_a_change_between_the_preview_and_the_merge_is_not_lost(roster: Roster) 
         session.run(preview(store, job, folder))
         late = Change(token(1), 1, Op.PUT, 5, b"latest", b"\0\0\1y\0", bytes(8), TAIL)
         session.run(store.apply([late], WAIT))
-        (begun,) = session.run(Merging(store, snapshot).begin([partition]))
+        (begun,) = session.run(SnapshotMerge(store, snapshot).begin([partition]))
         session.run(merge(store, job, folder, begun.position))
     entries = {entry_id: e.state for (_, entry_id), e in roster.entries().items()}
     assert entries["y"] is State.ABSENT  # older than the file, which does not have it
@@ -298,7 +298,7 @@ def test_removals_that_a_load_brings_are_in_the_removal_lag(roster: Roster) -> N
     roster.load_files(Files((str(path),), ("sx",), as_of=parse_time(DAY.format(2))))
     with roster.opened() as session:
         now_ms = time.time_ns() // 1_000_000
-        found = session.run(Tallies(session.store.nodes).lags(("service", "source"), now_ms))
+        found = session.run(CounterStore(session.store.nodes).lags(("service", "source"), now_ms))
     assert (found["service"].count, found["source"].count) == (2, 1)
     assert found["source"].p50 > found["service"].p50
 

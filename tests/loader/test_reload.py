@@ -28,7 +28,7 @@ from roster.records.entry import Op, Provenance
 from roster.records.record import HEADER, WITHOUT_REVISION, provenance_tail, split_record
 from roster.redis.calls import Call, Plain, Wait
 from roster.redis.nodes import Nodes
-from roster.storage.snapshots import Fate, Merging, Snapshot
+from roster.storage.snapshots import MergeCounts, Snapshot, SnapshotMerge
 from roster.storage.store import Store
 from tests.loader.loads import Roster, row
 from tests.loader.one_by_one import packed_of
@@ -230,13 +230,13 @@ Way = Callable[[Bench, Job, Path], Awaitable[tuple[Done, Preview | None]]]
 
 async def everybody(bench: Bench, job: Job, folder: Path) -> tuple[Done, Preview | None]:
     """As a first load does it."""
-    (begun,) = await Merging(bench.store, job.snapshot).begin([PARTITION])
+    (begun,) = await SnapshotMerge(bench.store, job.snapshot).begin([PARTITION])
     return await merge(bench.store, job, folder, begun.position), None
 
 
 async def those_who_differ(bench: Bench, job: Job, folder: Path) -> tuple[Done, Preview | None]:
     seen = await preview(bench.store, job, folder)
-    (begun,) = await Merging(bench.store, job.snapshot).begin([PARTITION])
+    (begun,) = await SnapshotMerge(bench.store, job.snapshot).begin([PARTITION])
     return await merge(bench.store, job, folder, begun.position), seen
 
 
@@ -247,13 +247,13 @@ def with_changes_between(edits: Sequence[Edit]) -> Way:
         seen = await preview(bench.store, job, folder)
         for edit in edits:
             await bench.apply(edit)
-        (begun,) = await Merging(bench.store, job.snapshot).begin([PARTITION])
+        (begun,) = await SnapshotMerge(bench.store, job.snapshot).begin([PARTITION])
         return await merge(bench.store, job, folder, begun.position), seen
 
     return load
 
 
-def fates(counted: dict[int, Fate]) -> dict[int, Fate]:
+def fates(counted: dict[int, MergeCounts]) -> dict[int, MergeCounts]:
     return {code: fate for code, fate in counted.items() if any(fate)}
 
 
@@ -315,7 +315,7 @@ def removed_one_by_one(edits: Sequence[Edit]) -> Way:
 
     async def load(bench: Bench, job: Job, folder: Path) -> tuple[Done, Preview | None]:
         seen = await preview(bench.store, job, folder)
-        (begun,) = await Merging(bench.store, job.snapshot).begin([PARTITION])
+        (begun,) = await SnapshotMerge(bench.store, job.snapshot).begin([PARTITION])
         left = iter(edits)
 
         async def meddle() -> None:
@@ -339,8 +339,8 @@ def test_a_seal_that_breaks_while_another_is_dealt_with_is_noticed_too(valkey: S
         done, seen = await bench.load(file, 7, removed_one_by_one(removals))
         assert seen is not None
         assert seen.sealed == BUCKETS
-        assert fates(seen.fates) == {1: Fate(unchanged=6)}
-        assert fates(done.fates) == {1: Fate(unchanged=4, superseded=2)}
+        assert fates(seen.fates) == {1: MergeCounts(unchanged=6)}
+        assert fates(done.fates) == {1: MergeCounts(unchanged=4, superseded=2)}
 
     on_a_bench(valkey, work)
 
@@ -366,7 +366,7 @@ def test_changes_between_preview_and_merge_count_as_before_the_merge(
         done, _ = await bench.load(last, 13, with_changes_between(between))
         assert await bench.registers() == expected
         for code in {*whole.fates, *done.fates}:
-            ours, theirs = done.fates.get(code, Fate()), whole.fates.get(code, Fate())
+            ours, theirs = done.fates.get(code, MergeCounts()), whole.fates.get(code, MergeCounts())
             assert sum(ours) - ours.ended == sum(theirs) - theirs.ended
             assert ours[:3] == theirs[:3]
 
@@ -464,7 +464,7 @@ def test_the_same_file_again_reads_no_record_and_sends_no_row(valkey: Server) ->
         done, seen = await bench.load(all_listed(5), 6, those_who_differ)
         assert seen is not None
         assert seen.sealed == BUCKETS
-        assert done.fates == {1: Fate(unchanged=5)}
+        assert done.fates == {1: MergeCounts(unchanged=5)}
         assert await bench.records() == before
 
     on_a_bench(valkey, work)
@@ -476,7 +476,7 @@ def test_after_a_write_by_a_version_without_seals_all_is_compared(valkey: Server
         assert seen.sealed == BUCKETS
         await bench.client.hincrby(keys.META[PARTITION], "writes", 1)
         await bench.client.hdel(keys.bucket(PARTITION, 0), PLACES[0][2:])
-        (begun,) = await Merging(bench.store, job.snapshot).begin([PARTITION])
+        (begun,) = await SnapshotMerge(bench.store, job.snapshot).begin([PARTITION])
         return await merge(bench.store, job, folder, begun.position), seen
 
     async def work(bench: Bench) -> None:
@@ -484,7 +484,7 @@ def test_after_a_write_by_a_version_without_seals_all_is_compared(valkey: Server
         expected = await bench.registers()
         done, _ = await bench.load(all_listed(), 5, without)
         assert await bench.registers() == expected
-        assert done.fates == {1: Fate(added=1, unchanged=len(PLACES) - 1)}
+        assert done.fates == {1: MergeCounts(added=1, unchanged=len(PLACES) - 1)}
         _, seen = await bench.load(all_listed(), 6, those_who_differ)
         assert seen is not None
         assert seen.sealed == BUCKETS
@@ -539,7 +539,7 @@ def test_a_removed_row_beside_another_content_counts_as_superseded_each_time(
         await bench.load(removed, 6, everybody)
         for as_of in (7, 8):
             done, _ = await bench.load(removed, as_of, those_who_differ)
-            assert done.fates == {1: Fate(superseded=1)}
+            assert done.fates == {1: MergeCounts(superseded=1)}
 
     on_a_bench(valkey, work)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roster import keys
-from roster.storage.snapshots import Merging, Snapshot
+from roster.storage.snapshots import Snapshot, SnapshotMerge
 from tests.loader.loads import Roster, row, settings_for, token
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ async def test_a_snapshot_that_begins_names_the_roster(valkey: Server) -> None:
     from tests.rosters import opened
 
     async with opened(valkey) as store:
-        await Merging(store, Snapshot(bytes((AIR,)), 1, "n", 1)).begin(range(64))
+        await SnapshotMerge(store, Snapshot(bytes((AIR,)), 1, "n", 1)).begin(range(64))
         with valkey.client() as link:
             named = {link.hget(name, "roster") for name in keys.META}
             assert named == {link.get(keys.ROSTER)}

@@ -25,7 +25,7 @@ from roster.records.entry import Op, Provenance, Registers, State
 from roster.records.record import provenance_tail
 from roster.redis.calls import Wait
 from roster.settings import read_settings
-from roster.storage.histories import Noted, noted
+from roster.storage.histories import UndoNote, undo_notes
 from roster.storage.retention import purge_histories
 from roster.times import DAY_MS
 from tests.loader.loads import ID_KEY, TOKENISER, Roster, number, row, token
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 
-def notes(roster: Roster) -> list[Noted]:
+def notes(roster: Roster) -> list[UndoNote]:
     """What every load has noted."""
     with roster.opened() as session:
         (names,) = session.run(session.store.nodes.on_partitions([(0, ("KEYS", "*:h:*"))]))
@@ -52,7 +52,7 @@ def notes(roster: Roster) -> list[Noted]:
             each
             for nonce in sorted(nonces)
             for partition in range(keys.PARTITIONS)
-            for each in session.run(noted(session.store, partition, nonce))
+            for each in session.run(undo_notes(session.store, partition, nonce))
         ]
 
 
@@ -61,7 +61,7 @@ async def known_courts(session: Session) -> dict[bytes, str]:
     return session.dictionary.courts
 
 
-def states(note: Noted) -> tuple[str, str]:
+def states(note: UndoNote) -> tuple[str, str]:
     before, left = Registers(*note.before.registers), Registers(*note.left.registers)
     return before.state.name, left.state.name
 

@@ -10,7 +10,14 @@ from roster.records.change import Change
 from roster.records.entry import Op, Outcome, Registers, State
 from roster.records.record import WITHOUT_REVISION, Packed, pack_record, split_record
 from roster.redis.calls import Wait
-from roster.storage.snapshots import MIXED, PLAIN, PLAIN_WITHOUT_REVISION, Bucket, How, Merging
+from roster.storage.snapshots import (
+    MIXED,
+    PLAIN,
+    PLAIN_WITHOUT_REVISION,
+    Bucket,
+    MergeOptions,
+    SnapshotMerge,
+)
 from roster.storage.snapshots import Snapshot as MergeSnapshot
 from roster.storage.store import Store
 from tests.roster.law import Edit, Row, Snapshot, Stored, apply_edit, expired, lack, merge_row
@@ -131,11 +138,11 @@ async def merge(
     store: Store, full: bool, as_of: int, rows: list[tuple[tuple[bytes, bytes], Row]]
 ) -> None:
     lists = bytes((LIST,)) if full else b""
-    merging = Merging(store, MergeSnapshot(lists, as_of, "n", TOMBSTONE_MS))
+    merging = SnapshotMerge(store, MergeSnapshot(lists, as_of, "n", TOMBSTONE_MS))
     (begun,) = await merging.begin([7])
     blobs = row_blob(rows)
     buckets = [Bucket(number, b"", blob) for number, blob in sorted(blobs.items())]
-    await merging.merge(7, buckets, How(upto=buckets[-1].number + 1))
+    await merging.merge(7, buckets, MergeOptions(upto=buckets[-1].number + 1))
     if full:
         await merging.finish(begun.position, b"")
 

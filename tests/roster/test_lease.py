@@ -9,7 +9,7 @@ from signal import SIGCONT, SIGSTOP
 from roster.redis.connection import change_client
 from roster.redis.nodes import open_nodes
 from roster.redis.target import parse_target
-from roster.storage.lease import BeatenLease
+from roster.storage.lease import HeartbeatLease
 from tests.servers import Server, eventually
 from tests.source import ROOT
 
@@ -27,8 +27,8 @@ with_.close()
 """
 
 
-def lease(url: str) -> BeatenLease:
-    return BeatenLease(open_nodes(parse_target(url), change_client), KEY, TTL_MS)
+def lease(url: str) -> HeartbeatLease:
+    return HeartbeatLease(open_nodes(parse_target(url), change_client), KEY, TTL_MS)
 
 
 def test_a_lease_outlives_whatever_keeps_its_process_busy(valkey: Server) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from roster.redis.sentinels import Word, choose
+from roster.redis.sentinels import SentinelView, choose
 
 OLD, NEW = ("old", 1), ("new", 2)
 
 
-def word(epoch: int, primary: tuple[str, int]) -> Word:
-    return Word(epoch, primary, frozenset(), troubled=False)
+def word(epoch: int, primary: tuple[str, int]) -> SentinelView:
+    return SentinelView(epoch, primary, frozenset(), troubled=False)
 
 
 def test_one_answer_serves() -> None:

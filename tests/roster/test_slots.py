@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from roster.redis.slots import COUNT, Claim, SlotMap, View, merged, read_view, whole
+from roster.redis.slots import COUNT, Claim, NodeView, SlotMap, merged, read_view, whole
 
 A, B, C = ("a", 1), ("b", 2), ("c", 3)
 WHERE = {"a": A, "b": B, "c": C}
 LAST = COUNT - 1
 
 
-def says(me: str, *claims: Claim) -> View:
-    return View(me, frozenset(claims), WHERE)
+def says(me: str, *claims: Claim) -> NodeView:
+    return NodeView(me, frozenset(claims), WHERE)
 
 
 def owners(found: SlotMap | None, *slots: int) -> list[tuple[str, int] | None]:
@@ -56,7 +56,7 @@ def test_a_newer_map_is_not_replaced_by_an_older_view() -> None:
 
 def test_a_cluster_that_was_made_anew_is_believed() -> None:
     before = merged([says("b", Claim(9, 0, LAST, "b"))], None)
-    fresh = View("x", frozenset({Claim(1, 0, LAST, "x")}), {"x": A})
+    fresh = NodeView("x", frozenset({Claim(1, 0, LAST, "x")}), {"x": A})
     assert owners(merged([fresh], before), 0) == [A]
 
 

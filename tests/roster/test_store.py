@@ -12,7 +12,7 @@ from roster.records.entry import Op, Outcome, State
 from roster.redis.calls import Wait
 from roster.redis.nodes import Nodes
 from roster.storage.histories import histories
-from roster.storage.snapshots import Bucket, How, Merging, Snapshot
+from roster.storage.snapshots import Bucket, MergeOptions, Snapshot, SnapshotMerge
 from roster.storage.store import Store
 
 if TYPE_CHECKING:
@@ -83,10 +83,10 @@ async def test_a_floor_holds_where_the_second_of_two_merge_calls_came_first(
     valkey: Server,
 ) -> None:
     store = opened(valkey)
-    merging = Merging(store, Snapshot(bytes((LIST,)), 100, "n", 1_000))
+    merging = SnapshotMerge(store, Snapshot(bytes((LIST,)), 100, "n", 1_000))
     await merging.begin([3])
     for number in (100, 0):
-        await merging.merge(3, [Bucket(number, b"", b"")], How(upto=number + 1))
+        await merging.merge(3, [Bucket(number, b"", b"")], MergeOptions(upto=number + 1))
     (late,) = await store.apply([change(3, Op.PUT, 50)], WAIT)
     assert (late.outcome, late.state) == (Outcome.SUPERSEDED, State.ABSENT)
     token = bytes((0, 3, 0, 100)) + bytes(12)

@@ -40,7 +40,7 @@ from roster.rules import rules
 from roster.rules.lists import load_lists
 from roster.rules.verdict import Journey, Question
 from roster.storage.dictionary import Dictionary
-from roster.storage.snapshots import MIXED, Bucket, How, Merging, Snapshot
+from roster.storage.snapshots import MIXED, Bucket, MergeOptions, Snapshot, SnapshotMerge
 from roster.storage.store import Store
 from service.deciding.lookups import Lookups
 from service.deciding.person import person
@@ -241,15 +241,19 @@ class Machine(RuleBasedStateMachine):
 
     async def _load(self, lists: set[int], as_of: int, told: dict[Name, FileRow]) -> None:
         for partition in PARTITIONS:
-            merging = Merging(self.store, Snapshot(bytes(sorted(lists)), as_of, "n", TOMBSTONE_MS))
+            merging = SnapshotMerge(
+                self.store, Snapshot(bytes(sorted(lists)), as_of, "n", TOMBSTONE_MS)
+            )
             (begun,) = await merging.begin([partition])
             buckets = [Bucket(n, b"", blob(told, partition, n, as_of)) for n in BUCKETS]
-            await merging.merge(partition, buckets, How(upto=1024))
+            await merging.merge(partition, buckets, MergeOptions(upto=1024))
             if lists:
                 await merging.finish(begun.position, b"")
 
     async def _refused(self, lists: set[int], as_of: int) -> bool:
-        merging = Merging(self.store, Snapshot(bytes(sorted(lists)), as_of, "n", TOMBSTONE_MS))
+        merging = SnapshotMerge(
+            self.store, Snapshot(bytes(sorted(lists)), as_of, "n", TOMBSTONE_MS)
+        )
         try:
             await merging.begin([3])
         except LoadRefused:

@@ -9,7 +9,7 @@ import httpx
 
 from roster.opening import Opening
 from roster.settings import Settings, read_settings
-from roster.storage.api_keys import SCOPES, KeyStore, Terms
+from roster.storage.api_keys import SCOPES, KeyStore, KeyTerms
 from service.app import create_app
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ async def make_key(settings: Settings, scopes: Iterable[str] = SCOPES, **terms: 
         nodes = opening.change_nodes()
         try:
             store = KeyStore(nodes, opening.wait(await opening.facts(nodes)))
-            made = Terms(name="test", scopes=tuple(scopes), **terms)
+            made = KeyTerms(name="test", scopes=tuple(scopes), **terms)
             return (await store.create(made, 0))[1]
         finally:
             await nodes.close()

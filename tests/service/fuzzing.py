@@ -23,7 +23,7 @@ from schemathesis import GenerationMode
 from schemathesis.core import NotSet
 from schemathesis.core.result import Ok
 
-from roster.storage.api_keys import SCOPES, KeyStore, Terms
+from roster.storage.api_keys import SCOPES, KeyStore, KeyTerms
 from service.openapi.openapi import document
 from tests.service.rosters import AIR, LISTED, OTHER, PASSPORT, Desk, desk, edit
 from tests.source import modules
@@ -154,7 +154,7 @@ async def caller(server: Server, folder: Path) -> AsyncIterator[Caller]:
         scopes = {scope: (scope,) for scope in SCOPES} | {"every": SCOPES, "some": ("list:add@sx",)}
         keys = {"none": "", "wrong": f"Bearer {NUMBER}"}
         for name, each in scopes.items():
-            keys[name] = f"Bearer {(await store.create(Terms(name=name, scopes=each), 1))[1]}"
+            keys[name] = f"Bearer {(await store.create(KeyTerms(name=name, scopes=each), 1))[1]}"
         await api.service.access.refresh()
         del api.client.headers["authorization"]
         yield Caller(api, keys)

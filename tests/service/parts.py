@@ -22,7 +22,7 @@ from roster.redis.nodes import Nodes
 from roster.rules.lists import load_lists
 from roster.storage.dictionary import Dictionary
 from roster.storage.processes import Processes
-from roster.storage.snapshots import Merging, Snapshot
+from roster.storage.snapshots import Snapshot, SnapshotMerge
 from roster.storage.store import Store
 from service.deciding.lookups import Lookups
 from service.deciding.screening import Desk
@@ -89,7 +89,7 @@ class Parts(msgspec.Struct):
 async def cover(store: Store, code: int = 1, as_of: int = 1) -> None:
     from roster.filter import TokenFilter
 
-    merging = Merging(store, Snapshot(bytes((code,)), as_of, "n", 30 * DAY_MS))
+    merging = SnapshotMerge(store, Snapshot(bytes((code,)), as_of, "n", 30 * DAY_MS))
     begun = await merging.begin(range(64))
     for one in begun:
         await merging.finish(one.position, TokenFilter().to_bytes())

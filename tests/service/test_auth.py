@@ -13,7 +13,7 @@ import redis.asyncio
 from roster.errors import InvalidInput, TooMany, Unauthorised
 from roster.redis.calls import Wait
 from roster.redis.nodes import Nodes
-from roster.storage.api_keys import ApiKey, KeyStore, Terms, check_scopes, key_id
+from roster.storage.api_keys import ApiKey, KeyStore, KeyTerms, check_scopes, key_id
 from service.web.auth import LOOKUPS_PER_S, Access, Bucket
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def terms(*scopes: str, **more: object) -> Terms:
-    return Terms(name="airline", scopes=scopes or ("check",), **more)  # type: ignore[arg-type]
+def terms(*scopes: str, **more: object) -> KeyTerms:
+    return KeyTerms(name="airline", scopes=scopes or ("check",), **more)  # type: ignore[arg-type]
 
 
 async def refused(access: Access, text: str, client_cert: str = "") -> bool:

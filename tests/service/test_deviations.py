@@ -14,7 +14,7 @@ from roster.rules.lists import load_lists
 from roster.storage.dictionary import Dictionary
 from roster.storage.disabled import DisabledLists
 from roster.storage.processes import Processes
-from roster.storage.snapshots import Bucket, How, Merging, Snapshot
+from roster.storage.snapshots import Bucket, MergeOptions, Snapshot, SnapshotMerge
 from service.background.summary import summarise
 from tests.service.parts import process
 from tests.service.rosters import AIR, LISTED, OTHER, PASSPORT, Desk, desk, edit
@@ -159,10 +159,10 @@ async def test_who_was_listed_once_has_been_also_when_the_tombstone_is_forgotten
         token, ever = parts.token(number), []
         for as_of in (100, 40 * DAY_MS):
             snapshot = Snapshot(b"\x01", as_of, f"n{as_of}", 30 * DAY_MS)
-            merging = Merging(parts.store, snapshot)
+            merging = SnapshotMerge(parts.store, snapshot)
             (begun,) = await merging.begin([token[1]])
             bucket = Bucket(token[2] << 8 | token[3], b"", b"")
-            await merging.merge(token[1], [bucket], How(upto=1024))
+            await merging.merge(token[1], [bucket], MergeOptions(upto=1024))
             await merging.finish(begun.position, TokenFilter().to_bytes())
             found = summarise(await parts.store.metas(), load_lists(None), ())
             ever.append((found.ever_listed, found.entries["removed"]))

@@ -10,11 +10,10 @@ from roster.errors import LoadRefused, Unauthorised
 from roster.filter import TokenFilter
 from roster.records.change import Change
 from roster.records.entry import Op, Outcome
-from roster.storage.api_keys import KeyStore
-from roster.storage.api_keys import Terms as KeyTerms
+from roster.storage.api_keys import KeyStore, KeyTerms
 from roster.storage.histories import histories
-from roster.storage.retention import Place, Terms, forget
-from roster.storage.snapshots import Bucket, How, Merging, Snapshot
+from roster.storage.retention import BucketRange, RetentionPeriods, forget
+from roster.storage.snapshots import Bucket, MergeOptions, Snapshot, SnapshotMerge
 from service.background import forgetting
 from service.background.forgetting import Forgetting
 from service.web.auth import Access
@@ -29,8 +28,8 @@ LIST = 1
 OTHER = 2
 SOON_MS = -1_000
 """What was done within this test's milliseconds is old, too."""
-NOW = Terms(SOON_MS, SOON_MS, SOON_MS, SOON_MS)
-LATER = Terms(90 * DAY_MS, 30 * DAY_MS, 7 * DAY_MS, 90 * DAY_MS)
+NOW = RetentionPeriods(SOON_MS, SOON_MS, SOON_MS, SOON_MS)
+LATER = RetentionPeriods(90 * DAY_MS, 30 * DAY_MS, 7 * DAY_MS, 90 * DAY_MS)
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +49,7 @@ async def edit(parts: Parts, op: Op, n: int, revision: int, code: int = LIST) ->
     return applied
 
 
-def rounds(parts: Parts, terms: Terms = NOW) -> Forgetting:
+def rounds(parts: Parts, terms: RetentionPeriods = NOW) -> Forgetting:
     lists = bytes((LIST, OTHER))
     return Forgetting(parts.store, KeyStore(parts.store.nodes, WAIT), terms, lists)
 
@@ -110,7 +109,7 @@ async def test_a_file_from_before_a_forgotten_removal_is_refused(valkey: Server)
         await edit(parts, Op.REMOVE, 1, 20)
         await rounds(parts).share()
         for as_of, taken in ((19, False), (20, False), (21, True)):
-            merging = Merging(parts.store, Snapshot(bytes((LIST,)), as_of, "n", 30 * DAY_MS))
+            merging = SnapshotMerge(parts.store, Snapshot(bytes((LIST,)), as_of, "n", 30 * DAY_MS))
             if taken:
                 await merging.begin([NUMBER])
                 continue
@@ -122,12 +121,12 @@ async def test_a_file_that_ended_what_is_forgotten_since_is_taken_again(valkey: 
     async with process(valkey) as parts:
         await edit(parts, Op.PUT, 1, 10)
         for _ in range(2):
-            merging = Merging(parts.store, Snapshot(bytes((LIST,)), 30, "n", 30 * DAY_MS))
+            merging = SnapshotMerge(parts.store, Snapshot(bytes((LIST,)), 30, "n", 30 * DAY_MS))
             (begun,) = await merging.begin([NUMBER])
-            await merging.merge(NUMBER, [Bucket(1, b"", b"")], How(upto=1024))
+            await merging.merge(NUMBER, [Bucket(1, b"", b"")], MergeOptions(upto=1024))
             await merging.finish(begun.position, TokenFilter().to_bytes())
             await rounds(parts).share()
-            await forget(parts.store, Place(NUMBER, range(32), 2**47), NOW, bytes((LIST,)))
+            await forget(parts.store, BucketRange(NUMBER, range(32), 2**47), NOW, bytes((LIST,)))
             assert await parts.store.buckets(NUMBER, [1]) == [{}]
 
 
@@ -136,8 +135,8 @@ async def test_a_list_that_comes_in_old_files_has_files(valkey: Server) -> None:
         await parts.cover(LIST, 30)
         for code in (LIST, OTHER):
             applied = await edit(parts, Op.REMOVE, 1, 40, code)
-        place = Place(NUMBER, range(32), applied.applied_at_ms + 60_000)
-        await forget(parts.store, place, Terms(0, 40_000, 0, 0), bytes((LIST, OTHER)))
+        place = BucketRange(NUMBER, range(32), applied.applied_at_ms + 60_000)
+        await forget(parts.store, place, RetentionPeriods(0, 40_000, 0, 0), bytes((LIST, OTHER)))
         assert await count(parts, b"n:1:3") == 1
         assert await count(parts, b"n:2:3") == 0
 
@@ -151,7 +150,7 @@ async def test_who_is_forgotten_in_between_is_never_listed_again_by_a_late_chang
     edits = [
         (chosen.choice(ops), chosen.randrange(12), chosen.randrange(1, 40)) for _ in range(400)
     ]
-    place = Place(NUMBER, range(32), 2**47)
+    place = BucketRange(NUMBER, range(32), 2**47)
     async with process(valkey) as parts:
         for step, (op, n, revision) in enumerate(edits):
             await edit(parts, op, n, revision, LIST)

@@ -12,9 +12,9 @@ from roster.documents.identity import Document, normalise
 from roster.records.change import Change
 from roster.records.entry import Op, Outcome
 from roster.records.record import Packed, pack_record
-from roster.storage.retention import Place, Terms, forget
+from roster.storage.retention import BucketRange, RetentionPeriods, forget
 from roster.storage.rewinds import adopt
-from roster.storage.snapshots import MIXED, Bucket, How, Merging, Snapshot
+from roster.storage.snapshots import MIXED, Bucket, MergeOptions, Snapshot, SnapshotMerge
 from tests.loader.loads import number
 from tests.service.parts import DAY_MS, WAIT, Parts, process
 from tests.service.rosters import LISTED, desk, edit
@@ -58,8 +58,8 @@ async def outcome(parts: Parts, change: Change) -> Outcome:
 async def forget_all(
     store: Store, partition: int = PARTITION, lists: bytes = bytes((LIST,))
 ) -> int:
-    place = Place(partition, range(keys.BUCKETS), 2**47)
-    return await forget(store, place, Terms(0, 0, 0, 0), lists)
+    place = BucketRange(partition, range(keys.BUCKETS), 2**47)
+    return await forget(store, place, RetentionPeriods(0, 0, 0, 0), lists)
 
 
 async def listed_and_forgotten(parts: Parts, n: int, revision: int = 1_000) -> None:
@@ -69,7 +69,7 @@ async def listed_and_forgotten(parts: Parts, n: int, revision: int = 1_000) -> N
 
 async def merged(parts: Parts, people: Sequence[int], revision: int, *, dry: bool = False) -> int:
     """How many of these people a partial file has put on the list that were not on it."""
-    merging = Merging(parts.store, Snapshot(b"", 5_000, "n", 30 * DAY_MS))
+    merging = SnapshotMerge(parts.store, Snapshot(b"", 5_000, "n", 30 * DAY_MS))
     rows = b""
     for n in people:
         record = pack_record(
@@ -77,7 +77,7 @@ async def merged(parts: Parts, people: Sequence[int], revision: int, *, dry: boo
         )
         rows += token(n)[4:] + bytes((MIXED,)) + len(record).to_bytes(4) + record
     (bucket,) = {token(n)[3] for n in people}
-    how = How(upto=bucket + 1, dry=dry)
+    how = MergeOptions(upto=bucket + 1, dry=dry)
     done = await merging.merge(PARTITION, [Bucket(bucket, b"", rows)], how)
     assert done is not None
     return done.fates[LIST].added

@@ -11,7 +11,7 @@ import pytest
 
 from roster.errors import Unavailable
 from roster.records.entry import Op
-from roster.redis.exchange import patience
+from roster.redis.exchange import sliced_timeout
 from service.deciding.lookups import LARGEST, Asked, Circuit, Lane, Lookups
 from tests.service.parts import process
 
@@ -148,16 +148,16 @@ async def test_a_person_who_cannot_be_looked_up_keeps_nobody_else_from_it() -> N
 async def test_patience_is_over_when_the_other_side_takes_its_time() -> None:
     begun = time.monotonic()
     with pytest.raises(TimeoutError):
-        async with patience(0.05):
+        async with sliced_timeout(0.05):
             await asyncio.Event().wait()
     assert 0.045 < time.monotonic() - begun < 0.5
-    async with patience(None), patience(10):
+    async with sliced_timeout(None), sliced_timeout(10):
         await asyncio.sleep(0)
 
 
 async def test_patience_lets_a_cancellation_through() -> None:
     async def wait() -> None:
-        async with patience(10):
+        async with sliced_timeout(10):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())

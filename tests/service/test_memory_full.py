@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from roster import keys
 from roster.filter import TokenFilter
-from roster.storage.api_keys import KeyStore, Terms
+from roster.storage.api_keys import KeyStore, KeyTerms
 from roster.storage.disabled import Disabled, DisabledLists
 from roster.storage.lease import Lease
 from roster.storage.processes import Process
@@ -88,13 +88,13 @@ async def test_whoever_operates_it_can_do_everything_that_stops_harm(
     async with desk(any_server, tmp_path) as api:
         nodes, wait = api.service.changes_store.nodes, api.service.wait
         store, lists = KeyStore(nodes, wait), DisabledLists(nodes, wait)
-        key, _ = await store.create(Terms(name="k", scopes=("check",)), 1)
+        key, _ = await store.create(KeyTerms(name="k", scopes=("check",)), 1)
         with full_memory(any_server):
             _, text = await store.rotate(key.id)
             answer = await api.client.get("/v1/roster", headers=bearer(text))
             assert answer.status_code == 403
             await store.revoke(key.id, 2)
-            await store.create(Terms(name="l", scopes=("check",)), 1)
+            await store.create(KeyTerms(name="l", scopes=("check",)), 1)
             await lists.disable("sx", Disabled("wrong file", 1))
             assert await lists.enable("sx")
             assert (await api.client.get("/v1/roster")).status_code == 200

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from roster.errors import WrongKey
-from roster.storage.counters import HOUR_MS, Tallies, bucket, bucket_ms
+from roster.storage.counters import HOUR_MS, CounterStore, bucket, bucket_ms
 from service.app import create_app
 from service.openapi import documented
 from service.openapi.openapi import ROUTES, document
@@ -154,7 +154,7 @@ async def test_a_service_with_another_key_does_not_start(valkey: Server, tmp_pat
 async def test_a_lag_is_told_to_within_two_per_cent(valkey: Server) -> None:
     now_ms = 500_000 * HOUR_MS
     async with opened(valkey) as store:
-        tallies = Tallies(store.nodes)
+        tallies = CounterStore(store.nodes)
         for lag_ms in range(1, 1_001):
             tallies.lagged("service", lag_ms, now_ms)
         tallies.lagged("service", 5_000, now_ms - 25 * HOUR_MS)

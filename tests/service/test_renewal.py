@@ -12,7 +12,7 @@ from roster.records.entry import Op
 from roster.storage.api_keys import KeyStore
 from roster.storage.images import renew
 from roster.storage.lease import Holder
-from roster.storage.retention import Terms
+from roster.storage.retention import RetentionPeriods
 from service.background import renewal
 from service.background.forgetting import Forgetting
 from service.background.renewal import Renewer
@@ -46,7 +46,7 @@ def renewer(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Renewer:
 
 
 def forgetting(parts: Parts) -> Forgetting:
-    terms = Terms(90 * DAY_MS, 30 * DAY_MS, 7 * DAY_MS, 90 * DAY_MS)
+    terms = RetentionPeriods(90 * DAY_MS, 30 * DAY_MS, 7 * DAY_MS, 90 * DAY_MS)
     return Forgetting(parts.store, KeyStore(parts.store.nodes, WAIT), terms, b"\1")
 
 

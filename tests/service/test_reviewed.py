@@ -12,11 +12,11 @@ from roster.filter import TokenFilter
 from roster.records.content import pack_content
 from roster.records.entry import Content, Op, Provenance
 from roster.records.record import Packed, pack_load, pack_record, provenance_tail
-from roster.storage.api_keys import KeyStore, Terms
+from roster.storage.api_keys import KeyStore, KeyTerms
 from roster.storage.histories import histories
 from roster.storage.retention import purge_histories
 from roster.storage.rewinds import accept
-from roster.storage.snapshots import PLAIN, Bucket, How, Merging, Snapshot
+from roster.storage.snapshots import PLAIN, Bucket, MergeOptions, Snapshot, SnapshotMerge
 from tests.service.parts import DAY_MS, Parts, process
 from tests.service.rosters import LISTED, PASSPORT, desk, edit
 from tests.service.test_screening import LISTED as NUMBER
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 
-async def merge_one(parts: Parts, as_of: int) -> Merging:
+async def merge_one(parts: Parts, as_of: int) -> SnapshotMerge:
     """A full file with one person, merged but not finished."""
     token = parts.token(NUMBER)
-    merging = Merging(parts.store, Snapshot(b"\x01", as_of, "n", 30 * DAY_MS))
+    merging = SnapshotMerge(parts.store, Snapshot(b"\x01", as_of, "n", 30 * DAY_MS))
     (begun,) = await merging.begin([token[1]])
     content = pack_content(Content("e"), {})
     digest = parts.tokeniser.digest(token, 1, content)
@@ -43,7 +43,7 @@ async def merge_one(parts: Parts, as_of: int) -> Merging:
         % digest.hex().encode()
     )
     bucket = Bucket(token[2] << 8 | token[3], tally, rows)
-    await merging.merge(begun.position.partition, [bucket], How(upto=1024))
+    await merging.merge(begun.position.partition, [bucket], MergeOptions(upto=1024))
     return merging
 
 
@@ -77,9 +77,9 @@ async def test_a_load_that_ends_a_rewind_does_not_forget_what_came_meanwhile(
         number = applied.position.partition
         ahead = applied.position._replace(seq=applied.position.seq + 5)
         await parts.store.tails({number: None}, {number: ahead})
-        merging = Merging(parts.store, Snapshot(b"\x01", 200, "n", 30 * DAY_MS))
+        merging = SnapshotMerge(parts.store, Snapshot(b"\x01", 200, "n", 30 * DAY_MS))
         (begun,) = await merging.begin([number])
-        await merging.merge(number, [], How(upto=1024))
+        await merging.merge(number, [], MergeOptions(upto=1024))
         await parts.change(NUMBER, Op.PUT, 300, Content("late"))
         await merging.finish(begun.position, TokenFilter().to_bytes())
         await parts.follower.poll()
@@ -176,4 +176,4 @@ async def test_a_key_with_an_endless_name_is_refused(valkey: Server, tmp_path: P
     async with desk(valkey, tmp_path) as api:
         keys = KeyStore(api.service.changes_store.nodes, api.service.wait)
         with pytest.raises(InvalidInput, match="name"):
-            await keys.create(Terms(name="人" * 60, scopes=("check",)), 0)
+            await keys.create(KeyTerms(name="人" * 60, scopes=("check",)), 0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from roster import keys
 from roster.records.entry import BIND, LIFT
 from roster.records.record import split_record
-from roster.storage.api_keys import KeyStore, Terms
+from roster.storage.api_keys import KeyStore, KeyTerms
 from tests.service.apps import bearer, make_key
 from tests.service.rosters import LISTED, OTHER, PASSPORT, Desk, desk, edit
 
@@ -250,7 +250,7 @@ def excess(
 async def ask(api: Desk, server: Server, scopes: set[str], sent: list[Any]) -> int:
     """Send these changes with a key of these scopes, and hold what they did to these."""
     store = KeyStore(api.service.changes_store.nodes, api.service.wait)
-    _, key = await store.create(Terms(name="k", scopes=tuple(sorted(scopes))), 1)
+    _, key = await store.create(KeyTerms(name="k", scopes=tuple(sorted(scopes))), 1)
     await api.service.access.refresh()
     before = told(server)
     body = json.dumps({"changes": sent}).encode("utf-8", "surrogatepass")

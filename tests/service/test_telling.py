@@ -48,7 +48,7 @@ async def test_what_comes_while_the_bell_rings_is_told_in_one_ring(valkey: Serve
     async with telling(valkey) as (store, teller):
         positions = await changed(store, 5)
         with valkey.client() as client, client.pubsub() as bell:
-            bell.subscribe(keys.doorbell(await store.name.read()))
+            bell.subscribe(keys.doorbell(await store.roster_id.read()))
             assert bell.get_message(timeout=5) is not None  # it listens
             for position in positions:
                 teller.tell([position])

@@ -18,8 +18,8 @@ from roster.records.record import Dictionaries, Packed, pack_provenance, pack_re
 from roster.rules import rules
 from roster.rules.lists import load_lists
 from roster.rules.verdict import Journey, Question
-from roster.storage.retention import Place, Terms, forget, purge_histories
-from roster.storage.snapshots import Bucket, How, Merging, Snapshot
+from roster.storage.retention import BucketRange, RetentionPeriods, forget, purge_histories
+from roster.storage.snapshots import Bucket, MergeOptions, Snapshot, SnapshotMerge
 from tests.service.rosters import LISTED, OTHER, PASSPORT, Desk, desk, edit
 
 if TYPE_CHECKING:
@@ -116,9 +116,9 @@ async def test_filters_and_loads_are_made_in_spite_of_it(valkey: Server, tmp_pat
         partition, bucket, field = place(token)
         store = api.service.changes_store
         assert field in await store.fields(partition, [bucket])
-        merging = Merging(store, Snapshot(b"\x01", 10**12, "n", 86_400_000))
+        merging = SnapshotMerge(store, Snapshot(b"\x01", 10**12, "n", 86_400_000))
         await merging.begin([partition])
-        merged = await merging.merge(partition, [Bucket(bucket, b"", b"")], How(upto=1024))
+        merged = await merging.merge(partition, [Bucket(bucket, b"", b"")], MergeOptions(upto=1024))
         assert merged is not None
         assert merged.exceptions == {field: True}
         assert (await api.check(LISTED))["decision"] == "refer"
@@ -178,6 +178,6 @@ async def test_what_is_old_is_forgotten_in_spite_of_it(valkey: Server, tmp_path:
             client.hset(keys.history(partition, bucket), field, b"\0\5no")
         store, now_ms = api.service.changes_store, 2**47
         await purge_histories(store, partition, range(keys.BUCKETS), now_ms)
-        terms = Terms(history_ms=0, log_ms=0, tombstone_ms=0, keys_ms=0)
-        await forget(store, Place(partition, range(bucket, bucket + 1), now_ms), terms, b"\1")
+        terms = RetentionPeriods(history_ms=0, log_ms=0, tombstone_ms=0, keys_ms=0)
+        await forget(store, BucketRange(partition, range(bucket, bucket + 1), now_ms), terms, b"\1")
         assert (await api.check(LISTED))["decision"] == "refer"

@@ -13,6 +13,7 @@ from roster.opening import Opening
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
 from roster.storage.rewinds import Rewound, rewound
+from roster.storage.rewinds import accept as accept_stored
 from roster.storage.rewinds import restored as mark_restored
 from roster.storage.store import Store
 from roster.times import format_ms
@@ -36,7 +37,7 @@ def accept(reason: str, *, dry_run: bool, as_json: bool) -> None:
             click.echo(_before(found))
         if not dry_run:
             _confirm(found)
-            asyncio.run(_on_roster(opening, accept))
+            asyncio.run(_on_roster(opening, accept_stored))
     people, partitions = (found.people, found.partitions) if found else (0, 0)
     if as_json:
         print_json({"people": people, "partitions": partitions, "accepted": not dry_run})

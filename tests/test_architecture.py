@@ -31,9 +31,11 @@ def made() -> set[str]:
 
 def fields(code: str) -> set[str]:
     """The fields of `meta` that these functions spell; those of each list end in a colon."""
-    calls = re.findall(r"'H(?:SET|GET|MGET|DEL|INCRBY)', (?:meta|keys\[1\]), ([^()]*)", code)
+    calls = re.findall(
+        r"'H(?:SET|GET|MGET|DEL|INCRBY)', (?:p\.)?(?:meta|keys\[1\]), ([^()]*)", code
+    )
     plain = {name for call in calls for name in re.findall(r"'([a-z_]+)'", call)}
-    counted = re.findall(r"\badd\([\w.]+, '([a-z_]+)'", code)
+    counted = re.findall(r"\badd_count\([\w.]+, '([a-z_]+)'", code)
     return plain | set(counted) | set(re.findall(r"'([a-z]{1,2}:)'", code))
 
 

@@ -19,6 +19,7 @@ import msgspec
 from loader.columns.pieces import Octets
 from loader.partitions import imaging
 from loader.partitions.portion import Kept, Portion, seal_table, told
+from loader.rows.kept import KEPT_BYTES
 from roster.keys import BUCKETS, PARTITIONS
 from roster.records.position import Position
 from roster.storage.snapshots import (
@@ -259,5 +260,5 @@ def near(kept: bytes, call: Sequence[Bucket]) -> bytes:
     if not kept:
         return b""
     numbers = {bucket.number.to_bytes(2) for bucket in call}
-    items = (kept[at : at + 21] for at in range(0, len(kept), 21))
+    items = (kept[at : at + KEPT_BYTES] for at in range(0, len(kept), KEPT_BYTES))
     return b"".join(item for item in items if item[:14] == bytes(14) or item[:2] in numbers)

@@ -15,6 +15,8 @@ from roster.records.bounds import ENTRY_ID_MAX
 
 ANYBODY = bytes(15)
 """In the place of a document that could not be read."""
+KEPT_BYTES = 21
+"""Of an entry as the merge takes it: place, list, entry hash."""
 _ILLEGIBLE = "\ufffd".encode()
 
 

@@ -1,111 +1,93 @@
 -- Reads: look-ups, the log, buckets.
 
+local LOG_AT_ONCE = 256  -- entries that one XRANGE reads
+
 -- lookup: records, and everything that says whether they may be believed.
 --
---   KEYS[1]  meta;  KEYS[2] log;  then one bucket for each record
---   ARGV[1]  stamp;  ARGV[2] the process' high-water mark or ''
---   ARGV[3]  at_least, 14 or '';  then one field for each record
+--   KEYS     meta, log; then one bucket for each record
+--   ARGV[2]  the process' high-water mark or '';  ARGV[3] at_least, 14 or ''
+--   then one field for each record
 --   returns  {position 14, covered, rewound, 1 where at_least is reached, now_ms, record...}
-local function lookup(keys, args)
-  local meta, log = keys[1], keys[2]
-  local p, wrong = open(meta, args[1])
-  if wrong then return wrong end
-  note_rewound(meta, log, p, args[2])
-  local known = (is_foreign(p) or behind(log, p, args[3])) and 0 or 1
-  local out = {position(p), p.covered, p.rewound, known, (now_ms())}
-  if not p.check then out[2] = '' end
-  for i = 3, #keys do
-    out[#out + 1] = redis.call('HGET', keys[i], args[i + 1])
-  end
-  return out
-end
+register('lookup', ALWAYS, {'log'}, function(p, args, keys)
+  detect_rewind(p, args[2])
+  local is_reached = not is_other_roster(p) and not is_behind(p, args[3])
+  local reply = {position_of(p), p.check and p.covered or '', p.rewound and '1' or '0',
+                 is_reached and 1 or 0, (now_ms())}
+  for i = 3, #keys do reply[#reply + 1] = redis.call('HGET', keys[i], args[i + 1]) end
+  return reply
+end)
 
-register('lookup', lookup, {'allow-oom'})
-
--- Put the log's entries after `seq` into the reply of `tail`: so many, of so many bytes.
-local function read_log(out, log, p, seq, entries, bytes)
+-- Put the log's entries after `seq` into the reply of `tail`: so many, of so many bytes. A gap
+-- makes its status 1.
+local function read_log(reply, p, seq, entries, bytes)
   while entries > 0 and bytes > 0 and seq < p.seq do
     local wanted = min(entries, LOG_AT_ONCE)
-    local got = redis.call('XRANGE', log, id(p, seq + 1), '+', 'COUNT', wanted)
-    if #got == 0 then out[7] = 1 end
-    for i = 1, #got do
-      local number, entry = tonumber(string.match(got[i][1], '-(%d+)$')), got[i][2][2]
-      if number ~= seq + 1 then out[7] = 1 end
-      if bytes <= 0 or out[7] == 1 then return end
-      out[#out + 1] = u48(number) .. entry
+    local read = redis.call('XRANGE', p.log, log_id(p.history, seq + 1), '+', 'COUNT', wanted)
+    if #read == 0 then reply[7] = 1 end
+    for i = 1, #read do
+      local number, entry = tonumber(string.match(read[i][1], '-(%d+)$')), read[i][2][2]
+      if number ~= seq + 1 then reply[7] = 1 end
+      if bytes <= 0 or reply[7] == 1 then return end
+      reply[#reply + 1] = u48(number) .. entry
       seq, bytes = number, bytes - #entry
     end
-    if #got < wanted then return end
+    if #read < wanted then return end
     entries = entries - wanted
   end
 end
 
 -- tail: what a poll reads: the log after a position, and the partition's state.
 --
---   KEYS[1]  meta;  KEYS[2] log
---   ARGV[1]  check;  ARGV[2] the position applied so far, 14 or '';  ARGV[3] high-water mark
+--   ARGV[2]  the position applied so far, 14 or '';  ARGV[3] high-water mark
 --   ARGV[4]  at most so many entries;  ARGV[5] of so many bytes (at least one, if there is one)
 --   returns  {position 14, covered, rewound, ack, image header 24, now_ms, status, the
 --            roster's id or '', what a rewound partition has lost: position 14 or '', entry...}
 --            status 0: goes on; 1: another history, a gap or another mark, start again.
 --            an entry is its seq in 6 bytes and its bytes
-local function tail(keys, args)
-  local meta, log = keys[1], keys[2]
-  local p, wrong = open(meta, args[1])
-  if wrong then return wrong end
-  note_rewound(meta, log, p, args[3])
-  local out = {position(p), p.covered, p.rewound, p.ack, p.image, (now_ms()), 0, p.roster,
-               p.lost}
-  if args[2] == '' then return out end
-  local where = reached(log, p, args[2])
-  local seq = from_u48(args[2], 5)
+register('tail', ALWAYS, {'log'}, function(p, args)
+  local applied = args[2]
+  detect_rewind(p, args[3])
+  local reply = {position_of(p), p.covered, p.rewound and '1' or '0', p.ack, p.image_header,
+                 (now_ms()), 0, p.roster, p.loss and p.loss.position or ''}
+  if applied == '' then return reply end
+  local where, seq = locate(p, applied), from_u48(applied, 5)
   -- Just before the oldest entry kept: its mark is gone with it, and is sent as zeros.
-  if where == 'trimmed' and sub(args[2], 11, 14) == NO_MARK then where = 'here' end
-  if where ~= 'here' then
-    out[7] = 1
-    return out
+  if where == 'trimmed' and sub(applied, 11, 14) == NO_MARK then where = 'on_log' end
+  if where ~= 'on_log' then
+    reply[7] = 1
+  elseif seq < p.seq then
+    read_log(reply, p, seq, tonumber(args[4]), tonumber(args[5]))
   end
-  if seq == p.seq then return out end
-  read_log(out, log, p, seq, tonumber(args[4]), tonumber(args[5]))
-  return out
-end
-
-register('tail', tail, {'allow-oom'})
+  return reply
+end)
 
 -- here: which positions the log goes through, whatever a fail-over may have put in their place.
 --
---   KEYS[1]  meta;  KEYS[2] log
---   ARGV[1]  check;  ARGV[2..] positions, 14 each
+--   ARGV[2..] positions, 14 each
 --   returns  '1' or '0' for each of them, joined
-local function here(keys, args)
-  local p, wrong = open(keys[1], args[1])
-  if wrong then return wrong end
-  local out = ''
-  for i = 2, #args do
-    out = out .. (reached(keys[2], p, args[i]) == 'here' and '1' or '0')
-  end
-  return out
-end
+register('here', ALWAYS, {'log'}, function(p, args)
+  local flags = ''
+  for i = 2, #args do flags = flags .. (locate(p, args[i]) == 'on_log' and '1' or '0') end
+  return flags
+end)
 
-register('here', here, {'allow-oom'})
-
--- Whether a record's person belongs in the filter.
-local function belongs(record)
+-- Tell whether a record's person belongs in the filter; raises an error where nobody can.
+local function is_on_list(record)
   local n = unpack('>I2', record)
-  local at, registers = 3, 3 + HEADER * n
+  local at, registers = 3, 3 + HEADER_BYTES * n
   for _ = 1, n do
     local present = byte(record, at + 1)
     if present == 1 then return true end
     local e = {L = 0, R = 0, S = 0, U = 0, A = 0}
-    for r = 1, 5 do
+    for k = 1, 5 do
       if present % 2 == 1 then
-        e[REGISTERS[r]] = from_u48(record, registers)
-        registers = registers + 6
+        e[REGISTERS[k]] = from_u48(record, registers)
+        registers = registers + REGISTER_BYTES
       end
-      present = floor(present / 2)
+      present = trunc(present / 2)
     end
-    if live(state(e)) then return true end
-    at = at + HEADER
+    if is_live(state_of(e)) then return true end
+    at = at + HEADER_BYTES
   end
   return false
 end
@@ -114,35 +96,28 @@ end
 --
 --   KEYS     buckets of one partition
 --   returns  one string of 12 bytes a person
-local function fields(keys)
-  local out = {}
+register('fields', ALWAYS, nil, function(keys)
+  local found = {}
   for k = 1, #keys do
-    local stored = redis.call('HGETALL', keys[k])
-    for i = 1, #stored, 2 do
-      local whole, is_live = pcall(belongs, stored[i + 1])
+    local held = redis.call('HGETALL', keys[k])
+    for i = 1, #held, 2 do
+      local is_whole, belongs = pcall(is_on_list, held[i + 1])
       -- Whoever's record cannot be read has to be asked about.
-      if is_live or not whole then out[#out + 1] = stored[i] end
+      if belongs or not is_whole then found[#found + 1] = held[i] end
     end
   end
-  return table.concat(out)
-end
-
-register('fields', fields, {'allow-oom'})
+  return table.concat(found)
+end)
 
 -- read: all records of some buckets of one partition.
 --
 --   KEYS     buckets
 --   returns  for each bucket that is not empty: its place among KEYS, {field, record, ...}
-local function read(keys)
-  local out = {}
+register('read', ALWAYS, nil, function(keys)
+  local reply = {}
   for k = 1, #keys do
-    local stored = redis.call('HGETALL', keys[k])
-    if #stored > 0 then
-      out[#out + 1] = k
-      out[#out + 1] = stored
-    end
+    local held = redis.call('HGETALL', keys[k])
+    if #held > 0 then reply[#reply + 1], reply[#reply + 2] = k, held end
   end
-  return out
-end
-
-register('read', read, {'allow-oom'})
+  return reply
+end)

@@ -1,211 +1,212 @@
 -- The rows of a file, merged into the entries of one person.
 
-local ADDED, CHANGED, ENDED, UNCHANGED, SUPERSEDED_ROW = 1, 2, 3, 4, 5
-
--- One more entry of this list of which the file made that.
-local function count(job, list_code, kind, by)
-  local counts = job.counts[list_code]
-  if not counts then
-    counts = {0, 0, 0, 0, 0}
-    job.counts[list_code] = counts
+-- Count entries of a list of which the file made that.
+local function count_fate(job, list_code, fate, by)
+  local fates = job.fates[list_code]
+  if not fates then
+    fates = {0, 0, 0, 0, 0}
+    job.fates[list_code] = fates
   end
-  counts[kind] = counts[kind] + by
+  fates[fate] = fates[fate] + by
 end
 
--- Log and remember one merged entry, unless its list's first load ends with a reset.
-local function tell(job, e, was, place)
-  if job.dry or not (job.partial or job.covered[e.list]) then return end
-  local op = OPS[state(e)] or REMOVE
-  local entry = log_entry(op, e, was, place, job.at_ms, revision(e), e.content, e.prov)
-  append(job.log, job.p, job.seed, entry)
-  job.told[e.list .. ':' .. op] = true
-  remember(job.history, sub(place, 3), entry, job.at_ms, job.keep_ms)
+-- Log one merged entry and add it to the person's history, unless its list's first load ends with
+-- a reset, which tells it.
+local function log_entry(job, e, was, place)
+  if job.dry or not (job.is_partial or job.covered[e.list]) then return end
+  local event, field = pack_state(e, was, place, job.at_ms), sub(place, 3)
+  append_log(job.p, event)
+  job.times[field_name('t:', e.list, op_to(state_of(e)))] = true
+  local events = read_events(job.history, field)
+  redis.call('HSET', job.history, field, append_event(events, event, job.at_ms, job.keep_ms))
 end
 
-local function copied(e)
-  return {list = e.list, hash = e.hash, digest = e.digest, content = e.content, prov = e.prov,
-          L = e.L, R = e.R, S = e.S, U = e.U, A = e.A}
+-- Log an entry that a partial file states and that was there: a first load that was killed may have
+-- stored it and told nobody. Of a list that is covered everybody knows it.
+local function log_again(job, e, place)
+  local state = state_of(e)
+  if job.dry or not job.is_partial or job.covered[e.list] or not is_live(state) then return end
+  append_log(job.p, pack_state(e, state, place, job.at_ms))
 end
 
 -- Note how an entry was that a load changes, and how it leaves it: what `undo` goes by. What a
 -- list's first load adds is known by its provenance. The notes are an event each.
-local function note_before(job, e, before, place)
-  local was, now = state(before), state(e)
-  if job.dry or not (live(was) or live(now)) then return end
-  if was == UNKNOWN and not (job.partial or job.covered[e.list]) then return end
-  local left = copied(e)
+local function note_undo(job, e, before, place)
+  local was = state_of(before)
+  if job.dry or not (is_live(was) or is_live(state_of(e))) then return end
+  if was == UNKNOWN and not (job.is_partial or job.covered[e.list]) then return end
+  local left = copy_entry(e)
   left.content, left.prov = '', ''
-  local event = log_entry(OPS[now] or REMOVE, e, was, place, job.at_ms, revision(e), '',
-                          serialize({before, left}))
-  job.noted[#job.noted + 1] = pack('>I2', #event) .. event
+  local event = pack_state(e, was, place, job.at_ms, '', pack_record({before, left}))
+  job.undo[#job.undo + 1] = pack('>I2', #event) .. event
 end
 
--- The notes lie with the histories of the bucket's people, and are dropped as old as those.
-local function keep_notes(job)
-  if #job.noted == 0 then return end
-  local name = 'undo:' .. job.nonce
-  redis.call('HSET', job.history, name, past(job.history, name) .. table.concat(job.noted))
-  job.noted = {}
+-- Write a bucket's notes: they lie with its people's histories, and are dropped when as old.
+local function write_undo(job)
+  if #job.undo == 0 then return end
+  local field = 'undo:' .. job.nonce
+  redis.call('HSET', job.history, field, read_events(job.history, field) .. table.concat(job.undo))
+  job.undo = {}
 end
 
--- Whether an entry is as a row says; a row without a state leaves a suspension alone.
-local function as_told(e, inc)
-  local s = state(e)
-  if inc.R > 0 then return not live(s) end
-  if not live(s) or e.content ~= inc.content then return false end
-  if inc.S > 0 then return s == SUSPENDED end
-  return inc.U == 0 or s == ACTIVE
+-- Tell whether an entry is as a row says; a row without a state leaves a suspension alone.
+local function is_as_row(e, inc)
+  local state = state_of(e)
+  if inc.R > 0 then return not is_live(state) end
+  if not is_live(state) or e.content ~= inc.content then return false end
+  if inc.S > 0 then return state == SUSPENDED end
+  return inc.U == 0 or state == ACTIVE
 end
 
--- Whether what an entry has that a row does not change is newer than the row.
+-- Tell whether what an entry has that a row does not change is newer than the row.
 local function is_newer(e, inc)
-  return (state(e) == REMOVED and inc.R == 0)
+  return (state_of(e) == REMOVED and inc.R == 0)
     or (inc.L < e.L and not inc.norev and inc.content ~= e.content)
 end
 
--- Whether the same row, merged into its entry once more as of any later time, changes nothing,
+-- Tell whether the same row, merged into its entry once more as of any later time, changes nothing,
 -- and counts as unchanged.
-local function at_rest(e, inc)
-  return as_told(e, inc) and not is_newer(e, inc)
-    and (e.A == 0 or (inc.L == 0 and state(e) == REMOVED))
+local function is_at_rest(e, inc)
+  return is_as_row(e, inc) and not is_newer(e, inc)
+    and (e.A == 0 or (inc.L == 0 and state_of(e) == REMOVED))
 end
 
 -- Show an entry about which file and roster disagree.
-local function show(job, kind, e, place)
-  if not job.shows then return end
-  job.shown[#job.shown + 1] = char(kind, e.list) .. sub(place, 1, 2) .. pack('>I2', #e.content)
+local function show(job, fate, e, place)
+  if not job.shown then return end
+  job.shown[#job.shown + 1] = char(fate, e.list) .. sub(place, 1, 2) .. pack('>I2', #e.content)
     .. e.content
 end
 
--- Log an entry that a partial file states and that was there: a first load that was killed
--- may have stored it and told nobody. Of a list that is covered everybody knows it.
-local function tell_again(job, e, place)
-  local now = state(e)
-  if job.dry or not job.partial or job.covered[e.list] or not live(now) then return end
-  append(job.log, job.p, job.seed, log_entry(OPS[now], e, now, place, job.at_ms, revision(e),
-                                             e.content, e.prov))
-end
-
-local function kept(job, e, place)
+-- Tell whether an entry counts as present though the file lacks it.
+local function is_kept(job, e, place)
   local name = char(e.list) .. e.hash
   return job.kept[place .. name] or job.kept[NO_PLACE .. name]
 end
 
--- What became of an entry that changed.
-local function kind_of_change(was, now)
-  if was == UNKNOWN and now == ABSENT then return SUPERSEDED_ROW end
-  if was == UNKNOWN or (live(now) and not live(was)) then return ADDED end
-  return live(was) and not live(now) and ENDED or CHANGED
+-- Tell what became of an entry that changed.
+local function fate_of(was, now)
+  if (was == REMOVED and now == REMOVED) or (was == UNKNOWN and now == ABSENT) then
+    return ROW_SUPERSEDED
+  end
+  if was == UNKNOWN or (is_live(now) and not is_live(was)) then return ROW_ADDED end
+  return is_live(was) and not is_live(now) and ROW_ENDED or ROW_CHANGED
 end
 
--- The floor for a row; a full file's own list has none.
+-- Find the floor for a row; a full file's own list has none.
 local function row_floor(job, e, inc, place)
-  if job.snapshot[e.list] then return 0 end
-  local told = once(job.floors, e.list, told_of, job.meta, e.list)
-  return floor_of(told, job.forgotten, place, e, inc.norev and job.as_of or inc.L)
+  if job.is_full[e.list] then return 0 end
+  local floor = cached(job.floors, e.list, read_floor, job.p.meta, e.list)
+  return floor_of(floor, job.p.forgotten, place, e, inc.norev and job.as_of or inc.L)
 end
 
+-- Merge one row into its entry; true where that changed.
+local function apply_row(job, e, inc, place)
+  local was, before, is_equal = state_of(e), copy_entry(e), is_as_row(e, inc)
+  local floor_ms = row_floor(job, e, inc, place)
+  if not merge_row(e, inc, job.as_of, job.is_full[e.list], floor_ms) then
+    count_fate(job, e.list, is_newer(e, inc) and ROW_SUPERSEDED or ROW_UNCHANGED, 1)
+    if not is_equal then show(job, ROW_SUPERSEDED, e, place) end
+    log_again(job, e, place)
+    return false
+  end
+  local now = state_of(e)
+  local fate = fate_of(was, now)
+  count_fate(job, e.list, fate, 1)
+  if not is_equal then show(job, fate, e, place) end
+  if was ~= REMOVED or now ~= REMOVED then log_entry(job, e, was, place) end
+  note_undo(job, e, before, place)
+  job.unsealed[e.list] = true
+  return true
+end
+
+-- Merge rows into the entries of a record; returns whether one changed, and a set of those that the
+-- rows are about.
 local function merge_rows(job, entries, rows, norev, place)
   local changed, seen = false, {}
   for i = 1, #rows do
     local inc = rows[i]
     inc.norev = inc.norev or norev
-    local e = find(entries, inc.list, inc.hash)
-    if not e then
-      e = blank(inc.list, inc.hash)
-      insert(entries, e)
-    end
+    local e = entry_of(entries, inc.list, inc.hash)
     seen[e] = true
-    local was, before, equal = state(e), copied(e), as_told(e, inc)
-    if merge_row(e, inc, job.as_of, job.snapshot[e.list], row_floor(job, e, inc, place)) then
-      changed = true
-      local still_gone = was == REMOVED and state(e) == REMOVED
-      local kind = still_gone and SUPERSEDED_ROW or kind_of_change(was, state(e))
-      count(job, e.list, kind, 1)
-      if not equal then show(job, kind, e, place) end
-      if not still_gone then tell(job, e, was, place) end
-      note_before(job, e, before, place)
-      job.others[e.list] = true
-    else
-      count(job, e.list, is_newer(e, inc) and SUPERSEDED_ROW or UNCHANGED, 1)
-      if not equal then show(job, SUPERSEDED_ROW, e, place) end
-      tell_again(job, e, place)
-    end
-    if not at_rest(e, inc) then job.oldest = 0 end
+    if apply_row(job, e, inc, place) then changed = true end
+    if not is_at_rest(e, inc) then job.oldest = 0 end
   end
   return changed, seen
 end
 
--- End what the snapshot lacks, and forget old tombstones; the entries that are left.
+-- End an entry that the snapshot lacks; true where that changed it.
+local function end_missing(job, e, place)
+  local was, before = state_of(e), is_live(state_of(e)) and copy_entry(e)
+  if not merge_missing(e, job.as_of) then
+    if before then show(job, ROW_SUPERSEDED, e, place) end
+    return false
+  end
+  if before then
+    count_fate(job, e.list, ROW_ENDED, 1)
+    show(job, ROW_ENDED, e, place)
+    log_entry(job, e, was, place)
+    note_undo(job, e, before, place)
+  end
+  return true
+end
+
+-- End what the snapshot lacks, and drop old tombstones; returns the entries that are left, and
+-- whether something changed. `job.oldest` becomes the time of the oldest tombstone.
 local function end_others(job, entries, seen, place)
   local left, changed = {}, false
   for i = 1, #entries do
     local e = entries[i]
-    local was, absent_at = state(e), e.A
-    local lacks = job.snapshot[e.list] and not seen[e] and not kept(job, e, place)
-    if lacks and lack(e, job.as_of) then
+    local is_unseen = job.is_full[e.list] and not seen[e]
+    local is_missing = is_unseen and not is_kept(job, e, place)
+    if is_missing and end_missing(job, e, place) then changed = true end
+    if is_missing and is_expired(e, job.as_of, job.tombstone_ms) then
       changed = true
-      if live(was) then
-        local before = copied(e)
-        before.A = absent_at
-        count(job, e.list, ENDED, 1)
-        show(job, ENDED, e, place)
-        tell(job, e, was, place)
-        note_before(job, e, before, place)
-      end
-    elseif lacks and live(was) then
-      show(job, SUPERSEDED_ROW, e, place)
-    end
-    if lacks and expired(e, job.as_of, job.tombstone_ms) then
-      changed = true
-      if e.L > 0 then add(job.delta, 'ever', 1) end  -- who was listed once has been, also unknown
+      if e.L > 0 then add_count(job.delta.counts, 'ever', 1) end  -- once listed, ever listed
     else
       left[#left + 1] = e
-      if job.snapshot[e.list] and not seen[e] then
-        local ended = lacks and e.A > 0 and e.A >= e.L
-        job.oldest = min(job.oldest, ended and max(e.A, e.R, e.S, e.U) or 0)
+      if is_unseen then
+        local has_ended = is_missing and e.A > 0 and e.A >= e.L
+        job.oldest = min(job.oldest, has_ended and max(e.A, e.R, e.S, e.U) or 0)
       end
     end
   end
   return left, changed
 end
 
-local function any_live(entries)
-  for i = 1, #entries do
-    if live(state(entries[i])) then return true end
-  end
-  return false
-end
-
--- Whether a file's rows say that somebody is on a list.
+-- Tell whether a file's rows say that somebody is on a list.
 local function rows_live(rows)
   for i = 1, #rows do
-    local inc = rows[i]
-    if inc.L > 0 and inc.R < inc.L then return true end
+    if is_live(state_of(rows[i])) then return true end
   end
   return false
 end
 
--- Merge one record's rows (none: the file has nothing of this person) into its entries.
--- Returns the record where it changed, '' where nothing is left of it.
-local function merge_record(job, old, rows, norev, place)
-  local entries, expected = parsed(old), rows_live(rows)
-  if not entries then  -- it stays as it is, and whom it is about in the filter
-    if not expected then job.exceptions[#job.exceptions + 1] = sub(place, 3) .. '\1' end
-    for i = 1, #rows do
-      count(job, rows[i].list, SUPERSEDED_ROW, 1)
-      show(job, SUPERSEDED_ROW, rows[i], place)
-    end
-    job.oldest = 0
-    return nil
+-- Note that a person is on a list, or is not, other than the rows say.
+local function except(job, place, is_on_list)
+  job.exceptions[#job.exceptions + 1] = sub(place, 3) .. (is_on_list and '\1' or '\0')
+end
+
+-- Leave a record that cannot be read as it is, and whom it is about in the filter.
+local function pass_over(job, rows, place)
+  if not rows_live(rows) then except(job, place, true) end
+  for i = 1, #rows do
+    count_fate(job, rows[i].list, ROW_SUPERSEDED, 1)
+    show(job, ROW_SUPERSEDED, rows[i], place)
   end
-  tally(job.delta, entries, -1)
+  job.oldest = 0
+end
+
+-- Merge one record's rows (none: the file has nothing of this person) into its entries. Returns the
+-- record where it changed, '' where nothing is left of it.
+local function merge_record(job, old, rows, norev, place)
+  local entries = try_parse(old)
+  if not entries then return pass_over(job, rows, place) end
+  local is_expected = rows_live(rows)
+  count_record(job.delta, entries, -1)
   local changed, seen = merge_rows(job, entries, rows, norev, place)
   local left, ended = end_others(job, entries, seen, place)
-  tally(job.delta, left, 1)
-  if any_live(left) ~= expected then
-    job.exceptions[#job.exceptions + 1] = sub(place, 3) .. (expected and '\0' or '\1')
-  end
+  if count_record(job.delta, left, 1) ~= is_expected then except(job, place, not is_expected) end
   if not changed and not ended then return nil end
-  return #left > 0 and serialize(left) or ''
+  return #left > 0 and pack_record(left) or ''
 end

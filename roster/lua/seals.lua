@@ -5,65 +5,58 @@
 -- them hold only while every write is by a function that keeps them: a version without seals
 -- raises `writes` alone.
 
+local SEAL_BYTES, DIGEST_BYTES = 14, 8
+local NO_SEAL = NO_PLACE
+
+-- Find where the seal of a list's bucket lies; nil where the list has no place.
 local function seal_at(p, list_code, number)
   local slot = string.find(p.sealed, char(list_code), 1, true)
-  return slot and ((slot - 1) * BUCKETS + number) * SEAL
+  return slot and ((slot - 1) * BUCKETS + number) * SEAL_BYTES
 end
 
--- From this bucket on a list has these seals.
-local function set_seals(key, p, list_code, number, seals)
+-- Write a list's seals from this bucket on.
+local function write_seals(p, list_code, number, seals)
   local at = p.sealed and seal_at(p, list_code, number)
-  if at then redis.call('SETRANGE', key, at, seals) end
+  if at then redis.call('SETRANGE', p.seals, at, seals) end
 end
 
--- How many writes were by functions that keep no seals; and how many were when they began.
-local function unsealing(meta)
+-- Read how many writes were by functions that keep no seals, and how many when the seals began.
+local function unsealed_writes(meta)
   local m = redis.call('HMGET', meta, 'writes', 'seal_writes', 'seal_base')
   return tonumber(m[1] or 0) - tonumber(m[2] or 0), tonumber(m[3] or -1)
 end
 
--- The lists of a load have places for their seals; where others have written, all begin anew.
-local function begin_seals(meta, seals, p, lists)
-  local others, base = unsealing(meta)
-  if others ~= base then
-    redis.call('SET', seals, '')
+-- Give the lists of a load places for their seals; where others have written, all begin anew.
+local function begin_seals(p, lists)
+  local writes, base = unsealed_writes(p.meta)
+  if writes ~= base then
+    redis.call('SET', p.seals, '')
     p.sealed = ''
   end
   p.sealed = union(p.sealed, lists)
-  local held, size = redis.call('GET', seals) or '', #p.sealed * BUCKETS * SEAL
+  local held, size = redis.call('GET', p.seals) or '', #p.sealed * BUCKETS * SEAL_BYTES
   if #held < size then  -- at once: a string that grows is given twice what it needs
-    redis.call('SET', seals, held .. string.rep('\0', size - #held))
+    redis.call('SET', p.seals, held .. string.rep('\0', size - #held))
   end
-  redis.call('HSET', meta, 'sealed', p.sealed, 'seal_base', others)
+  redis.call('HSET', p.meta, 'sealed', p.sealed, 'seal_base', writes)
 end
 
--- The seals, or false where they do not hold.
-local function seals_of(meta, seals, p)
-  local others, base = unsealing(meta)
-  return p.sealed and others == base and redis.call('GET', seals)
-end
-
--- Count one more write, by a function that keeps seals.
-local function wrote(meta)
-  redis.call('HINCRBY', meta, 'seal_writes', 1)
-  redis.call('HINCRBY', meta, 'writes', 1)
+-- Read the seals; false where they do not hold.
+local function valid_seals(p)
+  local writes, base = unsealed_writes(p.meta)
+  return p.sealed and writes == base and redis.call('GET', p.seals)
 end
 
 -- read_seals: those of a snapshot's lists.
 --
---   KEYS[1]  meta;  KEYS[2] seals
---   ARGV[1]  check;  ARGV[2] lists of the snapshot, one byte each
+--   ARGV[2]  lists of the snapshot
 --   returns  {the seals of all buckets, list after list; '' where they do not hold}
-local function read_seals(keys, args)
-  local p, wrong = open(keys[1], args[1])
-  if wrong then return wrong end
-  local seals, out = seals_of(keys[1], keys[2], p), {}
+register('read_seals', READS, {'seals'}, function(p, args)
+  local seals, parts = valid_seals(p), {}
   for i = 1, seals and #args[2] or 0 do
     local at = seal_at(p, byte(args[2], i), 0) or #seals
-    local mine = sub(seals, at + 1, at + BUCKETS * SEAL)
-    out[i] = mine .. string.rep('\0', BUCKETS * SEAL - #mine)
+    local part = sub(seals, at + 1, at + BUCKETS * SEAL_BYTES)
+    parts[i] = part .. string.rep('\0', BUCKETS * SEAL_BYTES - #part)
   end
-  return {table.concat(out)}
-end
-
-register('read_seals', read_seals, {'no-writes'})
+  return {table.concat(parts)}
+end)

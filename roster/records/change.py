@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 LARGEST_CALL = 64
 """How many changes one call applies: others wait meanwhile, for about 2 ms."""
-_HEAD = struct.Struct(">14sBBHI6s8sB")
+HEAD = struct.Struct(">14sBBHI6s8sB")
+"""What a change begins with; its last byte is the size of the provenance's tail."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -38,7 +39,7 @@ class Change(msgspec.Struct, frozen=True):
     @property
     def wire(self) -> bytes:
         """The bytes that `lua/changes.lua` reads."""
-        head = _HEAD.pack(
+        head = HEAD.pack(
             self.token[2:],
             self.list,
             self.op,

@@ -12,14 +12,19 @@ from roster.records.position import Position, from_wire
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 MARK_BYTES = 4
+EVENT = struct.Struct(">BBBB14sHIHIH")
+"""What each event begins with: op, list, states, place, revision, time, the content's size."""
+TIME_AT = 24
+"""Where an event says when it was applied."""
 HEADER_BYTES = 24
+_EVENT_AT = 6 + MARK_BYTES
+_OP, _LIST, _STATE = _EVENT_AT, _EVENT_AT + 1, _EVENT_AT + 3
+_PLACE = slice(_EVENT_AT + 4, _EVENT_AT + 18)
 _APPLIED = struct.Struct(">BBBHIIHI4sHI")
 _CHANGED = struct.Struct(">14sII")
 _OUTCOMES = {int(outcome): outcome for outcome in Outcome}
 _STATES = tuple(State)
-_OP, _LIST, _STATE, _PLACE = 10, 11, 13, slice(14, 28)
 CANARY_WEIGHT = 0.1
 _ON_LIST = (int(State.ACTIVE), int(State.SUSPENDED))
 _RESET = int(Op.RESET)
@@ -167,18 +172,19 @@ class Image(NamedTuple):
 
 def parse_log_entry(position: Position, data: bytes) -> LogEntry:
     """The entry of a log's bytes behind its mark."""
-    size = int.from_bytes(data[30:32])
+    op, code, was, state, place, high, low, ms_high, ms_low, size = EVENT.unpack_from(data)
+    ends = EVENT.size + size
     return LogEntry(
         position,
-        Op(data[0]),
-        data[1],
-        State(data[2]),
-        State(data[3]),
-        data[4:18],
-        int.from_bytes(data[18:24]),
-        int.from_bytes(data[24:30]),
-        data[32 : 32 + size],
-        data[32 + size :],
+        Op(op),
+        code,
+        State(was),
+        State(state),
+        place,
+        high << 32 | low,
+        ms_high << 32 | ms_low,
+        data[EVENT.size : ends],
+        data[ends:],
     )
 
 
@@ -192,7 +198,8 @@ def header(partition: int, data: bytes) -> ImageHeader | None:
 
 def applied_at_ms(data: bytes) -> int:
     """When the change of a log's bytes, mark included, was applied."""
-    return int.from_bytes(data[28:34])
+    at = MARK_BYTES + TIME_AT
+    return int.from_bytes(data[at : at + 6])
 
 
 def applied(partition: int, reply: list[Any]) -> list[Applied | Refusal]:

@@ -119,7 +119,7 @@ def whatever_memory(command: tuple[Any, ...]) -> tuple[Any, ...]:
     return ("EVAL", _ALWAYS, 1, rest[0], name, *rest[1:]) if name in _SPENDING else command
 
 
-FILES = (
+SHARED = (
     "head",
     "bytes",
     "records",
@@ -127,19 +127,16 @@ FILES = (
     "counts",
     "partition",
     "log",
+    "histories",
     "rewinds",
     "floors",
     "seals",
-    "changes",
-    "snapshots",
     "rows",
     "buckets",
-    "merges",
-    "reads",
-    "state",
-    "forgetting",
 )
 """The files of roster/lua/ in the order in which they are joined: each after those it calls."""
+CLOSED = ("changes", "snapshots", "merges", "reads", "forgetting")
+"""Those that no other calls. Each is a block of its own: Lua has 200 local names at a time."""
 PREFIX = "clearway_"
 _FIRST_LINE = "#!lua name=clearway\n"
 _VERSION = "local VERSION = ''"
@@ -168,5 +165,6 @@ def library_of(text: str) -> Library:
 def library() -> Library:
     """The library that this version of Clearway calls."""
     folder = resources.files("roster").joinpath("lua")
-    texts = (folder.joinpath(f"{name}.lua").read_text("utf-8") for name in FILES)
-    return library_of("\n".join(texts))
+    read = {name: folder.joinpath(f"{name}.lua").read_text("utf-8") for name in SHARED + CLOSED}
+    blocks = [f"do\n{read[name]}end\n" for name in CLOSED]
+    return library_of("\n".join([*(read[name] for name in SHARED), *blocks]))

@@ -5,15 +5,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from loader.partitions.portion import DIGEST_BYTES, SEAL_BYTES
+from loader.rows.kept import KEPT_BYTES
 from roster import keys
 from roster.build import build
+from roster.records.change import HEAD
+from roster.records.entry import CANARY, RESTRICTING_BELOW, Op, Outcome, State
+from roster.records.position import ROSTER_BYTES, WIRE_BYTES
+from roster.records.record import HEADER, REGISTER_BYTES, WITHOUT_REVISION
+from roster.records.replies import EVENT, MARK_BYTES, TIME_AT
 from roster.redis import calls, nodes
-from roster.redis.calls import FILES, Call, Library, library, library_of
+from roster.redis.calls import CLOSED, SHARED, Call, Library, library, library_of
 from roster.storage.processes import Process
 from roster.storage.retention import retire
+from roster.storage.snapshots import MIXED, PLAIN, PLAIN_WITHOUT_REVISION, MergeCounts
 from tests.rosters import opened
 from tests.service.rosters import desk
-from tests.source import ROOT
+from tests.source import ROOT, lua
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,9 +63,37 @@ def test_code_that_has_no_place_for_a_name_is_refused(text: str) -> None:
 
 def test_every_lua_file_is_joined_and_none_is_longer_than_a_module() -> None:
     found = {path.stem: path for path in (ROOT / "roster").rglob("*.lua")}
-    assert sorted(found) == sorted(FILES)
+    assert sorted(found) == sorted(SHARED + CLOSED)
     lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in found.items()}
     assert {name for name, lines in lengths.items() if lines > MODULE_LINES} == set()
+
+
+def constants(pattern: str) -> dict[str, str]:
+    """The constants of the Lua files whose values look like that."""
+    names: dict[str, str] = {}
+    for line in "\n".join(lua().values()).splitlines():
+        if found := re.match(rf"local ([A-Z][A-Z_, ]*) = ({pattern}(?:, {pattern})*)\s*$", line):
+            names |= zip(found[1].split(", "), found[2].split(", "), strict=True)
+    return names
+
+
+def test_lua_and_python_agree_on_codes_and_packed_forms() -> None:
+    codes = {**State.__members__, **Outcome.__members__, "RESTRICTING_BELOW": RESTRICTING_BELOW}
+    codes |= {f"OP_{op.name}": op for op in Op} | {"CANARY": CANARY}
+    codes |= {f"ROW_{name.upper()}": at for at, name in enumerate(MergeCounts._fields, 1)}
+    codes |= {"PLAIN_WITHOUT_REVISION": PLAIN_WITHOUT_REVISION, "PLAIN": PLAIN, "MIXED": MIXED}
+    sizes = {"HEADER_BYTES": HEADER.size, "REGISTER_BYTES": REGISTER_BYTES, "BUCKETS": keys.BUCKETS}
+    sizes |= {"WITHOUT_REVISION": WITHOUT_REVISION, "EVENT_BYTES": EVENT.size, "TIME_AT": TIME_AT}
+    sizes |= {"SEAL_BYTES": SEAL_BYTES, "DIGEST_BYTES": DIGEST_BYTES, "KEPT_BYTES": KEPT_BYTES}
+    sizes |= {"PROV_SIZE_AT": HEAD.size, "PROV_BYTES": 255 - len(b"P") - REGISTER_BYTES}
+    alone = {"UNREADABLE", "AT_ONCE", "LOG_AT_ONCE", "HISTORY_BYTES", "FORGOTTEN_BITS"}
+    alone |= {"NOBODYS_SEQ", "NEVER"}
+    told = {name: int(value) for name, value in constants(r"\d+").items()}
+    assert {name: value for name, value in told.items() if name not in alone} == codes | sizes
+    assert alone < told.keys()
+    zeros = {name: len(value) // 2 - 1 for name, value in constants(r"'[\\0]+'").items()}
+    places = {"NO_PLACE": WIRE_BYTES, "NO_MARK": MARK_BYTES}
+    assert zeros == places | {"NO_DIGEST": DIGEST_BYTES, "NO_ROSTER": ROSTER_BYTES}
 
 
 def newer_than(own: Library) -> Library:

@@ -42,6 +42,7 @@ that a connection that was cut without a word has ended within 2 s."""
 BULK_SILENCE_MS = 10_000
 """A host whose server has no room to read counts as silent too, and much is sent at once."""
 
+_NO_FUNCTION = "Function not found"
 _ELSEWHERE = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"})
 _REFUSALS = frozenset(
     {
@@ -142,7 +143,7 @@ def translate(exc: Exception) -> ClearwayError | None:
 
 def _of_text(text: str) -> ClearwayError | None:
     """Our error for what a server only says in words."""
-    if "Function not found" in text:
+    if _NO_FUNCTION in text:
         return Unavailable("another version of the service has changed the functions")
     if "DB index is out of range" in text:
         return SettingsError("CLEARWAY_REDIS_URL names a database that its server does not have")
@@ -206,6 +207,11 @@ def error_code(exc: Exception) -> str:
 def sent_on(reply: object) -> bool:
     """Whether a node of a cluster says that another is to be asked, or the same one later."""
     return isinstance(reply, Exception) and error_code(reply) in _ELSEWHERE
+
+
+def function_missing(reply: object) -> bool:
+    """Whether a server does not have the function that was called."""
+    return isinstance(reply, Exception) and _NO_FUNCTION in str(reply)
 
 
 def raised(reply: Any) -> Any:  # noqa: ANN401 -- whatever Redis says

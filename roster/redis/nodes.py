@@ -13,12 +13,12 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import redis.asyncio
-from redis.crc import key_slot
 from redis.exceptions import AskError
 
+from roster import keys
 from roster.errors import NotDurable, Unavailable
 from roster.redis.calls import SLOTS, Call, Plain, Wait, library, pairs, whatever_memory
-from roster.redis.connection import error_code, raised, sent_on, translated
+from roster.redis.connection import error_code, function_missing, raised, sent_on, translated
 from roster.redis.discovery import Discovery
 from roster.redis.exchange import BITE_BYTES, close, exchange, messages
 from roster.redis.routes import Routes
@@ -146,7 +146,7 @@ class Nodes:
                 continue
             sent = [("ASKING",), commands[index], *(wait.commands() if wait else [])]
             _, replies[index], *held = await self._pipeline(node, sent)
-            if "Function not found" in str(replies[index]):
+            if function_missing(replies[index]):
                 await _load(node)
             elif wait:
                 safe.append(_holds(wait, held))
@@ -161,18 +161,8 @@ class Nodes:
         among them: so they also work where the server's memory is full. With `wait`,
         raises NotDurable where they are not known to be safe.
         """
-        slot = key_slot(key.encode())
-        waits = wait.commands() if wait else []
-        sent = [whatever_memory(command) for command in commands]
-        for _ in range(TRIES):
-            node = self._one or (await self._known()).client(slot)
-            got = await self._pipeline(node, [*sent, *waits])
-            if not all(sent_on(reply) for reply in got[: len(sent)]):
-                break
-            await self._mend(got)
-        for reply in got:
-            raised(reply)
-        if wait and not wait.holds(got[len(commands) :]):
+        got = await self.run([Plain(key, whatever_memory(words)) for words in commands], wait)
+        if not all(got[len(commands) :]):
             raise NotDurable("what was written is not known to be safe")
         return got[: len(commands)]
 
@@ -183,13 +173,7 @@ class Nodes:
 
     async def on_partitions(self, commands: Sequence[tuple[int, tuple[Any, ...]]]) -> list[Any]:
         """The replies to plain commands, each on a key of the partition named beside it."""
-        calls = [Call(partition, "", (), ()) for partition, _ in commands]
-        replies: list[Any] = [None] * len(commands)
-        groups = await self._split(calls, range(len(calls)))
-        for indexes, got in await self._ask(groups, [each for _, each in commands]):
-            for index, reply in zip(indexes, got, strict=True):
-                replies[index] = raised(reply)
-        return replies
+        return await self.run([Plain(keys.META[partition], words) for partition, words in commands])
 
     async def subscribed(self, *channels: str) -> AsyncIterator[tuple[str, bytes]]:
         """Channel and message of each, until the connection breaks: then Unavailable."""
@@ -275,11 +259,11 @@ class Nodes:
     def _again(self, reply: object, attempt: int) -> bool:
         if attempt == TRIES - 1 or not isinstance(reply, Exception):
             return False
-        return "Function not found" in str(reply) or (self._routes is not None and sent_on(reply))
+        return function_missing(reply) or (self._routes is not None and sent_on(reply))
 
     async def _mend(self, replies: Sequence[Exception]) -> None:
         """Do what can be done before the next try."""
-        if any("Function not found" in str(reply) for reply in replies):
+        if any(map(function_missing, replies)):
             await self.load_library()
         if any(error_code(reply) in _SOON for reply in replies):
             await asyncio.sleep(PAUSE_S)

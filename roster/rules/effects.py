@@ -14,7 +14,7 @@ import msgspec
 
 from roster.documents.names import NameCheck, compare
 from roster.records.entry import CANARY, LIFT, RESTRICTING_BELOW, Entry, active
-from roster.rules.restrictions import Effect, ListRule, Lists, Mode, Place
+from roster.rules.restrictions import MODES, Effect, ListRule, Lists, Mode, Place
 from roster.rules.verdict import Asked, Decision, Reason
 
 MISTAKEN_IDENTITY = "mistaken_identity"
@@ -121,10 +121,16 @@ def applicable(entries: Sequence[Entry], asked: Asked) -> Applicable:
     )
 
 
-def entry_effects(
-    person: Applicable, mode: Mode, asked: Asked, lists: Lists
-) -> tuple[EntryEffect, ...]:
-    """What the person's entries decide for `mode`, in their order."""
+def effects_by_mode(
+    person: Applicable, asked: Asked, lists: Lists
+) -> dict[Mode, tuple[EntryEffect, ...]]:
+    """What the person's entries decide for each mode, in their order."""
+    if not person.lifts:  # which alone know modes
+        return dict.fromkeys(MODES, _effects(person, MODES[0], asked, lists))
+    return {mode: _effects(person, mode, asked, lists) for mode in MODES}
+
+
+def _effects(person: Applicable, mode: Mode, asked: Asked, lists: Lists) -> tuple[EntryEffect, ...]:
     found = []
     for entry, check in person.binding:
         rule = lists.by_code(entry.list)
@@ -138,24 +144,6 @@ def entry_effects(
             somebody_else = check == "mismatch" and not person.confirmed
             found.append(_restriction(entry, rule, lists, somebody_else=somebody_else))
     return tuple(found)
-
-
-def effect_kinds(
-    person: Applicable, mode: Mode, asked: Asked, lists: Lists
-) -> frozenset[EffectKind]:
-    """The kinds of `entry_effects`; without lifts that needs no reasons."""
-    if person.lifts or person.cleared_by is not None:
-        return frozenset(effect.kind for effect in entry_effects(person, mode, asked, lists))
-    return frozenset(
-        _kind(entry, check == "mismatch" and not person.confirmed, asked, lists)
-        for entry, check in person.binding
-    )
-
-
-def _kind(entry: Entry, somebody_else: bool, asked: Asked, lists: Lists) -> EffectKind:  # noqa: FBT001 -- as `_restriction`
-    rule = lists.by_code(entry.list)
-    manual = rule is None or entry.list in asked.disabled or somebody_else
-    return EffectKind(rule, "refer" if manual else "deny", "refer")
 
 
 def in_force(entry: Entry, at_ms: int) -> bool:

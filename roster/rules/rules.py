@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from roster.records.entry import Entry
 from roster.rules.effects import (
     Answer,
-    Applicable,
     EffectKind,
     EntryEffect,
     applicable,
-    entry_effects,
+    effects_by_mode,
 )
-from roster.rules.effects import effect_kinds as mode_kinds
-from roster.rules.restrictions import MODES, Lists, Place, TrainClass
+from roster.rules.restrictions import MODES, Lists, Mode, Place, TrainClass
 from roster.rules.verdict import (
     SEVERITY,
     Asked,
@@ -44,21 +42,17 @@ def decide(entries: Sequence[Entry], question: Question, lists: Lists) -> Verdic
     name_check = None if asked.names is None else person.name_check
     if unheard_of(entries, asked):
         return Verdict("refer", (INVALID,), name_check=name_check)
-    found = entry_effects(person, journey.mode, asked, lists)
-    answers = [judge(found, place) for place in _places(journey, lists)]
+    found = effects_by_mode(person, asked, lists)
+    answers = [judge(found[journey.mode], place) for place in _places(journey, lists)]
     decisions = [strictest(each) for each in answers]
     decision = max(decisions, key=SEVERITY.__getitem__)
     return Verdict(
         decision=decision,
         reasons=_reasons(answers),
-        allowed_instead=_allowed_instead(person, asked, lists) if decision == "deny" else (),
+        allowed_instead=products(found, lists)["allow"] if decision == "deny" else (),
         name_check=name_check,
         seats=dict(zip(journey.seats, decisions, strict=True)) if journey.mode == "rail" else None,
     )
-
-
-def _allowed_instead(person: Applicable, asked: Asked, lists: Lists) -> tuple[Product, ...]:
-    return outcomes(lists, *kinds(person, asked, lists))["allow"]
 
 
 def warnings(journey: Journey, lists: Lists) -> tuple[Warned, ...]:
@@ -66,10 +60,10 @@ def warnings(journey: Journey, lists: Lists) -> tuple[Warned, ...]:
     if journey.mode == "air":
         return ()
     if journey.mode == "rail":
-        applicable = _all_known(lists, journey.train or "", journey.seats)
+        known = _all_known(lists, journey.train or "", journey.seats)
     else:
-        applicable = journey.cabin in lists.cabins
-    return () if applicable else PRODUCT_UNKNOWN
+        known = journey.cabin in lists.cabins
+    return () if known else PRODUCT_UNKNOWN
 
 
 @lru_cache(maxsize=16_384)  # as many as there may be journeys
@@ -94,13 +88,6 @@ def strictest(answers: Iterable[Answer]) -> Decision:
     return max((answer.decision for answer in answers), key=SEVERITY.__getitem__, default="allow")
 
 
-def kinds(person: Applicable, asked: Asked, lists: Lists) -> list[frozenset[EffectKind]]:
-    """What kinds of effects there are on each mode, in the order of `MODES`."""
-    if person.lifts:
-        return [mode_kinds(person, mode, asked, lists) for mode in MODES]
-    return [mode_kinds(person, MODES[0], asked, lists)] * len(MODES)  # only lifts know modes
-
-
 def _places(journey: Journey, lists: Lists) -> list[Place]:
     if journey.mode == "rail":
         return [lists.rail(journey.train or "", seat) for seat in journey.seats]
@@ -112,8 +99,21 @@ def _reasons(answers: Iterable[list[Answer]]) -> tuple[Reason, ...]:
     return tuple(dict.fromkeys(answer.reason for each in answers for answer in each))
 
 
+def products(
+    found: Mapping[Mode, tuple[EntryEffect, ...]], lists: Lists
+) -> dict[Decision, tuple[Product, ...]]:
+    """Every product under its decision."""
+    first, *rest = (found[mode] for mode in MODES)
+    kinds = _kinds(first)
+    return _outcomes(lists, kinds, *(kinds if each is first else _kinds(each) for each in rest))
+
+
+def _kinds(found: Iterable[EntryEffect]) -> frozenset[EffectKind]:
+    return frozenset(effect.kind for effect in found)
+
+
 @lru_cache(maxsize=1024)
-def outcomes(lists: Lists, *kinds: frozenset[EffectKind]) -> dict[Decision, tuple[Product, ...]]:
+def _outcomes(lists: Lists, *kinds: frozenset[EffectKind]) -> dict[Decision, tuple[Product, ...]]:
     """Every product under its decision; `kinds` are those of each of `MODES`.
 
     There are few combinations of lists and many persons, so the answers are kept.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from roster.records.entry import RESTRICTING_BELOW, Entry, active
-from roster.rules.effects import Applicable, applicable, entry_effects, reason
-from roster.rules.restrictions import MODES, Lists
-from roster.rules.rules import INVALID, judge, kinds, outcomes, unheard_of
+from roster.rules.effects import Applicable, EntryEffect, applicable, effects_by_mode, reason
+from roster.rules.restrictions import Lists, Mode
+from roster.rules.rules import INVALID, judge, products, unheard_of
 from roster.rules.verdict import Asked, Decision, Reason, Remaining, Standing, StandingWord
 
 _STRICTEST_FIRST: dict[Decision, StandingWord] = {
@@ -26,25 +26,25 @@ def standing(entries: Sequence[Entry], asked: Asked, lists: Lists) -> Standing:
     if unheard_of(entries, asked):
         return Standing("refer", reasons=(INVALID,))
     person = applicable(entries, asked)
-    products = outcomes(lists, *kinds(person, asked, lists))
-    word = next(word for decision, word in _STRICTEST_FIRST.items() if products[decision])
+    found = effects_by_mode(person, asked, lists)
+    decided = products(found, lists)
+    word = next(word for decision, word in _STRICTEST_FIRST.items() if decided[decision])
     return Standing(
         standing=word,
-        forbidden=products["deny"],
-        permitted=products["allow"],
-        reasons=_reasons(person, asked, lists, word),
+        forbidden=decided["deny"],
+        permitted=decided["allow"],
+        reasons=_reasons(found, lists, word),
         remaining=_remaining(entries, asked, person, lists),
     )
 
 
 def _reasons(
-    person: Applicable, asked: Asked, lists: Lists, word: StandingWord
+    found: Mapping[Mode, tuple[EntryEffect, ...]], lists: Lists, word: StandingWord
 ) -> tuple[Reason, ...]:
     """Every reason that a check of some product gives.
 
     Doubtful seats are no reason where the person is restricted anyway.
     """
-    found = {mode: entry_effects(person, mode, asked, lists) for mode in MODES}
     answers = [answer for place in lists.places() for answer in judge(found[place.mode], place)]
     reasons = dict.fromkeys(answer.reason for answer in answers)
     return tuple(each for each in reasons if word != "restricted" or each.code != "product_unknown")

@@ -1,15 +1,19 @@
-"""What docs/architecture.md tells of Redis is all of it: every key, every field of `meta`."""
+"""What docs/architecture.md tells is all of it: rooms, keys, every field of `meta`."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 
 import pytest
 
 from roster import keys
 from roster.records.meta import Field, ListField
-from tests.source import ROOT, Module, lua, product, texts
+from tests.source import ROOT, Module, lua, modules, product, texts
+
+COMMON = {"keys", "times", "errors", "settings", "address", "build"}
+"""Modules of the roster beside its rooms."""
 
 PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 
@@ -37,6 +41,26 @@ def fields(code: str) -> set[str]:
     plain = {name for call in calls for name in re.findall(r"'([a-z_]+)'", call)}
     counted = re.findall(r"\badd_count\([\w.]+, '([a-z_]+)'", code)
     return plain | set(counted) | set(re.findall(r"'([a-z]{1,2}:)'", code))
+
+
+def arrows(package: str) -> set[tuple[str, str]]:
+    """Which room of a package imports which other; what every room may know is left out."""
+    found = set()
+    for module in modules(f"{package}/**/*.py"):
+        room = module.path.removesuffix(".py").split("/")[1]
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+                found.add((room, str(node.module).split(".")[1]))
+    return {(a, b) for a, b in found if a != b and a not in COMMON and b not in COMMON}
+
+
+def test_the_rooms_of_the_roster_are_drawn_as_they_know_of_one_another() -> None:
+    picture = (
+        PAGE.split("The rooms of `roster/`", 1)[1].split("```mermaid", 1)[1].split("```", 1)[0]
+    )
+    drawn = set(re.findall(r"^ *(\w+)(?:\[.*?\])? --> (\w+)", picture, re.MULTILINE))
+    assert drawn == arrows("roster")
+    graphlib.TopologicalSorter({a: {c for b, c in drawn if b == a} for a, _ in drawn}).prepare()
 
 
 def test_every_key_is_told_with_who_writes_it() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
-from roster.documents.id_key import KeySource, read_or_make
 from roster.documents.tokeniser import UNKNOWN, Tokeniser
 from roster.embedded.embedded import Embedded, EmbeddedOptions, acquire
 from roster.errors import Unavailable
+from roster.id_key import read_or_make
 from roster.redis.calls import Wait
 from roster.redis.connection import (
     change_client,
@@ -49,10 +49,7 @@ class Opening:
 
     def id_key(self) -> bytes:
         """The ID key's 32 bytes; raises SettingsError."""
-        settings = self.settings
-        file = str(settings.id_key_file) if settings.id_key_file else None
-        folder = settings.data_dir if self.embedded else None
-        return read_or_make(KeySource(settings.id_key, file, folder))
+        return read_or_make(self.settings, embedded=self.embedded is not None)
 
     async def tokeniser(self, nodes: Nodes) -> Tokeniser:
         """The ID key's, for this roster's tokens; raises SettingsError, Unavailable, WrongKey."""

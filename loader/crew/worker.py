@@ -16,8 +16,8 @@ from loader.partitions.partition import Done, Job, Preview
 from loader.partitions.verifying import Compared
 from loader.rows.packing import Context
 from loader.rows.scatter import Piece, Scatter, Scattered
-from roster.embedded.server_settings import bulk_nodes
 from roster.records.position import Position
+from roster.redis.nodes import bulk_nodes
 from roster.redis.target import Target
 from roster.storage.store import Store
 from roster.times import DAY_MS

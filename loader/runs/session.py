@@ -15,14 +15,14 @@ from loader.rows.packing import Context
 from loader.runs.guard import NOT_FROM_FILES
 from loader.runs.uptake import late
 from roster import keys
-from roster.embedded.server_settings import bulk_nodes, ease, rewrite
+from roster.embedded.server_settings import resume_log_rewrites, suspend_log_rewrites
 from roster.errors import ClearwayError, LoadRefused
 from roster.opening import Opening
 from roster.records.position import HighWater, Position
 from roster.records.replies import Tail
 from roster.redis.calls import Wait
 from roster.redis.connection import change_client
-from roster.redis.nodes import open_nodes
+from roster.redis.nodes import bulk_nodes, open_nodes
 from roster.rules.lists import load_lists
 from roster.settings import Settings
 from roster.storage.dictionary import Dictionary, Load
@@ -136,7 +136,7 @@ class Session:
         """Nothing; the load has its number, which its rows refer to already."""
         self.keep_lease()
         if self.opening.embedded is not None:
-            self.run(ease(self._nodes))
+            self.run(suspend_log_rewrites(self._nodes))
         if self.run(self.dictionary.open_load(load)) != number:
             raise LoadRefused("another load has begun meanwhile; nothing of this one was merged")
 
@@ -150,7 +150,7 @@ class Session:
         self.run(self.dictionary.write_load(number, done))
         behind = self._behind(self.publish())
         if self.opening.embedded is not None:
-            self.run(rewrite(self._nodes))
+            self.run(resume_log_rewrites(self._nodes))
         return behind
 
     def publish(self) -> list[Position]:

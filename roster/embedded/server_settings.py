@@ -1,4 +1,4 @@
-"""How the embedded server is set while it runs: as before a load, and its log short."""
+"""How the embedded server is set while it runs, and while a load does: how long its log grows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from redis.exceptions import ResponseError
 
 from roster import keys
 from roster.embedded.server_files import REWRITE, REWRITE_USUALLY
-from roster.redis.connection import bulk_client, translated
-from roster.redis.nodes import Nodes, open_nodes
+from roster.redis.connection import translated
 from roster.storage.lease import held
 
 if TYPE_CHECKING:
-    from roster.redis.target import Target
+    from roster.redis.nodes import Nodes
 
     Client = redis.Redis
 
@@ -23,10 +22,11 @@ if TYPE_CHECKING:
 _QUIET_BYTES = 1 << 20
 """What the log grows by between two looks while little is written."""
 _REWRITE_QUIET_BYTES = 64 << 20
+_NEVER, _UNDER_WAY = "0", "already in progress"
 
 
 def put_right(client: Client) -> None:
-    """What older loads have changed is as it was; what one under way has, when that is over."""
+    """Set what older loads have changed as it was, but for what one under way needs."""
     client.config_set("appendfsync", "always")
     if not _loading(client):
         client.config_set(REWRITE, REWRITE_USUALLY)
@@ -51,20 +51,12 @@ def _loading(client: Client) -> bool:
     return held(cast("bytes | None", client.get(keys.LOAD)))
 
 
-_NEVER, _UNDER_WAY = "0", "already in progress"
-
-
-def bulk_nodes(target: Target) -> Nodes:
-    """The servers, for whole files."""
-    return open_nodes(target, bulk_client)
-
-
-async def ease(nodes: Nodes) -> None:
-    """Let the embedded server's log grow until `rewrite`."""
+async def suspend_log_rewrites(nodes: Nodes) -> None:
+    """Let the embedded server's log grow until `resume_log_rewrites`."""
     await _rewrite_at(nodes, _NEVER)
 
 
-async def rewrite(nodes: Nodes) -> None:
+async def resume_log_rewrites(nodes: Nodes) -> None:
     """Set the embedded server as before, and have its log rewritten: it starts faster then.
 
     One that still rewrites it for the load before goes on with that.

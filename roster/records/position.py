@@ -70,7 +70,7 @@ class HighWater(NamedTuple):
         return self.position.wire + self.at_ms.to_bytes(MARK_AT_BYTES) + roster + self.covered
 
 
-Mark = Position | HighWater
+HighWaterMark = Position | HighWater
 """A high-water mark as it is handed to Redis: alone, or with what goes with it."""
 
 

@@ -18,7 +18,14 @@ from redis.exceptions import AskError
 from roster import keys
 from roster.errors import NotDurable, Unavailable
 from roster.redis.calls import SLOTS, Call, Plain, Wait, library, pairs, whatever_memory
-from roster.redis.connection import error_code, function_missing, raised, sent_on, translated
+from roster.redis.connection import (
+    bulk_client,
+    error_code,
+    function_missing,
+    raised,
+    sent_on,
+    translated,
+)
 from roster.redis.discovery import Discovery
 from roster.redis.exchange import BITE_BYTES, close, exchange, messages
 from roster.redis.routes import Routes
@@ -56,6 +63,11 @@ def open_nodes(
         return Nodes(client(target, None), lambda host, port: client(target, (host, port)))
     place = discovery or Discovery(target)
     return Nodes(place, lambda host, port: client(target, (host, port)), find_s)
+
+
+def bulk_nodes(target: Target) -> Nodes:
+    """The servers of a target, for whole files: one call may merge many buckets."""
+    return open_nodes(target, bulk_client)
 
 
 class Nodes:

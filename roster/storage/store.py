@@ -15,7 +15,7 @@ from roster.records import replies
 from roster.records.change import together
 from roster.records.entry import BIND, State
 from roster.records.meta import ListField, Meta
-from roster.records.position import Mark, Position, newest
+from roster.records.position import HighWaterMark, Position, newest
 from roster.records.replies import (
     MARK_BYTES,
     Applied,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from roster.records.change import Change
-    from roster.records.position import Mark, Position
+    from roster.records.position import HighWaterMark, Position
     from roster.redis.calls import Listing, Wait
     from roster.redis.nodes import Nodes
 
@@ -88,7 +88,7 @@ class Store:
         self,
         changes: Sequence[Change],
         wait: Wait,
-        acknowledged: Mapping[int, Mark] | None = None,
+        acknowledged: Mapping[int, HighWaterMark] | None = None,
     ) -> list[Applied]:
         """What every change amounted to, once all of them are safe.
 
@@ -105,7 +105,7 @@ class Store:
         self,
         changes: Sequence[Change],
         wait: Wait,
-        acknowledged: Mapping[int, Mark] | None = None,
+        acknowledged: Mapping[int, HighWaterMark] | None = None,
     ) -> list[Applied | Refusal]:
         """As `apply`, with the reason in its place for a change that was refused by itself."""
         if not self.roster_id.id:
@@ -136,7 +136,9 @@ class Store:
         if calls:
             await self.nodes.run(calls)
 
-    def _apply_call(self, group: Mapping[int, Change], acknowledged: Mapping[int, Mark]) -> Call:
+    def _apply_call(
+        self, group: Mapping[int, Change], acknowledged: Mapping[int, HighWaterMark]
+    ) -> Call:
         changes = list(group.values())
         partition = changes[0].token[keys.PARTITION]
         ack = acknowledged.get(partition)
@@ -166,7 +168,7 @@ class Store:
     async def lookup(
         self,
         asked: Sequence[tuple[bytes, Mapping[int, Position]]],
-        high_water: Mapping[int, Mark],
+        high_water: Mapping[int, HighWaterMark],
     ) -> list[Found]:
         """Every token's record, read from the primary after this call began.
 
@@ -179,7 +181,10 @@ class Store:
         ]
 
     def _lookup_call(
-        self, token: bytes, at_least: Mapping[int, Position], high_water: Mapping[int, Mark]
+        self,
+        token: bytes,
+        at_least: Mapping[int, Position],
+        high_water: Mapping[int, HighWaterMark],
     ) -> Call:
         partition, bucket, field = keys.place(token)
         high, least = high_water.get(partition), at_least.get(partition)
@@ -193,7 +198,7 @@ class Store:
     async def tails(
         self,
         applied: Mapping[int, Position | None],
-        high_water: Mapping[int, Mark],
+        high_water: Mapping[int, HighWaterMark],
         limit: int | None = None,
     ) -> dict[int, Tail]:
         """For each partition of `applied`, its state and a share of the log behind that position.
@@ -207,7 +212,7 @@ class Store:
     async def poll(
         self,
         applied: Mapping[int, Position | None],
-        high_water: Mapping[int, Mark],
+        high_water: Mapping[int, HighWaterMark],
         limit: int,
         listing: Listing,
     ) -> Polled:
@@ -222,7 +227,10 @@ class Store:
         return Polled(tails, bool(told) and all(got[len(calls) :]), max(told, default=0))
 
     def _tail_calls(
-        self, applied: Mapping[int, Position | None], high_water: Mapping[int, Mark], limit: int
+        self,
+        applied: Mapping[int, Position | None],
+        high_water: Mapping[int, HighWaterMark],
+        limit: int,
     ) -> list[Call]:
         most_bytes = TAIL_BYTES // max(1, len(applied))
         calls = []

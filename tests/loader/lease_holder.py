@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from roster import keys
-from roster.embedded.server_settings import bulk_nodes
+from roster.redis.nodes import bulk_nodes
 from roster.redis.target import parse_target
 from roster.storage.lease import Lease
 

@@ -9,7 +9,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from roster.embedded.embedded import EmbeddedOptions, acquire
-from roster.embedded.server_settings import bulk_nodes, rewrite
+from roster.embedded.server_settings import resume_log_rewrites
+from roster.redis.nodes import bulk_nodes
 from roster.redis.target import parse_target
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _client(socket: Path) -> redis.Redis:
 async def _rewritten(url: str) -> None:
     nodes = bulk_nodes(parse_target(url))
     try:
-        await rewrite(nodes)
+        await resume_log_rewrites(nodes)
     finally:
         await nodes.close()
 

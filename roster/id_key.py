@@ -5,51 +5,35 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from roster.documents.tokeniser import KEY_BYTES
 from roster.errors import SettingsError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from roster.settings import Settings
+
 FILE_NAME = "id-key"
 
 
-class KeySource(msgspec.Struct, frozen=True):
-    """What the settings say about the key; `data_dir` only where the server is embedded."""
-
-    key: str | None = None
-    key_file: str | None = None
-    data_dir: Path | None = None
-
-    def __repr__(self) -> str:
-        """A name without the key, fit for a log."""
-        return "<ID key>"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """No fields, for rich's tracebacks."""
-        return []
-
-
-def read_or_make(source: KeySource) -> bytes:
-    """The key's 32 bytes; raises SettingsError where it is missing, given twice or no key.
+def read_or_make(settings: Settings, *, embedded: bool) -> bytes:
+    """The key's 32 bytes; raises SettingsError where it is missing or no key.
 
     With an embedded server and no key given, it lies in the data folder, made at first use:
     whoever loses that file has to load the roster again.
     """
-    if source.key and source.key_file:
-        raise SettingsError("CLEARWAY_ID_KEY and CLEARWAY_ID_KEY_FILE are both set: one is enough")
-    if source.key:
-        return _parse(source.key, "CLEARWAY_ID_KEY")
-    if source.key_file:
-        return _parse(_read(Path(source.key_file)), "CLEARWAY_ID_KEY_FILE")
-    if source.data_dir is None:
+    if settings.id_key:
+        return _parse(settings.id_key, "CLEARWAY_ID_KEY")
+    if settings.id_key_file:
+        return _parse(_read(settings.id_key_file), "CLEARWAY_ID_KEY_FILE")
+    if not embedded:
         raise SettingsError(
             "CLEARWAY_ID_KEY or CLEARWAY_ID_KEY_FILE is required with CLEARWAY_REDIS_URL: "
             f"{KEY_BYTES} bytes in hexadecimal, such as `openssl rand -hex {KEY_BYTES}` prints"
         )
-    path = source.data_dir.expanduser() / FILE_NAME
+    path = settings.data_dir.expanduser() / FILE_NAME
     if not path.exists():
         _make(path)
     return _parse(_read(path), str(path))

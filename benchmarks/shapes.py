@@ -33,7 +33,7 @@ from loader.rows.packing import Context
 from loader.rows.scatter import Scatter
 from loader.runs.intake import Files, Intake
 from loader.synthetic.world import Shape
-from roster.times import parse_from
+from roster.times import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -141,7 +141,7 @@ def reading_us(listed: Listed, rows: int) -> float:
     """The CPU of a row from the file to packed rows on disk, in this process, in microseconds."""
     codes = {name: index + 1 for index, name in enumerate(listed.lists)}
     now_ms = time.time_ns() // 1_000_000
-    context = Context(secrets.token_bytes(32), codes, parse_from(AS_OF), 1, now_ms, {})
+    context = Context(secrets.token_bytes(32), codes, parse_time(AS_OF), 1, now_ms, {})
     files = Files((str(listed.path),), listed.lists, context.as_of, listed.format)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as folder:
         scatter = Scatter(context, Path(folder), 0)

@@ -18,7 +18,7 @@ from pybloom_live import BloomFilter
 from roster.keys import FIELD, FIELD_BYTES, PARTITION, TOKEN_BITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -46,19 +46,6 @@ def halves(fields: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     wide[:, 10:16] = fields[:, 6:]
     both = wide.view(">u8").astype(np.uint64)
     return both[:, 0], both[:, 1]
-
-
-def positions_of(fields: np.ndarray, sizes: np.ndarray, slices: int) -> np.ndarray:
-    """The bits of many tokens, each in a filter of its own size.
-
-    `fields` is uint8 of shape (n, 12), `sizes` the bits per slice of each token's filter;
-    the answer is uint64 of shape (n, slices).
-    """
-    size = sizes[:, None]
-    first, step = (half[:, None] % size for half in halves(fields))
-    order = np.arange(slices, dtype=np.uint64)
-    places: np.ndarray = (first + order * step) % size + order * size
-    return places
 
 
 class TokenFilter(BloomFilter):  # type: ignore[misc] # pybloom-live has no types
@@ -125,8 +112,11 @@ class TokenFilter(BloomFilter):  # type: ignore[misc] # pybloom-live has no type
 
     def positions(self, fields: np.ndarray) -> np.ndarray:
         """The bits of many tokens, shape (n, slices); `fields` is uint8 of shape (n, 12)."""
-        sizes = np.full(len(fields), self.bits_per_slice, np.uint64)
-        return positions_of(fields, sizes, self.num_slices)
+        size = np.uint64(self.bits_per_slice)
+        first, step = (half[:, None] % size for half in halves(fields))
+        order = np.arange(self.num_slices, dtype=np.uint64)
+        places: np.ndarray = (first + order * step) % size + order * size
+        return places
 
     def add_fields(self, fields: bytes) -> None:
         """Add many distinct tokens, given as their joined 12-byte fields."""
@@ -156,10 +146,6 @@ class TokenFilter(BloomFilter):  # type: ignore[misc] # pybloom-live has no type
         bits = np.left_shift(np.uint8(1), (places & np.uint64(7)).astype(np.uint8))
         self.count += int((octets[at] & bits == 0).any(axis=1).sum())
         np.bitwise_or.at(octets, at.ravel(), bits.ravel())
-
-    def add_tokens(self, tokens: Iterable[bytes]) -> None:
-        """Add many distinct tokens on the same bits as one by one."""
-        self.add_fields(b"".join(token[FIELD] for token in tokens))
 
     def to_bytes(self) -> bytes:
         """Geometry and bits in pybloom-live's file format."""

@@ -51,10 +51,6 @@ def parse_time(text: str) -> int:
     )
 
 
-parse_from = parse_time
-"""The start of a term: as `parse_time`."""
-
-
 @lru_cache(maxsize=65_536)
 def parse_until(text: str) -> int:
     """The exclusive end of a term in ms since 1970; a bare date includes its whole day.

@@ -146,23 +146,13 @@ class Store:
         for change in changes:
             _, number, _ = keys.place(change.token)
             names += (keys.bucket(partition, number), keys.history(partition, number))
+        tables = (keys.META, keys.LOG, keys.FORGOTTEN, keys.SEALS)
+        fixed = (table[partition] for table in tables)
+        mark = secrets.token_bytes(MARK_BYTES)
+        args: list[bytes | int] = [self.stamp, mark, ack.wire if ack else b"", self.keep_ms]
+        args += (change.wire for change in changes)
         return Call(
-            partition,
-            "apply_oom" if changes[0].lenient else "apply",
-            (
-                keys.META[partition],
-                keys.LOG[partition],
-                keys.FORGOTTEN[partition],
-                keys.SEALS[partition],
-                *names,
-            ),
-            (
-                self.stamp,
-                secrets.token_bytes(MARK_BYTES),
-                ack.wire if ack else b"",
-                self.keep_ms,
-                *(change.wire for change in changes),
-            ),
+            partition, "apply_oom" if changes[0].lenient else "apply", (*fixed, *names), tuple(args)
         )
 
     async def lookup(

@@ -11,6 +11,7 @@ import pytest
 
 from roster import keys
 from roster.filter import TokenFilter
+from roster.keys import FIELD
 from roster.records.change import Change
 from roster.records.entry import Op
 from roster.redis.calls import Wait
@@ -143,7 +144,7 @@ async def test_the_witness_of_what_a_backup_lacks_outlives_its_other_image(valke
             backup = {image: client.dump(image), keys.META[7]: client.dump(keys.META[7])}
         lost = await put(store, 7, 20, n=2)
         bits = TokenFilter()
-        bits.add_tokens([token(7, 1), token(7, 2)])
+        bits.add_fields(token(7, 1)[FIELD] + token(7, 2)[FIELD])
         assert await store.set_image(lost, bits.to_bytes())
         assert await follower.poll()
         screener.acknowledge([lost])

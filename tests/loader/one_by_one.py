@@ -27,7 +27,7 @@ from roster.records.bounds import CASE_MAX, COURT_MAX, ENTRY_ID_MAX
 from roster.records.content import pack_content
 from roster.records.entry import Content, Provenance
 from roster.records.record import HEADER, REGISTER_BYTES, WITHOUT_REVISION, pack_provenance
-from roster.times import FUTURE_MAX_MS, parse_from, parse_time, parse_until
+from roster.times import FUTURE_MAX_MS, parse_time, parse_until
 
 _FIRST_EXTRA = COLUMNS.index("modes")
 
@@ -124,7 +124,7 @@ class Reader:
             cells.names(name) if name else (),
             cells.revision(revision, updated_at, self._latest_ms),
             cells.state(state) or None,
-            cells.moment(parse_from, "from", from_) if from_ else None,
+            cells.moment(parse_time, "from", from_) if from_ else None,
             cells.moment(parse_until, "until", until) if until else None,
             trimmed(case),
             court.strip(),

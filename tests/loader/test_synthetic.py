@@ -18,12 +18,12 @@ from loader.synthetic.fictions import DISTRICTS
 from loader.synthetic.shapes import COLUMNS
 from loader.synthetic.synthetic import generate
 from loader.synthetic.world import Recipe, Shape
-from roster.times import parse_from, parse_until
+from roster.times import parse_time, parse_until
 from tests.loader.one_by_one import Reader, Row
 from tests.loader.rowwise import parse_block
 
 PEOPLE, ENTRIES = 3_000, 5_340
-AS_OF_MS = parse_from("2019-01-01")
+AS_OF_MS = parse_time("2019-01-01")
 COURTS = {code: court for code, _, court in DISTRICTS}
 HALF = str.maketrans("（）", "()")
 Rows = list[dict[str, str]]
@@ -110,15 +110,15 @@ def test_lists_states_and_terms_are_of_every_kind(rows: Rows) -> None:
     now = AS_OF_MS + 8 * 365 * 86_400_000
     terms = Counter(
         "open" if not row["until"]
-        else "coming" if parse_from(row["from"]) > now
+        else "coming" if parse_time(row["from"]) > now
         else "past" if parse_until(row["until"]) <= now
         else "running"
         for row in rows
     )  # fmt: skip
     assert min(terms[kind] for kind in ("open", "coming", "past", "running")) > 50
     for row in rows:
-        assert not row["until"] or parse_from(row["from"]) < parse_until(row["until"])
-        assert parse_from("2015-01-01") <= int(row["revision"]) < AS_OF_MS
+        assert not row["until"] or parse_time(row["from"]) < parse_until(row["until"])
+        assert parse_time("2015-01-01") <= int(row["revision"]) < AS_OF_MS
 
 
 def test_a_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from roster.errors import Unavailable
 from roster.filter import TokenFilter
+from roster.keys import FIELD
 from roster.records.change import Change
 from roster.records.entry import Op
 from roster.storage.images import renew
@@ -178,7 +179,7 @@ async def test_a_newer_image_spares_a_process_the_log_before_it(
         await put(parts, 7, 5_000)
         end = (await parts.store.tails({7: None}, {}))[7].position
         token_filter = TokenFilter(5_000)
-        token_filter.add_tokens(token(7, n) for n in range(5_000))
+        token_filter.add_fields(b"".join(token(7, n)[FIELD] for n in range(5_000)))
         assert await parts.store.set_image(end, token_filter.to_bytes())
         watched = Watched(parts, monkeypatch)
         assert await parts.follower.poll()

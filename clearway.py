@@ -12,22 +12,22 @@ from typing import Any
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """While something is imported nobody can catch Ctrl-C: it then ends the program, no more."""
-    hush = (
+def ending_on_interrupt() -> Iterator[None]:
+    """Let Ctrl-C end the program, no more, while something is imported: nobody can catch it."""
+    ours = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     )
-    if hush:
+    if ours:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
     finally:
-        if hush:
+        if ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-with hushed():
+with ending_on_interrupt():
     import click
 
     from roster.errors import ClearwayError, WrongUsage, cause_of
@@ -35,22 +35,22 @@ with hushed():
 
 COMMANDS = {
     "accept": "service.commands.rewinds:accept",
-    "check": "service.commands.desk:check",
+    "check": "service.commands.by_hand:check",
     "demo": "service.commands.demo:demo",
-    "find": "service.commands.desk:find",
+    "find": "service.commands.by_hand:find",
     "generate": "loader.commands:generate_command",
-    "keys": "service.commands.commands:keys",
+    "keys": "service.commands.keys:keys",
     "lists": "service.commands.roster:lists",
     "load": "loader.commands:load_command",
     "loads": "service.commands.loads:loads_command",
     "push": "loader.pushing.push:push",
-    "remove": "service.commands.desk:remove",
+    "remove": "service.commands.by_hand:remove",
     "restored": "service.commands.rewinds:restored",
-    "resume": "service.commands.desk:resume",
-    "serve": "service.commands.commands:serve",
+    "resume": "service.commands.by_hand:resume",
+    "serve": "service.commands.serve:serve",
     "sign": "loader.commands:sign_command",
     "status": "service.commands.roster:status",
-    "suspend": "service.commands.desk:suspend",
+    "suspend": "service.commands.by_hand:suspend",
     "undo": "loader.loads_commands:undo_command",
     "verify": "loader.commands:verify_command",
     "watch": "loader.loads_commands:watch_command",
@@ -73,12 +73,12 @@ class Commands(click.Group):
         if name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[name].partition(":")
-        with hushed():
+        with ending_on_interrupt():
             command: click.Command = getattr(import_module(module), attribute)
         return command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- click's
-        """The same as click's, with output that every terminal can show."""
+        """Run as click does, with output that every terminal can show."""
         prepare()
         return super().main(*args, **kwargs)
 

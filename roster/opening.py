@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
 from roster.documents.tokeniser import UNKNOWN, Tokeniser
@@ -23,6 +24,8 @@ from roster.redis.target import Target, parse_target
 from roster.storage.founding import agree
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import redis.asyncio
 
     from roster.redis.slots import Address
@@ -74,16 +77,22 @@ class Opening:
         """The servers, for changes, which wait until they are safe."""
         return open_nodes(self.target, change_client, self._discovery)
 
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[Nodes]:
+        """The servers for changes, closed with the block."""
+        nodes = self.change_nodes()
+        try:
+            yield nodes
+        finally:
+            await nodes.close()
+
     async def reach(self) -> None:
         """Ask every server for an answer. Raises Unavailable within seconds, with who gives none.
 
         For those who would otherwise wait as long as a whole file may take.
         """
-        nodes = self.change_nodes()
-        try:
+        async with self.changing() as nodes:
             answers = await _answers(nodes)
-        finally:
-            await nodes.close()
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer

@@ -11,6 +11,12 @@ import time
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from roster.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DAY_MS = 86_400_000
 BEIJING_OFFSET_MS = 8 * 3_600_000
@@ -40,6 +46,11 @@ def boot_s() -> float:
     return time.clock_gettime(_BOOT_CLOCK)
 
 
+def now_ms() -> int:
+    """The time by this machine's clock."""
+    return time.time_ns() // 1_000_000
+
+
 @lru_cache(maxsize=65_536)
 def parse_time(text: str) -> int:
     """The instant in ms since 1970; a bare date is its first instant in Beijing.
@@ -58,6 +69,16 @@ def parse_until(text: str) -> int:
     Raises ValueError, whose message does not repeat the text.
     """
     return parse_time(text) + (DAY_MS if len(text) == _DATE_LENGTH else 0)
+
+
+def read_time(field: str, text: str | None, parse: Callable[[str], int] = parse_time) -> int | None:
+    """The time of a field that may be left out; raises InvalidInput that names `field`."""
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except ValueError as exc:
+        raise InvalidInput(field, str(exc)) from exc
 
 
 @lru_cache(maxsize=4_096)

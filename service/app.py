@@ -3,9 +3,10 @@
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 from litestar import Litestar
@@ -13,7 +14,7 @@ from litestar.exceptions import HTTPException
 
 from roster.build import build
 from roster.documents.tokeniser import UNKNOWN, Tokeniser
-from roster.errors import ClearwayError, SettingsError, Unavailable, cause_of
+from roster.errors import SettingsError, Unavailable, cause_of
 from roster.opening import SAFE_TIMEOUT_MS, Opening
 from roster.records.entry import BIND
 from roster.redis.calls import Wait
@@ -30,23 +31,23 @@ from roster.storage.processes import Processes
 from roster.storage.retention import RetentionPeriods
 from roster.storage.store import Store
 from roster.times import DAY_MS
-from service.background.canary import EVERY_S as CANARY_EVERY_S
-from service.background.canary import Canary
+from service.background.canary import Canary, canary_key
+from service.background.counters import Counters
 from service.background.forgetting import Forgetting
-from service.background.renewal import EVERY_S as RENEWAL_EVERY_S
 from service.background.renewal import Renewer
-from service.changing.confirming import Confirmer
-from service.changing.notices import NOTE_EVERY_S, Teller
-from service.deciding.counters import Counters
+from service.changing.applying import Applier
+from service.changing.places import Places
+from service.changing.propagation import Confirmer, Notifier
 from service.deciding.lookups import Lookups
 from service.deciding.screening import Desk
+from service.feed.log import FeedLog
+from service.feed.pages import Writer
 from service.feed.polls import Feed
-from service.following.belonging import EVERY_S as BELONGING_EVERY_S
+from service.following.announcing import Announcer
 from service.following.follower import Follower
-from service.following.memory import EVERY_S as MEMORY_EVERY_S
 from service.following.memory import Memory
 from service.following.screener import EVERY, Screener
-from service.openapi.schema import schema_routes
+from service.following.share import Listener
 from service.parts import Service
 from service.routes.changes import post_changes
 from service.routes.checks import check_routes
@@ -54,9 +55,9 @@ from service.routes.entries import find, history
 from service.routes.feed import get_changes
 from service.routes.front import Front
 from service.routes.ops import get_metrics, get_roster, healthz, readyz
-from service.routes.page_routes import status_page
+from service.routes.pages import page_routes
 from service.routes.standing import standing
-from service.upkeep import Chore, Upkeep, repeat, stay
+from service.upkeep import Upkeep, repeat, stay
 from service.web.auth import Access
 from service.web.bodies import BODY_MAX_BYTES
 from service.web.problems import problem_response
@@ -68,7 +69,7 @@ log = structlog.get_logger("clearway.app")
 API = (
     *(check_routes, standing),
     *(post_changes, get_changes, find, history),
-    *(status_page, get_roster, healthz, readyz, get_metrics),
+    *(get_roster, healthz, readyz, get_metrics),
 )
 
 
@@ -80,7 +81,7 @@ def create_app(settings: Settings) -> Litestar:
     """
     build()  # what is installed later is not what this process runs
     app = Litestar(
-        route_handlers=[*API, *schema_routes()],
+        route_handlers=[*API, *page_routes()],
         lifespan=[partial(_running, settings)],
         exception_handlers={Exception: problem_response, HTTPException: problem_response},
         request_max_body_size=BODY_MAX_BYTES,
@@ -92,22 +93,20 @@ def create_app(settings: Settings) -> Litestar:
 
 
 async def look_before(settings: Settings, opening: Opening) -> None:
-    """Nothing where the service may start; raises what `create_app` says.
+    """See whether the service may start; raises what `create_app` says.
 
     Whoever starts several processes asks once, before, to have one message.
     """
     required_codes(settings, load_lists(settings.lists_file))
-    nodes = opening.change_nodes()
     key = opening.id_key()
-    try:
-        await opening.facts(nodes)
-        store = Store(nodes, Tokeniser(key, UNKNOWN))
-        await store.open(EVERY)
-        await store.tails(dict.fromkeys(EVERY), {})
-    except Unavailable as exc:
-        log.warning("the roster cannot be reached yet", cause=cause_of(exc))
-    finally:
-        await nodes.close()
+    async with opening.changing() as nodes:
+        try:
+            await opening.facts(nodes)
+            store = Store(nodes, Tokeniser(key, UNKNOWN))
+            await store.open(EVERY)
+            await store.tails(dict.fromkeys(EVERY), {})
+        except Unavailable as exc:
+            log.warning("the roster cannot be reached yet", cause=cause_of(exc))
 
 
 def required_codes(settings: Settings, lists: Lists) -> frozenset[int]:
@@ -124,47 +123,47 @@ async def _running(settings: Settings, app: Litestar) -> AsyncIterator[None]:
     opening = await asyncio.to_thread(Opening, settings)
     try:
         await look_before(settings, opening)
-        nodes = {
-            "check": opening.check_nodes(),
-            "change": opening.change_nodes(),
-            "follow": opening.follow_nodes(),
-        }
-        upkeep = _parts(settings, opening, nodes)
-        upkeep.more = _more_chores(app, upkeep)
+        nodes = _Nodes(opening.check_nodes(), opening.change_nodes(), opening.follow_nodes())
+        upkeep = _upkeep(app, opening, nodes)
         app.state.service, app.state.upkeep = upkeep.service, upkeep
         try:
             async with _tasks(upkeep):
                 yield
         finally:
-            await _leave(upkeep)
+            await upkeep.leave()
             upkeep.service.desk.lookups.close()
-            for each in nodes.values():
+            for each in nodes:
                 await each.close()
     finally:
         await asyncio.to_thread(opening.close)
 
 
-def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> Upkeep:
-    lists = load_lists(settings.lists_file)
+class _Nodes(NamedTuple):
+    """Redis, by what it is asked for: each use has its own time-outs and connections."""
+
+    check: Nodes
+    change: Nodes
+    follow: Nodes
+
+
+def _upkeep(app: Litestar, opening: Opening, nodes: _Nodes) -> Upkeep:
+    """All parts of the process, and what they are kept up with."""
+    settings, lists = opening.settings, load_lists(opening.settings.lists_file)
     tokeniser = Tokeniser(opening.id_key(), UNKNOWN)  # the follower opens the roster
-    keep_ms, roster_id = settings.audit_days * DAY_MS, RosterId(nodes["follow"])
-    check, change, follow = (
-        Store(nodes[use], tokeniser, keep_ms=keep_ms, roster_id=roster_id)
-        for use in ("check", "change", "follow")
-    )
-    screener = Screener(required_codes(settings, lists), settings.fresh_ms, settings.serve_stale_s)
-    screener.lists_known = False  # a list that is disabled denies nobody
-    follower = Follower(follow, screener, (secrets.token_hex(6), socket.gethostname()))
-    follower.herald.replicas = settings.replicas
-    dictionary = Dictionary(nodes["change"])
-    desk = Desk(screener, follower, Lookups(check, screener, settings.redis_timeout_ms))
-    desk.poll_timeout_s = settings.redis_timeout_ms / 1000
-    desk.equip(tokeniser, lists, dictionary)
-    feed = Feed(change, follower, screener.high_water)
-    feed.pages.equip(tokeniser, lists, dictionary)
+    check, change, follow = _stores(settings, nodes, tokeniser)
+    screener = _screener(settings, lists)
     # Until the servers are known, a change counts as safe only by the strictest measure.
     wait = Wait(aof=True, replicas=settings.replicas, timeout_ms=SAFE_TIMEOUT_MS)
-    processes = Processes(nodes["change"])
+    keys = KeyStore(nodes.change, wait)
+    access = Access(keys, settings.serve_stale_s)
+    memory = Memory(settings.data_dir, tokeniser, screener, access.ended)
+    log, counters, processes = FeedLog(), Counters(), Processes(nodes.change)
+    follower = _follower(settings, follow, screener, memory, log)
+    dictionary = Dictionary(nodes.change)
+    lookups = Lookups(check, screener, dictionary, settings.redis_timeout_ms)
+    writer = Writer(tokeniser, lists, dictionary)
+    canary = Canary(app, nodes.change, tokeniser, screener, counters)
+    access.trust(canary.header.encode(), canary_key())
     service = Service(
         settings=settings,
         store=check,
@@ -174,43 +173,47 @@ def _parts(settings: Settings, opening: Opening, nodes: Mapping[str, Nodes]) -> 
         dictionary=dictionary,
         screener=screener,
         follower=follower,
-        desk=desk,
-        access=Access(KeyStore(nodes["change"], wait), settings.serve_stale_s),
-        counters=Counters(),
+        desk=Desk(screener, follower, lookups, tokeniser, lists),
+        access=access,
+        counters=counters,
         processes=processes,
-        teller=Teller(change, processes),
+        places=Places(change, tokeniser, screener.high_water),
+        applier=Applier(change, tokeniser, dictionary, screener.high_water, wait),
+        notifier=Notifier(change, processes),
         confirmer=Confirmer(change, processes),
-        wait=wait,
-        feed=feed,
+        feed=Feed(change, log, follower.poll, writer, screener.high_water),
+        canary=canary,
     )
-    tallies = CounterStore(nodes["change"])
-    return Upkeep(service, opening, tallies, DisabledLists(nodes["change"], wait))
+    renewer = _renewer(service, keys)
+    tallies, disabled = CounterStore(nodes.change), DisabledLists(nodes.change, wait)
+    return Upkeep(service, opening, tallies, disabled, memory, renewer)
 
 
-def _more_chores(app: Litestar, upkeep: Upkeep) -> tuple[Chore, ...]:
-    service, screener = upkeep.service, upkeep.service.screener
-    folder = service.settings.data_dir
-    memory = Memory(folder, service.tokeniser, screener, service.access.ended)
-    belonging = service.follower.belonging
-    belonging.memory = memory
-    renewer = _renewer(service)
-    service.canary = canary = Canary(app, service)
-    canary.on_lag = partial(upkeep.lags.add, "processes")
-    upkeep.leaving = (renewer.leave, canary.leave)
-    return (
-        ("memory", MEMORY_EVERY_S, memory.save),
-        (
-            "belonging",
-            BELONGING_EVERY_S,
-            partial(belonging.watch, service.processes, service.follower.id),
-        ),
-        ("note", NOTE_EVERY_S, service.teller.note),
-        ("renewal", RENEWAL_EVERY_S, renewer.tick),
-        ("canary", CANARY_EVERY_S, canary.sing),
+def _stores(settings: Settings, nodes: _Nodes, tokeniser: Tokeniser) -> Iterator[Store]:
+    """The stores of checks, of changes and of polls, which share the roster's id."""
+    keep_ms, roster_id = settings.audit_days * DAY_MS, RosterId(nodes.follow)
+    return (Store(each, tokeniser, keep_ms=keep_ms, roster_id=roster_id) for each in nodes)
+
+
+def _screener(settings: Settings, lists: Lists) -> Screener:
+    return Screener(
+        required_codes(settings, lists),
+        settings.fresh_ms,
+        settings.serve_stale_s,
+        lists_known=False,  # a list that is disabled denies nobody
     )
 
 
-def _renewer(service: Service) -> Renewer:
+def _follower(
+    settings: Settings, store: Store, screener: Screener, memory: Memory, log: FeedLog
+) -> Follower:
+    identity = secrets.token_hex(6), socket.gethostname()
+    announcer = Announcer(store, screener, identity, settings.replicas)
+    listener = Listener(log.take, log.is_polled)
+    return Follower(store, screener, announcer, memory, listener)
+
+
+def _renewer(service: Service, keys: KeyStore) -> Renewer:
     store, settings = service.changes_store, service.settings
     audit_ms = settings.audit_days * DAY_MS
     terms = RetentionPeriods(
@@ -220,20 +223,14 @@ def _renewer(service: Service) -> Renewer:
         keys_ms=audit_ms,
     )
     lists = bytes(sorted({BIND, *(rule.code for rule in service.lists.all)}))
-    forgetting = Forgetting(store, KeyStore(store.nodes, service.wait), terms, lists)
+    forgetting = Forgetting(store, keys, terms, lists)
     return Renewer(store, service.screener, forgetting, settings.log_days)
 
 
 @asynccontextmanager
 async def _tasks(upkeep: Upkeep) -> AsyncIterator[None]:
     """Everything that runs beside the requests; the keys and lists are known before."""
-    with suppress(Unavailable):
-        await upkeep.service.follower.belonging.begin(EVERY)
-    with suppress(Unavailable):
-        await upkeep.service.access.refresh()
-        await upkeep.service.dictionary.refresh()
-        await upkeep.read_disabled()
-        await upkeep.look_at_servers()
+    await upkeep.begin()
     running = [asyncio.create_task(stay("follower", upkeep.service.follower.run))]
     running += [asyncio.create_task(repeat(chore)) for chore in upkeep.chores()]
     try:
@@ -251,14 +248,3 @@ async def _end(running: list[asyncio.Task[None]]) -> None:
             task.cancel()
         if pending:
             _, pending = await asyncio.wait(pending, timeout=0.5)
-
-
-async def _leave(upkeep: Upkeep) -> None:
-    """What other processes should know when this one ends in order."""
-    service = upkeep.service
-    steps = (service.teller.close, upkeep.write_counts, service.follower.leave, *upkeep.leaving)
-    for step in steps:
-        with suppress(ClearwayError):
-            await step()
-    if service.follower.belonging.memory is not None:
-        await service.follower.belonging.memory.save()

@@ -2,18 +2,17 @@
 
 import msgspec
 
-from roster.documents.identity import Token
 from roster.documents.tokeniser import Tokeniser
-from roster.redis.calls import Wait
 from roster.rules.restrictions import Lists
 from roster.settings import Settings
 from roster.storage.dictionary import Dictionary
 from roster.storage.processes import Processes
 from roster.storage.store import Store
 from service.background.canary import Canary
-from service.changing.confirming import Confirmer
-from service.changing.notices import Teller
-from service.deciding.counters import Counters
+from service.background.counters import Counters
+from service.changing.applying import Applier
+from service.changing.places import Places
+from service.changing.propagation import Confirmer, Notifier
 from service.deciding.screening import Desk
 from service.feed.polls import Feed
 from service.following.follower import Follower
@@ -21,11 +20,11 @@ from service.following.screener import Screener
 from service.web.auth import Access
 
 
-class Service(msgspec.Struct):
+class Service(msgspec.Struct, frozen=True):
     """The parts of one service process, made in `service/app.py`.
 
     `store` answers checks within `CLEARWAY_REDIS_TIMEOUT_MS`; `changes_store` outwaits
-    durability; `wait` says when a change is safe.
+    durability.
     """
 
     settings: Settings
@@ -40,10 +39,9 @@ class Service(msgspec.Struct):
     access: Access
     counters: Counters
     processes: Processes
-    teller: Teller
+    places: Places
+    applier: Applier
+    notifier: Notifier
     confirmer: Confirmer
-    wait: Wait
     feed: Feed
-    degraded: list[str] = []
-    canary: Canary | None = None
-    canary_token: Token | None = None
+    canary: Canary

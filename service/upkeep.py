@@ -6,22 +6,29 @@ Each chore runs by itself, so that none waits for another's silence.
 from __future__ import annotations
 
 import asyncio
-import time
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import structlog
 
 from roster.errors import ClearwayError, Unavailable, cause_of
 from roster.redis.requirements import ServerFacts, unfit
-from service.background.metrics import RemovalLags
+from roster.times import now_ms
+from service.background.canary import EVERY_S as CANARY_EVERY_S
+from service.background.renewal import EVERY_S as RENEWAL_EVERY_S
+from service.changing.propagation import NOTE_EVERY_S
+from service.following.belonging import EVERY_S as BELONGING_EVERY_S
+from service.following.memory import EVERY_S as MEMORY_EVERY_S
+from service.following.screener import EVERY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from roster.opening import Opening
     from roster.storage.counters import CounterStore
     from roster.storage.disabled import DisabledLists
+    from service.background.renewal import Renewer
+    from service.following.memory import Memory
     from service.parts import Service
 
 KEYS_EVERY_S = 0.4
@@ -35,39 +42,78 @@ EMBEDDED_EVERY_S = 0.5
 SETTINGS_EVERY_S = 5.0
 SILENT_MS = 1_500
 
-Chore = tuple[str, float, "Callable[[], Awaitable[None]]"]
-
 log = structlog.get_logger("clearway.upkeep")
 
 
+class Chore(NamedTuple):
+    """What is done again and again, and how often."""
+
+    name: str
+    every_s: float
+    do: Callable[[], Awaitable[None]]
+
+
 class Upkeep(msgspec.Struct):
-    """The chores of one process, and what they work on."""
+    """The chores of one process, and what they work on.
+
+    `unsafe` is what of Redis' servers is not as it should be, once `facts_known`.
+    """
 
     service: Service
     opening: Opening
     tallies: CounterStore
     disabled: DisabledLists
-    lags: RemovalLags = msgspec.field(default_factory=RemovalLags)
+    memory: Memory
+    renewer: Renewer
     draining: bool = False
     facts_known: bool = False
-    more: tuple[Chore, ...] = ()
-    leaving: tuple[Callable[[], Awaitable[None]], ...] = ()
+    unsafe: list[str] = []
 
     def chores(self) -> list[Chore]:
         """What to do, and how often."""
+        service = self.service
         return [
-            ("keys", KEYS_EVERY_S, self.read_keys),
-            ("counts", COUNTS_EVERY_S, self.write_counts),
-            ("lists", LISTS_EVERY_S, self.read_disabled),
-            ("processes", PROCESSES_EVERY_S, self.service.processes.watch),
-            ("facts", FACTS_EVERY_S, self.look_at_servers),
-            ("embedded", EMBEDDED_EVERY_S, self.revive),
-            ("settings", SETTINGS_EVERY_S, self.put_right),
-            *self.more,
+            Chore("keys", KEYS_EVERY_S, self.read_keys),
+            Chore("counts", COUNTS_EVERY_S, self.write_counts),
+            Chore("lists", LISTS_EVERY_S, self.read_disabled),
+            Chore("processes", PROCESSES_EVERY_S, service.processes.watch),
+            Chore("facts", FACTS_EVERY_S, self.look_at_servers),
+            Chore("embedded", EMBEDDED_EVERY_S, self.revive),
+            Chore("settings", SETTINGS_EVERY_S, self.put_right),
+            Chore("memory", MEMORY_EVERY_S, self.memory.save),
+            Chore("belonging", BELONGING_EVERY_S, self.watch_roster),
+            Chore("note", NOTE_EVERY_S, service.notifier.note),
+            Chore("renewal", RENEWAL_EVERY_S, self.renewer.tick),
+            Chore("canary", CANARY_EVERY_S, service.canary.probe),
         ]
 
+    async def begin(self) -> None:
+        """Read the roster's id, the keys and the lists, as far as Redis answers."""
+        service = self.service
+        with suppress(Unavailable):
+            await service.follower.belonging.begin(EVERY)
+        with suppress(Unavailable):
+            await service.access.refresh()
+            await service.dictionary.refresh()
+            await self.read_disabled()
+            await self.look_at_servers()
+
+    async def leave(self) -> None:
+        """Tell other processes what they should know when this one ends in order."""
+        service = self.service
+        for step in (
+            service.notifier.close,
+            self.write_counts,
+            service.follower.leave,
+            self.renewer.leave,
+            service.canary.leave,
+            self.memory.save,
+        ):
+            with suppress(ClearwayError):
+                await step()
+
     async def read_keys(self) -> None:
-        """Nothing; this process knows the keys that Redis has now. Raises Unavailable.
+        """Read the keys that Redis has now; raises Unavailable.
 
         Where only their server is lost, those that are known go on: nobody can revoke one.
         """
@@ -80,18 +126,17 @@ class Upkeep(msgspec.Struct):
             raise
 
     async def write_counts(self) -> None:
-        """Nothing; what was counted here is in Redis. Raises Unavailable, and keeps it."""
+        """Write what was counted here to Redis; raises Unavailable, and keeps it."""
         counters = self.service.counters
         for (mode, decision), count in counters.take_unwritten().items():
             self.tallies.count(mode, decision, count)
-        now_ms = time.time_ns() // 1_000_000
+        at_ms = now_ms()
         for (leg, lag_ms), count in counters.take_lags().items():
-            self.tallies.lagged(leg, lag_ms, now_ms, count)
-            self.lags.add(leg, lag_ms, count)
-        await self.tallies.flush(now_ms)
+            self.tallies.lagged(leg, lag_ms, at_ms, count)
+        await self.tallies.flush(at_ms)
 
     async def read_disabled(self) -> None:
-        """Nothing; checks know which lists are disabled. Raises Unavailable."""
+        """Tell checks which lists are disabled; raises Unavailable."""
         found, ended = await self.disabled.all(), self.service.access.ended
         enabled = await self.disabled.enabled() if ended.missing(found) else {}
         names = ended.off(found, enabled)
@@ -99,24 +144,28 @@ class Upkeep(msgspec.Struct):
         self.service.desk.disabled = frozenset(rule.code for rule in rules if rule is not None)
         self.service.screener.lists_known = True
 
+    async def watch_roster(self) -> None:
+        """See whether anybody would notice if the roster had gone back; raises Unavailable."""
+        await self.service.follower.watch_roster(self.service.processes)
+
     async def look_at_servers(self) -> None:
-        """Nothing; what makes a change safe, and what is degraded, follow the servers.
+        """Let what makes a change safe, and what is degraded, follow the servers.
 
         Raises Unavailable, and ServerUnfit where one is too old.
         """
         facts = await self.opening.facts(self.service.changes_store.nodes)
-        self.service.wait = self.opening.wait(facts)
-        self.service.degraded = degraded(self.opening, facts)
+        self.service.applier.wait = self.opening.wait(facts)
+        self.unsafe = unsafe(self.opening, facts)
         self.facts_known = True
 
     async def revive(self) -> None:
-        """Nothing; a crashed embedded server runs again. Raises EmbeddedError."""
+        """Start a crashed embedded server again; raises EmbeddedError."""
         embedded = self.opening.embedded
         if embedded is not None and self.service.screener.news.silence_ms > SILENT_MS:
             await asyncio.to_thread(embedded.ensure, renew=True)
 
     async def put_right(self) -> None:
-        """Nothing; an embedded server is set as before a load that was killed, its log is short.
+        """Set an embedded server as before a load that was killed, and keep its log short.
 
         Raises EmbeddedError.
         """
@@ -125,7 +174,7 @@ class Upkeep(msgspec.Struct):
             await asyncio.to_thread(self.opening.embedded.rewrite_if_quiet)
 
 
-def degraded(opening: Opening, facts: list[ServerFacts]) -> list[str]:
+def unsafe(opening: Opening, facts: list[ServerFacts]) -> list[str]:
     """What of these servers is not as it should be, each name once."""
     replicated, counted = opening.target.replicated, opening.settings.replicas
     names = [name for each in facts for name in unfit(each, replicated=replicated)]
@@ -138,15 +187,15 @@ def degraded(opening: Opening, facts: list[ServerFacts]) -> list[str]:
 
 async def repeat(chore: Chore) -> None:
     """Never returns: does the chore again and again, whatever becomes of it."""
-    name, every_s, do = chore
+    name = chore.name
     while True:
         try:
-            await do()
+            await chore.do()
         except ClearwayError as exc:
             log.warning("chore failed", chore=name, error=type(exc).__name__, cause=cause_of(exc))
         except Exception as exc:  # noqa: BLE001 -- a chore that ends is missed for ever
             log.error("chore failed", chore=name, error=type(exc).__name__)  # noqa: TRY400 -- a message may hold what was sent
-        await asyncio.sleep(every_s)
+        await asyncio.sleep(chore.every_s)
 
 
 async def stay(name: str, run: Callable[[], Awaitable[None]]) -> None:

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Final, Literal, Never
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from roster.documents import names
+from roster.documents.alternatives import ISSUED, alternatives
+from roster.documents.identity import normalise
 from roster.errors import Unavailable
 from roster.keys import TOKEN_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from roster.documents.identity import DocumentNumber, Token
+    from roster.documents.identity import Document, DocumentNumber, Token
     from roster.records.entry import NameToken
 
 
@@ -116,6 +118,15 @@ class Tokeniser:
         hashing.update(number.encode())
         digest = hashing.digest()
         return _PARTITION[digest[1]] + _BUCKET[digest[2]] + digest[3:]  # type: ignore[return-value]
+
+    def others(self, document: Document, number: DocumentNumber | None = None) -> tuple[Token, ...]:
+        """The tokens under which a document may be stored beside its own; mostly there are none.
+
+        `number` is what `normalise` gave, where that is known.
+        """
+        if document.type not in ISSUED:
+            return ()
+        return tuple(map(self.token, alternatives(document, number or normalise(document).number)))
 
     def names(self, name: str) -> tuple[NameToken, ...]:
         """What may be compared of a name, sorted; empty where nothing can be."""

@@ -1,1 +1,4 @@
-"""The packaged Valkey for a laptop, a test or the demo: found, started, shared and ended."""
+"""The packaged Valkey for a laptop, a test or the demo: found, started, shared and ended.
+
+Nothing here knows what it holds.
+"""

@@ -1,4 +1,4 @@
 """What lists forbid and what a check is answered.
 
-Pure functions of entries, a journey and the time.
+Pure functions of entries, a journey and the time; nothing here asks Redis.
 """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,11 +16,12 @@ from roster import keys
 from roster.errors import Unavailable
 from roster.records.content import court_id
 from roster.records.entry import Provenance
-from roster.records.record import Dictionaries
+from roster.records.record import Dictionaries, parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from roster.records.entry import Entry
     from roster.redis.calls import Wait
     from roster.redis.nodes import Nodes
 
@@ -87,6 +89,20 @@ class Dictionary:
         self.known = Dictionaries(self.courts, self.loads)
         """Both, for `record.parse_record`."""
         self._failed_until = 0.0
+
+    async def entries(self, record: bytes, within_s: float) -> list[Entry]:
+        """A record's entries; a court that is not known yet is read first, `within_s`.
+
+        Raises Unreadable, and Unavailable where Redis does not tell the court's name or has lost
+        it, with a flush: nobody can then say why the person is listed.
+        """
+        with suppress(KeyError):
+            return parse_record(record, self.known)
+        await self.learn_courts(within_s)
+        try:
+            return parse_record(record, self.known)
+        except KeyError as exc:
+            raise Unavailable("Redis has lost the name of a court") from exc
 
     async def refresh(self) -> None:
         """Read everything that Redis holds now."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from roster import keys
+from roster.times import now_ms
 
 if TYPE_CHECKING:
     from roster.redis.calls import Wait
@@ -50,7 +50,7 @@ class DisabledLists:
         The trace of this comes first: without it, processes go on with what they remember.
         """
         known = (await self.all()).get(name)
-        at_ms = max(time.time_ns() // 1_000_000, known.since_ms if known else 0)
+        at_ms = max(now_ms(), known.since_ms if known else 0)
         trace = ("HSET", keys.ENABLED, f"{name} {at_ms}", "")
         await self._nodes.keyed(keys.ENABLED, [trace], self._wait)
         (count,) = await self._nodes.keyed(keys.LISTS, [("HDEL", keys.LISTS, name)], self._wait)

@@ -1,4 +1,4 @@
-"""What a process does beside answering.
+"""What a process does beside answering, and what it counts.
 
-Chores, the canary, metrics, images renewed, and what is forgotten.
+The canary, counters, metrics, images renewed, what is forgotten; no request waits for any of it.
 """

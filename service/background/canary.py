@@ -21,14 +21,16 @@ from roster.documents.identity import Document, normalise
 from roster.errors import Unavailable
 from roster.storage.api_keys import ApiKey
 from roster.storage.lease import Lease
+from roster.times import now_ms
 from service.web.auth import CANARY_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from litestar import Litestar
 
-    from service.parts import Service
+    from roster.documents.tokeniser import Tokeniser
+    from roster.redis.nodes import Nodes
+    from service.background.counters import Counters
+    from service.following.screener import Screener
 
 EVERY_S = 5.0
 OBJECTIVE_MS = 1_000.0
@@ -47,28 +49,38 @@ log = structlog.get_logger("clearway.canary")
 class Canary:
     """One process's canary; `lag_ms` is the last removal's, `failures` what went wrong so far."""
 
-    def __init__(self, app: Litestar, service: Service) -> None:
-        """It calls `app` in this process, with a key that exists nowhere else."""
-        self._service = service
+    def __init__(
+        self,
+        app: Litestar,
+        nodes: Nodes,
+        tokeniser: Tokeniser,
+        screener: Screener,
+        counters: Counters,
+    ) -> None:
+        """It calls `app` in this process, with a key as `header` that exists nowhere else.
+
+        The time until every process has a removal is counted; its checks are left out.
+        """
         self._app: Any = app
-        self._lease = Lease(service.changes_store.nodes, keys.CANARY, LEASE_MS)
-        self._header = f"Bearer canary-{secrets.token_urlsafe(32)}"
+        self._tokeniser = tokeniser
+        self._screener = screener
+        self._counters = counters
+        self._lease = Lease(nodes, keys.CANARY, LEASE_MS)
+        self.header = f"Bearer canary-{secrets.token_urlsafe(32)}"
         self._renewed_s = float("-inf")
         self._one_round = asyncio.Lock()
         self.rounds = 0
         self.failures = 0
         self.lag_ms: float | None = None
-        self.on_lag: Callable[[float], None] = lambda _lag_ms: None
-        service.access.trust(self._header.encode(), _key())
 
-    async def sing(self) -> None:
-        """One round, where this process holds the lease; raises Unavailable."""
-        if not self._service.screener.ready or not await self._is_mine():
+    async def probe(self) -> None:
+        """Make one round where this process holds the lease; raises Unavailable."""
+        if not self._screener.ready or not await self._is_mine():
             return
         document = Document(type="resident_id", number=NUMBER)
-        self._service.canary_token = self._service.tokeniser.token(normalise(document).number)
+        self._counters.canary = self._tokeniser.token(normalise(document).number)
         transport = httpx.ASGITransport(app=self._app)
-        headers = {"authorization": self._header}
+        headers = {"authorization": self.header}
         client = httpx.AsyncClient(
             transport=transport, base_url="http://canary", headers=headers, timeout=10
         )
@@ -76,7 +88,7 @@ class Canary:
             await self._round(client)
 
     async def leave(self) -> None:
-        """Nothing; another process may sing at once. Raises Unavailable."""
+        """Let another process probe at once; raises Unavailable."""
         await self._lease.give_back()
 
     async def _is_mine(self) -> bool:
@@ -102,7 +114,7 @@ class Canary:
             log.warning("canary failed", why=str(exc))
             return
         if wait == "all":
-            self.on_lag(self.lag_ms)
+            self._counters.removals["processes"].add(self.lag_ms / 1000)
         if self.lag_ms > OBJECTIVE_MS:
             log.error("canary late", lag_ms=round(self.lag_ms, 1))
 
@@ -113,7 +125,7 @@ class Canary:
             "list": "canary",
             "entry_id": ENTRY_ID,
             "document": _DOCUMENT,
-            "revision": time.time_ns() // 1_000_000,
+            "revision": now_ms(),
         }
         if op == "put":
             change["entry"] = {}
@@ -138,11 +150,12 @@ class Canary:
             raise Unavailable(f"{answer.json()['decision']} where {decision} was due")
 
 
-def _key() -> ApiKey:
+def canary_key() -> ApiKey:
+    """The key of the canary's, in no roster."""
     return ApiKey(
         id=CANARY_KEY,
         name="canary",
         scopes=_SCOPES,
         hash=b"",
-        created_ms=time.time_ns() // 1_000_000,
+        created_ms=now_ms(),
     )

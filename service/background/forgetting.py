@@ -53,7 +53,7 @@ class Forgetting:
         self._lists = lists
 
     async def share(self) -> None:
-        """Nothing; the round under way has got further. Raises Unavailable."""
+        """Get on with the round under way; raises Unavailable."""
         now_ms = (await self._store.tails({0: None}, {}))[0].now_ms
         began_ms, done = await self._progress()
         if done >= STEPS and 0 <= now_ms - began_ms < DAY_MS:

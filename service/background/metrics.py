@@ -6,53 +6,19 @@ The names are those that dashboards of others rely on (docs/operations.md, Metri
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
-
-from service.deciding.counters import BOUNDS_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from service.background.canary import Canary
-    from service.deciding.counters import Counters
+    from service.background.counters import Counters, Histogram
     from service.following.screener import Screener
 
 MEDIA_TYPE = "text/plain; version=0.0.4"
-LEGS = ("source", "service", "processes")
-
-LAG_BOUNDS_S = (
-    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0),
-    *(1_800.0, 7_200.0, 21_600.0, 86_400.0, 604_800.0),
-)
-"""From a doorbell's way to a court's week."""
-
 Labels = tuple[tuple[str, str], ...]
 Sample = tuple[str, Labels, float]
-
-
-class Histogram:
-    """Counts of values up to each bound, as Prometheus wants them."""
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        """`bounds` rise; one bucket more holds what is above them."""
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def add(self, value: float, count: int = 1) -> None:
-        """Count a value, so many times."""
-        self.counts[bisect_left(self.bounds, value)] += count
-        self.total += value * count
-
-    def samples(self, name: str, labels: Labels = ()) -> Iterator[Sample]:
-        """Its buckets, sum and count."""
-        upto = list(accumulate(self.counts))
-        for bound, count in zip((*map(_number, self.bounds), "+Inf"), upto, strict=True):
-            yield f"{name}_bucket", (*labels, ("le", bound)), count
-        yield f"{name}_sum", labels, self.total
-        yield f"{name}_count", labels, upto[-1]
 
 
 class Family:
@@ -71,7 +37,11 @@ class Family:
 
     def with_histogram(self, histogram: Histogram, labels: Labels = ()) -> Family:
         """Itself, with this histogram's samples."""
-        self.samples += histogram.samples(self.name, labels)
+        upto = list(accumulate(histogram.counts))
+        for bound, count in zip((*map(_number, histogram.bounds), "+Inf"), upto, strict=True):
+            self.samples.append((f"{self.name}_bucket", (*labels, ("le", bound)), count))
+        self.samples.append((f"{self.name}_sum", labels, histogram.total))
+        self.samples.append((f"{self.name}_count", labels, upto[-1]))
         return self
 
     def text(self) -> str:
@@ -79,26 +49,7 @@ class Family:
         return self._head + "".join(map(_line, self.samples))
 
 
-class RemovalLags:
-    """How long removals took on each leg of their way, since this process began."""
-
-    def __init__(self) -> None:
-        """None yet."""
-        self._legs = {leg: Histogram(LAG_BOUNDS_S) for leg in LEGS}
-
-    def add(self, leg: str, lag_ms: float, count: int = 1) -> None:
-        """Count removals that took so long."""
-        self._legs[leg].add(lag_ms / 1000, count)
-
-    def family(self) -> Family:
-        """The legs as one metric."""
-        family = Family("removal_lag_seconds", "histogram", "Removals, by leg of their way.")
-        for leg, histogram in self._legs.items():
-            family.with_histogram(histogram, (("leg", leg),))
-        return family
-
-
-def process_families(counters: Counters, screener: Screener, lags: RemovalLags) -> Iterator[Family]:
+def process_families(counters: Counters, screener: Screener) -> Iterator[Family]:
     """What this process counts itself, and how fresh it is."""
     yield Family("checks_total", "counter", "Checks answered.").of(
         _by(counters.decisions, "mode", "decision")
@@ -112,14 +63,17 @@ def process_families(counters: Counters, screener: Screener, lags: RemovalLags) 
     yield Family("filter_hits_total", "counter", "Checks that the filter did not clear.").of(
         _by({("true",): screener.true_hits, ("false",): screener.false_hits}, "kind")
     )
-    durations = Histogram(BOUNDS_S)
-    durations.counts, durations.total = counters.durations, counters.duration_sum_s
     yield Family(
         "check_duration_seconds", "histogram", "Requests for checks, one or a batch."
-    ).with_histogram(durations)
-    yield lags.family()
-    if math.isfinite(screener.age_ms):
-        yield gauge("fresh_age_seconds", "Since the last complete poll.", screener.age_ms / 1000)
+    ).with_histogram(counters.durations)
+    removals = Family("removal_lag_seconds", "histogram", "Removals, by leg of their way.")
+    for leg, histogram in counters.removals.items():
+        removals.with_histogram(histogram, (("leg", leg),))
+    yield removals
+    if math.isfinite(screener.news.age_ms):
+        yield gauge(
+            "fresh_age_seconds", "Since the last complete poll.", screener.news.age_ms / 1000
+        )
     yield gauge("ready", "Whether checks are decided here.", float(screener.ready))
     yield gauge("filter_bytes", "The filters' memory.", float(screener.size_bytes))
 

@@ -7,7 +7,6 @@ past the image, so it cannot grow without renewals either.
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,12 +15,13 @@ from roster import keys
 from roster.errors import Unavailable
 from roster.storage.images import renew
 from roster.storage.lease import Lease
-from roster.times import DAY_MS, boot_s
+from roster.times import DAY_MS, boot_s, now_ms
 
 if TYPE_CHECKING:
     from roster.storage.store import Store
     from service.background.forgetting import Forgetting
-    from service.following.screener import Partition, Screener
+    from service.following.partition import Partition
+    from service.following.screener import Screener
 
 EVERY_S = 5.0
 PAUSE_S = 0.2
@@ -71,7 +71,7 @@ class Renewer:
         await self._forgetting.share()
 
     async def leave(self) -> None:
-        """Nothing; another process may have the lease at once. Raises Unavailable."""
+        """Let another process have the lease at once; raises Unavailable."""
         if self._held:
             self._held = False
             await self._lease.give_back()
@@ -103,7 +103,7 @@ class Renewer:
         return partition.changes >= times * least
 
     async def _renew(self, number: int) -> None:
-        cutoff_ms = time.time_ns() // 1_000_000 - self._keep_ms
+        cutoff_ms = now_ms() - self._keep_ms
         try:
             token_filter = await renew(self._store, number, cutoff_ms)
         except Unavailable:

@@ -1,4 +1,4 @@
-"""Edits applied: their revisions, their place in the roster, and what became of each.
+"""Edits packed and applied, and what became of each.
 
 One that is refused by itself (the server's memory is full, or what is stored of its person
 cannot be read) is told in its place; the others are applied and safe.
@@ -8,24 +8,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
-from roster.errors import NotDurable, Unavailable, Unreadable
-from roster.records.entry import BIND, Op, Outcome, State
+from roster.errors import NotDurable, Unavailable
+from roster.records.change import Change
+from roster.records.content import pack_content
+from roster.records.entry import BIND, LIFT, Content, Op, Outcome, Provenance, State
 from roster.records.position import one_text, to_text
-from roster.records.record import readable, split_record
+from roster.records.record import provenance_tail
 from roster.records.replies import Applied, Refusal
 from roster.times import format_ms
-from service.changing.edits import Packer
 from service.web.faults import FieldError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from roster.records.change import Change
-    from roster.records.position import Position
+    from roster.documents.identity import Token
+    from roster.documents.tokeniser import Tokeniser
+    from roster.records.position import HighWater, Position
+    from roster.redis.calls import Wait
+    from roster.storage.dictionary import Dictionary
+    from roster.storage.store import Store
     from service.changing.edits import Edit
-    from service.parts import Service
 
-Fates: TypeAlias = "list[Applied | Refusal]"
+Replies: TypeAlias = "list[Applied | Refusal]"
 """What became of the changes that one edit is."""
 
 _LISTED = frozenset({State.ACTIVE, State.SUSPENDED})
@@ -36,137 +40,147 @@ _HELD = 2
 """So many documents that name each other make a binding."""
 
 
-class Stamp(NamedTuple):
+class Origin(NamedTuple):
     """Who sends a request's changes, and when they came in."""
 
     actor: str
     received_at_ms: int
 
 
-async def stated(service: Service, edits: Mapping[int, Edit]) -> dict[int, int]:
-    """Each edit's revision; one that states none is newer than now and than what is stored.
+class Applier:
+    """Applies edits with the client of changes; `wait` says when a change is safe."""
 
-    Raises Unavailable and WrongKey.
-    """
-    unstated = [index for index, edit in edits.items() if not edit.revision]
-    asked: list[tuple[bytes, Mapping[int, Position]]] = [
-        (edits[index].own[0], {}) for index in unstated
-    ]
-    found = await service.changes_store.lookup(asked, service.screener.high_water) if asked else []
-    return _following(
-        service,
-        edits,
-        {
-            index: max(one.now_ms, _newest(service, edits[index], one.record) + 1)
-            for index, one in zip(unstated, found, strict=True)
-        },
+    def __init__(
+        self,
+        store: Store,
+        tokeniser: Tokeniser,
+        dictionary: Dictionary,
+        high_water: Mapping[int, HighWater],
+        wait: Wait,
+    ) -> None:
+        """`high_water` are positions that are known to be safe."""
+        self._store = store
+        self._tokeniser = tokeniser
+        self._dictionary = dictionary
+        self._high_water = high_water
+        self.wait = wait
+
+    async def packed(
+        self, edits: Mapping[int, Edit], revisions: Mapping[int, int], origin: Origin
+    ) -> list[list[Change]]:
+        """Every edit as the store applies it; the courts that they name are safe before.
+
+        An edit is one change for each of its own documents, and then one for each that it
+        replaces.
+        """
+        courts = {court for edit in edits.values() for court in edit.courts}
+        await self._dictionary.intern(courts, self.wait)
+        return [self._pack(edit, revisions[index], origin) for index, edit in edits.items()]
+
+    async def apply(self, edits: Sequence[Edit], changes: Sequence[list[Change]]) -> list[Replies]:
+        """What became of every edit's changes; raises NotDurable.
+
+        The documents that an edit replaces are freed only when its own entry is safe: else a
+        put that fails would free the person everywhere.
+        """
+        parts = [(group, len(edit.own)) for edit, group in zip(edits, changes, strict=True)]
+        try:
+            own = await self._send([group[:size] for group, size in parts])
+            freed = await self._send(
+                [
+                    group[size:] if whole(mine) else []
+                    for (group, size), mine in zip(parts, own, strict=True)
+                ]
+            )
+        except Unavailable as exc:
+            raise NotDurable("what was sent is not known to be applied") from exc
+        return [mine + replaced for mine, replaced in zip(own, freed, strict=True)]
+
+    async def _send(self, groups: Sequence[list[Change]]) -> list[Replies]:
+        """What became of the changes of each group, all in one pipeline to each server."""
+        flat = [change for group in groups for change in group]
+        if not flat:
+            return [[] for _ in groups]
+        replies = iter(await self._store.apply_each(flat, self.wait, self._high_water))
+        return [[next(replies) for _ in group] for group in groups]
+
+    def _pack(self, edit: Edit, revision: int, origin: Origin) -> list[Change]:
+        since = revision, _provenance(edit, origin, edit.shape.reason or "")
+        own = zip(edit.own, edit.content, strict=True)
+        changes = [self._change(edit, edit.op, token, content, since) for token, content in own]
+        if edit.replaced:
+            since = revision, _provenance(edit, origin, "error")
+            empty = Content(edit.content[0].entry_id)
+            changes += [self._change(edit, Op.REMOVE, each, empty, since) for each in edit.replaced]
+        return changes
+
+    def _change(
+        self, edit: Edit, op: Op, token: Token, content: Content, since: tuple[int, bytes]
+    ) -> Change:
+        """One change; `since` is its revision, and what is written of where it comes from."""
+        revision, provenance = since
+        tokeniser, court_ids = self._tokeniser, self._dictionary.court_ids
+        packed = pack_content(content, court_ids, packs_ids=tokeniser.packs_ids)
+        return Change(
+            token=token,
+            list=edit.list,
+            op=op,
+            revision=revision,
+            entry_hash=tokeniser.entry_hash(edit.list, content.entry_id),
+            content=packed,
+            digest=tokeniser.digest(token, edit.list, packed),
+            provenance=provenance,
+            lenient=op in (Op.REMOVE, Op.SUSPEND) or edit.list == LIFT,
+        )
+
+
+def _provenance(edit: Edit, origin: Origin, reason: str) -> bytes:
+    return provenance_tail(
+        Provenance("api", origin.actor, reason, edit.decided_at_ms, origin.received_at_ms)
     )
 
 
-def guessed(service: Service, edits: Mapping[int, Edit], now_ms: int) -> dict[int, int]:
-    """The same by this machine's clock, where Redis cannot be asked."""
-    return _following(service, edits, dict.fromkeys(edits, now_ms))
-
-
-def _following(
-    service: Service, edits: Mapping[int, Edit], least: Mapping[int, int]
-) -> dict[int, int]:
-    """Two changes to one entry in one request follow each other."""
-    latest: dict[tuple[bytes, int, bytes], int] = {}
-    revisions: dict[int, int] = {}
-    for index, edit in edits.items():
-        revisions[index] = edit.revision
-        if not edit.revision:
-            entry = edit.own[0], edit.list, _entry_hash(service, edit)
-            revisions[index] = latest[entry] = max(least[index], latest.get(entry, 0) + 1)
-    return revisions
-
-
-def _newest(service: Service, edit: Edit, record: bytes) -> int:
-    """The newest revision of the edit's entry; 0 where what is stored cannot be read."""
-    entry = edit.list, _entry_hash(service, edit)
-    try:
-        with readable():
-            stored = split_record(record)
-    except Unreadable:
-        return 0
-    found = (max(each.registers) for each in stored if (each.list, each.entry_hash) == entry)
-    return max(found, default=0)
-
-
-def _entry_hash(service: Service, edit: Edit) -> bytes:
-    return service.tokeniser.entry_hash(edit.list, edit.content[0].entry_id)
-
-
-async def apply(
-    service: Service, edits: Sequence[Edit], changes: Sequence[list[Change]]
-) -> list[Fates]:
-    """What became of every edit's changes; raises NotDurable.
-
-    The documents that an edit replaces are freed only when its own entry is safe: else a put
-    that fails would free the person everywhere.
-    """
-    sizes = [len(edit.own) for edit in edits]
-    try:
-        own = await _send(service, [g[:n] for g, n in zip(changes, sizes, strict=True)])
-        freed = await _send(
-            service,
-            [g[len(mine) :] if whole(mine) else [] for g, mine in zip(changes, own, strict=True)],
-        )
-    except Unavailable as exc:
-        raise NotDurable("what was sent is not known to be applied") from exc
-    return [mine + replaced for mine, replaced in zip(own, freed, strict=True)]
-
-
-async def _send(service: Service, groups: Sequence[list[Change]]) -> list[Fates]:
-    """What became of the changes of each group, all in one pipeline to each server."""
-    flat = [change for group in groups for change in group]
-    if not flat:
-        return [[] for _ in groups]
-    store, known = service.changes_store, service.screener.high_water
-    fates = iter(await store.apply_each(flat, service.wait, known))
-    return [[next(fates) for _ in group] for group in groups]
-
-
-def whole(fates: Fates) -> TypeGuard[list[Applied]]:
+def whole(replies: Replies) -> TypeGuard[list[Applied]]:
     """Whether none of them was refused."""
-    return not any(isinstance(fate, Refusal) for fate in fates)
+    return not any(isinstance(reply, Refusal) for reply in replies)
 
 
-def positions(fates: Sequence[Fates]) -> list[Position]:
+def positions(replies: Sequence[Replies]) -> list[Position]:
     """Where the roster stands for all that was applied."""
-    return [fate.position for each in fates for fate in each if isinstance(fate, Applied)]
+    return [reply.position for each in replies for reply in each if isinstance(reply, Applied)]
 
 
-def applied_ms(fates: Sequence[Fates]) -> int:
+def applied_ms(replies: Sequence[Replies]) -> int:
     """When the last of it was, by Redis' clock; 0 where nothing was."""
-    at_ms = (fate.applied_at_ms for each in fates for fate in each if isinstance(fate, Applied))
+    at_ms = (
+        reply.applied_at_ms for each in replies for reply in each if isinstance(reply, Applied)
+    )
     return max(at_ms, default=0)
 
 
-def joining(edits: Iterable[Edit], fates: Iterable[Fates]) -> list[bytes]:
+def joining(edits: Iterable[Edit], replies: Iterable[Replies]) -> list[bytes]:
     """The tokens of the people whom these edits have left on a list."""
     return [
         token
-        for edit, each in zip(edits, fates, strict=True)
-        for token, fate in zip(edit.own, each, strict=False)
-        if isinstance(fate, Applied) and fate.state in _LISTED
+        for edit, each in zip(edits, replies, strict=True)
+        for token, reply in zip(edit.own, each, strict=False)
+        if isinstance(reply, Applied) and reply.state in _LISTED
     ]
 
 
-def result_json(edit: Edit, fates: Fates) -> dict[str, Any]:
+def result_json(edit: Edit, replies: Replies) -> dict[str, Any]:
     """What the answer says of an edit."""
-    if not whole(fates):
-        reasons = dict.fromkeys(fate.value for fate in fates if isinstance(fate, Refusal))
+    if not whole(replies):
+        reasons = dict.fromkeys(reply.value for reply in replies if isinstance(reply, Refusal))
         return {"outcome": "rejected", "errors": [FieldError("", reason) for reason in reasons]}
-    if len(fates) == 1:  # as nearly all are; a third of the cost
-        told = fates[0]
+    if len(replies) == 1:  # as nearly all are; a third of the cost
+        told = replies[0]
         outcome, position, at_ms = told.outcome, one_text(told.position), told.applied_at_ms
     else:
-        outcome, own = outcome_of(edit, fates), fates[: len(edit.own)]
-        told = next((fate for fate in own if fate.outcome is outcome), own[0])
-        position = to_text([fate.position for fate in fates])
-        at_ms = max(fate.applied_at_ms for fate in fates)
+        outcome, own = outcome_of(edit, replies), replies[: len(edit.own)]
+        told = next((reply for reply in own if reply.outcome is outcome), own[0])
+        position = to_text([reply.position for reply in replies])
+        at_ms = max(reply.applied_at_ms for reply in replies)
     names = _BOUND_NAMES if edit.list == BIND else _STATE_NAMES
     return {
         "outcome": _OUTCOME_NAMES[outcome],
@@ -177,29 +191,17 @@ def result_json(edit: Edit, fates: Fates) -> dict[str, Any]:
     }
 
 
-def outcome_of(edit: Edit, fates: Sequence[Applied]) -> Outcome:
+def outcome_of(edit: Edit, replies: Sequence[Applied]) -> Outcome:
     """The outcome over all of an edit's documents.
 
     A binding holds only while documents name each other: one that two of them do not hold
     has no effect, however new it is to a third.
     """
-    own = fates[: len(edit.own)]
-    best = min(fate.outcome for fate in own)
+    own = replies[: len(edit.own)]
+    best = min(reply.outcome for reply in own)
     if edit.list != BIND or edit.op is not Op.PUT or best is not Outcome.APPLIED:
         return best
     held = [
-        fate for fate in own if fate.outcome <= Outcome.DUPLICATE and fate.state is State.ACTIVE
+        reply for reply in own if reply.outcome <= Outcome.DUPLICATE and reply.state is State.ACTIVE
     ]
     return best if len(held) >= _HELD else Outcome.SUPERSEDED
-
-
-async def packed(
-    service: Service, edits: Mapping[int, Edit], revisions: Mapping[int, int], stamp: Stamp
-) -> list[list[Change]]:
-    """Every edit as the store applies it; the courts that they name are safe before."""
-    courts = {court for edit in edits.values() for court in edit.courts}
-    await service.dictionary.intern(courts, service.wait)
-    packer = Packer(service.tokeniser, service.dictionary.court_ids, stamp.actor)
-    return [
-        packer.pack(edit, revisions[index], stamp.received_at_ms) for index, edit in edits.items()
-    ]

@@ -7,32 +7,30 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict, replace
 
-from roster.errors import InvalidBody, InvalidInput
-from service.changing.edit_texts import check_texts
-from service.changing.edits import BINDS, check_fields
-from service.deciding.questions import gathered, read_time
+from roster.errors import InvalidInput
+from roster.times import read_time
+from service.changing.edits import BINDS, check_fields, check_texts
+from service.web.faults import gathered
 from service.web.shapes import EntryShape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from service.changing.edits import Edit, Reader
+    from service.changing.edits import EditReader
     from service.web.shapes import ChangeShape
 
 ANY_ID = "1"
 
 
-def read_edit(reader: Reader, shape: ChangeShape) -> Edit:
-    """The change's edit; raises InvalidBody with every field to blame."""
-    try:
-        return reader.read(shape)
-    except InvalidInput as exc:
-        first = exc.field, exc.message
-        found = gathered(_tries(reader, shape))
-    raise InvalidBody(list(dict.fromkeys([first, *found])))
+def all_faults(
+    reader: EditReader, shape: ChangeShape, first: InvalidInput
+) -> list[tuple[str, str]]:
+    """Every field to blame, and why; the one that was found `first` before the others."""
+    found = gathered(_tries(reader, shape))
+    return list(dict.fromkeys([(first.field, first.message), *found]))
 
 
-def _tries(reader: Reader, shape: ChangeShape) -> Iterator[Callable[[], object]]:
+def _tries(reader: EditReader, shape: ChangeShape) -> Iterator[Callable[[], object]]:
     """Each part of a change, to be read by itself."""
     yield partial(check_texts, shape)
     yield partial(reader.check_revision, shape)
@@ -53,7 +51,7 @@ def _tries(reader: Reader, shape: ChangeShape) -> Iterator[Callable[[], object]]
     yield partial(reader.content, shape)
 
 
-def _entry_tries(reader: Reader, shape: ChangeShape) -> Iterator[Callable[[], object]]:
+def _entry_tries(reader: EditReader, shape: ChangeShape) -> Iterator[Callable[[], object]]:
     """Each field of the entry, as if it had no other."""
     for name, value in asdict(shape.entry).items() if shape.entry else ():
         if value is not None:

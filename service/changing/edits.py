@@ -1,25 +1,21 @@
-"""Changes as they are sent, turned into what the store applies; the invalid ones told apart."""
+"""Changes as they are sent, read as edits; the first thing that is wrong with one is told."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from roster.documents.check_digits import beijing_day
+from roster.documents.check_digits import beijing_day, holds_id_number
 from roster.documents.identity import Token, is_masked, normalise
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidInput
-from roster.records.change import Change
-from roster.records.content import pack_content
-from roster.records.entry import BIND, CANARY, LIFT, Content, Op, Provenance
-from roster.records.record import provenance_tail
-from roster.times import FUTURE_MAX_MS, parse_time, parse_until
-from service.changing.edit_texts import check_texts
+from roster.records.bounds import CASE_MAX, ENTRY_ID_MAX, too_long
+from roster.records.entry import BIND, CANARY, LIFT, Content, Op
+from roster.times import FUTURE_MAX_MS, parse_until, read_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from roster.documents.identity import Document
     from roster.documents.tokeniser import Tokeniser
@@ -36,6 +32,7 @@ _OPS = {
 }
 _DISPUTES = frozenset({"dispute", "review", "court_order"})
 _LIFT_ONLY = ("lifts", "cases", "modes", "kind")
+_LONGEST = {"entry_id": ENTRY_ID_MAX, "entry.case": CASE_MAX, "entry.cases": CASE_MAX}
 T = TypeVar("T")
 BINDS = frozenset({"bind", "unbind"})
 
@@ -58,7 +55,7 @@ class Edit(msgspec.Struct, frozen=True):
         return {content.court for content in self.content if content.court}
 
 
-class Reader:
+class EditReader:
     """Reads changes as one caller sends them."""
 
     def __init__(
@@ -74,7 +71,7 @@ class Reader:
         """The change's edit; raises InvalidInput with the field to blame."""
         check_texts(shape)
         self.check_revision(shape)
-        decided_at_ms = _time("decided_at", shape.decided_at, parse_time)
+        decided_at_ms = read_time("decided_at", shape.decided_at)
         if shape.op in BINDS:
             return self._binding(shape, decided_at_ms)
         if shape.documents is not None:
@@ -160,8 +157,8 @@ class Reader:
             raise InvalidInput("entry.names", "name or names, not both")
         given = [entry.name] if entry.name is not None else entry.names or []
         names = {token for name in given for token in self._tokeniser.names(name)}
-        from_ms = _time("entry.from", entry.from_, parse_time)
-        until_ms = _time("entry.until", entry.until, parse_until)
+        from_ms = read_time("entry.from", entry.from_)
+        until_ms = read_time("entry.until", entry.until, parse_until)
         if from_ms is not None and until_ms is not None and until_ms <= from_ms:
             raise InvalidInput("entry.until", "not after from")
         return Content(
@@ -185,55 +182,6 @@ class Reader:
         return entry.lifts or ()
 
 
-class Packer:
-    """Packs edits into the store's changes."""
-
-    def __init__(self, tokeniser: Tokeniser, court_ids: Mapping[str, bytes], actor: str) -> None:
-        """`court_ids` are the courts that are interned; `actor` is the API key's name."""
-        self._tokeniser = tokeniser
-        self._court_ids = court_ids
-        self._actor = actor
-
-    def pack(self, edit: Edit, revision: int, received_at_ms: int) -> list[Change]:
-        """One change for each document, the edit's own before those that it replaces."""
-        since = revision, self._tail(edit, edit.shape.reason or "", received_at_ms)
-        own = zip(edit.own, edit.content, strict=True)
-        changes = [self._change(edit, edit.op, token, content, since) for token, content in own]
-        if edit.replaced:
-            since = revision, self._tail(edit, "error", received_at_ms)
-            empty = Content(edit.content[0].entry_id)
-            changes += [self._change(edit, Op.REMOVE, each, empty, since) for each in edit.replaced]
-        return changes
-
-    def _change(
-        self, edit: Edit, op: Op, token: Token, content: Content, since: tuple[int, bytes]
-    ) -> Change:
-        """One change; `since` is its revision, and what is written of where it comes from."""
-        revision, provenance = since
-        packed = pack_content(content, self._court_ids, packs_ids=self._tokeniser.packs_ids)
-        return Change(
-            token=token,
-            list=edit.list,
-            op=op,
-            revision=revision,
-            entry_hash=self._tokeniser.entry_hash(edit.list, content.entry_id),
-            content=packed,
-            digest=self._tokeniser.digest(token, edit.list, packed),
-            provenance=provenance,
-            lenient=op in (Op.REMOVE, Op.SUSPEND) or edit.list == LIFT,
-        )
-
-    def _tail(self, edit: Edit, reason: str, received_at_ms: int) -> bytes:
-        return provenance_tail(
-            Provenance("api", self._actor, reason, edit.decided_at_ms, received_at_ms)
-        )
-
-
-def now_ms() -> int:
-    """The clock of this machine, in ms since 1970."""
-    return time.time_ns() // 1_000_000
-
-
 def _given(field: str, value: T | None) -> T:
     if value is None:
         raise InvalidInput(field, "required")
@@ -245,15 +193,6 @@ def _identity(field: str, text: str | None) -> str:
     if not kept:
         raise InvalidInput(field, "empty, or nothing but blanks")
     return kept
-
-
-def _time(field: str, text: str | None, parse: Callable[[str], int]) -> int | None:
-    if text is None:
-        return None
-    try:
-        return parse(text)
-    except ValueError as exc:
-        raise InvalidInput(field, str(exc)) from exc
 
 
 def check_fields(shape: ChangeShape, code: int) -> None:
@@ -281,3 +220,24 @@ def _check_lift(entry: EntryShape, code: int) -> None:
         raise InvalidInput("entry.until", "required on list lift")
     if entry.kind is not None and not (entry.name or entry.names):
         raise InvalidInput("entry.name", "required for a mistaken identity")
+
+
+def check_texts(shape: ChangeShape) -> None:
+    """Refuse texts that hold an ID number, or are too long without the blanks at their ends."""
+    _check_text("entry_id", shape.entry_id)
+    entry = shape.entry
+    if entry is not None:
+        _check_text("entry.name", entry.name)
+        _check_text("entry.names", *(entry.names or ()))
+        _check_text("entry.case", entry.case)
+        _check_text("entry.court", entry.court)
+        _check_text("entry.cases", *(entry.cases or ()))
+
+
+def _check_text(field: str, *texts: str | None) -> None:
+    given = [text for text in texts if text]
+    if any(map(holds_id_number, given)):
+        raise InvalidInput(field, "number_in_text: an ID number does not belong here")
+    limit = _LONGEST.get(field)
+    if limit and any(len(text) > limit < len(trimmed(text)) for text in given):
+        raise InvalidInput(field, too_long(limit))

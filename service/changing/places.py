@@ -1,4 +1,4 @@
-"""Where the entries that are to be changed stand already, if that is not where they would go now.
+"""What is stored of the entries that are to be changed: where they stand, and how new they are.
 
 The same passport may be stored under another code of its state, and an entry of an earlier
 version under an id with blanks at its ends: the change goes there, so that a removal never
@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from roster.documents.alternatives import ISSUED, alternatives
-from roster.documents.identity import normalise
 from roster.errors import Unreadable
 from roster.records.entry import BIND
 from roster.records.record import readable, split_record
@@ -20,11 +18,13 @@ from roster.records.record import readable, split_record
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from roster.documents.identity import Document, DocumentNumber, Token
+    from roster.documents.identity import Token
     from roster.documents.tokeniser import Tokeniser
-    from roster.records.position import Position
+    from roster.records.position import HighWater
+    from roster.records.record import Packed
+    from roster.records.replies import Found
+    from roster.storage.store import Store
     from service.changing.edits import Edit
-    from service.parts import Service
 
 Stored = set[tuple[bytes, int, bytes]]
 """The entries that there are: token, list, hash of the id."""
@@ -42,83 +42,120 @@ class _Wanted(msgspec.Struct, frozen=True):
         return (*edit.own, *self.tokens, *self.replaced)
 
 
-def others(
-    tokeniser: Tokeniser, document: Document, number: DocumentNumber | None = None
-) -> tuple[Token, ...]:
-    """The tokens under which a document may be stored beside its own; mostly there are none.
+class Places:
+    """Looks at what is stored; raises Unavailable and WrongKey."""
 
-    `number` is what `normalise` gave, where that is known.
-    """
-    if document.type not in ISSUED:
-        return ()
-    numbers = alternatives(document, number or normalise(document).number)
-    return tuple(tokeniser.token(each) for each in numbers)
+    def __init__(
+        self, store: Store, tokeniser: Tokeniser, high_water: Mapping[int, HighWater]
+    ) -> None:
+        """`store` outwaits durability; `high_water` are positions that are known to be safe."""
+        self._store = store
+        self._tokeniser = tokeniser
+        self._high_water = high_water
+
+    async def found(self, tokens: Sequence[Token]) -> list[Found]:
+        """What is stored under each of these tokens."""
+        if not tokens:
+            return []
+        return await self._store.lookup([(token, {}) for token in tokens], self._high_water)
+
+    async def stated(self, edits: Mapping[int, Edit]) -> dict[int, int]:
+        """Each edit's revision; one that states none is newer than now and than what is stored."""
+        unstated = [index for index, edit in edits.items() if not edit.revision]
+        found = await self.found([edits[index].own[0] for index in unstated])
+        newest = {
+            index: max(one.now_ms, self._newest(edits[index], one.record) + 1)
+            for index, one in zip(unstated, found, strict=True)
+        }
+        return self._following(edits, newest)
+
+    def guessed(self, edits: Mapping[int, Edit], now_ms: int) -> dict[int, int]:
+        """Each edit's revision by this machine's clock, where Redis cannot be asked."""
+        return self._following(edits, dict.fromkeys(edits, now_ms))
+
+    async def placed(self, edits: Mapping[int, Edit]) -> dict[int, Edit]:
+        """The edits, each where its entry stands."""
+        found = {index: self._wanted(edit) for index, edit in edits.items()}
+        wanted = {index: each for index, each in found.items() if each is not None}
+        if not wanted:
+            return dict(edits)
+        asked = [each.asked(edits[index]) for index, each in wanted.items()]
+        stored = await self._stored(list(dict.fromkeys(t for each in asked for t in each)))
+        moved = {index: self._moved(edits[index], each, stored) for index, each in wanted.items()}
+        return {**edits, **moved}
+
+    def _following(self, edits: Mapping[int, Edit], least: Mapping[int, int]) -> dict[int, int]:
+        """Two changes to one entry in one request follow each other."""
+        latest: dict[tuple[bytes, int, bytes], int] = {}
+        revisions: dict[int, int] = {}
+        for index, edit in edits.items():
+            revisions[index] = edit.revision
+            if not edit.revision:
+                entry = edit.own[0], *self._entry(edit)
+                revisions[index] = latest[entry] = max(least[index], latest.get(entry, 0) + 1)
+        return revisions
+
+    def _newest(self, edit: Edit, record: bytes) -> int:
+        """The newest revision of the edit's entry; 0 where what is stored cannot be read."""
+        entry = self._entry(edit)
+        same = [each for each in _split(record) if (each.list, each.entry_hash) == entry]
+        return max((max(each.registers) for each in same), default=0)
+
+    def _entry(self, edit: Edit) -> tuple[int, bytes]:
+        return edit.list, self._tokeniser.entry_hash(edit.list, edit.content[0].entry_id)
+
+    def _wanted(self, edit: Edit) -> _Wanted | None:
+        shape = edit.shape
+        others = self._tokeniser.others
+        tokens = others(shape.document) if shape.document else ()
+        replaced = tuple(t for each in shape.replaces or () for t in others(each))
+        own_id, spelled = edit.content[0].entry_id, shape.entry_id or ""
+        ids = (own_id,) if own_id == spelled else (own_id, spelled)
+        if not tokens and not replaced and len(ids) == 1:
+            return None
+        return _Wanted(
+            tuple(t for t in tokens if t not in edit.replaced),
+            tuple(t for t in replaced if t not in edit.own),
+            ids,
+        )
+
+    async def _stored(self, tokens: Sequence[Token]) -> Stored:
+        """The entries under these tokens; of what cannot be read, none."""
+        found = zip(tokens, await self.found(tokens), strict=True)
+        return {
+            (token, each.list, each.entry_hash)
+            for token, one in found
+            for each in _split(one.record)
+        }
+
+    def _moved(self, edit: Edit, wanted: _Wanted, stored: Stored) -> Edit:
+        def is_there(token: Token, entry_id: str) -> bool:
+            return (token, edit.list, self._tokeniser.entry_hash(edit.list, entry_id)) in stored
+
+        if edit.list == BIND:
+            known = [i for i in wanted.ids if any(is_there(token, i) for token in edit.own)]
+            content = [
+                msgspec.structs.replace(each, entry_id=(known or wanted.ids)[0])
+                for each in edit.content
+            ]
+            return msgspec.structs.replace(edit, content=tuple(content))
+        tokens = (*edit.own, *wanted.tokens)
+        places = [(t, i) for t in tokens for i in wanted.ids if is_there(t, i)]
+        places = places or [(edit.own[0], wanted.ids[0])]
+        own = tuple(token for token, _ in places)
+        gone = [t for t in wanted.replaced if any(is_there(t, entry_id) for entry_id in wanted.ids)]
+        return msgspec.structs.replace(
+            edit,
+            own=own,
+            content=tuple(msgspec.structs.replace(edit.content[0], entry_id=i) for _, i in places),
+            replaced=tuple(t for t in dict.fromkeys((*edit.replaced, *gone)) if t not in own),
+        )
 
 
-async def placed(service: Service, edits: Mapping[int, Edit]) -> dict[int, Edit]:
-    """The edits, each where its entry stands; raises Unavailable and WrongKey."""
-    found = {index: _wanted(service.tokeniser, edit) for index, edit in edits.items()}
-    wanted = {index: each for index, each in found.items() if each is not None}
-    if not wanted:
-        return dict(edits)
-    asked = [each.asked(edits[index]) for index, each in wanted.items()]
-    stored = await _stored(service, list(dict.fromkeys(t for each in asked for t in each)))
-    moved = {
-        index: _moved(service.tokeniser, edits[index], each, stored)
-        for index, each in wanted.items()
-    }
-    return {**edits, **moved}
-
-
-def _wanted(tokeniser: Tokeniser, edit: Edit) -> _Wanted | None:
-    shape = edit.shape
-    tokens = others(tokeniser, shape.document) if shape.document else ()
-    replaced = tuple(t for each in shape.replaces or () for t in others(tokeniser, each))
-    own_id, spelled = edit.content[0].entry_id, shape.entry_id or ""
-    ids = (own_id,) if own_id == spelled else (own_id, spelled)
-    if not tokens and not replaced and len(ids) == 1:
-        return None
-    return _Wanted(
-        tuple(t for t in tokens if t not in edit.replaced),
-        tuple(t for t in replaced if t not in edit.own),
-        ids,
-    )
-
-
-async def _stored(service: Service, tokens: Sequence[Token]) -> Stored:
-    """The entries under these tokens; of what cannot be read, none."""
-    asked: list[tuple[bytes, Mapping[int, Position]]] = [(token, {}) for token in tokens]
-    found = await service.changes_store.lookup(asked, service.screener.high_water)
-    stored: Stored = set()
-    for token, one in zip(tokens, found, strict=True):
-        try:
-            with readable():
-                packed = split_record(one.record) if one.record else []
-        except Unreadable:
-            continue
-        stored |= {(token, each.list, each.entry_hash) for each in packed}
-    return stored
-
-
-def _moved(tokeniser: Tokeniser, edit: Edit, wanted: _Wanted, stored: Stored) -> Edit:
-    def is_there(token: Token, entry_id: str) -> bool:
-        return (token, edit.list, tokeniser.entry_hash(edit.list, entry_id)) in stored
-
-    if edit.list == BIND:
-        known = [i for i in wanted.ids if any(is_there(token, i) for token in edit.own)]
-        content = [
-            msgspec.structs.replace(each, entry_id=(known or wanted.ids)[0])
-            for each in edit.content
-        ]
-        return msgspec.structs.replace(edit, content=tuple(content))
-    tokens = (*edit.own, *wanted.tokens)
-    places = [(t, i) for t in tokens for i in wanted.ids if is_there(t, i)]
-    places = places or [(edit.own[0], wanted.ids[0])]
-    own = tuple(token for token, _ in places)
-    gone = [t for t in wanted.replaced if any(is_there(t, entry_id) for entry_id in wanted.ids)]
-    return msgspec.structs.replace(
-        edit,
-        own=own,
-        content=tuple(msgspec.structs.replace(edit.content[0], entry_id=i) for _, i in places),
-        replaced=tuple(t for t in dict.fromkeys((*edit.replaced, *gone)) if t not in own),
-    )
+def _split(record: bytes) -> Sequence[Packed]:
+    """A record's entries; none where they cannot be read."""
+    try:
+        with readable():
+            return split_record(record)
+    except Unreadable:
+        return []

@@ -40,7 +40,7 @@ class Caller:
         return self._ask("GET", path, None)
 
     def post(self, path: str, content: dict[str, Any]) -> dict[str, Any]:
-        """The same for a request with a body."""
+        """The JSON of the answer to a request with a body."""
         return self._ask("POST", path, content)
 
     def change(self, change: dict[str, Any]) -> dict[str, Any]:

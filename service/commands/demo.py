@@ -24,7 +24,7 @@ from rich.console import Console
 from roster.opening import Opening
 from roster.settings import PREFIX, read_settings
 from roster.storage.api_keys import KeyStore, KeyTerms
-from roster.times import format_ms
+from roster.times import format_ms, now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,19 +73,19 @@ class Stage:
         }
 
     def load(self, people: int) -> None:
-        """Nothing; a list of so many people is in the roster."""
+        """Make a list of so many people, and load it."""
         entries = round(people * ENTRIES_PER_PERSON)
-        self._say("1", f"A list of {people:,} people who do not exist, {entries:,} entries")
+        self.say("1", f"A list of {people:,} people who do not exist, {entries:,} entries")
         size = ("--people", str(people), "--entries", str(entries))
         self._run("generate", *size, "--out", str(self.list))
         started = time.monotonic()
         self._run("load", str(self.list), "--as-of", AS_OF)
-        self._tell(f"loaded into Valkey and its filters in {time.monotonic() - started:.1f} s")
+        self.tell(f"loaded into Valkey and its filters in {time.monotonic() - started:.1f} s")
 
     @contextmanager
     def serving(self) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
         """The service, ready, and its address; it ends with the block."""
-        self._say("2", "The service")
+        self.say("2", "The service")
         port = _free_port()
         command = [*_CLEARWAY, "serve", "--port", str(port)]
         process = subprocess.Popen(command, env=self.env, start_new_session=True)  # noqa: S603 -- ours
@@ -93,7 +93,7 @@ class Stage:
             url = f"http://127.0.0.1:{port}"
             started = time.monotonic()
             _wait_until_ready(process, url)
-            self._tell(f"ready in {time.monotonic() - started:.1f} s at {url}")
+            self.tell(f"ready in {time.monotonic() - started:.1f} s at {url}")
             yield process, url
         finally:
             _end(process)
@@ -111,16 +111,10 @@ class Stage:
 
     def say(self, step: str, text: str) -> None:
         """Print a step of the story."""
-        self._say(step, text)
+        self.console.print(f"[bold cyan]{step}[/] [bold]{text}[/]")
 
     def tell(self, text: str) -> None:
         """Print what came of it."""
-        self._tell(text)
-
-    def _say(self, step: str, text: str) -> None:
-        self.console.print(f"[bold cyan]{step}[/] [bold]{text}[/]")
-
-    def _tell(self, text: str) -> None:
         self.console.print(f"  {text}", soft_wrap=True)
 
     def _run(self, *arguments: str) -> None:
@@ -144,13 +138,13 @@ def _tell(stage: Stage, client: httpx.Client) -> None:
         first = _post(client, "/v1/check", flight)
         _show(stage, first)
         stage.say("4", "The person pays, and the court takes the entry off the list")
-        decided_ms = time.time_ns() // 1_000_000
+        decided_ms = now_ms()
         sent = time.perf_counter()
         change = _removal(row, document, format_ms(decided_ms))
         result = _post(client, "/v1/changes", {"changes": [change]})["results"][0]
         acknowledged_ms = (time.perf_counter() - sent) * 1000
         stage.tell(f"{result['outcome']}; safe on disk after {acknowledged_ms:.1f} ms")
-        stage.say("5", "The same person asks again, in the same breath")
+        stage.say("5", "The same person asks again at once")
         second = _post(client, "/v1/check", flight)
         allowed_ms = (time.perf_counter() - sent) * 1000
         _show(stage, second)
@@ -203,14 +197,9 @@ def _stay(console: Console, process: subprocess.Popen[bytes], url: str, key: str
 
 
 async def _make_key(opening: Opening) -> str:
-    nodes = opening.change_nodes()
-    try:
+    async with opening.changing() as nodes:
         store = KeyStore(nodes, opening.wait(await opening.facts(nodes)))
-        _, text = await store.create(
-            KeyTerms(name="demo", scopes=SCOPES), time.time_ns() // 1_000_000
-        )
-    finally:
-        await nodes.close()
+        _, text = await store.create(KeyTerms(name="demo", scopes=SCOPES), now_ms())
     return text
 
 

@@ -12,8 +12,7 @@ from roster.opening import Opening
 from roster.settings import read_settings
 from roster.storage.dictionary import Dictionary
 from roster.times import format_ms
-from service.commands.desk import print_json
-from service.commands.tables import print_rows
+from service.commands.tables import print_json, print_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,11 +40,8 @@ def loads_command(*, as_json: bool) -> None:
 
 
 async def _all_loads(opening: Opening) -> dict[int, Load]:
-    nodes = opening.change_nodes()
-    try:
+    async with opening.changing() as nodes:
         return await Dictionary(nodes).all_loads()
-    finally:
-        await nodes.close()
 
 
 def _told(number: int, load: Load, known: Mapping[int, Load]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from roster.storage.rewinds import accept as accept_stored
 from roster.storage.rewinds import restored as mark_restored
 from roster.storage.store import Store
 from roster.times import format_ms
-from service.commands.desk import print_json
+from service.commands.tables import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -87,9 +87,6 @@ async def _rewound(store: Store, _: Wait) -> Rewound | None:
 
 
 async def _on_roster(opening: Opening, do: Callable[[Store, Wait], Awaitable[Any]]) -> Any:  # noqa: ANN401 -- what `do` gives
-    nodes = opening.change_nodes()
-    try:
+    async with opening.changing() as nodes:
         wait = opening.wait(await opening.facts(nodes))
         return await do(Store(nodes, await opening.tokeniser(nodes)), wait)
-    finally:
-        await nodes.close()

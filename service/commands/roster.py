@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,10 +14,10 @@ from roster.rules.lists import load_lists
 from roster.settings import read_settings
 from roster.storage.disabled import Disabled, DisabledLists
 from roster.storage.store import Store
+from roster.times import now_ms
 from service.background.summary import summarise
 from service.commands.caller import open_caller, over_http
-from service.commands.desk import print_json
-from service.commands.tables import print_rows
+from service.commands.tables import print_json, print_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +71,7 @@ def disable(name: str, reason: str) -> None:
     """Turn a list's matches into `refer`."""
     with Opening(read_settings(os.environ)) as opening:
         _require(load_lists(opening.settings.lists_file), name)
-        disabled = Disabled(reason, time.time_ns() // 1_000_000)
+        disabled = Disabled(reason, now_ms())
         asyncio.run(_disable(opening, name, disabled))
     click.echo(f"{name} is disabled")
 
@@ -95,14 +94,11 @@ def _require(known: Lists, name: str) -> None:
 
 
 async def _list_figures(opening: Opening) -> dict[str, Any]:
-    nodes = opening.change_nodes()
-    try:
-        known = load_lists(opening.settings.lists_file)
+    known = load_lists(opening.settings.lists_file)
+    async with opening.changing() as nodes:
         store = Store(nodes, await opening.tokeniser(nodes))
         disabled = await DisabledLists(nodes, opening.wait([])).all()
         found = summarise(await store.metas(), known, disabled)
-    finally:
-        await nodes.close()
     return {
         rule.id: {
             "title": rule.title,
@@ -114,24 +110,18 @@ async def _list_figures(opening: Opening) -> dict[str, Any]:
 
 
 async def _disable(opening: Opening, name: str, disabled: Disabled) -> None:
-    nodes = opening.change_nodes()
-    try:
+    async with opening.changing() as nodes:
         wait = opening.wait(await opening.facts(nodes))
         await DisabledLists(nodes, wait).disable(name, disabled)
-    finally:
-        await nodes.close()
 
 
 async def _enable(opening: Opening, name: str) -> bool:
-    nodes = opening.change_nodes()
-    try:
+    async with opening.changing() as nodes:
         wait = opening.wait(await opening.facts(nodes))
         found = DisabledLists(nodes, wait)
         if name not in await found.all():
             _require(load_lists(opening.settings.lists_file), name)
         return await found.enable(name)
-    finally:
-        await nodes.close()
 
 
 def _figures(found: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Rows for people on a terminal, and for programs everywhere else: whole, and never as markup."""
+"""Rows for people on a terminal, and for programs everywhere else, or JSON: never as markup."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ def print_rows(
     for row in shown:
         table.add_row(*map(Text, row))
     Console(stderr=err).print(table)
+
+
+def print_json(content: object) -> None:
+    """Print JSON for programs."""
+    click.echo(json.dumps(content, ensure_ascii=False))
 
 
 def _shown(value: object) -> str:

@@ -14,7 +14,7 @@ LONGEST_INPUT = 4_096
 
 
 def prepare() -> None:
-    """Nothing; whatever a command prints from now on can be printed.
+    """Make whatever a command prints from now on printable.
 
     A character that the terminal's encoding lacks becomes its escape in JSON.
     """

@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from roster.documents.names import NameCheck
     from roster.rules.restrictions import Lists, Mode
     from roster.rules.verdict import Decision, Product, Reason, Remaining, Warned
-    from roster.storage.api_keys import ApiKey
     from service.deciding.questions import Query
     from service.deciding.screening import Screening
-    from service.parts import Service
     from service.web.shapes import Check, Item, JourneyShape
 
 _PREFIX = secrets.token_hex(8)
@@ -39,7 +37,7 @@ def decision_id() -> str:
 
 
 def decision_ids(count: int) -> list[str]:
-    """The same for several decisions."""
+    """Names for several decisions."""
     return [f"{_PREFIX}{number:08x}" for number in itertools.islice(_NUMBERS, count)]
 
 
@@ -95,7 +93,7 @@ def product_json(product: Product) -> dict[str, Any]:
     return shown
 
 
-class Answer(msgspec.Struct, gc=False):
+class CheckAnswer(msgspec.Struct, gc=False):
     """The answer to one check, in the order in which it is written; what is unset is left out."""
 
     decision: Decision
@@ -126,7 +124,7 @@ UNSOUND = Same("")
 
 @lru_cache(maxsize=16_384)  # as many as there may be journeys
 def same(shape: JourneyShape, lists: Lists) -> Same:
-    """The same for one journey; raises InvalidInput where it is malformed."""
+    """What is the same for one journey; raises InvalidInput where it is malformed."""
     journey = read_journey(shape)
     seats = dict.fromkeys(journey.seats, CLEAR.decision) if isinstance(shape.seat, tuple) else UNSET
     return Same(journey.mode, seats, warnings(journey, lists) or UNSET)
@@ -134,16 +132,16 @@ def same(shape: JourneyShape, lists: Lists) -> Same:
 
 @lru_cache(maxsize=16_384)
 def same_if_sound(shape: JourneyShape | None, lists: Lists) -> Same:
-    """The same; `UNSOUND` where there is no journey, or a malformed one."""
+    """What is the same; `UNSOUND` where there is no journey, or a malformed one."""
     try:
         return UNSOUND if shape is None else same(shape, lists)
     except InvalidInput:
         return UNSOUND
 
 
-def plain_allow(asked: Check | Item, journey: Same, decision_id: str) -> Answer:
+def plain_allow(asked: Check | Item, journey: Same, decision_id: str) -> CheckAnswer:
     """The answer about somebody who is surely on no list, as an item of a batch has it."""
-    return Answer(
+    return CheckAnswer(
         "allow",
         seats=journey.seats,
         name_check=UNSET if asked.name is None else "not_compared",
@@ -153,11 +151,11 @@ def plain_allow(asked: Check | Item, journey: Same, decision_id: str) -> Answer:
     )
 
 
-def answer_of(screening: Screening, query: Query, subject: str | None, lists: Lists) -> Answer:
+def answer_of(screening: Screening, query: Query, subject: str | None, lists: Lists) -> CheckAnswer:
     """The answer to one check, without what a batch says for all."""
     verdict = screening.verdict
     seats = verdict.seats or dict.fromkeys(query.journey.seats, verdict.decision)
-    return Answer(
+    return CheckAnswer(
         verdict.decision,
         reasons=[reason_json(reason, screening) for reason in verdict.reasons],
         allowed_instead=[product_json(product) for product in verdict.allowed_instead],
@@ -171,26 +169,10 @@ def answer_of(screening: Screening, query: Query, subject: str | None, lists: Li
     )
 
 
-def as_item(answer: Answer) -> Answer:
-    """The same as one of a batch: without empty fields, a plain allow without its position."""
+def as_item(answer: CheckAnswer) -> CheckAnswer:
+    """An answer as one of a batch: without empty fields, a plain allow without its position."""
     answer.reasons = answer.reasons or UNSET
     answer.allowed_instead = answer.allowed_instead or UNSET
     if answer.decision == "allow" and not answer.reasons:
         answer.position = UNSET
     return answer
-
-
-def pseudonym(service: Service, key: ApiKey, screening: Screening) -> str | None:
-    """What this caller knows the person as, where they are on the roster."""
-    if not screening.on_roster:
-        return None
-    return service.desk.tokeniser.subject(key.id, screening.token)
-
-
-def record(service: Service, query: Query, screening: Screening) -> None:
-    """Count the decision, and for a refer its reason; the canary's are nobody's."""
-    if screening.token == service.canary_token:
-        return
-    verdict = screening.verdict
-    code = verdict.reasons[0].code if verdict.decision == "refer" else ""
-    service.counters.decided(query.journey.mode, verdict.decision, code)

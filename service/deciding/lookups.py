@@ -1,4 +1,4 @@
-"""Look-ups of concurrent checks in few round trips, and a circuit for when Redis is gone.
+"""What is known of people, looked up in few round trips; a circuit breaker for when Redis is gone.
 
 What asks within one turn of the event loop goes out together, and so does what asks while enough
 is under way already. The time that a look-up may take does not include this process' own.
@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from roster.errors import ClearwayError, Unavailable
 from roster.redis.calls import SLOTS
@@ -21,9 +21,12 @@ from roster.redis.exchange import sliced_timeout
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from roster.documents.identity import Token
+    from roster.records.entry import Entry
     from roster.records.position import Position
     from roster.records.replies import Found
     from roster.redis.nodes import Server
+    from roster.storage.dictionary import Dictionary
     from roster.storage.store import Store
     from service.following.screener import Screener
 
@@ -37,6 +40,8 @@ SLICE = 8
 """Answers that are given in one turn of the loop: each has a check decided."""
 PIPELINES = 2
 """Under way to one server at once."""
+DOCUMENTS_MAX = 16
+"""Of one person."""
 LATE = 5
 """After this part of its time a pipeline is late."""
 
@@ -46,7 +51,7 @@ _Batch = list[tuple[Asked, "asyncio.Future[Found]"]]
 _Queue = deque[tuple[Asked, "asyncio.Future[Found]"]]
 
 
-class Circuit:
+class CircuitBreaker:
     """Open after a time of nothing but failures, until something succeeds."""
 
     def __init__(self) -> None:
@@ -86,7 +91,7 @@ class Lane:
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = PIPELINES
         self._planned = False
-        self._circuit = Circuit()
+        self._circuit = CircuitBreaker()
         self._probing: asyncio.Task[None] | None = None
 
     def ask(self, asked: Asked) -> asyncio.Future[Found]:
@@ -100,7 +105,7 @@ class Lane:
         return future
 
     def close(self) -> None:
-        """Nothing; nobody asks any longer."""
+        """Ask no longer whether the server answers again."""
         if self._probing is not None:
             self._probing.cancel()
 
@@ -175,13 +180,39 @@ class Lane:
         return leave
 
 
+class Person(NamedTuple):
+    """A person's entries, tombstones too, and the look-ups that they come from.
+
+    `complete` is False where more than `DOCUMENTS_MAX` documents are bound. `listed_under` is the
+    token, of those asked for, under which there is anything.
+    """
+
+    entries: list[Entry]
+    looked: list[Found]
+    complete: bool
+    listed_under: Token | None = None
+
+    @property
+    def now_ms(self) -> int:
+        """Redis' clock at the last look-up."""
+        return max(found.now_ms for found in self.looked)
+
+    @property
+    def positions(self) -> list[Position]:
+        """The state of the roster that this is read from."""
+        return [found.position for found in self.looked]
+
+
 class Lookups:
     """Asks the store for records, each server on a lane of its own."""
 
-    def __init__(self, store: Store, screener: Screener, timeout_ms: int) -> None:
+    def __init__(
+        self, store: Store, screener: Screener, dictionary: Dictionary, timeout_ms: int
+    ) -> None:
         """A look-up fails after `timeout_ms`, whatever the connection does."""
         self._store = store
         self._screener = screener
+        self._dictionary = dictionary
         self.timeout_s = timeout_ms / 1000
         self._lanes: dict[Server, Lane] = {}
 
@@ -193,8 +224,14 @@ class Lookups:
             lane = self._lanes[server] = Lane(self._look_up, self.timeout_s)
         return lane.ask((token, at_least))
 
+    async def entries(self, found: Found) -> list[Entry]:
+        """The entries that were found; raises Unavailable and Unreadable."""
+        if not found.record:
+            return []
+        return await self._dictionary.entries(found.record, self.timeout_s)
+
     def close(self) -> None:
-        """Nothing; no server is asked whether it answers again."""
+        """Ask no server any longer whether it answers again."""
         for lane in self._lanes.values():
             lane.close()
 

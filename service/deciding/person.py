@@ -7,13 +7,12 @@ to its end, one round trip a step, for bound people only, and looked at once mor
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from roster.errors import Unavailable
 from roster.records.entry import BIND, State
-from roster.records.record import parse_record
 from roster.rules.effects import MISTAKEN_IDENTITY
+from service.deciding.lookups import DOCUMENTS_MAX, Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,35 +21,10 @@ if TYPE_CHECKING:
     from roster.records.entry import Entry
     from roster.records.position import Position
     from roster.records.replies import Found
-    from roster.storage.dictionary import Dictionary
     from service.deciding.lookups import Lookups
 
-DOCUMENTS_MAX = 16
 READ_AGAIN_MAX = 4
 """Nobody's entries change so often."""
-
-
-class Person(NamedTuple):
-    """A person's entries, tombstones too, and the look-ups that they come from.
-
-    `complete` is False where more than `DOCUMENTS_MAX` documents are bound. `listed_under` is the
-    token, of those asked for, under which there is anything.
-    """
-
-    entries: list[Entry]
-    looked: list[Found]
-    complete: bool
-    listed_under: Token | None = None
-
-    @property
-    def now_ms(self) -> int:
-        """Redis' clock at the last look-up."""
-        return max(found.now_ms for found in self.looked)
-
-    @property
-    def positions(self) -> list[Position]:
-        """The state of the roster that this is read from."""
-        return [found.position for found in self.looked]
 
 
 class _Read(NamedTuple):
@@ -62,24 +36,8 @@ class _Read(NamedTuple):
     complete: bool
 
 
-async def parse(dictionary: Dictionary, record: bytes, within_s: float) -> list[Entry]:
-    """A record's entries; a court that is not known yet is read first, `within_s`.
-
-    Raises Unreadable, and Unavailable where Redis does not tell the court's name or has lost
-    it, with a flush: nobody can then say why the person is listed.
-    """
-    with suppress(KeyError):
-        return parse_record(record, dictionary.known)
-    await dictionary.learn_courts(within_s)
-    try:
-        return parse_record(record, dictionary.known)
-    except KeyError as exc:
-        raise Unavailable("Redis has lost the name of a court") from exc
-
-
 async def person(
     lookups: Lookups,
-    dictionary: Dictionary,
     tokens: Sequence[Token],
     at_least: Mapping[int, Position],
 ) -> Person:
@@ -90,7 +48,7 @@ async def person(
     So they are read until nothing has changed since they were read before. Raises
     Unavailable, WrongKey or Unreadable.
     """
-    read = await _followed(lookups, dictionary, tokens, at_least)
+    read = await _followed(lookups, tokens, at_least)
     for _ in range(READ_AGAIN_MAX):
         if len(read.looked) == 1:
             break
@@ -98,7 +56,7 @@ async def person(
         if all(again[each].record == found.record for each, found in read.looked.items()):
             read = read._replace(looked=again)
             break
-        read = await _followed(lookups, dictionary, tokens, at_least)
+        read = await _followed(lookups, tokens, at_least)
     else:
         raise Unavailable("what is known of these documents has not stood still")
     under = next((token for token in tokens if read.records[token]), None)
@@ -108,7 +66,6 @@ async def person(
 
 async def _followed(
     lookups: Lookups,
-    dictionary: Dictionary,
     tokens: Sequence[Token],
     at_least: Mapping[int, Position],
 ) -> _Read:
@@ -122,7 +79,7 @@ async def _followed(
         found = await _asked(lookups, step, at_least)
         looked |= found
         for each, one in found.items():
-            records[each] = await parse(dictionary, one.record, lookups.timeout_s)
+            records[each] = await lookups.entries(one)
         members |= set(_bound(records, members))
         step = [other for each in members for other in _named(records.get(each, []))]
         step = sorted({other for other in step if other not in records})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import unicodedata
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Protocol
@@ -16,10 +15,11 @@ from roster.errors import InvalidBody, InvalidInput, PositionError
 from roster.records.cursor import from_text
 from roster.records.position import NO_MARK
 from roster.rules.verdict import Journey
-from roster.times import parse_time
+from roster.times import now_ms, read_time
+from service.web.faults import gathered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from roster.documents.identity import Document
     from roster.records.position import Position
@@ -41,7 +41,7 @@ class Defaults(Protocol):
 
     @property
     def at_least(self) -> AtLeast | None:
-        """The same."""
+        """Of items that state none."""
 
 
 class Query(msgspec.Struct, frozen=True, gc=False):
@@ -85,7 +85,7 @@ def _query(shape: Check | Item, defaults: Defaults | None) -> Query:
 
 def _faults(shape: Check | Item, defaults: Defaults | None) -> Iterator[tuple[str, str]]:
     """All that is wrong, once something is."""
-    today = beijing_day(time.time_ns() // 1_000_000)
+    today = beijing_day(now_ms())
     journey = shape.journey or (defaults.journey if defaults else None)
     at_least = shape.at_least or (defaults.at_least if defaults else None)
     tries: list[Callable[[], object]] = [lambda: normalise(shape.document, today)]
@@ -95,15 +95,6 @@ def _faults(shape: Check | Item, defaults: Defaults | None) -> Iterator[tuple[st
         tries += _journey_tries(journey)
     tries.append(lambda: read_at_least(at_least))
     yield from gathered(tries)
-
-
-def gathered(tries: Iterable[Callable[[], object]]) -> Iterator[tuple[str, str]]:
-    """What each of these steps finds wrong, as InvalidBody takes it."""
-    for attempt in tries:
-        try:
-            attempt()
-        except InvalidInput as exc:
-            yield exc.field, exc.message
 
 
 def _journey_tries(shape: JourneyShape) -> list[Callable[[], object]]:
@@ -144,16 +135,6 @@ def _check_taken(mode: Mode, field: str, value: Seats) -> None:
         raise InvalidInput(f"journey.{field}", f"does not go with mode {mode}")
     if value is None and field in _TAKES[mode]:
         raise InvalidInput(f"journey.{field}", f"required for mode {mode}")
-
-
-def read_time(field: str, text: str | None) -> int | None:
-    """The time in ms since 1970, or None; raises InvalidInput that names `field`."""
-    if text is None:
-        return None
-    try:
-        return parse_time(text)
-    except ValueError as exc:
-        raise InvalidInput(field, str(exc)) from exc
 
 
 def read_at_least(at_least: AtLeast | None) -> Mapping[int, Position]:

@@ -5,7 +5,6 @@ What comes before and after: docs/architecture.md, The walk of a check.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,8 +16,9 @@ from roster.records.entry import BIND, RESTRICTING_BELOW
 from roster.records.position import to_text
 from roster.rules import rules
 from roster.rules.verdict import Question, Reason, Verdict
-from service.changing.places import others
-from service.deciding.person import Person, parse, person
+from roster.times import now_ms
+from service.deciding.lookups import Person
+from service.deciding.person import person
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from roster.documents.tokeniser import Tokeniser
     from roster.records.replies import Found
     from roster.rules.restrictions import Lists
-    from roster.storage.dictionary import Dictionary
     from service.deciding.lookups import Lookups
     from service.deciding.questions import Query
     from service.following.follower import Follower
@@ -69,33 +68,24 @@ class Subject(msgspec.Struct, frozen=True):
     others: tuple[Token, ...] = ()
 
 
-async def begun(dictionary: Dictionary, found: Found, within_s: float) -> Person | None:
-    """The person of a record, or None where it names other documents, to be followed.
-
-    Raises Unavailable and Unreadable.
-    """
-    entries = await parse(dictionary, found.record, within_s) if found.record else []
-    if any(entry.list == BIND for entry in entries):
-        return None
-    return Person(entries, [found], complete=True)
-
-
 class Desk:
     """Decides checks with this process's filters and the roster in Redis."""
 
-    def __init__(self, screener: Screener, follower: Follower, lookups: Lookups) -> None:
-        """What is decided with; `equip` adds what the decisions rest on."""
+    def __init__(
+        self,
+        screener: Screener,
+        follower: Follower,
+        lookups: Lookups,
+        tokeniser: Tokeniser,
+        lists: Lists,
+    ) -> None:
+        """No list is `disabled` at first."""
         self.screener = screener
         self.follower = follower
         self.lookups = lookups
-        self.disabled: frozenset[int] = frozenset()
-        self.poll_timeout_s = 0.05
-
-    def equip(self, tokeniser: Tokeniser, lists: Lists, dictionary: Dictionary) -> None:
-        """Give it the ID key's tokens, the rules and the dictionaries."""
         self.tokeniser = tokeniser
         self.lists = lists
-        self.dictionary = dictionary
+        self.disabled: frozenset[int] = frozenset()
 
     async def freshen(self, token: Token | None = None) -> None:
         """Try once, together with whoever else asks, to become fresh; then the checks begin.
@@ -106,9 +96,9 @@ class Desk:
         """
         if token is None:
             if not self.screener.fresh:
-                await self.follower.shared_poll(self.poll_timeout_s)
+                await self.follower.shared_poll(self.lookups.timeout_s)
         elif not self.screener.is_fresh(token[1]) and not self._is_asked_about(token):
-            await self.follower.shared_poll(self.poll_timeout_s, [token[1]])
+            await self.follower.shared_poll(self.lookups.timeout_s, [token[1]])
         if not self.screener.loaded:
             raise Unavailable("the service is starting: its filters are not loaded yet")
 
@@ -117,9 +107,9 @@ class Desk:
 
     def subject(self, query: Query) -> Subject:
         """The document's token; raises InvalidInput."""
-        found = normalise(query.document, beijing_day(time.time_ns() // 1_000_000))
+        found = normalise(query.document, beijing_day(now_ms()))
         token = self.tokeniser.token(found.number)
-        return Subject(token, found.valid, others(self.tokeniser, query.document, found.number))
+        return Subject(token, found.valid, self.tokeniser.others(query.document, found.number))
 
     def clear_at_once(self, document: Document, now_s: float) -> Token | None:
         """The token of somebody who is surely on no list, where all is well; else see `decide`.
@@ -127,14 +117,18 @@ class Desk:
         What is fresh at this moment of `boot_s` was so since the check came: nothing was
         waited for. Raises InvalidInput.
         """
-        number, valid = normalise(document, beijing_day(time.time_ns() // 1_000_000))
+        number, valid = normalise(document, beijing_day(now_ms()))
         if not valid:
             return None
         token, screener = self.tokeniser.token(number), self.screener
-        for each in (token, *others(self.tokeniser, document, number)):
+        for each in (token, *self.tokeniser.others(document, number)):
             if screener.may_be_listed(each) or not screener.decides(each[1], now_s):
                 return None
         return token
+
+    def pseudonym(self, key_id: str, screening: Screening) -> str | None:
+        """What a caller knows the person as, where they are on the roster."""
+        return self.tokeniser.subject(key_id, screening.token) if screening.on_roster else None
 
     async def decide(self, query: Query, subject: Subject, now_s: float) -> Screening:
         """The answer where `clear_at_once` has none; raises as `freshen` does."""
@@ -169,7 +163,7 @@ class Desk:
         return screening
 
     async def ask_all(self, asked: Sequence[tuple[Query, Subject]]) -> list[Screening]:
-        """The same for several, a slice of them looked up together."""
+        """The answers with what the roster says now, a slice of them looked up together."""
         screenings: list[Screening] = []
         for first in range(0, len(asked), SLICE):
             part = asked[first : first + SLICE]
@@ -192,12 +186,14 @@ class Desk:
             if isinstance(looked, Unavailable):
                 raise looked
             found = await looked
-            known = await begun(self.dictionary, found, self.lookups.timeout_s)
+            entries = await self.lookups.entries(found)
             # A filter need not have reached what the check has to include.
             others = subject.others if query.at_least else self._uncleared(subject)
             step = (token, *others)
-            if known is None or len(step) > 1:
-                known = await person(self.lookups, self.dictionary, step, query.at_least)
+            if len(step) == 1 and all(entry.list != BIND for entry in entries):
+                known = Person(entries, [found], complete=True)
+            else:
+                known = await person(self.lookups, step, query.at_least)
         except (Unavailable, Unreadable, WrongKey) as exc:
             code = "not_covered" if isinstance(exc, WrongKey) else "registry_unavailable"
             return self.refer(code, token)

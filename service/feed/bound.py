@@ -16,7 +16,7 @@ import msgspec
 from roster.records.content import unpack_content
 from roster.records.entry import BIND, Registers, State
 from roster.records.record import split_record
-from service.deciding.person import DOCUMENTS_MAX
+from service.deciding.lookups import DOCUMENTS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -51,7 +51,7 @@ class Bound:
         self._one = asyncio.Lock()
 
     async def tell(self, entries: Sequence[Kept]) -> None:
-        """Nothing; every one of these entries has `told`. Raises Unavailable and WrongKey."""
+        """Find `told` of every one of these entries; raises Unavailable and WrongKey."""
         if all(kept.told is not None for kept in entries):
             return
         async with self._one:  # whoever comes second finds it done

@@ -43,7 +43,7 @@ class Line:
         return self._first + len(self._kept)
 
     def append(self, new: Sequence[Kept]) -> None:
-        """Nothing; these entries have been read after all others."""
+        """Add entries that have been read after all others."""
         self._kept += new
         if len(self._kept) > LENGTH + SLACK:
             self._forget(self.end - LENGTH)
@@ -82,7 +82,7 @@ class Line:
         return made
 
     def meet(self, cursor: Cursor) -> None:
-        """Nothing; who stands at `cursor` is found on the line from now on, if it is the end."""
+        """Find whoever stands at `cursor` on the line from now on, if it is the end."""
         places = list(self._places)
         for kept in self._kept[self._walked - self._first :]:
             places[kept.partition] = kept.place
@@ -105,7 +105,7 @@ class Line:
             self._note()
 
     def _forget(self, number: int) -> None:
-        """Nothing; the line begins there."""
+        """Let the line begin there."""
         if self._walked < number:
             for kept in self._kept[self._walked - self._first : number - self._first]:
                 self._places[kept.partition] = kept.place

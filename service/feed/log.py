@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,9 +18,10 @@ from roster.records.entry import BIND, CANARY, Op
 from roster.records.position import Position
 from roster.records.replies import LogEntry, parse_log_entry
 from service.feed.line import Line
+from service.feed.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from roster.records.replies import Tail
 
@@ -101,7 +102,8 @@ class _Stretch:
 class FeedLog:
     """The newest part of every partition's log.
 
-    `version` rises with everything that a reader may want to see; `on_news` is called then.
+    `version` rises with everything that a reader may want to see; `turns` wakes those who wait.
+    `polls` are open for each key.
     `gaps` counts how often a stretch had to begin anew. `binding` are partitions in which a
     binding was made or ended since.
     """
@@ -111,7 +113,8 @@ class FeedLog:
         self.version = 0
         self.gaps = 0
         self.binding: set[int] = set()
-        self.on_news: Callable[[], None] = lambda: None
+        self.turns = Turns()
+        self.polls: Counter[str] = Counter()
         self._limits = entries_max, bytes_max
         self._stretches: list[_Stretch | None] = [None] * keys.PARTITIONS
         self._ends: list[Position | None] = [None] * keys.PARTITIONS
@@ -122,8 +125,12 @@ class FeedLog:
         self._line: Line | None = None
         self._moved = asyncio.Event()
 
+    def is_polled(self) -> bool:
+        """Whether anybody reads the feed now."""
+        return bool(self.polls)
+
     def take(self, asked: Position, tail: Tail) -> None:
-        """Nothing; what a poll has read behind `asked` is kept."""
+        """Keep what a poll has read behind `asked`."""
         number = tail.position.partition
         self._ends[number] = tail.position
         self._told_at[number] = time.monotonic()
@@ -191,7 +198,7 @@ class FeedLog:
         )
 
     async def pass_by(self, places: Sequence[Position], timeout_s: float) -> None:
-        """Nothing; all of these have been read, or the time is up."""
+        """Wait until all of these have been read, or the time is up."""
         try:
             async with asyncio.timeout(timeout_s):
                 while not self.has_passed(places):
@@ -236,7 +243,7 @@ class FeedLog:
 
     def _news(self) -> None:
         self.version += 1
-        self.on_news()
+        self.turns.wake()
 
 
 def _overlap(stretch: _Stretch, asked: Position, read: list[Kept]) -> int | None:

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from roster.storage.store import Store
     from service.feed.line import Line
     from service.feed.log import FeedLog, Kept
-    from service.feed.reader import Reader
-    from service.feed.turns import Turns
+    from service.feed.reader import EntryReader
 
 COUNT_LEAST, COUNT_MOST = 16, 1_024
 """How many entries are read at once: more where what was read is nobody's business."""
@@ -59,21 +58,11 @@ class View(NamedTuple):
         return kept.list != CANARY and (self.key_id is None or not kept.is_reset)
 
 
-class Pages:
-    """Makes the pages of one process."""
+class Writer:
+    """Writes entries as JSON, each but for its position: whole ones, and pseudonyms."""
 
-    def __init__(self, store: Store, log: FeedLog, reader: Reader, turns: Turns) -> None:
-        """`equip` adds what entries are read with."""
-        self._log = log
-        self._reader = reader
-        self._turns = turns
-        self._bound = Bound(store, log)
-        self._shared = Shared()
-        self._made: dict[tuple[str, View], Page] = {}
-        self._made_of = -1
-
-    def equip(self, tokeniser: Tokeniser, lists: Lists, dictionary: Dictionary) -> None:
-        """Give it the pseudonyms, the lists' names and the dictionaries."""
+    def __init__(self, tokeniser: Tokeniser, lists: Lists, dictionary: Dictionary) -> None:
+        """What an entry refers to is looked up in `lists` and `dictionary`."""
         self._lists = lists
         self._dictionary = dictionary
 
@@ -81,7 +70,63 @@ class Pages:
         def subject(key_id: str, token: bytes) -> bytes:
             return b'"subject":"%s"}' % tokeniser.subject(key_id, Token(token)).encode()
 
-        self._subject = subject
+        self.subject = subject
+
+    async def write(self, entries: Sequence[Kept]) -> None:
+        """Write entries for maintainers; what they refer to is read first, where not known."""
+        read = False
+        for kept in entries:
+            entry = kept.entry
+            details = self._details(entry)
+            if details is None and not read:
+                await self._dictionary.refresh()
+                details, read = self._details(entry), True
+            kept.shown = _encode(self._head(entry) | (details or {}))[1:]
+
+    def _head(self, entry: LogEntry) -> dict[str, Any]:
+        shown: dict[str, Any] = {
+            "op": op_name(entry.op, entry.list),
+            "list": self._lists.name(entry.list),
+            "revision": entry.revision,
+            "applied_at": format_ms(entry.applied_at_ms),
+        }
+        whose = {"entry_id": None, "token": entry.token.hex()}
+        return shown if entry.op is Op.RESET else shown | whose
+
+    def _details(self, entry: LogEntry) -> dict[str, Any] | None:
+        """What content and provenance say; None where they cannot be read, or not yet."""
+        known = self._dictionary.known
+        if entry.op is Op.RESET:
+            return {}
+        try:
+            content = unpack_content(entry.content, known.courts)
+            provenance = unpack_provenance(entry.provenance, known.loads)
+        except _UNREADABLE:
+            return None
+        if provenance.source == "load" and not provenance.actor:
+            return None
+        return {
+            "entry_id": content.entry_id,
+            "reason": provenance.reason or None,
+            "decided_at": time_or_null(provenance.decided_at_ms),
+            "received_at": time_or_null(provenance.received_at_ms),
+            "actor": provenance.actor,
+        }
+
+
+class Pages:
+    """Makes the pages of one process."""
+
+    def __init__(self, store: Store, log: FeedLog, reader: EntryReader, writer: Writer) -> None:
+        """Entries come from `reader`; whom they are about `store` knows."""
+        self._log = log
+        self._reader = reader
+        self._writer = writer
+        self._turns = log.turns
+        self._bound = Bound(store, log)
+        self._shared = Shared()
+        self._made: dict[tuple[str, View], Page] = {}
+        self._made_of = -1
 
     def has_none(self, text: str) -> bool:
         """Whether nothing follows a position, as far as can be said at once."""
@@ -149,7 +194,7 @@ class Pages:
         for first in range(0, len(read), PREPARED_AT_ONCE):
             part = read[first : first + PREPARED_AT_ONCE]
             if view.key_id is None:
-                await self._write([kept for kept in part if kept.shown is None])
+                await self._writer.write([kept for kept in part if kept.shown is None])
             else:
                 await self._bound.tell([kept for kept in part if view.shows(kept)])
             for kept in part:
@@ -159,51 +204,10 @@ class Pages:
                 since = await self._turns.breathe(since)
         self._turns.charge(time.perf_counter() - since)
 
-    async def _write(self, entries: Sequence[Kept]) -> None:
-        """Write entries for maintainers; what they refer to is read first, where not known."""
-        read = False
-        for kept in entries:
-            entry = kept.entry
-            details = self._details(entry)
-            if details is None and not read:
-                await self._dictionary.refresh()
-                details, read = self._details(entry), True
-            kept.shown = _encode(self._head(entry) | (details or {}))[1:]
-
     def _told(self, kept: Kept, view: View) -> Sequence[bytes]:
         """The changes that an entry is told as, each but for its position."""
         if not view.shows(kept):
             return ()
         if view.key_id is None:
             return (kept.shown,) if kept.shown else ()
-        return [self._subject(view.key_id, token) for token in kept.told or ()]
-
-    def _head(self, entry: LogEntry) -> dict[str, Any]:
-        shown: dict[str, Any] = {
-            "op": op_name(entry.op, entry.list),
-            "list": self._lists.name(entry.list),
-            "revision": entry.revision,
-            "applied_at": format_ms(entry.applied_at_ms),
-        }
-        whose = {"entry_id": None, "token": entry.token.hex()}
-        return shown if entry.op is Op.RESET else shown | whose
-
-    def _details(self, entry: LogEntry) -> dict[str, Any] | None:
-        """What content and provenance say; None where they cannot be read, or not yet."""
-        known = self._dictionary.known
-        if entry.op is Op.RESET:
-            return {}
-        try:
-            content = unpack_content(entry.content, known.courts)
-            provenance = unpack_provenance(entry.provenance, known.loads)
-        except _UNREADABLE:
-            return None
-        if provenance.source == "load" and not provenance.actor:
-            return None
-        return {
-            "entry_id": content.entry_id,
-            "reason": provenance.reason or None,
-            "decided_at": time_or_null(provenance.decided_at_ms),
-            "received_at": time_or_null(provenance.received_at_ms),
-            "actor": provenance.actor,
-        }
+        return [self._writer.subject(view.key_id, token) for token in kept.told or ()]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,20 +16,19 @@ import msgspec
 
 from roster import keys
 from roster.errors import TooMany, Unavailable
-from service.feed.log import FeedLog
 from service.feed.pages import Pages, View
-from service.feed.reader import Reader
-from service.feed.turns import Turns
+from service.feed.reader import EntryReader
 from service.feed.writing import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 
     from litestar.types import Receive
 
     from roster.records.position import HighWater
     from roster.storage.store import Store
-    from service.following.follower import Follower
+    from service.feed.log import FeedLog
+    from service.feed.pages import Writer
 
 POLLS_A_KEY, POLLS_MAX = 400, 1_000
 RETRY_AFTER_MS = 2_000
@@ -57,19 +55,24 @@ class Feed:
     """Answers the polls of one process."""
 
     def __init__(
-        self, store: Store, follower: Follower, high_water: Mapping[int, HighWater]
+        self,
+        store: Store,
+        log: FeedLog,
+        poll: Callable[[], Awaitable[bool]],
+        writer: Writer,
+        high_water: Mapping[int, HighWater],
     ) -> None:
-        """Fed by `follower`; `high_water` are positions that this process knows to be safe."""
-        self.log = FeedLog()
-        self.turns = Turns()
-        self.reader = Reader(store, self.log, follower.poll)
-        self.pages = Pages(store, self.log, self.reader, self.turns)
+        """`poll` makes the follower read all logs once, for `log`, and says whether it could.
+
+        `high_water` are positions that this process knows to be safe.
+        """
+        self.log = log
+        self.turns = log.turns
+        self.reader = EntryReader(store, log, poll)
+        self.pages = Pages(store, log, self.reader, writer)
         self._high_water = high_water
-        self._open: Counter[str] = Counter()
+        self._open = log.polls
         self._ended = False
-        self.log.on_news = self.turns.wake
-        follower.on_tail = self.log.take
-        follower.eager = lambda: self.open > 0
 
     @property
     def open(self) -> int:
@@ -92,7 +95,7 @@ class Feed:
                 del self._open[key_id]
 
     def end(self) -> None:
-        """Nothing; no poll waits any longer: this process ends."""
+        """Let no poll wait any longer: this process ends."""
         self._ended = True
         self.turns.end()
 

@@ -57,7 +57,7 @@ class Shared:
             done.exception()  # seen, also where everybody has gone
 
 
-class Reader:
+class EntryReader:
     """Reads for one process."""
 
     def __init__(self, store: Store, log: FeedLog, poll: Callable[[], Awaitable[bool]]) -> None:

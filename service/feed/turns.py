@@ -35,12 +35,12 @@ class Turns:
         self._planned = self._ended = False
 
     async def take(self) -> None:
-        """Nothing; it is the caller's turn."""
+        """Wait until it is the caller's turn."""
         if not self._ended:
             await self._queue(self._due)
 
     async def news(self) -> None:
-        """The same, not before there is news."""
+        """Wait for news, and then for a turn."""
         waiting: _Waiting = asyncio.get_running_loop().create_future()
         self._waiting[waiting] = None
         try:
@@ -61,17 +61,17 @@ class Turns:
         return time.perf_counter()
 
     def charge(self, took_s: float) -> None:
-        """Nothing; whoever is next waits the longer, the longer somebody's work took."""
+        """Let whoever is next wait the longer, the longer somebody's work took."""
         self._free_at = max(self._free_at, time.monotonic() - _CREDIT_S) + took_s * _REST
 
     def wake(self) -> None:
-        """Nothing; whoever waits for news has a turn soon."""
+        """Give whoever waits for news a turn soon."""
         self._due += self._waiting
         self._waiting.clear()
         self._plan()
 
     def end(self) -> None:
-        """Nothing; whoever waits has a turn now, and whoever comes later need not wait."""
+        """Give whoever waits a turn now; whoever comes later need not wait."""
         self._ended = True
         for queue in (self._waiting, self._due, self._long):
             for waiting in queue:

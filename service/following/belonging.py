@@ -30,19 +30,28 @@ log = structlog.get_logger("clearway.belonging")
 
 
 class Belonging:
-    """One process' knowledge of its roster's id; `memory` is what its data folder has."""
+    """One process' knowledge of its roster's id."""
 
-    def __init__(self, store: Store, screener: Screener, on_change: Callable[[], None]) -> None:
-        """Nothing is known yet: see `begin`. `on_change` is told of another roster."""
+    def __init__(
+        self,
+        store: Store,
+        screener: Screener,
+        memory: Memory | None,
+        on_change: Callable[[], None],
+    ) -> None:
+        """Nothing is known yet: see `begin`.
+
+        `memory` is what the data folder has; `on_change` is told of another roster.
+        """
         self._store = store
         self._screener = screener
         self._on_change = on_change
         self._histories: dict[int, int] = {}
         self._since_ms = 0
-        self.memory: Memory | None = None
+        self._memory = memory
 
     async def begin(self, numbers: Sequence[int]) -> None:
-        """Nothing; the roster's scheme and id are known, and what the data folder has of it.
+        """Read the roster's scheme and id, and what the data folder has of it.
 
         These partitions are asked. Raises Unavailable and WrongKey.
         """
@@ -68,7 +77,7 @@ class Belonging:
         return True
 
     async def watch(self, processes: Processes, process_id: str) -> None:
-        """Nothing; `unremembered` ends where there is a reason. Raises Unavailable."""
+        """End `unremembered` where there is a reason; raises Unavailable."""
         if not self._screener.unremembered:
             return
         live = await processes.live()
@@ -91,9 +100,9 @@ class Belonging:
 
     def _remember(self, tails: Collection[Tail]) -> None:
         """Recall what the data folder has of this roster."""
-        if self.memory is None:
+        if self._memory is None:
             return
-        recalled = self.memory.recall(self._screener.roster, self._histories)
+        recalled = self._memory.recall(self._screener.roster, self._histories)
         is_old = any(tail.position.seq or tail.covered for tail in tails)
         self._since_ms = max(tail.now_ms for tail in tails)
         self._screener.unremembered = is_old and not recalled

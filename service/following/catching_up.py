@@ -11,26 +11,76 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from roster.errors import Unavailable
 from roster.redis.calls import NOWHERE
 from roster.storage.images import join, scan
-from service.following.reading import Reader
+from roster.storage.store import TAIL_ENTRIES
 from service.following.rebuild import Rebuilder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from roster.records.position import Position
-    from roster.records.replies import Polled, Tail
+    from roster.records.replies import Image, Polled, Tail
     from roster.redis.calls import Listing
     from roster.storage.store import Store
-    from service.following.screener import Partition, Screener
+    from service.following.partition import Partition
+    from service.following.screener import Screener
 
+LEAST = 64
+"""Entries at a time: one of each partition."""
+AT_ONCE = 16
+"""Images at a time: 3 MB of a national roster."""
 OnTail = Callable[["Position", "Tail"], None]
 
 SLICE_S = 0.5
 """After so long a poll ends with what it has got, and the next one goes on at once."""
 TAKE_IMAGE_FROM = 2_000
 """Entries that a newer image spares reading: then it is taken first."""
+
+
+class LogReader:
+    """Reads logs and images with the high-water marks of one process; raises Unavailable.
+
+    How much at a time: less after a time-out, then more again.
+    """
+
+    def __init__(self, store: Store, screener: Screener) -> None:
+        """Reads from `store`."""
+        self.store = store
+        self._screener = screener
+        self._entries = TAIL_ENTRIES
+
+    @property
+    def at_once(self) -> int:
+        """How many partitions to take on together: their images come in one go."""
+        return max(1, AT_ONCE * self._entries // TAIL_ENTRIES)
+
+    async def tails(self, asked: Mapping[int, Position | None]) -> dict[int, Tail]:
+        """A share of what stands behind each of these positions."""
+        return (await self.poll(asked, NOWHERE)).tails
+
+    async def poll(self, asked: Mapping[int, Position | None], listing: Listing) -> Polled:
+        """As `tails`, from servers that list this process before."""
+        limit = max(1, self._entries // max(1, len(asked)))
+        try:
+            polled = await self.store.poll(asked, self._screener.high_water, limit, listing)
+        except Unavailable:
+            self._less()
+            raise
+        self._entries = min(TAIL_ENTRIES, self._entries + LEAST)
+        return polled
+
+    async def images(self, numbers: Sequence[int]) -> list[Image | None]:
+        """These partitions' images."""
+        try:
+            return await self.store.images(numbers)
+        except Unavailable:
+            self._less()
+            raise
+
+    def _less(self) -> None:
+        self._entries = max(LEAST, self._entries // 4)
 
 
 class CatchUp:
@@ -42,14 +92,14 @@ class CatchUp:
         `on_tail` is told of every tail that is applied, and from which position it goes on.
         """
         self._screener = screener
-        self._reader = Reader(store, screener)
+        self._reader = LogReader(store, screener)
         self._rebuilder = Rebuilder(self._reader)
         self._astray: set[int] = set()
         self._from: dict[int, Position | None] = {}
         self._on_tail = on_tail
 
     async def begin(self, numbers: Sequence[int]) -> None:
-        """Nothing; these partitions have their filters. What was made before a failure is kept."""
+        """Make the filters of these partitions; what was made before a failure is kept."""
         known = self._screener.partitions
         while missing := [number for number in numbers if not known[number].known]:
             some = missing[: self._reader.at_once]
@@ -57,7 +107,7 @@ class CatchUp:
                 self._screener.replace(number, made)
 
     async def poll(self, numbers: Sequence[int], listing: Listing) -> Polled:
-        """The same as `tails`, from servers that list this process before."""
+        """As `tails`, from servers that list this process before."""
         asked = self._asked(numbers)
         self._from |= asked
         return await self._reader.poll(asked, listing)

@@ -20,18 +20,17 @@ from roster.errors import ClearwayError, cause_of
 from roster.redis.shares import shares
 from roster.storage.doorbell import DoorbellMessage, parse, parse_old
 from service.following.belonging import Belonging
-from service.following.herald import Herald
 from service.following.screener import EVERY, Screener
-from service.following.share import Means, Share
+from service.following.share import Listener, Means, Share
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from roster.records.position import Position
-    from roster.records.replies import Tail
     from roster.redis.nodes import Server
+    from roster.storage.processes import Processes
     from roster.storage.store import Store
-    from service.following.catching_up import OnTail
+    from service.following.announcing import Announcer
+    from service.following.memory import Memory
 
 SERVERS_EVERY_S = 0.25
 END_AGAIN_S = 0.1
@@ -40,40 +39,28 @@ log = structlog.get_logger("clearway.follower")
 
 
 class Follower:
-    """One process's place in the logs; `run` never ends by itself.
+    """One process's place in the logs; `run` never ends by itself."""
 
-    `on_tail` is told of every tail that is read, and from which position: the feed's source.
-    `eager` says whether whoever is told wants to hear at once.
-    """
-
-    def __init__(self, store: Store, screener: Screener, identity: tuple[str, str]) -> None:
-        """`identity` is the process' id and host."""
+    def __init__(
+        self,
+        store: Store,
+        screener: Screener,
+        announcer: Announcer,
+        memory: Memory | None = None,
+        listener: Listener = Listener(),  # noqa: B008 -- it never changes
+    ) -> None:
+        """Reads from `store` for `screener`; `memory` is what the data folder has."""
         self._nodes = store.nodes
         self._screener = screener
-        self.herald = Herald(store, screener, identity)
-        self.belonging = Belonging(store, screener, self._listen_anew)
+        self._announcer = announcer
+        self.belonging = Belonging(store, screener, memory, self._listen_anew)
         self._renamed = asyncio.Event()
-        self._means = Means(
-            store,
-            screener,
-            self.herald,
-            self.belonging,
-            self._on_tail,
-            self._on_poll,
-            self._is_eager,
-        )
+        self._means = Means(store, screener, announcer, self.belonging, listener, self._on_poll)
         self._shares: dict[Server, Share] = {}
         self._running: set[Server] = set()
         self._tried: set[int] = set()
         self._shared: asyncio.Task[bool] | None = None
         self._ill: set[int] = set()
-        self.on_tail: OnTail = lambda _asked, _tail: None
-        self.eager: Callable[[], bool] = lambda: False
-
-    @property
-    def id(self) -> str:
-        """The process' id."""
-        return self.herald.id
 
     async def run(self) -> None:
         """Follow until cancelled: one task listens, and one polls each server."""
@@ -112,8 +99,12 @@ class Follower:
         return followed
 
     async def leave(self) -> None:
-        """Nothing; other processes wait for this one no longer."""
-        await self.herald.leave()
+        """Let other processes wait for this one no longer."""
+        await self._announcer.leave()
+
+    async def watch_roster(self, processes: Processes) -> None:
+        """See whether anybody would notice if the roster had gone back; raises Unavailable."""
+        await self.belonging.watch(processes, self._announcer.id)
 
     async def _split(self) -> dict[Server, list[int]]:
         """The partitions by server; what is not known yet is looked for."""
@@ -140,12 +131,6 @@ class Follower:
 
     def _numbers(self, server: Server) -> list[int]:
         return shares(self._nodes, EVERY).get(server, [])
-
-    def _is_eager(self) -> bool:
-        return self.eager()
-
-    def _on_tail(self, asked: Position, tail: Tail) -> None:
-        self.on_tail(asked, tail)
 
     def _on_poll(self, numbers: Sequence[int], followed: bool) -> None:  # noqa: FBT001 -- as polls tell it
         """Note what a poll has changed for checks.

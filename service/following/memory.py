@@ -50,7 +50,7 @@ class Memory:
         return bool(marks)
 
     async def save(self) -> None:
-        """Nothing; the files hold what is known, or the old where they cannot be written."""
+        """Write what is known; the old files stay where they cannot be written."""
         roster = self._screener.roster
         if not roster:
             return

@@ -10,12 +10,12 @@ import structlog
 from roster.errors import Unavailable
 from roster.filter import TokenFilter
 from roster.storage.images import build
-from service.following.screener import Partition
+from service.following.partition import Partition
 
 if TYPE_CHECKING:
     from roster.records.position import Position
     from roster.records.replies import Image, Tail
-    from service.following.reading import Reader
+    from service.following.catching_up import LogReader
 
 REPLAYED_MOST = 1_000
 """Entries behind an image that are read in any case; more only where a scan reads more people."""
@@ -26,7 +26,7 @@ log = structlog.get_logger("clearway.rebuild")
 class Rebuilder:
     """Makes the partitions of one process."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: LogReader) -> None:
         """Reads with `reader`, so much at a time."""
         self._reader = reader
 

@@ -1,113 +1,140 @@
-"""The filters of this process: whom they clear, how far they follow, how fresh they are."""
+"""The filters of this process: whom they clear, how far they follow, how fresh they are.
+
+Times are those of `boot_s`. Partitions lie on several servers, of which one may be lost.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from roster import keys
-from roster.filter import TokenFilter
-from roster.records.position import HighWater, Position, to_text
-from roster.records.replies import MARK_BYTES
-from service.following.freshness import Freshness
-from service.following.trail import Trail
+from roster.records.position import HighWater
+from roster.times import boot_s
+from service.following.partition import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from roster.records.replies import ImageHeader, Tail
+    from roster.records.position import Position
+    from roster.records.replies import Tail
 
 EVERY = range(keys.PARTITIONS)
-BULK = 100
-"""From so many tokens on numpy adds them sooner than one by one."""
+_NEVER = float("-inf")
 
 
-class Partition:
-    """One partition's filter, the position that it includes, and what the last poll said.
+class Freshness:
+    """What the polls of one process have told of each partition, and when.
 
-    `witnessed` is False where the filter has not read all that a rewound roster has lost,
-    `known` where nothing has been read yet: then everybody may be listed. `changes` is how many
-    have come since its image.
+    News is what a poll has brought; it makes fresh only where this process was listed
+    before, as safely as a change has to be: else nobody waits for it.
     """
 
-    def __init__(self, token_filter: TokenFilter, position: Position) -> None:
-        """A filter that includes everything up to `position`."""
-        self.filter = token_filter
-        self.image: ImageHeader | None = None
-        self.covered: frozenset[int] = frozenset()
-        self.rewound = False
-        self.witnessed = True
-        self.known = True
-        self.trail = Trail(position)
-        self.changes = 0.0
-        self.move(position)
+    def __init__(self, fresh_ms: float, serve_stale_s: float) -> None:
+        """News is fresh for `fresh_ms`; after `serve_stale_s` without any nobody is cleared."""
+        self.fresh_ms = fresh_ms
+        self.serve_stale_s = serve_stale_s
+        self._news_s = [_NEVER] * keys.PARTITIONS
+        self._fresh_s = [_NEVER] * keys.PARTITIONS
+        self._lapsed_s = [_NEVER] * keys.PARTITIONS
+        self._as_of_ms = [0] * keys.PARTITIONS
+        self._oldest_s = self._oldest_news_s = self._last_lapse_s = _NEVER
 
-    @classmethod
-    def unknown(cls, number: int) -> Self:
-        """A partition of which nothing has been read: its filter clears nobody."""
-        everybody = TokenFilter()
-        everybody.bitarray.setall(1)
-        partition = cls(everybody, Position(number, 0, 0, bytes(MARK_BYTES)))
-        partition.known = False
-        return partition
+    def polled(self, tails: Iterable[Tail], sent_s: float, *, listed: bool) -> None:
+        """Note that a poll that was sent at `sent_s` has been applied."""
+        now_s = boot_s()
+        for tail in tails:
+            number = tail.position.partition
+            self._news_s[number] = max(self._news_s[number], sent_s)
+            self._as_of_ms[number] = tail.now_ms
+            if listed:
+                if not self._young(self._fresh_s[number], now_s):
+                    self._lapsed_s[number] = self._last_lapse_s = now_s
+                self._fresh_s[number] = max(self._fresh_s[number], sent_s)
+        self._oldest_s = min(self._fresh_s)
+        self._oldest_news_s = min(self._news_s)
 
-    def move(self, position: Position) -> None:
-        """Nothing; the filter includes `position` from now on."""
-        self.position = position
-        self.position_text = to_text([position])
+    def fresh(self, number: int) -> bool:
+        """Whether a partition's filter is known to hold every addition that it has to."""
+        return self._young(self._fresh_s[number], boot_s())
 
-    def outdated_by(self, tail: Tail) -> bool:
-        """Whether it is to be made anew: the tail tells of another image, or of a reset."""
-        return (tail.image is not None and tail.image != self.image) or self.reset_by(tail)
+    def sure(self, number: int, now_s: float) -> bool:
+        """Whether a partition is fresh at this moment, and so new that it may clear people."""
+        age_s = now_s - self._fresh_s[number]  # its last news is as new at least
+        return age_s * 1000 <= self.fresh_ms and age_s <= self.serve_stale_s
 
-    def reset_by(self, tail: Tail) -> bool:
-        """Whether it lacks people of a first load, of whom the log does not tell."""
-        return not all(self._covers(reset) for reset in tail.resets)
+    @property
+    def all_fresh(self) -> bool:
+        """Whether every partition is fresh."""
+        return self._young(self._oldest_s, boot_s())
 
-    def take(self, tail: Tail) -> None:
-        """Take in a tail that goes on from here."""
-        joining = tail.joining
-        if len(joining) < BULK:
-            for token in joining:
-                self.filter.add(token)
-        else:
-            self.filter.join_fields(b"".join(token[4:] for token in joining))
-        if tail.logged:
-            self.trail.extend(tail.logged)
-            self.changes += tail.weight
-            self.move(tail.last)
-        self.note(tail)
+    def stale_since(self, since_s: float, numbers: Collection[int] = ()) -> bool:
+        """Whether one of these partitions, or of all, was not fresh at a moment since then."""
+        if self.all_fresh and self._last_lapse_s < since_s:
+            return False
+        return any(
+            not self.fresh(number) or self._lapsed_s[number] >= since_s
+            for number in numbers or range(keys.PARTITIONS)
+        )
 
-    def go_on(self, tail: Tail) -> None:
-        """Go on from a rewound log; the filter has all that is there now, and what it had."""
-        if tail.continues:
-            self.take(tail)
-        else:
-            self.trail.start(tail.position)
-            self.move(tail.position)
-            self.note(tail)
-        self.image = tail.image  # another one than before is no reason to replace the filter
+    def expired(self, number: int) -> bool:
+        """Whether a partition has had no news for so long that nobody of it may be cleared."""
+        return boot_s() - self._news_s[number] > self.serve_stale_s
 
-    def note(self, tail: Tail) -> None:
-        """Remember what a tail says of the partition as a whole."""
-        self.covered = frozenset(tail.covered)
-        self.rewound = tail.rewound
-        if tail.rewound and not (tail.lost and self.trail.has(tail.lost)):
-            self.witnessed = False
+    @property
+    def some_expired(self) -> bool:
+        """Whether there is such a partition."""
+        return boot_s() - self._oldest_news_s > self.serve_stale_s
 
-    def _covers(self, reset: Position) -> bool:
-        return self.image is not None and self.image.covers >= (reset.history, reset.seq)
+    @property
+    def all_expired(self) -> bool:
+        """Whether no partition has had news for so long."""
+        return boot_s() - max(self._news_s) > self.serve_stale_s
+
+    @property
+    def all_stale(self) -> bool:
+        """Whether no partition is fresh."""
+        return not self._young(max(self._fresh_s), boot_s())
+
+    @property
+    def age_ms(self) -> float:
+        """How old the news is that makes the least fresh partition as fresh as it is."""
+        return (boot_s() - self._oldest_s) * 1000
+
+    @property
+    def silence_ms(self) -> float:
+        """How long ago the last poll was sent that brought news of any partition."""
+        return (boot_s() - max(self._news_s)) * 1000
+
+    def as_of_ms(self, number: int) -> int:
+        """Redis' time at the last news of a partition."""
+        return self._as_of_ms[number]
+
+    @property
+    def as_of_all_ms(self) -> list[int]:
+        """Redis' time at the last news of every partition, as it is now."""
+        return list(self._as_of_ms)
+
+    def _young(self, at_s: float, now_s: float) -> bool:
+        return (now_s - at_s) * 1000 <= self.fresh_ms
 
 
 class Screener:
     """The filters of all partitions; every method is synchronous and does no I/O."""
 
-    def __init__(self, required: frozenset[int], fresh_ms: int, serve_stale_s: int) -> None:
+    def __init__(
+        self,
+        required: frozenset[int],
+        fresh_ms: int,
+        serve_stale_s: int,
+        *,
+        lists_known: bool = True,
+    ) -> None:
         """`required` are codes of lists without which nobody is cleared.
 
         `loaded` says whether there are filters at all: of every server that answered when
-        they were made first. `lists_known` is False until it has been read once which lists
-        are disabled; `roster` is the roster's id once it is known, and it is `unremembered`
-        where a backup that was restored before the start could not have been noticed.
+        they were made first. `lists_known` is False until the disabled lists have been read;
+        `roster` is its id once it is known, and it is `unremembered` where a backup that was
+        restored before the start could not have been noticed.
         """
         self.required = required
         self.news = Freshness(fresh_ms, serve_stale_s)
@@ -119,16 +146,10 @@ class Screener:
         self.roster = b""
         self.unremembered = False
         self.wrong_key = False
-        self.lists_known = True
-        self.was_ready = False
+        self.lists_known = lists_known
         self.true_hits = 0
         self.false_hits = 0
         self._covered: frozenset[int] = frozenset()
-
-    @property
-    def age_ms(self) -> float:
-        """How old the news is by which the least fresh partition is as fresh as it is."""
-        return self.news.age_ms
 
     @property
     def fresh(self) -> bool:
@@ -143,24 +164,9 @@ class Screener:
         """Whether one of these partitions, or of all, was not fresh at a moment since then."""
         return self.wrong_key or not self.loaded or self.news.stale_since(since_s, numbers)
 
-    @property
-    def expired(self) -> bool:
-        """Whether there has been no news for so long that nobody at all may be cleared."""
-        return self.news.all_expired
-
     def is_expired(self, number: int) -> bool:
         """Whether nobody of this partition may be cleared for that reason."""
         return self._partitions[number].known and self.news.expired(number)
-
-    @property
-    def fresh_as_of_ms(self) -> int:
-        """Redis' time at the oldest news of a partition."""
-        return min(self.news.as_of_all_ms)
-
-    @property
-    def covered(self) -> frozenset[int]:
-        """The lists that every partition has in full, as far as they could be read."""
-        return self._covered
 
     @property
     def lacking(self) -> frozenset[int]:
@@ -171,7 +177,7 @@ class Screener:
     def ready(self) -> bool:
         """Whether checks are decided here at all; of a lost partition they may not be."""
         decided = self.loaded and self.lists_known
-        return decided and not (self.wrong_key or self.lacking or self.expired)
+        return decided and not (self.wrong_key or self.lacking or self.news.all_expired)
 
     @property
     def rewound(self) -> bool:
@@ -181,7 +187,7 @@ class Screener:
     @property
     def size_bytes(self) -> int:
         """The filters' size in memory."""
-        return sum(partition.filter.size_bytes for partition in self._partitions)
+        return sum(each.size_bytes for each in self.filters)
 
     @property
     def false_hit_rate(self) -> float:
@@ -236,31 +242,30 @@ class Screener:
         return {number for number in found if not self.speaks(number)}
 
     def replace(self, number: int, partition: Partition) -> None:
-        """Nothing; a partition has another filter from now on."""
+        """Give a partition another filter."""
         self._partitions[number] = partition
         self.filters[number] = partition.filter
 
     def join(self, tokens: Iterable[bytes]) -> None:
-        """Nothing; these people may be listed, as the logs will tell."""
+        """Add people who may be listed, as the logs will tell."""
         for token in tokens:
             self._partitions[token[1]].filter.add(token)
 
     def polled(self, tails: Sequence[Tail], sent_s: float, *, listed: bool) -> None:
-        """A poll of some partitions, sent at `sent_s` of `boot_s`, has been applied.
+        """Note that a poll of some partitions, sent at `sent_s`, has been applied.
 
         `listed` says whether whoever changes something finds this process listed since then.
         """
         self.news.polled(tails, sent_s, listed=listed)
         self.look_at_lists()
-        self.was_ready = self.was_ready or self.ready
 
     def look_at_lists(self) -> None:
-        """Nothing; which lists are covered is as the partitions say now."""
+        """Note which lists are covered by what the partitions say now."""
         known = [each.covered for each in self._partitions if each.known]
         self._covered = frozenset.intersection(*known) if known else frozenset()
 
     def acknowledge(self, positions: Iterable[Position], applied_ms: int = 0) -> None:
-        """Positions that are safe, applied then at the latest: Redis must never be behind them."""
+        """Note positions that are safe, applied by then: Redis must never be behind them."""
         for position in positions:
             known = self.high_water.get(position.partition)
             if known is None or not known.position.includes(position):
@@ -269,7 +274,7 @@ class Screener:
                 self.high_water[position.partition] = self._mark(known.position)
 
     def recall(self, marks: Iterable[HighWater]) -> None:
-        """The same, with what goes with them."""
+        """Take marks from a file, but where a newer one is known."""
         for mark in marks:
             known = self.high_water.get(mark.position.partition)
             if known is None or not known.position.includes(mark.position):

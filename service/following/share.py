@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,12 +15,12 @@ from roster.times import boot_s
 from service.following.catching_up import CatchUp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from roster.storage.store import Store
+    from service.following.announcing import Announcer
     from service.following.belonging import Belonging
     from service.following.catching_up import OnTail
-    from service.following.herald import Herald
     from service.following.screener import Screener
 
 POLL_S = 1.0
@@ -30,21 +31,29 @@ POLLS_WHILE_FRESH = 3
 log = structlog.get_logger("clearway.share")
 
 
+class Listener(NamedTuple):
+    """Who reads the logs along with the filters.
+
+    `on_tail` is told of every tail that is applied, and from which position it goes on; `eager`
+    says whether somebody wants it at once, whatever it costs.
+    """
+
+    on_tail: OnTail = lambda _asked, _tail: None
+    eager: Callable[[], bool] = lambda: False
+
+
 class Means(NamedTuple):
     """What all shares of one process follow with.
 
-    `on_tail` is told of every tail that is applied, `on_poll` of every poll: of which
-    partitions, and whether they are fresh by it. `eager` says whether somebody here wants to
-    read the logs at once, whatever it costs.
+    `on_poll` is told of every poll: of which partitions, and whether they are fresh by it.
     """
 
     store: Store
     screener: Screener
-    herald: Herald
+    announcer: Announcer
     belonging: Belonging
-    on_tail: OnTail
+    listener: Listener
     on_poll: Callable[[Sequence[int], bool], None]
-    eager: Callable[[], bool]
 
 
 class Share:
@@ -57,7 +66,7 @@ class Share:
         """Nothing is read yet."""
         self._means = means
         self._numbers = numbers
-        self._catch_up = CatchUp(means.store, means.screener, means.on_tail)
+        self._catch_up = CatchUp(means.store, means.screener, means.listener.on_tail)
         self._polling = asyncio.Lock()
         self._rung: set[int] = set()
         self._wanted = False
@@ -101,7 +110,7 @@ class Share:
         return followed
 
     def ring(self, numbers: set[int], *, wanted: bool) -> None:
-        """Nothing; these partitions are polled soon, and told of where that is wanted."""
+        """Poll these partitions soon, and tell of them where that is wanted."""
         self._rung |= numbers
         self._wanted = self._wanted or wanted
         self._bell.set()
@@ -134,16 +143,16 @@ class Share:
         sent_s = self._polled_s = boot_s()
         if not self._wanted:
             self._rung.clear()  # whatever has rung is read now
-        polled = await self._catch_up.poll(numbers, means.herald.listing(numbers))
+        polled = await self._catch_up.poll(numbers, means.announcer.listing(numbers))
         if await means.belonging.look(polled.tails):  # with what is remembered of that one
-            polled = await self._catch_up.poll(numbers, means.herald.listing(numbers))
+            polled = await self._catch_up.poll(numbers, means.announcer.listing(numbers))
         reached = await self._catch_up.apply(polled.tails)
-        means.herald.processes = max(1, polled.processes)
+        means.announcer.processes = max(1, polled.processes)
         tails = [tail for number, tail in polled.tails.items() if number in reached]
         means.screener.polled(tails, sent_s, listed=polled.listed)
         self._behind = len(reached) < len(polled.tails)
         if any(tail.logged for tail in polled.tails.values()):
-            await means.herald.announce(numbers)
+            await means.announcer.announce(numbers)
         return polled.listed and not self._behind
 
     async def _answer_the_bell(self) -> None:
@@ -176,8 +185,12 @@ class Share:
         The bell has told who is listed now; the rest comes with the next poll. Whoever waits
         for an answer need not wait for that.
         """
-        until_s = self._polled_s + self._means.herald.turn_s
-        while not self._wanted and not self._means.eager() and (left_s := until_s - boot_s()) > 0:
+        until_s = self._polled_s + self._means.announcer.turn_s
+        while (
+            not self._wanted
+            and not self._means.listener.eager()
+            and (left_s := until_s - boot_s()) > 0
+        ):
             with suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
                     await self._bell.wait()
@@ -191,6 +204,6 @@ class Share:
             tails = await self._catch_up.tails(numbers)
             reached = await self._catch_up.apply(tails)
             if wanted:
-                await means.herald.announce(numbers)
-        means.herald.lag_ms = (boot_s() - started_s) * 1000
+                await means.announcer.announce(numbers)
+        means.announcer.lag_ms = (boot_s() - started_s) * 1000
         return len(reached) == len(tails)

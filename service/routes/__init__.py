@@ -1,4 +1,4 @@
 """What each route does, from a request that has come to the answer that is sent.
 
-How it is decided or applied stands elsewhere.
+Nothing is decided or applied here: that stands in rooms that know no HTTP.
 """

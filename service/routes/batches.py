@@ -5,7 +5,6 @@ Whom the filters do not clear is decided with one look at Redis for all.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from itertools import repeat
 from operator import attrgetter
@@ -16,23 +15,20 @@ from msgspec import Meta
 
 from roster import keys
 from roster.documents.check_digits import beijing_day
-from roster.times import boot_s, format_ms
+from roster.times import boot_s, format_ms, now_ms
 from service.deciding.answers import (
     UNSOUND,
-    Answer,
+    CheckAnswer,
     answer_of,
     as_item,
     decision_ids,
     plain_allow,
-    pseudonym,
-    record,
     same_if_sound,
 )
 from service.deciding.questions import query_of, read_at_least
 from service.deciding.subjects import Subjects
 from service.parts import Service
-from service.web.bodies import INVALID
-from service.web.faults import Body
+from service.web.bodies import INVALID, Body
 from service.web.problems import Problem, problem_of
 from service.web.shapes import ITEMS_MAX, AtLeast, BatchShape, Item, JourneyShape, Shape
 
@@ -75,7 +71,7 @@ class _Work(msgspec.Struct):
     batch: Batch
     items: list[Item]
     malformed: dict[int, _Refused]
-    answers: list[Answer | _Refused] = []
+    answers: list[CheckAnswer | _Refused] = []
 
 
 async def answer_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
@@ -121,13 +117,13 @@ def _begin(service: Service, key: ApiKey, batch: Batch) -> _Work:
 
 
 def _subjects(work: _Work) -> Subjects:
-    today = beijing_day(time.time_ns() // 1_000_000)
+    today = beijing_day(now_ms())
     documents = [item.document for item in work.items]
     return Subjects(work.service.desk.tokeniser, documents, today)
 
 
 def _clear(work: _Work, subjects: Subjects, *, asks_all: bool) -> set[int]:
-    """Answer everybody as if on no list; those are left of whom that is not sure."""
+    """CheckAnswer everybody as if on no list; those are left of whom that is not sure."""
     screener, items = work.service.screener, work.items
     journeys = [item.journey or work.batch.journey for item in items]
     alike = list(map(same_if_sound, journeys, repeat(work.service.lists)))
@@ -151,7 +147,7 @@ def _clear(work: _Work, subjects: Subjects, *, asks_all: bool) -> set[int]:
 
 
 async def _decide(work: _Work, subjects: Subjects, left: set[int]) -> None:
-    """Answer about those who are left; who may be listed is looked up together with others."""
+    """CheckAnswer about those who are left; who may be listed is looked up together with others."""
     desk = work.service.desk
     taken, answers = subjects.taken(left), work.answers
     asked: dict[int, tuple[Query, Subject]] = {}
@@ -172,10 +168,10 @@ async def _decide(work: _Work, subjects: Subjects, left: set[int]) -> None:
         answers[index] = _result(work, query, screening)
 
 
-def _result(work: _Work, query: Query, screening: Screening) -> Answer:
+def _result(work: _Work, query: Query, screening: Screening) -> CheckAnswer:
     service = work.service
-    record(service, query, screening)
-    subject = pseudonym(service, work.key, screening)
+    service.counters.screened(query.journey.mode, screening.token, screening.verdict)
+    subject = service.desk.pseudonym(work.key.id, screening)
     return as_item(answer_of(screening, query, subject, service.lists))
 
 

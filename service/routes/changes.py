@@ -6,40 +6,49 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, post
 
-from roster.errors import NotDurable, Unavailable, WrongKey
+from roster.documents.spelling import trimmed
+from roster.errors import InvalidBody, InvalidInput, NotDurable, Unavailable, WrongKey
+from roster.records.bounds import LIST_MAX
 from roster.records.entry import LIFT, Op, Outcome, State
 from roster.records.position import Position, to_text
 from roster.records.replies import Refusal
+from roster.rules.restrictions import Lists
 from roster.storage.api_keys import ApiKey
+from roster.times import now_ms
 from service.changing.applying import (
-    Fates,
-    Stamp,
+    Origin,
+    Replies,
     applied_ms,
-    apply,
-    guessed,
     joining,
-    packed,
     positions,
     result_json,
-    stated,
     whole,
 )
-from service.changing.edit_faults import read_edit
-from service.changing.edits import Edit, Reader, now_ms
-from service.changing.places import placed
+from service.changing.edit_faults import all_faults
+from service.changing.edits import BINDS, Edit, EditReader
 from service.parts import Service
-from service.web.auth import CANARY_KEY, known_caller
-from service.web.bodies import INVALID, answered
-from service.web.faults import Body
+from service.web.auth import CANARY_KEY, known_caller, require
+from service.web.bodies import INVALID, Body, answered
 from service.web.problems import problem_of
-from service.web.rights import heads, require_scope
-from service.web.shapes import ChangeShape, ChangesShape
+from service.web.shapes import ChangeOp, ChangeShape, ChangesShape, ListName
 
 TIMEOUT_MS = 2_000
 """How long `wait: all` waits where the request does not say."""
 _body_decoder = Body(ChangesShape)
 _change_decoder = Body(ChangeShape)
+_ADDS = frozenset({"put", "resume", "bind"})
+_UNREAD = "op or list cannot be read"
 _ENDS = frozenset({State.REMOVED, State.SUSPENDED})
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """As much of a change as its scope needs, also where the rest is invalid."""
+
+    op: ChangeOp
+    list: ListName | None = None
+
+
+_head_decoder = msgspec.json.Decoder(_Head)
 
 
 @post("/v1/changes", status_code=200, guards=[known_caller])
@@ -49,21 +58,22 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     received_at_ms = now_ms()
     body = _body_decoder.decode(await request.body())
     edits, results = _read(service, request.auth, body.changes, received_at_ms)
-    revisions = guessed(service, edits, received_at_ms)
+    places, applier = service.places, service.applier
+    revisions = places.guessed(edits, received_at_ms)
     try:
-        edits = await placed(service, edits)
-        revisions = await stated(service, edits)
-        stamp = Stamp(request.auth.name, received_at_ms)
-        changes = await packed(service, edits, revisions, stamp)
-        fates = await apply(service, list(edits.values()), changes)
-        for (index, edit), each in zip(edits.items(), fates, strict=True):
+        edits = await places.placed(edits)
+        revisions = await places.stated(edits)
+        origin = Origin(request.auth.name, received_at_ms)
+        changes = await applier.packed(edits, revisions, origin)
+        replies = await applier.apply(list(edits.values()), changes)
+        for (index, edit), each in zip(edits.items(), replies, strict=True):
             results[index] = result_json(edit, each)
             _count(service, edit, each, received_at_ms)
-        reached = positions(fates)
+        reached = positions(replies)
         if reached:
-            service.screener.acknowledge(reached, applied_ms(fates))
-            on = joining(edits.values(), fates)
-            service.teller.tell(reached, on, wanted=body.wait == "all")
+            service.screener.acknowledge(reached, applied_ms(replies))
+            on = joining(edits.values(), replies)
+            service.notifier.tell(reached, on, wanted=body.wait == "all")
         return answered(await _answer(service, body, results, reached))
     except (NotDurable, Unavailable, WrongKey) as exc:
         refused = type(exc)(*exc.args)
@@ -93,25 +103,34 @@ def _read(
     Raises InvalidBody, and Forbidden where the key lacks the scope of one change.
     """
     canary = key.id == CANARY_KEY
-    reader = Reader(service.tokeniser, service.lists, received_at_ms, canary=canary)
+    reader = EditReader(service.tokeniser, service.lists, received_at_ms, canary=canary)
     edits: dict[int, Edit] = {}
     results: list[dict[str, Any]] = [{} for _ in changes]
-    for index, head in enumerate(heads(changes)):
+    for index, head in enumerate(_heads(changes)):
         try:
-            edit = read_edit(reader, _change_decoder.decode(changes[index]))
+            edit = _edit(reader, changes[index])
         except INVALID as exc:
-            require_scope(key, service.lists, head.op, head.list)
+            _require_scope(key, service.lists, head.op, head.list)
             results[index] = {"outcome": "rejected", "errors": problem_of(exc).errors}
         else:
-            require_scope(key, service.lists, edit.shape.op, service.lists.name(edit.list))
+            _require_scope(key, service.lists, edit.shape.op, service.lists.name(edit.list))
             edits[index] = edit
     return edits, results
 
 
-def _count(service: Service, edit: Edit, fates: Fates, received_at_ms: int) -> None:
+def _edit(reader: EditReader, change: msgspec.Raw) -> Edit:
+    """A change's edit; raises InvalidBody with all that is wrong, as soon as anything is."""
+    shape = _change_decoder.decode(change)
+    try:
+        return reader.read(shape)
+    except InvalidInput as exc:
+        raise InvalidBody(all_faults(reader, shape, exc)) from None
+
+
+def _count(service: Service, edit: Edit, replies: Replies, received_at_ms: int) -> None:
     """Count what took effect, and how long it took."""
-    name, first = service.lists.name(edit.list), fates[0]
-    if not whole(fates) or isinstance(first, Refusal) or first.outcome is not Outcome.APPLIED:
+    name, first = service.lists.name(edit.list), replies[0]
+    if not whole(replies) or isinstance(first, Refusal) or first.outcome is not Outcome.APPLIED:
         return
     service.counters.changes[name, edit.shape.op] += 1
     ended = edit.op is Op.REMOVE and first.was not in _ENDS
@@ -121,3 +140,52 @@ def _count(service: Service, edit: Edit, fates: Fates, received_at_ms: int) -> N
     if decided is not None:
         service.counters.removed("source", max(0, first.applied_at_ms - decided))
     service.counters.removed("service", max(0, first.applied_at_ms - received_at_ms))
+
+
+def _heads(changes: Sequence[msgspec.Raw]) -> list[_Head]:
+    """What each change says that it would do; raises InvalidBody with all that cannot be read.
+
+    They are read as a whole change is: where a field stands twice, the last one counts. Only
+    bindings need no list.
+    """
+    found: list[_Head] = []
+    faults: list[tuple[str, str]] = []
+    for index, raw in enumerate(changes):
+        try:
+            head = _head_decoder.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+            faults.append((f"changes[{index}]{_blamed(exc)}", _UNREAD))
+        else:
+            found.append(head)
+            name = trimmed(head.list or "")
+            if len(name) > LIST_MAX or (head.op not in BINDS and not name):
+                faults.append((f"changes[{index}].list", _UNREAD))
+    if faults:
+        raise InvalidBody(faults)
+    return found
+
+
+def _blamed(exc: Exception) -> str:
+    """The field to blame, of the two; empty where the change is no object at all."""
+    text = str(exc)
+    named = (name for name in ("op", "list") if text.endswith((f"`$.{name}`", f"field `{name}`")))
+    return "".join(f".{name}" for name in named)
+
+
+def _require_scope(key: ApiKey, lists: Lists, op: str, name: str | None) -> None:
+    """Raise Forbidden where the key may not do `op` on the list called `name`.
+
+    The scope is that of the change as it would be applied: what is applied must never be more
+    than the key's scopes allow. A `put` that replaces documents ends the same entry of the same
+    list under these, so it needs `list:add` of that list and no more (docs/api.md, Calling).
+
+    A list that there is not, and none, need a scope that is not narrowed; the refusal never
+    repeats a name that is not one of ours.
+    """
+    name = trimmed(name or "")
+    rule = lists.by_id(name)
+    known = "bind" if op in BINDS else rule.id if rule else None
+    if name == "lift":
+        require(key, "list:lift")
+    else:
+        require(key, "list:add" if op in _ADDS else "list:remove", known)

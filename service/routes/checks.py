@@ -16,23 +16,17 @@ from litestar.types import Receive, Scope, Send
 from roster.errors import InvalidInput, TooMany
 from roster.storage.api_keys import ApiKey
 from roster.times import boot_s, format_ms
-from service.deciding.answers import answer_of, decision_id, plain_allow, pseudonym, record, same
+from service.deciding.answers import answer_of, decision_id, plain_allow, same
 from service.deciding.questions import query_of
 from service.parts import Service
 from service.routes.batches import answer_batch
 from service.web.auth import authorization, caller, require
-from service.web.bodies import JSON_HEADERS, Whole, body_of, send_whole
-from service.web.faults import Body
+from service.web.bodies import JSON_HEADERS, Body, Whole, body_of, send_whole
 from service.web.problems import problem_bytes
 from service.web.shapes import Check
 
 CHECK, BATCH = "/v1/check", "/v1/check/batch"
 HOT = frozenset({CHECK, BATCH})
-
-
-def is_hot(scope: Mapping[str, Any]) -> bool:
-    """Whether a request of the server is one for these routes and nothing besides."""
-    return scope["path"] in HOT and scope["method"] == "POST" and not scope["query_string"]
 
 
 _check_body = Body(Check)
@@ -60,7 +54,7 @@ async def respond(service: Service, scope: Mapping[str, Any], receive: Receive) 
         told = await (answer_batch if many else _one)(service, key, body)
     except Exception as exc:  # noqa: BLE001 -- whatever it is, it is told
         return problem_bytes(exc)
-    service.counters.took(time.perf_counter() - started)
+    service.counters.durations.add(time.perf_counter() - started)
     return 200, JSON_HEADERS, told
 
 
@@ -75,7 +69,7 @@ def at_once(service: Service, scope: Mapping[str, Any], body: bytes) -> bytes | 
         return None
     told = _plain(service, key, body)
     if told is not None:
-        service.counters.took(time.perf_counter() - started)
+        service.counters.durations.add(time.perf_counter() - started)
     return told
 
 
@@ -84,7 +78,7 @@ async def _one(service: Service, key: ApiKey, body: bytes) -> bytes:
 
 
 def _plain(service: Service, key: ApiKey, body: bytes) -> bytes | None:
-    """The same as `_asked`, where that has nothing to wait for; None where it has, or refuses."""
+    """What `_asked` says, where that has nothing to wait for; None where it has, or refuses."""
     desk, news = service.desk, service.screener.news
     try:
         check = _decode(body)
@@ -112,8 +106,8 @@ async def _asked(service: Service, key: ApiKey, body: bytes) -> bytes:
     subject = desk.subject(query)
     arrived_s = boot_s()
     screening = await desk.decide(query, subject, arrived_s)
-    record(service, query, screening)
-    answer = answer_of(screening, query, pseudonym(service, key, screening), service.lists)
+    service.counters.screened(query.journey.mode, screening.token, screening.verdict)
+    answer = answer_of(screening, query, desk.pseudonym(key.id, screening), service.lists)
     number = subject.token[1]
     answer.fresh_as_of = format_ms(screener.news.as_of_ms(number))
     answer.stale = screening.stale or screener.stale_since(arrived_s, (number,))

@@ -1,7 +1,6 @@
 """POST /v1/entries/find and /v1/entries/history: what is known of a document, and was."""
 
 import heapq
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,19 +13,16 @@ from roster.errors import InvalidInput, Unavailable
 from roster.records.bounds import ENTRY_ID_MAX, LIST_MAX, too_long
 from roster.records.content import unpack_content
 from roster.records.entry import BIND, Content, Provenance, State
-from roster.records.position import Position, to_text
+from roster.records.position import to_text
 from roster.records.record import readable, unpack_provenance
 from roster.records.replies import Found, LogEntry
 from roster.storage.api_keys import ApiKey
 from roster.storage.histories import histories
-from roster.times import DAY_MS, format_ms
-from service.changing.places import others
+from roster.times import DAY_MS, format_ms, now_ms
 from service.deciding.answers import op_name, time_or_null
-from service.deciding.person import parse
 from service.parts import Service
 from service.web.auth import scoped
-from service.web.bodies import READ_TIMEOUT_S, answered, in_time
-from service.web.faults import Body
+from service.web.bodies import READ_TIMEOUT_S, Body, answered, in_time
 from service.web.shapes import FindShape, HistoryShape
 
 _find_decoder = Body(FindShape)
@@ -43,7 +39,7 @@ async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         entries = [
             entry
             for found in looked.values()
-            for entry in await parse(service.dictionary, found.record, READ_TIMEOUT_S)
+            for entry in await service.dictionary.entries(found.record, READ_TIMEOUT_S)
         ]
     with readable():
         shown = [
@@ -88,10 +84,8 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
 async def _looked(service: Service, document: Document) -> dict[Token, Found]:
     """What is stored under the document's own token, and under others that it may have."""
     own = token_of(service, document)
-    tokens = [own, *others(service.tokeniser, document)]
-    asked: list[tuple[bytes, Mapping[int, Position]]] = [(token, {}) for token in tokens]
-    found = await service.changes_store.lookup(asked, service.screener.high_water)
-    both = zip(tokens, found, strict=True)
+    tokens = [own, *service.tokeniser.others(document)]
+    both = zip(tokens, await service.places.found(tokens), strict=True)
     return {token: each for token, each in both if token == own or each.record}
 
 
@@ -105,7 +99,7 @@ def _when(event: LogEntry) -> int:
 
 def token_of(service: Service, document: Document) -> Token:
     """The document's token; raises InvalidInput."""
-    day = beijing_day(time.time_ns() // 1_000_000)
+    day = beijing_day(now_ms())
     return service.tokeniser.token(normalise(document, day).number)
 
 

@@ -46,7 +46,7 @@ async def get_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
 
 
 def _check(feed: Feed, after: str) -> None:
-    """Nothing; raises InvalidInput where the feed has not given this position."""
+    """Raise InvalidInput where the feed has not given this position."""
     if feed.knows(after):
         return
     try:

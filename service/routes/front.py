@@ -59,7 +59,7 @@ class Front:
 
 
 def check_query(method: str, path: str, query: bytes) -> None:
-    """Nothing; raises InvalidInput for a parameter that the route does not take, or takes once.
+    """Raise InvalidInput for a parameter that the route does not take, or takes once.
 
     It is named only where it is a word of ours: it may be a person's name or number.
     """

@@ -1,6 +1,5 @@
 """How this process and the roster are doing: liveness, readiness, the roster's figures, metrics."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from roster.errors import Unavailable
 from roster.records.meta import Meta
 from roster.redis.calls import library
 from roster.storage.counters import Lag
-from roster.times import format_ms
+from roster.times import format_ms, now_ms
 from service.background.metrics import (
     MEDIA_TYPE,
     Family,
@@ -67,10 +66,9 @@ async def get_metrics(request: Request[Any, Any, Any]) -> bytes:
     """Every metric of this process, and the roster's counts where Redis answers."""
     upkeep: Upkeep = request.app.state.upkeep
     service = upkeep.service
-    families = list(process_families(service.counters, service.screener, upkeep.lags))
+    families = list(process_families(service.counters, service.screener))
     families.append(gauge("feed_polls", "Open polls of the feed.", service.feed.open))
-    if service.canary is not None:
-        families += canary_families(service.canary)
+    families += canary_families(service.canary)
     return render([*families, *await _roster_families(upkeep)])
 
 
@@ -85,7 +83,7 @@ def conditions(upkeep: Upkeep) -> dict[str, Condition]:
         "covered": _condition(not lacking, f"not fully loaded: {lacking}"),
         "lists": _condition(screener.lists_known, "which lists are disabled has not been read yet"),
         "news": _condition(
-            not (screener.loaded and screener.expired), "no news from Redis for too long"
+            not (screener.loaded and screener.news.all_expired), "no news from Redis for too long"
         ),
     }
 
@@ -103,7 +101,7 @@ def degraded(upkeep: Upkeep) -> list[str]:
     ended = upkeep.service.access.ended
     back = [f"key_restored:{name}" for name in sorted(ended.keys)]
     back += [f"list_restored:{name}" for name in sorted(ended.lists)]
-    return [*upkeep.service.degraded, *(name for name, found in own.items() if found), *back]
+    return [*upkeep.unsafe, *(name for name, found in own.items() if found), *back]
 
 
 async def summary(upkeep: Upkeep) -> Summary:
@@ -117,7 +115,7 @@ async def summary(upkeep: Upkeep) -> Summary:
 async def roster_json(upkeep: Upkeep) -> dict[str, Any]:
     """The answer of `GET /v1/roster`; raises Unavailable."""
     await upkeep.write_counts()
-    lags = await upkeep.tallies.lags(("source", "service"), time.time_ns() // 1_000_000)
+    lags = await upkeep.tallies.lags(("source", "service"), now_ms())
     answer: dict[str, Any] = msgspec.structs.asdict(await summary(upkeep))
     return answer | {
         **code_json(),

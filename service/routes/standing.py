@@ -10,13 +10,14 @@ from roster.records.position import to_text
 from roster.rules import standing as rules
 from roster.rules.verdict import Asked, Journey, Reason
 from roster.storage.api_keys import ApiKey
+from roster.times import read_time
 from service.deciding.answers import product_json, reason_json, remaining_json
 from service.deciding.person import person
-from service.deciding.questions import Query, gathered, read_time
+from service.deciding.questions import Query
 from service.parts import Service
 from service.web.auth import scoped
-from service.web.bodies import answered
-from service.web.faults import Body
+from service.web.bodies import Body, answered
+from service.web.faults import gathered
 from service.web.shapes import StandingShape
 
 _decoder = Body(StandingShape)
@@ -50,7 +51,7 @@ async def _standing(
     subject = desk.subject(Query(shape.document, Journey("air")))
     try:
         documents = (subject.token, *subject.others)
-        known = await person(desk.lookups, desk.dictionary, documents, {})
+        known = await person(desk.lookups, documents, {})
     except (Unavailable, Unreadable):
         return _refer(service, "registry_unavailable", subject.token)
     except WrongKey:

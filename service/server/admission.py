@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from roster.errors import TooMany
-from service.web.auth import Bucket
+from service.web.auth import TokenBucket
 from service.web.problems import problem_bytes
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Mapping
 
-    from service.deciding.counters import Counters
+    from service.background.counters import Counters
     from service.parts import Service
     from service.server.protocol import Protocol
 
@@ -53,7 +53,7 @@ Also to read something of its answers.
 WHY = "this process has more requests than it can answer in time"
 
 
-class House(msgspec.Struct):
+class ServerContext(msgspec.Struct):
     """What the connections of one process share.
 
     Once `closing`, every answer ends its connection. Times are in seconds.
@@ -67,7 +67,7 @@ class House(msgspec.Struct):
     body_s: float = BODY_S
 
 
-class Waiting(NamedTuple):
+class Queued(NamedTuple):
     """A request in line, and how many checks it counts as."""
 
     protocol: Protocol
@@ -89,9 +89,9 @@ class Gate:
         self._tasks = tasks
         self._counters = counters
         self._loop = loop
-        self._line: deque[Waiting] = deque()
+        self._line: deque[Queued] = deque()
         self._held: deque[tuple[float, Protocol, Any]] = deque()
-        self._refusals = Bucket(REFUSALS_PER_S, REFUSALS_AT_ONCE, loop.time())
+        self._refusals = TokenBucket(REFUSALS_PER_S, REFUSALS_AT_ONCE, loop.time())
         self._begun = 0
         self.in_flight = 0
         counters.in_flight = lambda: self.in_flight
@@ -101,7 +101,7 @@ class Gate:
         weight = 1 if cycle.scope["path"] != BATCH else weight_of(cycle.scope)
         self.in_flight += weight
         if self._line or self._begun >= SLICE:
-            self._line.append(Waiting(protocol, cycle, app, weight))
+            self._line.append(Queued(protocol, cycle, app, weight))
         else:
             self._begin(protocol, cycle, app, weight)
 

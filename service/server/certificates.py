@@ -16,7 +16,7 @@ def fingerprint(certificate: bytes) -> str:
 
 
 def fingerprint_of_file(path: Path) -> str:
-    """The same for a file in PEM or DER; raises OSError, and ValueError for any other file."""
+    """The fingerprint of a file in PEM or DER; raises OSError, and ValueError for others."""
     data = path.read_bytes()
     if data.lstrip().startswith(b"-----BEGIN"):
         data = ssl.PEM_cert_to_DER_cert(data.decode("ascii").strip())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _HEAD = b"HTTP/1.1 "
 
 
-class Cork:
+class CoalescingTransport:
     """A transport that holds a head back until the body comes, at most one turn of the loop."""
 
     __slots__ = ("_held", "_loop", "_transport")

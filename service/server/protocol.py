@@ -17,10 +17,10 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service.routes.checks import CHECK, at_once, is_hot, respond
+from service.routes.checks import CHECK, HOT, at_once, respond
 from service.server.admission import FREE, IN_FLIGHT_MAX, weight_of
 from service.server.certificates import fingerprint
-from service.server.coalescing import Cork
+from service.server.coalescing import CoalescingTransport
 from service.server.sockets import unread, unsent
 from service.web.auth import CERT_SCOPE
 from service.web.bodies import JSON_HEADERS, Whole
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
 
-    from service.server.admission import House
+    from service.server.admission import ServerContext
 
 IDLE_GRACE_S = 1.0
 """An idle connection is kept so much longer than is promised, so that the caller ends it first."""
@@ -43,7 +43,7 @@ class Protocol(HttpToolsProtocol):
     `left` is called when it is over.
     """
 
-    house: House
+    context: ServerContext
     left: Callable[[], None]
     surplus = False
     _fingerprint = ""
@@ -127,10 +127,10 @@ class Protocol(HttpToolsProtocol):
             cycle.message_event.set()
         if self._due is not None:
             due, self._due = self._due, None
-            self.house.gate.take(self, *due)
+            self.context.gate.take(self, *due)
         elif self._long is not None:
             task, self._long = self._long, None
-            self.house.gate.count(task, weight_of(self.scope))
+            self.context.gate.count(task, weight_of(self.scope))
 
     def on_response_complete(self) -> None:
         """Go on with what the caller sent meanwhile; no timer is set, as the sweep sees to it."""
@@ -172,15 +172,15 @@ class Protocol(HttpToolsProtocol):
         if not self._since or kept != self._kept or (self.flow.read_paused and not kept):
             self._kept, self._since = kept, now_s  # something has moved, or we are slow
         elif kept:
-            if age_s > self.house.body_s:
+            if age_s > self.context.body_s:
                 self.transport.abort()
         elif self._phase == "head":
-            if age_s > self.house.head_s:
+            if age_s > self.context.head_s:
                 self.refuse(408)
         elif self._phase == "body":
-            if age_s > self.house.body_s:
+            if age_s > self.context.body_s:
                 self.refuse(408)
-        elif self.idle and age_s > self.house.keep_alive_s + IDLE_GRACE_S:
+        elif self.idle and age_s > self.context.keep_alive_s + IDLE_GRACE_S:
             self.close_if_quiet()
 
     @property
@@ -201,7 +201,7 @@ class Protocol(HttpToolsProtocol):
             return
         cycle.response_started = cycle.response_complete = True
         body = b"" if cycle.scope["method"] == "HEAD" else response[2]
-        keep = cycle.keep_alive and not self.house.closing and not self.surplus
+        keep = cycle.keep_alive and not self.context.closing and not self.surplus
         self.transport.write(self._head(response, keep=keep) + body)
         if not keep:
             self.transport.close()
@@ -224,8 +224,8 @@ class Protocol(HttpToolsProtocol):
         if self._deaf:
             self.pipeline.appendleft((cycle, app))
             return
-        gate, scope, self._begun = self.house.gate, cycle.scope, cycle
-        if self.house.closing or self.surplus:
+        gate, scope, self._begun = self.context.gate, cycle.scope, cycle
+        if self.context.closing or self.surplus:
             cycle.keep_alive = False
         if scope["path"] in FREE:
             self._begin(cycle, app)
@@ -240,23 +240,23 @@ class Protocol(HttpToolsProtocol):
 
     def answered(self, cycle: Any) -> bool:  # noqa: ANN401 -- uvicorn's
         """Whether a request that has come whole could be answered at once, and is."""
-        if cycle.scope["path"] != CHECK or not is_hot(cycle.scope):
+        if cycle.scope["path"] != CHECK or not _is_hot(cycle.scope):
             return False
-        told = at_once(self.house.service, cycle.scope, cycle.body)
+        told = at_once(self.context.service, cycle.scope, cycle.body)
         if told is not None:
             self.answer_now(cycle, (200, JSON_HEADERS, told))
         return told is not None
 
     def answering(self, cycle: Any, app: Any) -> Coroutine[Any, Any, None]:  # noqa: ANN401 -- uvicorn's
         """What answers a request, to be run as a task."""
-        if is_hot(cycle.scope):
+        if _is_hot(cycle.scope):
             return self._respond(cycle)
-        cycle.transport = Cork(self.transport, self.loop)
+        cycle.transport = CoalescingTransport(self.transport, self.loop)
         answering: Coroutine[Any, Any, None] = cycle.run_asgi(app)
         return answering
 
     async def _respond(self, cycle: Any) -> None:  # noqa: ANN401 -- uvicorn's
-        self.answer_now(cycle, await respond(self.house.service, cycle.scope, cycle.receive))
+        self.answer_now(cycle, await respond(self.context.service, cycle.scope, cycle.receive))
 
     def _begin(self, cycle: Any, app: Any) -> asyncio.Task[None]:  # noqa: ANN401 -- uvicorn's
         task: asyncio.Task[None] = self.loop.create_task(self.answering(cycle, app))
@@ -282,6 +282,11 @@ class Protocol(HttpToolsProtocol):
         )
         version = self.parser.get_http_version().encode()
         return b"%s %s HTTP/%s\r\n%s\r\n" % (self.parser.get_method(), self.url, version, told)
+
+
+def _is_hot(scope: Any) -> bool:  # noqa: ANN401 -- uvicorn's
+    """Whether a request is one for the routes of checks and nothing besides."""
+    return scope["path"] in HOT and scope["method"] == "POST" and not scope["query_string"]
 
 
 def _plain(connection: bytes) -> bytes:

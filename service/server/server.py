@@ -35,7 +35,7 @@ class Listen(msgspec.Struct, frozen=True):
 
 
 def require_safe(listen: Listen, settings: Settings) -> None:
-    """Nothing; raises SettingsError where keys would travel in the clear."""
+    """Raise SettingsError where keys would travel in the clear."""
     if settings.tls_cert or settings.allow_plain_http or is_loopback(listen.host):
         return
     raise SettingsError(
@@ -56,12 +56,12 @@ def is_loopback(host: str) -> bool:
 def run(listen: Listen, settings: Settings) -> bool:
     """Whether the service started; returns when it has ended."""
     set_up_logging(settings)
-    listening = _bound(listen)  # before anything is started
+    listening = listening_socket(listen)  # before anything is started
     try:
         if listen.workers > 1:
             workers = Workers(work, listening, listen.workers, settings.drain_s)
             return asyncio.run(workers.run())
-        server = _serving(settings)
+        server = make_server(settings)
         server.run(sockets=[listening])
         return server.started
     finally:
@@ -73,12 +73,13 @@ def work(listening: socket.socket, link: Connection, others: bool) -> None:  # n
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's
     settings = read_settings(os.environ)
     set_up_logging(settings)
-    server = _serving(settings, link)
-    server.others = others
+    server = make_server(settings, link, others=others)
     server.run(sockets=[listening])
 
 
-def _serving(settings: Settings, link: Connection | None = None) -> Serving:
+def make_server(
+    settings: Settings, link: Connection | None = None, *, others: bool = False
+) -> Serving:
     """The server of this process.
 
     Modules and routes stay for good: were they looked through for garbage again and again,
@@ -89,10 +90,11 @@ def _serving(settings: Settings, link: Connection | None = None) -> Serving:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG)
-    return Serving(_config(app, settings), app, settings, link)
+    return Serving(_config(app, settings), app, settings, link, others=others)
 
 
-def _bound(listen: Listen) -> socket.socket:
+def listening_socket(listen: Listen) -> socket.socket:
+    """The socket to accept on; raises SettingsError where there can be none."""
     config = uvicorn.Config("", host=listen.host, port=listen.port, log_config=None)
     try:
         return config.bind_socket()
@@ -102,7 +104,7 @@ def _bound(listen: Listen) -> socket.socket:
 
 
 def set_up_logging(settings: Settings) -> None:
-    """Nothing; log lines are JSON, or for people, on standard error."""
+    """Write log lines as JSON, or for people, on standard error."""
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"

@@ -14,7 +14,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from service.routes.ops import conditions
 from service.server.acceptor import Acceptor
-from service.server.admission import Gate, House
+from service.server.admission import Gate, ServerContext
 from service.server.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ READY_POLL_S = 0.01
 LOADING_S = 30.0
 """How long a process that reads its filters lets callers wait in the backlog."""
 SILENT_S = 1.0
-"""The same where Redis does not answer: then /readyz says it better than silence."""
+"""How long where Redis does not answer: then /readyz says it better than silence."""
 GRACE_S = 35.0
 """How long open requests may take at the end; a change may wait 30 s for all processes."""
 IDLE_S = 0.3
@@ -51,20 +51,21 @@ class Serving(uvicorn.Server):
     when it is ready, however long that takes.
     """
 
-    others = False
-
     def __init__(
         self,
         config: uvicorn.Config,
         app: Litestar,
         settings: Settings,
         link: Connection | None = None,
+        *,
+        others: bool = False,
     ) -> None:
         """The application is the config's own."""
         super().__init__(config)
         self._app = app
         self._settings = settings
         self._link = link
+        self._others = others
         self._retired = False
         self._hurried = False
 
@@ -83,7 +84,7 @@ class Serving(uvicorn.Server):
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
         gate = Gate(loop, self.upkeep.service.counters, self.server_state.tasks)
-        self.house = House(gate, self.upkeep.service, self._settings.keep_alive_s)
+        self.context = ServerContext(gate, self.upkeep.service, self._settings.keep_alive_s)
         self.servers = []
         self._acceptors = [
             Acceptor(each, self._protocol, self.config.ssl) for each in sockets or ()
@@ -100,7 +101,7 @@ class Serving(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 -- the acceptors have them
         """Drain, close the socket, finish what is open, and let the roster go."""
-        self.house.closing = True
+        self.context.closing = True
         self._shut_all()
         if not self._retired:
             self.upkeep.draining = True
@@ -131,7 +132,7 @@ class Serving(uvicorn.Server):
 
     def _protocol(self) -> Protocol:
         protocol = Protocol(self.config, self.server_state, self.lifespan.state)
-        protocol.house = self.house
+        protocol.context = self.context
         return protocol
 
     def _callers(self) -> list[Any]:
@@ -148,7 +149,7 @@ class Serving(uvicorn.Server):
         loop = asyncio.get_running_loop()
         started = loop.time()
         while not self.should_exit and not all(c.ok for c in conditions(self.upkeep).values()):
-            if not self.others and self._vain(loop.time() - started):
+            if not self._others and self._vain(loop.time() - started):
                 return
             await asyncio.sleep(READY_POLL_S)
 

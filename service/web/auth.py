@@ -6,7 +6,6 @@ one works at once. When Redis is down or was emptied, the last known keys stay v
 `CLEARWAY_SERVE_STALE_S`: then the answer is `refer`, not 401.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from litestar.handlers.base import BaseRouteHandler
 
 from roster.errors import Forbidden, TooMany, Unauthorised, Unavailable
 from roster.storage.api_keys import ApiKey, KeyStore, key_id
-from roster.times import boot_s
+from roster.times import boot_s, now_ms
 from service.web.ended import Ended
 
 CERT_SCOPE = "clearway.client_cert"
@@ -32,7 +31,7 @@ HEADERS_MAX = 10_000
 _BEARER = b"bearer "
 
 
-class Bucket:
+class TokenBucket:
     """A token bucket: `rate` a second, at most `size` saved up."""
 
     def __init__(self, rate: float, size: float, now_s: float) -> None:
@@ -73,8 +72,8 @@ class Access:
         self._serve_stale_s = serve_stale_s
         self._keys: dict[str, _Known] = {}
         self._headers: dict[bytes, _Known] = {}
-        self._buckets: dict[str, Bucket] = {}
-        self._lookups = Bucket(LOOKUPS_PER_S, LOOKUPS_PER_S, boot_s())
+        self._buckets: dict[str, TokenBucket] = {}
+        self._lookups = TokenBucket(LOOKUPS_PER_S, LOOKUPS_PER_S, boot_s())
         self._read = False
         self._trusted: dict[bytes, ApiKey] = {}
 
@@ -83,14 +82,14 @@ class Access:
         self._trusted[header] = key
 
     async def refresh(self) -> None:
-        """Nothing; this process knows the keys that Redis has now. Raises Unavailable."""
+        """Read the keys that Redis has now; raises Unavailable."""
         asked_s = boot_s()
         found = await self._store.all()
         self._read = True
         self._learn(self.ended.standing(found), asked_s)
 
     def prolong(self) -> None:
-        """Nothing; the keys that still hold do so for as long as if they were read now.
+        """Let the keys that still hold do so for as long as if they were read now.
 
         For when their server is lost, and others are not.
         """
@@ -123,13 +122,13 @@ class Access:
         return known.key
 
     def spend(self, key: ApiKey, checks: int) -> None:
-        """Nothing; raises TooMany where the key has asked for too much lately."""
+        """Count checks of a key; raises TooMany where it has asked for too much lately."""
         if not key.rate:
             return
         now_s = boot_s()
         bucket = self._buckets.get(key.id)
         if bucket is None:
-            bucket = self._buckets[key.id] = Bucket(key.rate, key.burst_checks, now_s)
+            bucket = self._buckets[key.id] = TokenBucket(key.rate, key.burst_checks, now_s)
         if wait_s := bucket.take(checks, now_s):
             raise TooMany(max(1, round(wait_s * 1000)))
 
@@ -172,7 +171,7 @@ class Access:
             for header, was in self._headers.items()
             if (now := known.get(was.key.id)) is not None
             and now.key.hash == was.key.hash
-            and now.key.works(_now_ms())
+            and now.key.works(now_ms())
         }
         for identifier in [one for one in self._buckets if self._has_changed(one)]:
             del self._buckets[identifier]
@@ -187,12 +186,12 @@ class Access:
     def _until(self, key: ApiKey, read_s: float) -> _Known:
         until_s = read_s + self._serve_stale_s
         if key.expires_ms is not None:
-            until_s = min(until_s, boot_s() + (key.expires_ms - _now_ms()) / 1000)
+            until_s = min(until_s, boot_s() + (key.expires_ms - now_ms()) / 1000)
         return _Known(key, until_s)
 
 
 def require(key: ApiKey, scope: str, list_name: str | None = None) -> None:
-    """Nothing; raises Forbidden, which says the scope, where the key lacks it."""
+    """Raise Forbidden, which says the scope, where the key lacks it."""
     if not key.allows(scope, list_name):
         raise Forbidden(f"{scope}@{list_name}" if list_name else scope)
 
@@ -234,8 +233,4 @@ async def known_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRo
 def _holds(known: _Known, text: bytes) -> bool:
     key = known.key
     fresh = known.until_s >= boot_s()
-    return fresh and key.works(_now_ms()) and key.is_of(text)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    return fresh and key.works(now_ms()) and key.is_of(text)

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from litestar import Response
 from litestar.types import Receive, Send
 
 from roster.errors import BodyTooLarge, InvalidBody, InvalidInput, Unavailable
+from service.web.faults import faults, told
 
+T = TypeVar("T")
 READ_TIMEOUT_S = 2.0
 BODY_MAX_BYTES = 4 * 1024 * 1024
 INVALID = (InvalidInput, InvalidBody, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -19,6 +21,24 @@ INVALID = (InvalidInput, InvalidBody, msgspec.MsgspecError, UnicodeDecodeError, 
 Whole = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers but for the length, and body of an answer."""
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+
+
+class Body(Generic[T]):
+    """Reads bodies of one shape."""
+
+    def __init__(self, shape: type[T]) -> None:
+        """The shape is a Struct."""
+        self._shape = shape
+        self._decoder = msgspec.json.Decoder(shape)
+
+    def decode(self, body: bytes | msgspec.Raw) -> T:
+        """The body; raises InvalidBody with all of its faults, or what says that it is no JSON."""
+        try:
+            return self._decoder.decode(body)
+        except msgspec.ValidationError as exc:
+            found = faults(msgspec.json.decode(body), self._shape) or [told(str(exc))]
+            pairs = [(each.field, each.message) for each in found]
+        raise InvalidBody(pairs)
 
 
 @asynccontextmanager
@@ -54,7 +74,7 @@ def _bounded(body: bytes) -> bytes:
 
 
 async def send_whole(send: Send, whole: Whole) -> None:
-    """Nothing; the answer is sent."""
+    """Send an answer."""
     status, headers, body = whole
     length = (b"content-length", b"%d" % len(body))
     start: Any = {"type": "http.response.start", "status": status, "headers": [*headers, length]}
@@ -63,7 +83,7 @@ async def send_whole(send: Send, whole: Whole) -> None:
 
 
 def answered(content: object) -> Response[bytes]:
-    """The same for a Litestar handler."""
+    """The answer of a Litestar handler."""
     return Response(
         msgspec.json.encode(content),
         media_type="application/json",

@@ -48,7 +48,7 @@ class Ended:
         return msgspec.json.encode(_Past(past.revoked, texts, past.lists))
 
     def start_anew(self, data: bytes) -> None:
-        """Nothing; what this file of another roster says is remembered, and nothing else."""
+        """Remember what this file of another roster says, and nothing else."""
         try:
             self._past = msgspec.json.decode(data, type=_Past) if data else _Past()
         except msgspec.MsgspecError:

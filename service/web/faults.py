@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import re
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 from typing import get_type_hints as hints_of
 
 import msgspec
 
 from roster.documents.identity import Document
-from roster.errors import InvalidBody
+from roster.errors import InvalidInput
 from service.web import shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-T = TypeVar("T")
 TOLD_MAX = 32
 """More faults than this help nobody."""
 _UNIONS = (Union, UnionType)
@@ -37,28 +36,19 @@ class FieldError(msgspec.Struct, frozen=True):
     message: str
 
 
-class Body(Generic[T]):
-    """Reads bodies of one shape."""
-
-    def __init__(self, shape: type[T]) -> None:
-        """The shape is a Struct."""
-        self._shape = shape
-        self._decoder = msgspec.json.Decoder(shape)
-
-    def decode(self, body: bytes | msgspec.Raw) -> T:
-        """The body; raises InvalidBody with all of its faults, or what says that it is no JSON."""
-        try:
-            return self._decoder.decode(body)
-        except msgspec.ValidationError as exc:
-            found = faults(msgspec.json.decode(body), self._shape) or [told(str(exc))]
-            pairs = [(each.field, each.message) for each in found]
-        raise InvalidBody(pairs)
-
-
 def faults(value: object, shape: object) -> list[FieldError]:
     """What is wrong with a decoded value of this shape, outermost first; at most `TOLD_MAX`."""
     found = _look(value, shape, "")
     return [fault for _, fault in zip(range(TOLD_MAX), found, strict=False)]
+
+
+def gathered(tries: Iterable[Callable[[], object]]) -> Iterator[tuple[str, str]]:
+    """What each of these steps finds wrong, as InvalidBody takes it."""
+    for attempt in tries:
+        try:
+            attempt()
+        except InvalidInput as exc:
+            yield exc.field, exc.message
 
 
 def told(message: str) -> FieldError:
@@ -133,7 +123,7 @@ def _alone(value: object, shape: object, path: str) -> Iterator[FieldError]:
 
 
 def _hollow(shape: object) -> Any:  # noqa: ANN401 -- any shape
-    """The same shape, but lists hold anything: what is in them is told apart."""
+    """A shape whose lists hold anything: what is in them is told apart."""
     if get_origin(shape) is Annotated:
         inner, *metas = get_args(shape)
         return Annotated[(_hollow(inner), *metas)]

@@ -118,7 +118,7 @@ def problem_bytes(exc: BaseException) -> tuple[int, Headers, bytes]:
 
 
 def status_bytes(status: int) -> tuple[int, Headers, bytes]:
-    """The same for an error that is no more than its status, found before there is a request."""
+    """What a server sends for an error that is found before there is a request."""
     problem = _of_status(status)
     return _bytes(problem, _headers(problem))
 
@@ -133,7 +133,7 @@ def _bytes(problem: Problem, more: Mapping[str, str]) -> tuple[int, Headers, byt
 
 
 def problem_response(_: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
-    """The same as Litestar takes it: it asks for the answer to any error that leaves a handler."""
+    """The answer as Litestar takes it, which asks for it where an error leaves a handler."""
     problem = problem_of(exc)
     return Response(
         msgspec.json.encode(problem),

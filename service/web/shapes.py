@@ -60,7 +60,7 @@ class JourneyShape(Shape, frozen=True):
 
 
 def _trim(shape: Shape, *fields: str) -> None:
-    """Nothing; these texts identify: they lose what nobody sees at their ends, lists empty ones."""
+    """Take from texts that identify what nobody sees at their ends, from lists the empty ones."""
     for field in fields:
         value = getattr(shape, field)
         if isinstance(value, str):

@@ -18,7 +18,8 @@ from roster.redis.calls import Wait
 from roster.storage.processes import Process, Processes
 from roster.storage.snapshots import Snapshot, SnapshotMerge
 from roster.storage.store import Store
-from service.changing.confirming import Confirmer
+from service.changing.propagation import Confirmer
+from service.following.announcing import Announcer
 from service.following.follower import Follower
 from service.following.screener import Screener
 from tests.rosters import opened
@@ -55,7 +56,7 @@ async def following(server: Server) -> AsyncIterator[tuple[Store, Screener, Foll
     async with opened(server) as store:
         await load_nothing(store)
         screener = Screener(frozenset({LIST}), 3_000, 900)
-        follower = Follower(store, screener, ("me", "here"))
+        follower = Follower(store, screener, Announcer(store, screener, ("me", "here")))
         assert await follower.poll()
         yield store, screener, follower
 
@@ -164,7 +165,7 @@ async def test_a_damaged_image_is_scanned_around(valkey: Server) -> None:
             client.setrange(keys.IMAGE[7], 24, bytes(40))
             client.append(keys.IMAGE[8], b"more than fits")
         starting = Screener(frozenset({LIST}), 3_000, 900)
-        follower = Follower(store, starting, ("starting", "here"))
+        follower = Follower(store, starting, Announcer(store, starting, ("starting", "here")))
         for _ in range(2):
             assert await follower.poll()
         assert starting.may_be_listed(token(7))

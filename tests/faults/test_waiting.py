@@ -15,7 +15,8 @@ from roster.records.entry import Op
 from roster.redis.calls import Wait
 from roster.storage.processes import NOTHING, Process, Processes
 from roster.storage.store import Store
-from service.changing.confirming import Confirmer
+from service.changing.propagation import Confirmer
+from service.following.announcing import Announcer
 from service.following.follower import Follower
 from service.following.screener import Screener
 from tests.faults.clusters import HOST, QUICK, SAFE, folder, nodes_of
@@ -115,8 +116,8 @@ async def test_wait_all_waits_for_a_process_at_a_primary_that_was_cut_off(
         async with store_at(servers.old_port) as here, store_at(servers.new_port) as there:
             await load_nothing(here)
             screener = Screener(frozenset({LIST}), 3_000, 900)
-            follower = Follower(here, screener, ("P", "here"))
-            follower.herald.replicas = 1
+            announcer = Announcer(here, screener, ("P", "here"), replicas=1)
+            follower = Follower(here, screener, announcer)
             async with asyncio.timeout(15):
                 while not screener.fresh:
                     await follower.poll()
@@ -139,12 +140,12 @@ async def test_wait_all_waits_for_a_process_at_a_primary_that_was_cut_off(
 
 async def test_a_process_is_not_fresh_by_a_list_that_no_replica_has(valkey: Server) -> None:
     async with following(valkey) as (_, screener, follower):
-        follower.herald.replicas = 1
+        follower._announcer._replicas = 1
         screener.news.fresh_ms = 300
         async with asyncio.timeout(5):
             while screener.fresh:
                 assert not await follower.poll()
-        assert not screener.expired
+        assert not screener.news.all_expired
 
 
 async def test_a_position_on_a_lost_branch_confirms_nothing(valkey: Server) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from clearway import hushed, main
+from clearway import ending_on_interrupt, main
 
-with hushed():
+with ending_on_interrupt():
     from loader.runs import session
 
 LEASE_MS = 3_000

@@ -220,8 +220,9 @@ class Machine(RuleBasedStateMachine):
 
     async def _decides(self, token: bytes) -> bool:
         """Whether a check of this document would be denied."""
-        lookups = Lookups(self.store, self.screener, 5_000)
-        known = await person(lookups, Dictionary(self.store.nodes), [Token(token)], {})
+        dictionary = Dictionary(self.store.nodes)
+        lookups = Lookups(self.store, self.screener, dictionary, 5_000)
+        known = await person(lookups, [Token(token)], {})
         question = Question(Journey("air"), known.now_ms, None, True, frozenset())
         return rules.decide(known.entries, question, LISTS).decision == "deny"
 

@@ -150,7 +150,7 @@ async def caller(server: Server, folder: Path) -> AsyncIterator[Caller]:
     """A service with a listed person, and a key for each scope, for all of them, and none."""
     async with desk(server, folder) as api:
         await api.change(edit("put", entry={"name": NAME, "court": "某某法院"}), wait="all")
-        store = KeyStore(api.service.changes_store.nodes, api.service.wait)
+        store = KeyStore(api.service.changes_store.nodes, api.service.applier.wait)
         scopes = {scope: (scope,) for scope in SCOPES} | {"every": SCOPES, "some": ("list:add@sx",)}
         keys = {"none": "", "wrong": f"Bearer {NUMBER}"}
         for name, each in scopes.items():

@@ -26,8 +26,10 @@ from roster.storage.snapshots import Snapshot, SnapshotMerge
 from roster.storage.store import Store
 from service.deciding.lookups import Lookups
 from service.deciding.screening import Desk
+from service.following.announcing import Announcer
 from service.following.follower import Follower
 from service.following.screener import Screener
+from service.following.share import Listener
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -110,7 +112,12 @@ def _nodes(link: redis.asyncio.Redis) -> Nodes:
 
 @asynccontextmanager
 async def process(
-    server: Server, *, fresh_ms: int = 3_000, name: str = "p1", key: bytes = KEY
+    server: Server,
+    *,
+    fresh_ms: int = 3_000,
+    name: str = "p1",
+    key: bytes = KEY,
+    listener: Listener = Listener(),  # noqa: B008 -- it never changes
 ) -> AsyncIterator[Parts]:
     """A process that does not follow by itself: the test polls, or runs `follower.run`."""
     links = [client(server, timeout) for timeout in (0.1, 2.0, 2.0)]
@@ -118,10 +125,12 @@ async def process(
     tokeniser = Tokeniser(key)
     store = Store(change, tokeniser.check_value)
     screener = Screener(frozenset({1}), fresh_ms, 900)
-    follower = Follower(Store(follow, tokeniser.check_value), screener, (name, "host"))
+    following = Store(follow, tokeniser.check_value)
+    announcer = Announcer(following, screener, (name, "host"))
+    follower = Follower(following, screener, announcer, None, listener)
     dictionary = Dictionary(change)
-    desk = Desk(screener, follower, Lookups(Store(check, tokeniser.check_value), screener, 100))
-    desk.equip(tokeniser, load_lists(None), dictionary)
+    lookups = Lookups(Store(check, tokeniser.check_value), screener, dictionary, 100)
+    desk = Desk(screener, follower, lookups, tokeniser, load_lists(None))
     try:
         yield Parts(store, tokeniser, screener, follower, desk, dictionary, Processes(change))
     finally:

@@ -111,7 +111,7 @@ async def store(api: Desk, number: str, entry_id: str) -> None:
         service.tokeniser.digest(token, 1, packed),
         provenance_tail(Provenance("api", "test")),
     )
-    await service.changes_store.apply([change], service.wait)
+    await service.changes_store.apply([change], service.applier.wait)
     async with asyncio.timeout(10):
         while not service.screener.may_be_listed(token):  # noqa: ASYNC110 -- the follower makes it so
             await asyncio.sleep(0.005)

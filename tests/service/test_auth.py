@@ -14,7 +14,7 @@ from roster.errors import InvalidInput, TooMany, Unauthorised
 from roster.redis.calls import Wait
 from roster.redis.nodes import Nodes
 from roster.storage.api_keys import ApiKey, KeyStore, KeyTerms, check_scopes, key_id
-from service.web.auth import LOOKUPS_PER_S, Access, Bucket
+from service.web.auth import LOOKUPS_PER_S, Access, TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -200,7 +200,7 @@ async def test_a_rate_counts_checks_and_says_when_to_come_back(valkey: Server) -
 
 
 def test_a_bucket_fills_up_with_time_and_no_further() -> None:
-    bucket = Bucket(rate=10, size=30, now_s=0)
+    bucket = TokenBucket(rate=10, size=30, now_s=0)
     assert bucket.take(30, 0) == 0
     assert bucket.take(1, 0) == pytest.approx(0.1)
     assert bucket.take(10, 1) == 0

@@ -28,8 +28,8 @@ async def test_a_failed_poll_leaves_the_bell_answered_and_tells_who_waits(
         applied = await parts.change(NUMBER, Op.PUT, 10)
         number = applied.position.partition
         (share,) = parts.follower._shares.values()
-        herald, announced = share._means.herald, asyncio.Event()
-        tails, announce, failed = share._catch_up.tails, herald.announce, 0
+        announcer, announced = share._means.announcer, asyncio.Event()
+        tails, announce, failed = share._catch_up.tails, announcer.announce, 0
 
         async def once_broken(numbers: Sequence[int]) -> Any:  # noqa: ANN401 -- as the real one
             nonlocal failed
@@ -43,7 +43,7 @@ async def test_a_failed_poll_leaves_the_bell_answered_and_tells_who_waits(
             announced.set()
 
         monkeypatch.setattr(share._catch_up, "tails", once_broken)
-        monkeypatch.setattr(herald, "announce", heard)
+        monkeypatch.setattr(announcer, "announce", heard)
         answering = asyncio.create_task(share._answer_the_bell())
         try:
             share.ring({number}, wanted=True)

@@ -26,9 +26,8 @@ async def test_the_canary_goes_the_public_way_and_is_counted_nowhere(
 ) -> None:
     async with desk(valkey, tmp_path) as api:
         canary = api.service.canary
-        assert canary is not None
         rounds = canary.rounds
-        await canary.sing()
+        await canary.probe()
         assert canary.rounds > rounds
         assert canary.failures == 0
         assert canary.lag_ms is not None
@@ -43,9 +42,8 @@ async def test_the_canary_goes_the_public_way_and_is_counted_nowhere(
 async def test_a_canary_that_dies_is_told(valkey: Server, tmp_path: Path) -> None:
     async with desk(valkey, tmp_path) as api:
         canary = api.service.canary
-        assert canary is not None
-        api.service.wait = api.service.wait._replace(replicas=1, timeout_ms=20)
-        await canary.sing()
+        api.service.applier.wait = api.service.applier.wait._replace(replicas=1, timeout_ms=20)
+        await canary.probe()
         assert canary.failures == 1
         metrics = (await api.client.get("/metrics")).text
         assert "clearway_canary_failures_total 1" in metrics
@@ -64,11 +62,10 @@ async def test_the_canary_costs_2_kb_of_log_a_round_and_leaves_no_history(
 ) -> None:
     async with desk(valkey, tmp_path) as api:
         canary = api.service.canary
-        assert canary is not None
         with valkey.client() as link:
             sizes = []
             for _ in range(30):
-                await canary.sing()
+                await canary.probe()
                 sizes.append(int(link.info("persistence")["aof_current_size"]))
         assert canary.failures == 0
         # Other chores write, too, and more where a round takes long: medians leave that out.
@@ -76,7 +73,7 @@ async def test_the_canary_costs_2_kb_of_log_a_round_and_leaves_no_history(
         first, last = median(rounds[:ROUNDS]), median(rounds[-ROUNDS:])
         assert last < 2_000
         assert last < 1.2 * first
-        token = api.service.canary_token
+        token = api.service.counters.canary
         assert token is not None
         assert await histories(api.service.store, [token]) == [[]]
 
@@ -84,11 +81,10 @@ async def test_the_canary_costs_2_kb_of_log_a_round_and_leaves_no_history(
 async def test_the_canary_does_not_wear_out_the_images(valkey: Server, tmp_path: Path) -> None:
     async with desk(valkey, tmp_path) as api:
         canary = api.service.canary
-        assert canary is not None
         for _ in range(5):
-            await canary.sing()
+            await canary.probe()
         assert canary.failures == 0
         await api.service.follower.poll()
-        token = api.service.canary_token
+        token = api.service.counters.canary
         assert token is not None
         assert 1 <= api.service.screener.partitions[token[1]].changes < 3

@@ -191,12 +191,12 @@ async def test_changes_that_cannot_be_made_safe_are_a_503_with_revisions(
     valkey: Server, tmp_path: Path
 ) -> None:
     async with desk(valkey, tmp_path) as api:
-        api.service.wait = api.service.wait._replace(replicas=1, timeout_ms=50)
+        api.service.applier.wait = api.service.applier.wait._replace(replicas=1, timeout_ms=50)
         problem = await api.post(
             "/v1/changes",
             {"changes": [edit("put", 10), edit("put", list="nope"), edit("remove", 11)]},
             status=503,
         )
         assert problem["revisions"] == [10, 0, 11]
-        api.service.wait = api.service.wait._replace(replicas=0)
+        api.service.applier.wait = api.service.applier.wait._replace(replicas=0)
         assert await api.outcomes(edit("put", 10), edit("remove", 11)) == ["duplicate"] * 2

@@ -10,7 +10,7 @@ import pytest
 from roster import keys
 from roster.errors import Unavailable
 from roster.storage.processes import Processes
-from service.changing.confirming import Confirmer
+from service.changing.propagation import Confirmer
 from tests.rosters import opened
 from tests.service.test_processes import AT_7, ids, other
 

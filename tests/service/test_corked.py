@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from service.server.coalescing import Cork
+from service.server.coalescing import CoalescingTransport
 
 
 class Wire:
@@ -25,7 +25,7 @@ class Wire:
 
 def corked() -> tuple[Wire, Any]:
     wire = Wire()
-    return wire, Cork(wire, asyncio.get_running_loop())
+    return wire, CoalescingTransport(wire, asyncio.get_running_loop())
 
 
 async def test_head_and_body_go_out_together() -> None:

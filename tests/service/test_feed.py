@@ -276,9 +276,8 @@ async def test_reads_of_a_silent_redis_are_a_503_soon(valkey: Server, tmp_path: 
 
 async def test_pages_are_full_until_the_end_whoever_reads(valkey: Server, tmp_path: Path) -> None:
     async with desk(valkey, tmp_path) as api:
-        assert api.service.canary is not None
         for revision in range(10, 15):
-            await api.service.canary.sing()
+            await api.service.canary.probe()
             await api.change(edit("put", revision, entry={"case": str(revision)}))
         api.client.headers.update(bearer(await make_key(api.service.settings, ["feed"])))
         position, pages = None, []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from roster.records.entry import Content, Op
 from roster.records.position import Position
 from service.feed.log import Kept
+from service.following.share import Listener
 from tests.service.parts import process
 from tests.service.test_screening import LISTED
 
@@ -26,8 +27,8 @@ def test_the_collector_need_not_look_through_what_is_kept() -> None:
 
 async def test_the_follower_tells_every_entry_that_it_reads_once(valkey: Server) -> None:
     told: list[tuple[Position, Tail]] = []
-    async with process(valkey) as parts:
-        parts.follower.on_tail = lambda asked, tail: told.append((asked, tail))
+    listener = Listener(lambda asked, tail: told.append((asked, tail)))
+    async with process(valkey, listener=listener) as parts:
         await parts.cover()
         await parts.follower.poll()
         told.clear()

@@ -12,7 +12,7 @@ import pytest
 from roster.errors import Unavailable
 from roster.records.entry import Op
 from roster.redis.exchange import sliced_timeout
-from service.deciding.lookups import LARGEST, Asked, Circuit, Lane, Lookups
+from service.deciding.lookups import LARGEST, Asked, CircuitBreaker, Lane, Lookups
 from tests.service.parts import process
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def test_an_answer_that_lies_in_the_socket_counts_however_late_it_is_read(
     async with process(valkey) as parts:
         await parts.cover()
         await parts.change(LISTED, Op.PUT, 10)
-        lookups = Lookups(parts.store, parts.screener, 50)
+        lookups = Lookups(parts.store, parts.screener, parts.dictionary, 50)
         token = parts.token(LISTED)
         await lookups.ask(token, {})
         for _ in range(5):
@@ -50,7 +50,7 @@ async def test_an_answer_that_lies_in_the_socket_counts_however_late_it_is_read(
 async def test_a_silent_server_costs_a_look_up_its_time_and_no_more(valkey: Server) -> None:
     async with process(valkey) as parts:
         await parts.cover()
-        lookups = Lookups(parts.store, parts.screener, 100)
+        lookups = Lookups(parts.store, parts.screener, parts.dictionary, 100)
         await lookups.ask(parts.token(LISTED), {})
         valkey.pause()
         try:
@@ -71,7 +71,7 @@ async def test_load_makes_longer_pipelines_and_not_more_of_them(valkey: Server) 
     async with process(valkey) as parts:
         await parts.cover()
         await parts.change(LISTED, Op.PUT, 10)
-        lookups = Lookups(parts.store, parts.screener, 1_000)
+        lookups = Lookups(parts.store, parts.screener, parts.dictionary, 1_000)
         sizes: list[int] = []
         under_way = most = 0
         store: Any = parts.store
@@ -99,7 +99,7 @@ async def test_load_makes_longer_pipelines_and_not_more_of_them(valkey: Server) 
 
 
 def test_a_circuit_opens_after_half_a_second_of_nothing_but_failures() -> None:
-    circuit = Circuit()
+    circuit = CircuitBreaker()
     for asked_at in range(0, 550, 50):
         circuit.failed(asked_at / 1000, (asked_at + 49) / 1000)
         assert circuit.open == (asked_at == 500)
@@ -108,7 +108,7 @@ def test_a_circuit_opens_after_half_a_second_of_nothing_but_failures() -> None:
 
 
 def test_what_was_asked_before_the_last_answer_opens_no_circuit() -> None:
-    circuit = Circuit()
+    circuit = CircuitBreaker()
     circuit.succeeded(10)
     for now in (10.1, 11, 12):
         circuit.failed(9.9, now)

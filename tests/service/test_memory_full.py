@@ -86,7 +86,7 @@ async def test_whoever_operates_it_can_do_everything_that_stops_harm(
     any_server: Server, tmp_path: Path
 ) -> None:
     async with desk(any_server, tmp_path) as api:
-        nodes, wait = api.service.changes_store.nodes, api.service.wait
+        nodes, wait = api.service.changes_store.nodes, api.service.applier.wait
         store, lists = KeyStore(nodes, wait), DisabledLists(nodes, wait)
         key, _ = await store.create(KeyTerms(name="k", scopes=("check",)), 1)
         with full_memory(any_server):
@@ -118,7 +118,7 @@ async def test_what_frees_memory_works(any_server: Server, tmp_path: Path) -> No
             here = (await store.tails({partition: None}, {}))[partition].position
             assert await store.set_image(here, TokenFilter().to_bytes(), here.seq)
             await purge_histories(store, partition, range(keys.BUCKETS), 2**48 - 1)
-            await store.settle(api.service.wait)
+            await store.settle(api.service.applier.wait)
         with any_server.client() as link:
             assert link.xlen(keys.LOG[partition]) == 1
             assert not link.keys(f"clearway:{{{partition:02d}}}:h:*")

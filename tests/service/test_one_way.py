@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from roster import keys
 from roster.documents.check_digits import check_digit
 from roster.documents.identity import Document, normalise
-from service.deciding.answers import answer_of, pseudonym
+from service.deciding.answers import answer_of
 from service.deciding.questions import query_of
-from service.web.bodies import INVALID
-from service.web.faults import Body
+from service.web.bodies import INVALID, Body
 from service.web.problems import problem_of
 from service.web.shapes import Check
 from tests.servers import DEADLINE_S
@@ -93,7 +92,9 @@ async def step_by_step(api: Desk, key: ApiKey, check: dict[str, Any]) -> Any:  #
         return plain(problem_of(exc))
     await service.desk.freshen(subject.token)
     screening = service.desk.clear(query, subject) or await service.desk.ask(query, subject)
-    told = plain(answer_of(screening, query, pseudonym(service, key, screening), service.lists))
+    told = plain(
+        answer_of(screening, query, service.desk.pseudonym(key.id, screening), service.lists)
+    )
     return {name: each for name, each in told.items() if name not in CHANGING} | {"stale": False}
 
 

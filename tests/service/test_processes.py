@@ -11,9 +11,10 @@ from roster.errors import Unavailable
 from roster.records.position import Position
 from roster.storage.disabled import DisabledLists
 from roster.storage.processes import NOTHING, SLACK_MS, Process, Processes
+from service.following.announcing import Announcer
 from service.following.follower import Follower
 from service.following.screener import Screener
-from service.upkeep import repeat
+from service.upkeep import Chore, repeat
 from tests.faults.test_following import LIST, following, put, token
 from tests.rosters import opened
 from tests.service.rosters import LISTED, OTHER, desk, edit
@@ -176,18 +177,18 @@ async def test_a_poll_that_is_always_late_is_news_but_makes_nobody_fresh(
         for _ in range(3):
             assert await follower.poll()
             assert not screener.fresh
-            assert screener.age_ms < 5_000
+            assert screener.news.age_ms < 5_000
 
 
 async def test_who_cannot_be_listed_does_not_stay_fresh(
     valkey: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with following(valkey) as (_, screener, follower):
-        age_ms = screener.age_ms
+        age_ms = screener.news.age_ms
         refuses = "#!lua flags=allow-oom\nreturn redis.error_reply('OOM full')"
         monkeypatch.setattr("roster.storage.processes._LIST", refuses)
         assert not await follower.poll()
-        assert screener.age_ms > age_ms
+        assert screener.news.age_ms > age_ms
 
 
 async def test_a_full_server_keeps_a_fresh_process_listed(
@@ -202,7 +203,7 @@ async def test_a_full_server_keeps_a_fresh_process_listed(
         assert screener.fresh
         assert await ids(Processes(store.nodes)) == ["me"]
         starting = Screener(frozenset({LIST}), 3_000, 900)
-        assert await Follower(store, starting, ("two", "here")).poll()
+        assert await Follower(store, starting, Announcer(store, starting, ("two", "here"))).poll()
         assert sorted(await ids(Processes(store.nodes))) == ["me", "two"]
 
 
@@ -240,7 +241,7 @@ async def test_a_chore_goes_on_after_any_error() -> None:
             raise ZeroDivisionError
         done.set()
 
-    task = asyncio.create_task(repeat(("chore", 0.001, chore)))
+    task = asyncio.create_task(repeat(Chore("chore", 0.001, chore)))
     async with asyncio.timeout(5):
         await done.wait()
     task.cancel()

@@ -174,6 +174,6 @@ async def test_a_person_of_old_has_no_history(valkey: Server) -> None:
 
 async def test_a_key_with_an_endless_name_is_refused(valkey: Server, tmp_path: Path) -> None:
     async with desk(valkey, tmp_path) as api:
-        keys = KeyStore(api.service.changes_store.nodes, api.service.wait)
+        keys = KeyStore(api.service.changes_store.nodes, api.service.applier.wait)
         with pytest.raises(InvalidInput, match="name"):
             await keys.create(KeyTerms(name="人" * 60, scopes=("check",)), 0)

@@ -249,7 +249,7 @@ def excess(
 
 async def ask(api: Desk, server: Server, scopes: set[str], sent: list[Any]) -> int:
     """Send these changes with a key of these scopes, and hold what they did to these."""
-    store = KeyStore(api.service.changes_store.nodes, api.service.wait)
+    store = KeyStore(api.service.changes_store.nodes, api.service.applier.wait)
     _, key = await store.create(KeyTerms(name="k", scopes=tuple(sorted(scopes))), 1)
     await api.service.access.refresh()
     before = told(server)

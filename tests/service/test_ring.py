@@ -11,7 +11,7 @@ import pytest
 
 from roster.records.change import Change
 from roster.records.entry import Op
-from service.changing.notices import Teller
+from service.changing.propagation import Notifier
 from tests.service.parts import WAIT, process, running
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ async def heard(processes: list[Parts], known: Token) -> float:
     return time.monotonic() - started
 
 
-async def changed(one: Parts, teller: Teller, n: int) -> Token:
+async def changed(one: Parts, notifier: Notifier, n: int) -> Token:
     change = Change(token(n), 1, Op.PUT, 10, bytes(6), b"content", bytes(8))
     (applied,) = await one.store.apply([change], WAIT)
-    teller.tell([applied.position], [change.token])
+    notifier.tell([applied.position], [change.token])
     return token(n)
 
 
@@ -70,19 +70,19 @@ async def cost(server: Server, count: int) -> Cost:
         for each in processes:
             await stack.enter_async_context(running(each))
         await one.processes.watch()
-        teller = Teller(one.store, one.processes)
+        notifier = Notifier(one.store, one.processes)
         hearing = []
         with server.client() as client:
             cpu_s, calls = spent(client)
             for n in range(CHANGES):
                 due = asyncio.get_running_loop().time() + 1 / PER_S
-                known = await changed(one, teller, n)
+                known = await changed(one, notifier, n)
                 if n % 10 == 0:
                     hearing.append(asyncio.create_task(heard(processes, known)))
                 await asyncio.sleep(due - asyncio.get_running_loop().time())
             late = sorted(await asyncio.gather(*hearing))
             cpu_after, calls_after = spent(client)
-        await teller.close()
+        await notifier.close()
         return Cost((cpu_after - cpu_s) / CHANGES * 1e6, (calls_after - calls) / CHANGES, late)
 
 
@@ -123,7 +123,7 @@ async def test_a_roster_that_is_named_while_the_bell_is_connecting_is_heard(
         monkeypatch.setattr(nodes, "subscribed", swallows)
         async with running(one):
             await one.processes.watch()
-            teller = Teller(one.store, one.processes)
-            late = [await heard([one], await changed(one, teller, n)) for n in range(300, 320)]
+            notifier = Notifier(one.store, one.processes)
+            late = [await heard([one], await changed(one, notifier, n)) for n in range(300, 320)]
             assert sorted(late)[10] < 0.05
-            await teller.close()
+            await notifier.close()

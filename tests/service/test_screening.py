@@ -13,6 +13,8 @@ from service.deciding.questions import Query
 from tests.service.parts import Parts, process, running
 
 if TYPE_CHECKING:
+    import pytest
+
     from service.deciding.screening import Screening
     from tests.servers import Server
 
@@ -155,12 +157,17 @@ async def test_with_redis_gone_cleared_people_ride_and_listed_ones_are_referred(
             valkey.resume()
 
 
-async def test_who_may_be_listed_waits_for_a_silent_redis_once(valkey: Server) -> None:
+async def test_who_may_be_listed_waits_for_a_silent_redis_once(
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def polled(*_: object) -> bool:
+        raise AssertionError("who is looked up anyway waited for a poll, too")
+
     async with process(valkey, fresh_ms=500) as parts:
         await parts.cover()
         await parts.change(LISTED, Op.PUT, 10)
         await parts.follower.poll()
-        parts.desk.poll_timeout_s = 10
+        monkeypatch.setattr(parts.follower, "shared_poll", polled)
         valkey.pause()
         try:
             while parts.screener.fresh:  # noqa: ASYNC110 -- it becomes old by itself

@@ -9,7 +9,8 @@ import pytest
 
 from roster.filter import TokenFilter
 from roster.records.position import Position
-from service.following.screener import Partition, Screener
+from service.following.partition import Partition
+from service.following.screener import Screener
 
 LIST = 1
 

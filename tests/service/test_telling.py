@@ -16,7 +16,7 @@ from roster.redis.nodes import Nodes
 from roster.storage.doorbell import parse
 from roster.storage.processes import Processes
 from roster.storage.store import Store
-from service.changing.notices import Teller
+from service.changing.propagation import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,11 +28,11 @@ WAIT = Wait(aof=False, replicas=0, timeout_ms=1_000)
 
 
 @asynccontextmanager
-async def telling(valkey: Server) -> AsyncIterator[tuple[Store, Teller]]:
+async def telling(valkey: Server) -> AsyncIterator[tuple[Store, Notifier]]:
     client = redis.asyncio.Redis(unix_socket_path=str(valkey.socket), protocol=2)
     nodes = Nodes(client, lambda _host, _port: client)
     store = Store(nodes, b"checkval")
-    yield store, Teller(store, Processes(nodes))
+    yield store, Notifier(store, Processes(nodes))
     await nodes.close()
 
 
@@ -45,14 +45,14 @@ async def changed(store: Store, count: int) -> list[Position]:
 
 
 async def test_what_comes_while_the_bell_rings_is_told_in_one_ring(valkey: Server) -> None:
-    async with telling(valkey) as (store, teller):
+    async with telling(valkey) as (store, notifier):
         positions = await changed(store, 5)
         with valkey.client() as client, client.pubsub() as bell:
             bell.subscribe(keys.doorbell(await store.roster_id.read()))
             assert bell.get_message(timeout=5) is not None  # it listens
             for position in positions:
-                teller.tell([position])
-            await teller.close()
+                notifier.tell([position])
+            await notifier.close()
             rung = bell.get_message(timeout=5)
             assert rung is not None
             assert parse(rung["data"]).positions == newest(positions)
@@ -60,20 +60,20 @@ async def test_what_comes_while_the_bell_rings_is_told_in_one_ring(valkey: Serve
 
 
 async def test_what_was_told_is_noted_for_who_missed_the_bell(valkey: Server) -> None:
-    async with telling(valkey) as (store, teller):
+    async with telling(valkey) as (store, notifier):
         positions = await changed(store, 2)
-        teller.tell(positions)
-        await teller.close()
+        notifier.tell(positions)
+        await notifier.close()
         assert (await store.tails({7: None}, {}))[7].acknowledged == positions[-1]
 
 
 async def test_what_could_not_be_noted_is_noted_later(valkey: Server) -> None:
-    async with telling(valkey) as (store, teller):
+    async with telling(valkey) as (store, notifier):
         positions = await changed(store, 2)
         valkey.stop()
-        teller.tell(positions)
+        notifier.tell(positions)
         with pytest.raises(Unavailable):
-            await teller.close()
+            await notifier.close()
         valkey.start()
-        await teller.note()
+        await notifier.note()
         assert (await store.tails({7: None}, {}))[7].acknowledged == positions[-1]

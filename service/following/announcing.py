@@ -20,22 +20,27 @@ TURN_S = 0.1
 """For each more the polls in between come so much later; from 12 on none are left."""
 
 
-class Herald:
+class Announcer:
     """One process's announcements; each counts one more than the last.
 
-    `replicas` must have one before the process may be fresh by it, as many as must have a
-    change. `lag_ms` is how long the last poll that the doorbell asked for took, `processes`
-    how many there are.
+    `lag_ms` is how long the last poll that the doorbell asked for took, `processes` how many
+    there are.
     """
 
-    def __init__(self, store: Store, screener: Screener, identity: tuple[str, str]) -> None:
-        """`identity` is the process' id and host."""
+    def __init__(
+        self, store: Store, screener: Screener, identity: tuple[str, str], replicas: int = 0
+    ) -> None:
+        """`identity` is the process' id and host.
+
+        As many `replicas` must have an announcement before the process may be fresh by it as
+        must have a change.
+        """
         self._store = store
         self._nodes = store.nodes
         self._screener = screener
         self.id, self._host = identity
         self._beat = 0
-        self.replicas = 0
+        self._replicas = replicas
         self.lag_ms = 0.0
         self.processes = 1
 
@@ -43,10 +48,10 @@ class Herald:
         """What lists this process where these partitions, all of one server, are read."""
         stated = self._stated()
         names = lists_of(self._nodes, numbers)
-        return Listing([listing(stated, name) for name in names], self.replicas)
+        return Listing([listing(stated, name) for name in names], self._replicas)
 
     async def announce(self, numbers: Sequence[int]) -> None:
-        """Nothing; whoever waits for changes to these partitions sees what has been applied."""
+        """Let whoever waits for changes to these partitions see what has been applied."""
         await self._nodes.run(self.listing(numbers).commands)
 
     @property
@@ -55,7 +60,7 @@ class Herald:
         return TURN_S * max(0, self.processes - FEW)
 
     async def leave(self) -> None:
-        """Nothing; other processes wait for this one no longer."""
+        """Let other processes wait for this one no longer."""
         self._beat += 1
         await Processes(self._nodes).leave(self.id, self._beat)
 
@@ -67,7 +72,7 @@ class Herald:
             host=self._host,
             fresh_ms=round(screener.news.fresh_ms),
             applied=screener.applied,
-            fresh_as_of_ms=screener.fresh_as_of_ms,
+            fresh_as_of_ms=min(screener.news.as_of_all_ms),
             lag_ms=self.lag_ms,
             false_hit_rate=screener.false_hit_rate,
             beat=self._beat,

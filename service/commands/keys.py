@@ -1,12 +1,9 @@
-"""The service's commands: run it, and give out its API keys."""
+"""The commands that give out API keys, and take them back."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,39 +14,12 @@ from roster.opening import Opening
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
 from roster.storage.api_keys import ApiKey, KeyStore, KeyTerms, check_scopes
-from roster.times import format_ms, parse_until
-from service.commands.desk import print_json
-from service.commands.tables import print_rows
+from roster.times import format_ms, now_ms, parse_until
+from service.commands.tables import print_json, print_rows
 from service.server.certificates import fingerprint_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-
-@click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256))
-def serve(host: str, port: int, workers: int) -> None:
-    """Run the service until it is told to end."""
-    # The web framework takes longer to import than most other commands take to run.
-    from service.app import look_before  # noqa: PLC0415 -- see above
-    from service.server.server import Listen, require_safe, run, set_up_logging  # noqa: PLC0415 -- see above
-
-    settings = read_settings(os.environ)
-    listen = Listen(host, port, workers)
-    require_safe(listen, settings)
-    set_up_logging(settings)
-    # uvicorn hands the signal on when it is done; the embedded server must be let go then.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with Opening(settings) as opening:
-        asyncio.run(look_before(settings, opening))
-        try:
-            started = run(listen, settings)
-        except KeyboardInterrupt:
-            started = True
-    if not started:
-        raise click.exceptions.Exit(1)
 
 
 @click.group()
@@ -73,7 +43,7 @@ def create(**options: Any) -> None:  # noqa: ANN401 -- click's
     with Opening(read_settings(os.environ)) as opening:
         names = [rule.id for rule in load_lists(opening.settings.lists_file).all]
         terms = _terms(options, names)
-        key, text = _with_store(opening, lambda store: store.create(terms, _now_ms()))
+        key, text = _with_store(opening, lambda store: store.create(terms, now_ms()))
     click.echo(f"key {key.id} for {key.name}: {', '.join(key.scopes)}", err=True)
     click.echo(text)
 
@@ -106,7 +76,7 @@ def rotate(identifier: str) -> None:
 def revoke(identifier: str) -> None:
     """Take a key back: it stops within a second."""
     with Opening(read_settings(os.environ)) as opening:
-        key = _with_store(opening, lambda store: store.revoke(identifier, _now_ms()))
+        key = _with_store(opening, lambda store: store.revoke(identifier, now_ms()))
     click.echo(f"key {key.id} is revoked", err=True)
 
 
@@ -138,27 +108,23 @@ def _expires_ms(text: str | None) -> int | None:
         expires_ms = parse_until(text)
     except ValueError as exc:
         raise InvalidInput("expires", str(exc)) from None
-    if expires_ms <= _now_ms():
+    if expires_ms <= now_ms():
         raise InvalidInput("expires", "this is past")
     return expires_ms
 
 
 def _with_store(opening: Opening, do: Callable[[KeyStore], Awaitable[Any]]) -> Any:  # noqa: ANN401 -- what `do` gives
     async def run() -> Any:  # noqa: ANN401 -- what `do` gives
-        nodes = opening.change_nodes()
-        try:
+        async with opening.changing() as nodes:
             wait = opening.wait(await opening.facts(nodes))
             return await do(KeyStore(nodes, wait))
-        finally:
-            await nodes.close()
 
     return asyncio.run(run())
 
 
 def _shown(key: ApiKey) -> dict[str, Any]:
     """All that may be known of a key, its id first."""
-    now_ms = _now_ms()
-    state = "revoked" if key.revoked_ms else "valid" if key.works(now_ms) else "expired"
+    state = "revoked" if key.revoked_ms else "valid" if key.works(now_ms()) else "expired"
     return {
         "id": key.id,
         "name": key.name,
@@ -169,7 +135,3 @@ def _shown(key: ApiKey) -> dict[str, Any]:
         "created": format_ms(key.created_ms),
         "expires": format_ms(key.expires_ms) if key.expires_ms else "",
     }
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

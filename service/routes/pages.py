@@ -1,4 +1,4 @@
-"""GET /schema: the API described, as a page that loads nothing from elsewhere, and as JSON."""
+"""GET / and GET /schema: the status page and the API described; neither loads from elsewhere."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +17,25 @@ POLICY = (
     "frame-ancestors 'none'"
 )
 
+STATUS_HEADERS = {
+    "content-security-policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
+
+
+@get("/", media_type=MediaType.HTML)
+async def status_page() -> Response[bytes]:
+    """The page; its style and scripts lie under `/schema/files`."""
+    return Response(
+        (FOLDER / "index.html").read_bytes(),
+        media_type=MediaType.HTML,
+        headers=STATUS_HEADERS,
+    )
+
 
 @get("/schema", media_type=MediaType.HTML)
 async def schema_page() -> Response[bytes]:
@@ -34,9 +53,9 @@ async def schema_document() -> Response[bytes]:
     return Response(msgspec.json.encode(document()), media_type="application/json")
 
 
-def schema_routes() -> tuple[Any, ...]:
-    """The page, the document, and the files of all pages, asked for anew after an update."""
+def page_routes() -> tuple[Any, ...]:
+    """Both pages, the document, and the files of all pages, asked for anew after an update."""
     static = create_static_files_router(
         path="/schema/files", directories=[FOLDER], cache_control=CacheControlHeader(no_cache=True)
     )
-    return schema_page, schema_document, static
+    return status_page, schema_page, schema_document, static

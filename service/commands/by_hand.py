@@ -1,4 +1,4 @@
-"""The desk: one check, and an entry changed by hand, over HTTP."""
+"""The commands for one person: a check, and an entry shown or changed by hand, over HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from roster.errors import InvalidInput
 from roster.records.bounds import DisputeReason, RemovalReason
 from roster.rules.restrictions import MODES
 from service.commands.caller import Caller, open_caller, over_http
-from service.commands.tables import print_rows
+from service.commands.tables import print_json, print_rows
 from service.commands.terminal import read_line
 from service.web.shapes import Cabin
 
@@ -169,11 +169,6 @@ def show_entries(entries: list[dict[str, Any]], *, err: bool = False) -> None:
     """Print entries in rows, none of which names a person."""
     rows = ([entry.get(column) for column in _COLUMNS] for entry in entries)
     print_rows(_COLUMNS, rows, err=err)
-
-
-def print_json(content: object) -> None:
-    """Print JSON for programs."""
-    click.echo(json.dumps(content, ensure_ascii=False))
 
 
 def _change(op: str, options: dict[str, Any]) -> None:

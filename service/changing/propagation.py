@@ -1,12 +1,14 @@
-"""Which live processes have applied a change: one look for all who wait at the moment.
+"""What is safe told to every process, and seen to be applied there.
 
-A process has applied a change where it stands at or behind it on the log of now: what stood
+One ring of the bell, and one look at the processes, is for all who are there at the moment. A
+process has applied a change where it stands at or behind it on the log of now: what stood
 on a log that a fail-over has lost says nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from roster.storage.processes import Process, Processes
     from roster.storage.store import Store
 
+NOTE_EVERY_S = 0.25
 SOONEST_S = 0.002
 """Until the next look: a change reaches a process and comes back in a few of these."""
 LATEST_S = 0.05
@@ -36,6 +39,68 @@ SPARE_S = 1.0
 log = structlog.get_logger("clearway.confirming")
 
 Confirmation = dict[str, list[str]]
+
+
+class Notifier:
+    """Rings for one process; nobody who changes something waits for it.
+
+    What was changed is safe already, and polls come without the doorbell too.
+    """
+
+    def __init__(self, store: Store, processes: Processes) -> None:
+        """Notes in `store`, rings for `processes`."""
+        self._store = store
+        self._processes = processes
+        self._untold: list[Position] = []
+        self._unnoted: list[Position] = []
+        self._joining: list[bytes] = []
+        self._wanted = False
+        self._ringing: asyncio.Task[None] | None = None
+
+    def tell(
+        self,
+        positions: Iterable[Position],
+        joining: Iterable[bytes] = (),
+        *,
+        wanted: bool = False,
+    ) -> None:
+        """Ring the bell in a moment, once for all that came while it last rang.
+
+        `joining` are the tokens of people who are on a list now; `wanted` says whether somebody
+        waits for every process to have applied it.
+        """
+        self._untold += positions
+        self._joining += joining
+        self._wanted = self._wanted or wanted
+        if self._ringing is None or self._ringing.done():
+            self._ringing = asyncio.create_task(self._ring())
+
+    async def note(self) -> None:
+        """Let polls tell what was told until now; to be called every `NOTE_EVERY_S`.
+
+        A process that is just connecting again has missed the bell. Raises Unavailable.
+        """
+        positions, self._unnoted = newest(self._unnoted), []
+        try:
+            await self._store.acknowledge(positions)
+        except BaseException:
+            self._unnoted += positions
+            raise
+
+    async def close(self) -> None:
+        """Tell what is left; raises Unavailable."""
+        if self._ringing is not None:
+            await self._ringing
+        await self.note()
+
+    async def _ring(self) -> None:
+        while self._untold:
+            positions, self._untold = newest(self._untold), []
+            joining, self._joining = self._joining, []
+            wanted, self._wanted = self._wanted, False
+            self._unnoted += positions
+            with suppress(ClearwayError):
+                await self._processes.ring(positions, joining, wanted=wanted)
 
 
 class _Waiting:

@@ -1,0 +1,90 @@
+"""What this process has counted: decisions, refers, durations, changes, and how removals lag."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from roster.documents.identity import Token
+    from roster.rules.verdict import Verdict
+
+BOUNDS_S = (
+    *(0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01),
+    *(0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+"""Of a check's duration, in seconds."""
+LAG_BOUNDS_S = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0),
+    *(1_800.0, 7_200.0, 21_600.0, 86_400.0, 604_800.0),
+)
+"""From a doorbell's way to a court's week."""
+LEGS = ("source", "service", "processes")
+
+
+class Histogram:
+    """Counts of values up to each bound."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        """`bounds` rise; one bucket more holds what is above them."""
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def add(self, value: float, count: int = 1) -> None:
+        """Count a value, so many times."""
+        self.counts[bisect_left(self.bounds, value)] += count
+        self.total += value * count
+
+
+class Counters:
+    """Counts since the process began, and what waits to be written to Redis.
+
+    `durations` are those of requests for checks, `removals` how long removals took on each leg
+    of their way; `canary` is the person whose checks are nobody's.
+    """
+
+    def __init__(self) -> None:
+        """All zero."""
+        self.decisions: Counter[tuple[str, str]] = Counter()
+        self.refers: Counter[str] = Counter()
+        self.changes: Counter[tuple[str, str]] = Counter()
+        self.durations = Histogram(BOUNDS_S)
+        self.removals = {leg: Histogram(LAG_BOUNDS_S) for leg in LEGS}
+        self.refused = 0
+        self.in_flight: Callable[[], int] = int  # none, before there is a line
+        self.canary: Token | None = None
+        self._unwritten: Counter[tuple[str, str]] = Counter()
+        self._lags: Counter[tuple[str, int]] = Counter()
+
+    def screened(self, mode: str, token: Token, verdict: Verdict) -> None:
+        """Count the decision about a person, and for a refer its reason."""
+        if token == self.canary:
+            return
+        self.decided(mode, verdict.decision)
+        if verdict.decision == "refer":
+            self.refers[verdict.reasons[0].code] += 1
+
+    def decided(self, mode: str, decision: str, count: int = 1) -> None:
+        """Count so many checks with this decision."""
+        self.decisions[mode, decision] += count
+        self._unwritten[mode, decision] += count
+
+    def removed(self, leg: str, lag_ms: int) -> None:
+        """Count one removal that took so long to be effective on this leg of its way."""
+        self._lags[leg, lag_ms] += 1
+
+    def take_unwritten(self) -> Counter[tuple[str, str]]:
+        """The decisions since the last call."""
+        taken, self._unwritten = self._unwritten, Counter()
+        return taken
+
+    def take_lags(self) -> Counter[tuple[str, int]]:
+        """How many removals had which lag, by leg, since the last call; `removals` has them too."""
+        taken, self._lags = self._lags, Counter()
+        for (leg, lag_ms), count in taken.items():
+            self.removals[leg].add(lag_ms / 1000, count)
+        return taken

@@ -21,7 +21,7 @@ from roster.redis.discovery import Discovery
 from roster.redis.nodes import Nodes, open_nodes
 from roster.redis.requirements import ServerFacts, require_version, server_facts
 from roster.redis.target import Target, parse_target
-from roster.storage.founding import agree
+from roster.storage.founding import agree_on_scheme
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ class Opening:
     async def tokeniser(self, nodes: Nodes) -> Tokeniser:
         """The ID key's, for this roster's tokens; raises SettingsError, Unavailable, WrongKey."""
         tokeniser = Tokeniser(self.id_key(), UNKNOWN)
-        await agree(tokeniser, nodes)
+        await agree_on_scheme(tokeniser, nodes)
         return tokeniser
 
     def check_nodes(self) -> Nodes:

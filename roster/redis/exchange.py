@@ -59,14 +59,14 @@ async def exchange(
     except BaseException:
         await connection.disconnect(nowait=True)  # replies may still be under way
         if time.monotonic() - began >= _NEARLY * (connection.socket_timeout or math.inf):
-            await distrust(node, began)
+            await close_silent(node, began)
         raise
     finally:
         await pool.release(connection)
     return replies
 
 
-async def cut(node: redis.asyncio.Redis) -> None:
+async def cut_connections(node: redis.asyncio.Redis) -> None:
     """Cut all of a server's connections; whoever waits for one fails.
 
     redis-py's own `disconnect` would empty the parser that another task reads with.
@@ -78,7 +78,7 @@ async def cut(node: redis.asyncio.Redis) -> None:
     await _drop_idle(pool, math.inf)
 
 
-async def distrust(node: redis.asyncio.Redis, since: float) -> None:
+async def close_silent(node: redis.asyncio.Redis, since: float) -> None:
     """Close idle connections to a server that have brought nothing since then.
 
     When one is silent, the others of the same age may have been cut without a word as well,
@@ -89,7 +89,7 @@ async def distrust(node: redis.asyncio.Redis, since: float) -> None:
         await _drop_idle(pool, since)
 
 
-async def close(node: redis.asyncio.Redis) -> None:
+async def close_client(node: redis.asyncio.Redis) -> None:
     """Close the client, with the connections that are only being made."""
     tasks = _connecting.pop(node.connection_pool, set())
     for task in tasks:
@@ -240,7 +240,7 @@ async def messages(
                 if got[0] == b"message":
                     yield got[1].decode(), bytes(got[2])
             elif unanswered == PINGS:
-                await distrust(node, time.monotonic() - PINGS * PING_EVERY_S)
+                await close_silent(node, time.monotonic() - PINGS * PING_EVERY_S)
                 raise TimeoutError
             else:
                 unanswered += 1

@@ -27,7 +27,7 @@ from roster.redis.connection import (
     translated,
 )
 from roster.redis.discovery import Discovery
-from roster.redis.exchange import BITE_BYTES, close, exchange, messages
+from roster.redis.exchange import BITE_BYTES, close_client, exchange, messages
 from roster.redis.routes import Routes
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class Nodes:
     async def close(self) -> None:
         """Close all connections."""
         if self._one is not None:
-            await close(self._one)
+            await close_client(self._one)
         if self._routes is not None:
             await self._routes.close()
 

@@ -10,7 +10,7 @@ import redis.exceptions
 
 from roster.errors import Unavailable
 from roster.redis.connection import error_code, sent_on
-from roster.redis.exchange import close, cut
+from roster.redis.exchange import close_client, cut_connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,7 +95,7 @@ class Routes:
         await self._discovery.unwatch(self._changed)
         self._watching = False
         for node in self._clients.values():
-            await close(node)
+            await close_client(node)
         if self._cutting:
             await asyncio.wait(self._cutting)
 
@@ -110,7 +110,7 @@ class Routes:
         self._moved.clear()
         for address, node in self._clients.items():
             if known is not None and address not in known.servers:
-                task = asyncio.create_task(cut(node))
+                task = asyncio.create_task(cut_connections(node))
                 self._cutting.add(task)
                 task.add_done_callback(self._cutting.discard)
 

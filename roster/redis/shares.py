@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from roster.redis.nodes import Nodes, Server
 
 
-def shares(nodes: Nodes, numbers: Iterable[int]) -> dict[Server, list[int]]:
+def by_server(nodes: Nodes, numbers: Iterable[int]) -> dict[Server, list[int]]:
     """These partitions by who owns them, as far as is known now."""
     found: dict[Server, list[int]] = {}
     for number in numbers:
@@ -28,7 +28,7 @@ def shares(nodes: Nodes, numbers: Iterable[int]) -> dict[Server, list[int]]:
     return found
 
 
-async def each(nodes: Nodes, calls: Sequence[Call | Plain]) -> list[Any]:
+async def ask_each(nodes: Nodes, calls: Sequence[Call | Plain]) -> list[Any]:
     """Every call's reply, or the ClearwayError that became of it, in its place."""
     parts: dict[Server, list[int]] = {}
     for index, call in enumerate(calls):
@@ -48,6 +48,6 @@ async def _tried(nodes: Nodes, calls: Sequence[Call | Plain]) -> list[Any]:
         return [exc] * len(calls)
 
 
-def lowest(nodes: Nodes) -> list[int]:
+def first_of_each_server(nodes: Nodes) -> list[int]:
     """The first partition of every server."""
-    return [numbers[0] for numbers in shares(nodes, range(keys.PARTITIONS)).values()]
+    return [numbers[0] for numbers in by_server(nodes, range(keys.PARTITIONS)).values()]

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 EVERY = range(keys.PARTITIONS)
 
 
-async def agree(tokeniser: Tokeniser, nodes: Nodes, numbers: Iterable[int] = EVERY) -> None:
+async def agree_on_scheme(
+    tokeniser: Tokeniser, nodes: Nodes, numbers: Iterable[int] = EVERY
+) -> None:
     """Have the tokeniser make this roster's tokens.
 
     These partitions are asked first: others may be silent. Raises Unavailable, and WrongKey

@@ -1,7 +1,7 @@
 """A partition's log beside what follows it: its end, its entries, which positions are in it.
 
-All but `end` and `here` are plain reads: a server that is cut off may answer with what has been
-the roster once.
+All but `end` and `still_logged` are plain reads: a server that is cut off may answer with what
+has been the roster once.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ async def older_than(store: Store, partition: int, cutoff_ms: int) -> int:
     return seq
 
 
-async def here(store: Store, positions: Iterable[Position]) -> set[Position]:
+async def still_logged(store: Store, positions: Iterable[Position]) -> set[Position]:
     """Those of these positions through which the logs go; raises Unavailable and WrongKey."""
     wanted: dict[int, list[Position]] = {}
     for position in positions:

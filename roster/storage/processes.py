@@ -20,7 +20,7 @@ from roster.documents.tokeniser import HASHED
 from roster.errors import ClearwayError
 from roster.records.position import WIRE_BYTES, Position, from_wire
 from roster.redis.calls import Plain
-from roster.redis.shares import each, lowest
+from roster.redis.shares import ask_each, first_of_each_server
 from roster.storage.doorbell import DoorbellMessage
 from roster.times import boot_s
 
@@ -170,8 +170,8 @@ class Processes:
         """List the process as of now, on every server that answers."""
         names = [keys.PROCESSES]
         if self._nodes.clustered:
-            names += [keys.PROCESSES_AT[number] for number in lowest(self._nodes)]
-        _any_of(await each(self._nodes, [listing(process, name) for name in names]))
+            names += [keys.PROCESSES_AT[number] for number in first_of_each_server(self._nodes)]
+        _any_of(await ask_each(self._nodes, [listing(process, name) for name in names]))
 
     async def leave(self, process_id: str, beat: int = 0) -> None:
         """List a process as one that has ended in order: nobody waits for it any longer."""
@@ -184,7 +184,7 @@ class Processes:
         """
         names = set(self._used)
         if self._nodes.clustered:
-            names.update(keys.PROCESSES_AT[number] for number in lowest(self._nodes))
+            names.update(keys.PROCESSES_AT[number] for number in first_of_each_server(self._nodes))
         return await self._live(sorted(names))
 
     async def watch(self) -> None:
@@ -211,7 +211,7 @@ class Processes:
 
     async def _read(self, names: Sequence[str]) -> list[_Listed]:
         reads = [Plain(name, ("EVAL", _READ, 1, name)) for name in names]
-        replies = _any_of(await each(self._nodes, reads))
+        replies = _any_of(await ask_each(self._nodes, reads))
         listed: list[_Listed] = []
         for name, reply in zip(names, replies, strict=True):
             if isinstance(reply, ClearwayError):
@@ -242,7 +242,7 @@ class Processes:
             args = [part for one in gone if one.key == name for part in (one.process.id, one.data)]
             commands.append(Plain(name, ("EVAL", _FORGET, 1, name, *args)))
         if commands:
-            await each(self._nodes, commands)
+            await ask_each(self._nodes, commands)
 
     async def ring(
         self,

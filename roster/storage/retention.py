@@ -93,7 +93,7 @@ async def _included(store: Store, partition: int) -> int:
     return known.position.seq if known else 0
 
 
-async def retire(nodes: Nodes, live: Iterable[Process]) -> list[str]:
+async def retire_libraries(nodes: Nodes, live: Iterable[Process]) -> list[str]:
     """The libraries that have gone, by name; none from a server that does not let us."""
     called = {process.library for process in live} | {library().name}
     if "" in called:

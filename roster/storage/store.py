@@ -27,7 +27,7 @@ from roster.records.replies import (
 )
 from roster.redis.calls import NOWHERE, Call, pairs
 from roster.redis.connection import error_code, raised
-from roster.storage.founding import RosterId, agree
+from roster.storage.founding import RosterId, agree_on_scheme
 from roster.times import DAY_MS
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ class Store:
         self.roster_id = roster_id or RosterId(nodes)
 
     async def open(self, numbers: Iterable[int]) -> None:
-        """Find out the roster's scheme, by these partitions; see `agree`."""
+        """Find out the roster's scheme, by these partitions; see `agree_on_scheme`."""
         if isinstance(self._keyed, Tokeniser) and self._keyed.scheme == UNKNOWN:
-            await agree(self._keyed, self.nodes, numbers)
+            await agree_on_scheme(self._keyed, self.nodes, numbers)
 
     @property
     def scheme(self) -> int:

@@ -17,7 +17,7 @@ from roster.storage.retention import (
     RetentionPeriods,
     forget,
     purge_histories,
-    retire,
+    retire_libraries,
     trim,
 )
 from roster.times import DAY_MS
@@ -61,7 +61,7 @@ class Forgetting:
         if done >= STEPS:
             began_ms, done = now_ms, 0
             await self._key_store.forget(now_ms - self._terms.keys_ms)
-            await retire(self._store.nodes, await Processes(self._store.nodes).live())
+            await retire_libraries(self._store.nodes, await Processes(self._store.nodes).live())
         upto = min(done + STEPS_A_SHARE, STEPS)
         for step in range(done, upto):
             await self._step(step, now_ms)

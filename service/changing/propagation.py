@@ -15,7 +15,7 @@ import structlog
 
 from roster.errors import ClearwayError, Unavailable
 from roster.records.position import newest
-from roster.storage.logs import here
+from roster.storage.logs import still_logged
 from roster.times import boot_s
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class Confirmer:
                 there = process.at(position.partition)
                 if there != position and there.includes(position):
                     doubtful.update((there, position))
-        return _Look(live, frozenset(await here(self._store, doubtful)))
+        return _Look(live, frozenset(await still_logged(self._store, doubtful)))
 
     async def _pause(self) -> None:
         """Wait a little, less where somebody has just come."""

@@ -17,7 +17,7 @@ import structlog
 
 from roster import keys
 from roster.errors import ClearwayError, cause_of
-from roster.redis.shares import shares
+from roster.redis.shares import by_server
 from roster.storage.doorbell import DoorbellMessage, parse, parse_old
 from service.following.belonging import Belonging
 from service.following.screener import EVERY, Screener
@@ -108,11 +108,11 @@ class Follower:
 
     async def _split(self) -> dict[Server, list[int]]:
         """The partitions by server; what is not known yet is looked for."""
-        parts = shares(self._nodes, EVERY)
+        parts = by_server(self._nodes, EVERY)
         if self._nodes.routed and None in parts:
             with suppress(ClearwayError):
                 await self._nodes.masters()
-            parts = shares(self._nodes, EVERY)
+            parts = by_server(self._nodes, EVERY)
         return parts
 
     async def _run(self, server: Server) -> None:
@@ -130,7 +130,7 @@ class Follower:
         return self._shares[server]
 
     def _numbers(self, server: Server) -> list[int]:
-        return shares(self._nodes, EVERY).get(server, [])
+        return by_server(self._nodes, EVERY).get(server, [])
 
     def _on_poll(self, numbers: Sequence[int], followed: bool) -> None:  # noqa: FBT001 -- as polls tell it
         """Note what a poll has changed for checks.
@@ -186,7 +186,7 @@ class Follower:
 
     def _rung_by(self, rung: DoorbellMessage) -> None:
         numbers = {position.partition for position in rung.positions} or EVERY
-        for server, own in shares(self._nodes, numbers).items():
+        for server, own in by_server(self._nodes, numbers).items():
             if server in self._shares:
                 self._shares[server].ring(set(own), wanted=rung.wanted)
 

@@ -17,7 +17,7 @@ from roster.records.replies import EVENT, MARK_BYTES, TIME_AT
 from roster.redis import calls, nodes
 from roster.redis.calls import CLOSED, SHARED, Call, Library, library, library_of
 from roster.storage.processes import Process
-from roster.storage.retention import retire
+from roster.storage.retention import retire_libraries
 from roster.storage.snapshots import MIXED, PLAIN, PLAIN_WITHOUT_REVISION, MergeCounts
 from tests.rosters import opened
 from tests.service.rosters import desk
@@ -133,10 +133,10 @@ async def test_functions_that_no_live_process_calls_go_and_come_back_when_called
         silent, speaking = (
             Process("p", "h", 3_000, b"", library=name) for name in ("", newer.name)
         )
-        assert await retire(store.nodes, [silent]) == []
-        assert await retire(store.nodes, [speaking]) == []
+        assert await retire_libraries(store.nodes, [silent]) == []
+        assert await retire_libraries(store.nodes, [speaking]) == []
         assert loaded(any_server) == both
-        assert await retire(store.nodes, []) == [newer.name]
+        assert await retire_libraries(store.nodes, []) == [newer.name]
         assert loaded(any_server) == {library().name}
         await settle()
         assert loaded(any_server) == both

@@ -11,7 +11,7 @@ from roster import keys
 from roster.documents.tokeniser import HASHED, SCHEME, UNKNOWN, Tokeniser
 from roster.errors import WrongKey
 from roster.redis.nodes import Nodes
-from roster.storage.founding import agree
+from roster.storage.founding import agree_on_scheme
 from roster.storage.processes import NOTHING, Process, Processes
 from roster.storage.store import Store
 from tests.rosters import opened
@@ -24,7 +24,7 @@ KEY = bytes(range(32))
 async def scheme_found(nodes: Nodes, numbers: range = range(64), key: bytes = KEY) -> int:
     """The scheme that whoever opens the roster finds."""
     tokeniser = Tokeniser(key, UNKNOWN)
-    await agree(tokeniser, nodes, numbers)
+    await agree_on_scheme(tokeniser, nodes, numbers)
     return tokeniser.scheme
 
 

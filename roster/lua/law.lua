@@ -19,12 +19,13 @@ local function is_live(state) return state == ACTIVE or state == SUSPENDED end
 local function revision_of(e) return max(e.L, e.R, e.S, e.U, e.A) end
 
 -- Raise `listed_at` with its content, unless that is old; true where the entry changed. An entry
--- that is not known and listed up to `floor_ms` is absent as of then.
+-- that was not listed, or is absent, and is listed up to `floor_ms` is absent as of then: the file of
+-- then lacked it, whether that was stored with the entry or not.
 local function raise_listed(e, inc, listed_at, floor_ms)
   if listed_at < e.L then return false end
   if listed_at == e.L then
     if e.content == inc.content or not is_greater(inc.content, e.content) then return false end
-  elseif e.L == 0 and listed_at <= floor_ms then
+  elseif e.A >= e.L and listed_at <= floor_ms then
     e.A = max(e.A, floor_ms)
   end
   e.L, e.digest, e.content = listed_at, inc.digest, inc.content

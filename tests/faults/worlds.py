@@ -49,7 +49,7 @@ class World(NamedTuple):
         entries = dict(self.entries)
         old = entries.get(change.name, NEVER)
         lacked = old.lacked
-        if change.op == "put" and not old.put:
+        if change.op == "put" and change.revision > old.put and old.lacked >= old.put:
             floor = dict(self.floors).get(change.name[:2], 0)
             lacked = max(lacked, floor) if change.revision <= floor else lacked
         new = old._replace(lacked=lacked)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis.asyncio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from loader.partitions.partition import Done, Job, Preview, merge, preview
@@ -375,6 +375,12 @@ def test_changes_between_preview_and_merge_count_as_before_the_merge(
         on_a_bench(valkey, work)
 
 
+@example(
+    before=[File((), b"\1", b""), Edit(PLACES[0], 1, 0, Op.PUT, 1, 0)],
+    during=[(4, Edit(PLACES[0], 1, 0, Op.PUT, 3, 0))],
+    last=File((), b"\1", b""),
+    alike=0,
+)
 @given(
     st.lists(edits | files(stated), max_size=6),
     st.lists(st.tuples(st.integers(0, 12), edits), max_size=10),

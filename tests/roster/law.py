@@ -75,7 +75,7 @@ def _list(stored: Stored, listed_at: int, content: bytes, floor_ms: int) -> Stor
         return stored
     if listed_at == registers.listed_at and content <= stored.content:
         return stored
-    if not registers.listed_at and listed_at <= floor_ms:
+    if registers.absent_at >= registers.listed_at and listed_at <= floor_ms:
         registers = replace(registers, absent_at=max(registers.absent_at, floor_ms))
     return Stored(replace(registers, listed_at=listed_at), content)
 

@@ -79,6 +79,20 @@ async def test_a_call_that_fails_has_written_nothing(valkey: Server) -> None:
     await store.nodes.close()
 
 
+async def test_a_late_put_brings_nobody_back_whom_an_older_file_had_ended(valkey: Server) -> None:
+    store = opened(valkey)
+    await store.apply([change(3, Op.PUT, 10)], WAIT)
+    for as_of in (20, 40):
+        merging = SnapshotMerge(store, Snapshot(bytes((LIST,)), as_of, "n", 1_000))
+        await merging.begin([3])
+        await merging.merge(3, [Bucket(0, b"", b"")], MergeOptions(upto=1))
+    (late,) = await store.apply([change(3, Op.PUT, 30)], WAIT)
+    assert (late.outcome, late.state) == (Outcome.SUPERSEDED, State.ABSENT)
+    (newer,) = await store.apply([change(3, Op.PUT, 41)], WAIT)
+    assert (newer.outcome, newer.state) == (Outcome.APPLIED, State.ACTIVE)
+    await store.nodes.close()
+
+
 async def test_a_floor_holds_where_the_second_of_two_merge_calls_came_first(
     valkey: Server,
 ) -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long one example takes says something of the machine, and pytest's own limit is enough.
+settings.register_profile("clearway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("clearway")
 
 pytest_plugins = ["tests.servers"]
 

@@ -51,9 +51,9 @@ COMMANDS = {
     "sign": "loader.commands:sign_command",
     "status": "service.commands.roster:status",
     "suspend": "service.commands.by_hand:suspend",
-    "undo": "loader.loads_commands:undo_command",
+    "undo": "loader.commands:undo_command",
     "verify": "loader.commands:verify_command",
-    "watch": "loader.loads_commands:watch_command",
+    "watch": "loader.commands:watch_command",
 }
 """Where each command is: only that of the one that is called is imported."""
 

@@ -32,7 +32,7 @@ class Case(NamedTuple):
         return {"document": self.paper.json(), "journey": self.asked.journey, **name}
 
 
-class Judged(NamedTuple):
+class PackedBlock(NamedTuple):
     """How many answers there were of each kind; of the wrong ones, what they should have been."""
 
     answers: dict[str, int]
@@ -48,7 +48,7 @@ def cases(found: Sample, seed: int) -> Iterator[Case]:
         yield Case(paper, [], oracle.question(chance, []))
 
 
-async def judge(connection: Connection, asked: Sequence[Case], *, single: bool) -> Judged:
+async def judge(connection: Connection, asked: Sequence[Case], *, single: bool) -> PackedBlock:
     """What a service answers to these, one by one or in batches, against the oracle."""
     answers: dict[str, int] = {}
     wrong: list[str] = []
@@ -61,7 +61,7 @@ async def judge(connection: Connection, asked: Sequence[Case], *, single: bool) 
             fault = difference(case, answer)
             if fault:
                 wrong.append(fault)
-    return Judged(answers, wrong)
+    return PackedBlock(answers, wrong)
 
 
 async def _ask(connection: Connection, part: Sequence[Case], *, single: bool) -> list[Any]:

@@ -29,9 +29,10 @@ from benchmarks.changed import write_other_day
 from benchmarks.national import MIB, bare_add_seconds, used_memory
 from benchmarks.report import Figure, Report, benchmark
 from benchmarks.stage import AS_OF, BenchmarkError, Stage, stage
-from loader.rows.packing import Context
+from loader.files.sources import sheet_of
+from loader.jobs.intake import Files, Intake
+from loader.rows.packed_rows import Context
 from loader.rows.scatter import Scatter
-from loader.runs.intake import Files, Intake
 from loader.synthetic.world import Shape
 from roster.times import parse_time
 
@@ -146,7 +147,8 @@ def reading_us(listed: Listed, rows: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         scatter = Scatter(context, Path(folder), 0)
         started = time.process_time()
-        read = sum(scatter.read(piece) for piece in Intake(files, None).pieces(lambda _: None))
+        pieces = Intake(files, None).pieces(lambda _: None)
+        read = sum(scatter.read(each, sheet_of(each.block, each.layout)) for each in pieces)
         seconds = time.process_time() - started
         scatter.close()
     if read != rows:

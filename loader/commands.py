@@ -1,30 +1,34 @@
-"""The loader's commands: `load`, `verify`, `sign`, `generate`."""
+"""The loader's commands: `load`, `verify`, `sign`, `generate`, `undo`, `watch`."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 import msgspec
 
-from loader.files.manifest import Manifest, manifest_path, read_manifest
+from loader.files.sources import Format
 from loader.files.streams import STDIN
+from loader.jobs.guard import Limits, parse_limit
+from loader.jobs.intake import Files, check_outputs
+from loader.jobs.manifest import Manifest, manifest_path, read_manifest
 from loader.jobs.merge import NO_AS_OF, Loading
-from loader.jobs.sign import Signing, sign
+from loader.jobs.reading import Options, progress
+from loader.jobs.report import summary_text
+from loader.jobs.session import Session
+from loader.jobs.sign import sign
+from loader.jobs.spool import Spool
+from loader.jobs.undo import Unloading
+from loader.jobs.undo_report import StepWriter, diff_file, undone_text
 from loader.jobs.verify import Verifying, verdict_text
-from loader.runs.guard import Limit, Limits, parse_limit
-from loader.runs.intake import Files, check_outputs
-from loader.runs.progress import progress
-from loader.runs.reading import Options
-from loader.runs.report import summary_text
-from loader.runs.session import Session
-from loader.sheets.sources import Format
+from loader.jobs.watch import Report, Watching, report_text
 from loader.synthetic.synthetic import generate
 from loader.synthetic.world import Recipe, Shape
 from roster.errors import LoadRefused
@@ -35,51 +39,52 @@ from roster.times import parse_time
 INTERRUPTED = (
     "interrupted: what was merged so far is consistent, and the same command again completes it"
 )
+JSON = click.option("--json", "as_json", is_flag=True, help="Print figures as JSON.")
+READING = (
+    click.option("--jobs", type=click.IntRange(0, 256), help="Worker processes."),
+    click.option("--encoding", default="utf-8", show_default=True, help="Or gb18030."),
+    click.option("--format", "form", type=click.Choice(get_args(Format)), default="auto",
+                 show_default=True, help="What the files are."),
+)  # fmt: skip
+UNDO_INTERRUPTED = (
+    "interrupted: what was undone so far is consistent, and the same command again completes it"
+)
 
 
-class TimeText(click.ParamType[int]):
-    """RFC 3339, or a date: its first instant in Beijing."""
+class Parsed(click.ParamType[Any]):
+    """What a function makes of a text; its ValueError says what is wrong."""
 
-    name = "time"
+    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
+        self.name = name
+        self._parse = parse
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401 -- click's
-        """Milliseconds since 1970."""
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 -- click's
+        """The value of the text."""
         try:
-            return value if isinstance(value, int) else parse_time(value)
+            return self._parse(value) if isinstance(value, str) else value
         except ValueError as exc:
             return self.fail(str(exc), param, ctx)
 
 
-class LimitText(click.ParamType[Limit]):
-    """A percentage, or a number."""
+TIME, LIMIT = Parsed("time", parse_time), Parsed("limit", parse_limit)
+FILES = (
+    JSON,
+    *READING,
+    click.option("--as-of", type=TIME, help="What time the files speak for."),
+    click.option("--list", "lists", multiple=True, help="The list; may be repeated."),
+    click.argument("files", nargs=-1, required=True),
+)
+LIMITS = tuple(
+    click.option(f"--max-{what}", type=LIMIT, default=limit, show_default=True)
+    for what, limit in (
+        ("warnings", "1%"), ("rejects", "1%"), ("additions", "5%"), ("removals", "1%"),
+    )
+)  # fmt: skip
 
-    name = "limit"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None  # noqa: ANN401 -- click's
-    ) -> Limit:  # fmt: skip
-        """The limit."""
-        try:
-            return value if isinstance(value, Limit) else parse_limit(value)
-        except ValueError as exc:
-            return self.fail(str(exc), param, ctx)
-
-
-def _file_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print figures as JSON."),
-        click.option("--jobs", type=click.IntRange(0, 256), help="Worker processes."),
-        click.option("--encoding", default="utf-8", show_default=True, help="Or gb18030."),
-        click.option(
-            "--format", "form", type=click.Choice(get_args(Format)), default="auto",
-            show_default=True, help="What the files are.",
-        ),
-        click.option("--as-of", type=TimeText(), help="What time the files speak for."),
-        click.option("--list", "lists", multiple=True, help="The list; may be repeated."),
-        click.argument("files", nargs=-1, required=True),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+def options(each: Iterable[Callable[..., Any]]) -> Callable[..., Any]:
+    """A decorator that adds these options to a command, the last first."""
+    return lambda command: reduce(lambda so_far, option: option(so_far), each, command)
 
 
 def _files(given: dict[str, Any]) -> Files:
@@ -87,7 +92,7 @@ def _files(given: dict[str, Any]) -> Files:
 
 
 def _require_as_of(files: Files) -> None:
-    """Nothing; raises UsageError where nobody says what time a whole snapshot speaks for."""
+    """Raise UsageError where nobody says what time a whole snapshot speaks for."""
     manifests = [read_manifest(path, None) for path in files.paths if path != STDIN]
     stated = [manifest for manifest in manifests if manifest is not None and manifest.as_of]
     if files.as_of is None and not stated:
@@ -96,40 +101,23 @@ def _require_as_of(files: Files) -> None:
 
 @contextmanager
 def interruptible(what: str = INTERRUPTED) -> Iterator[None]:
-    """Nothing; Ctrl-C is told as a refusal, in these words."""
+    """Make a refusal in these words of Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt as exc:
         raise LoadRefused(what) from exc
 
 
-def limit_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say how much a file may change, and how much of it may be unusable."""
-    for option in (
-        click.option("--max-warnings", type=LimitText(), default="1%", show_default=True),
-        click.option("--max-rejects", type=LimitText(), default="1%", show_default=True),
-        click.option("--max-additions", type=LimitText(), default="5%", show_default=True),
-        click.option("--max-removals", type=LimitText(), default="1%", show_default=True),
-    ):
-        command = option(command)
-    return command
-
-
 def limits_of(given: dict[str, Any]) -> Limits:
-    """The limits that the options of `limit_options` state."""
-    return Limits(
-        removals=given["max_removals"],
-        additions=given["max_additions"],
-        rejects=given["max_rejects"],
-        warnings=given["max_warnings"],
-    )
+    """The limits that the options of `LIMITS` state."""
+    return Limits(**{name: given[f"max_{name}"] for name in Limits.__struct_fields__})
 
 
 @click.command("load")
-@_file_options
+@options(FILES)
 @click.option("--partial", is_flag=True, help="Some entries only: what is not there stays.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
-@limit_options
+@options(LIMITS)
 @click.option("--allow-empty", is_flag=True, help="A list without any row ends all its entries.")
 @click.option("--again", is_flag=True, help="Load what was loaded last once more.")
 @click.option("--rejects", type=click.Path(dir_okay=False, path_type=Path),
@@ -138,34 +126,24 @@ def limits_of(given: dict[str, Any]) -> Limits:
               help="Where to say, as CSV, which entries it adds, changes and ends.")  # fmt: skip
 def load_command(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- click's
     """Bring whole files into the roster: each a full snapshot of its lists."""
-    limits = limits_of(given)
-    options = Options(
-        files=_files(given),
-        limits=limits,
-        partial=given["partial"],
-        dry_run=given["dry_run"],
-        allow_empty=given["allow_empty"],
-        again=given["again"],
-        rejects=given["rejects"],
-        diff=given["diff"],
-        jobs=given["jobs"],
-    )
-    check_outputs(options.files.paths, [options.rejects, options.diff])
-    if not options.partial:
-        _require_as_of(options.files)
-    with interruptible(), Session(read_settings(os.environ)) as session, progress() as told:
-        summary = Loading(session, options, told).run()
+    own = {name: given[name] for name in Options.__struct_fields__ if name in given}
+    how = Options(**own | {"files": _files(given), "limits": limits_of(given)})
+    check_outputs(how.files.paths, [how.rejects, how.diff])
+    if not how.partial:
+        _require_as_of(how.files)
+    with interruptible(), Session(read_settings(os.environ)) as session, progress() as on_progress:
+        summary = Loading(session, how, on_progress).run()
     click.echo(_json(summary) if as_json else summary_text(summary))
 
 
 @click.command("verify")
-@_file_options
+@options(FILES)
 @click.option("--repair", is_flag=True, help="Merge again what differs.")
 def verify_command(*, repair: bool, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- click's
     """Say whether the roster equals the files; status 1 where it does not."""
-    options = Options(files=_files(given), jobs=given["jobs"])
-    with interruptible(), Session(read_settings(os.environ)) as session, progress() as told:
-        verdict = Verifying(session, options, told).run(repair=repair)
+    how = Options(files=_files(given), jobs=given["jobs"])
+    with interruptible(), Session(read_settings(os.environ)) as session, progress() as on_progress:
+        verdict = Verifying(session, how, on_progress).run(repair=repair)
     click.echo(_json(verdict) if as_json else verdict_text(verdict))
     if not verdict.equal:
         sys.exit(1)
@@ -176,17 +154,14 @@ def verify_command(*, repair: bool, as_json: bool, **given: Any) -> None:  # noq
 @click.option("--private-key", type=click.Path(path_type=Path), required=True,
               help="A file with an Ed25519 private key in PEM.")  # fmt: skip
 @click.option("--list", "lists", multiple=True, help="The lists; else those that the rows name.")
-@click.option("--as-of", type=TimeText(), help="What time the file speaks for; else now.")
+@click.option("--as-of", type=TIME, help="What time the file speaks for; else now.")
 @click.option("--format", "form", type=click.Choice(get_args(Format)), default="auto")
 @click.option("--encoding", default="utf-8", show_default=True, help="Or gb18030.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest.")
 def sign_command(*, file: str, private_key: Path, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- click's
     """Write the file's manifest and its signature."""
-    signing = Signing(
-        file, private_key, given["lists"], given["as_of"], given["form"], given["encoding"]
-    )
-    settings = read_settings(os.environ)
-    manifest = sign(signing, load_lists(settings.lists_file), time.time_ns() // 1_000_000)
+    files, lists = _files(given | {"files": (file,)}), read_settings(os.environ).lists_file
+    manifest = sign(files, private_key, load_lists(lists), time.time_ns() // 1_000_000)
     text = f"signed: {manifest.rows:,} rows of {', '.join(manifest.lists or ())}"
     click.echo(_json(manifest) if as_json else f"{text}, as of {manifest.as_of}")
 
@@ -202,7 +177,7 @@ def sign_command(*, file: str, private_key: Path, as_json: bool, **given: Any) -
 @click.option("--changes", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--changes-out", type=click.Path(dir_okay=False, path_type=Path),
               help="Changes to the list's entries, for `push`.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print figures as JSON.")
+@JSON
 def generate_command(*, out: Path, changes_out: Path | None, as_json: bool, **recipe: Any) -> None:  # noqa: ANN401 -- click's
     """Write a list of people who do not exist, always the same for a seed.
 
@@ -210,9 +185,9 @@ def generate_command(*, out: Path, changes_out: Path | None, as_json: bool, **re
     """
     made = Recipe(**recipe)
     try:
-        with progress() as told:
+        with progress() as on_progress:
             summary = generate(
-                made, out, changes_out, lambda rows: told("writing", rows, made.entries)
+                made, out, changes_out, lambda rows: on_progress("writing", rows, made.entries)
             )
         manifest = msgspec.json.encode(Manifest(lists=summary.lists))
         manifest_path(str(out)).write_bytes(manifest + b"\n")
@@ -226,3 +201,46 @@ def generate_command(*, out: Path, changes_out: Path | None, as_json: bool, **re
 
 def _json(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+@click.command("undo")
+@click.argument("load", type=click.IntRange(1), metavar="LOAD")
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--diff", type=click.Path(dir_okay=False, path_type=Path),
+              help="Where to write a line of each entry: never numbers or names.")  # fmt: skip
+@JSON
+def undo_command(load: int, *, dry_run: bool, diff: Path | None, as_json: bool) -> None:
+    """Undo a load (its number is in `clearway loads`), but what was changed since."""
+    with (
+        interruptible(UNDO_INTERRUPTED),
+        diff_file(diff) as file,
+        Session(read_settings(os.environ)) as session,
+        progress() as on_progress,
+    ):
+        writer = StepWriter(session.lists, session.dictionary.courts, file)
+        undone = Unloading(session, load, on_progress, writer).run(dry_run=dry_run)
+    click.echo(_json(undone) if as_json else undone_text(undone))
+
+
+@click.command("watch")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@options((*LIMITS, *READING))
+@click.option("--json", "as_json", is_flag=True, help="Print each report as a line of JSON.")
+def watch_command(folder: Path, *, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- click's
+    """Load what appears in FOLDER with its manifest, in order, until SIGTERM or Ctrl-C.
+
+    Each file goes to done/ or refused/ in it, with its report.
+    """
+    settings = read_settings(os.environ)
+    files = Files((), (), None, given["form"], given["encoding"])
+    how = Options(files=files, limits=limits_of(given), jobs=given["jobs"])
+    spool = Spool(folder, signed=settings.signature_key_file is not None)
+    watching = Watching(settings, spool, how, lambda text: click.echo(text, err=True))
+
+    def reported(report: Report) -> None:
+        line = msgspec.json.encode(report).decode() if as_json else report_text(report)
+        click.echo(line)
+        sys.stdout.flush()
+
+    with interruptible():
+        watching.run(reported)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from loader.columns.cells import document
-from loader.columns.layout import COLUMNS
-from loader.runs.guard import Limits
-from loader.runs.intake import Files
+from loader.columns.sheets import COLUMNS
+from loader.jobs.guard import Limits
+from loader.jobs.intake import Files
 from roster.times import parse_time
 from tests.loader.held import Reader
 from tests.loader.loads import Roster, settings_for

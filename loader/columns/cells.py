@@ -1,11 +1,17 @@
-"""What one cell of a list file may hold (docs/lists.md, Columns); else `Unusable` is raised."""
+"""What one cell of a list file may hold (docs/lists.md, Columns), and the faults of others.
+
+Faults are numbered in the order in which those of one row are fault_of: the first counts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NoReturn, get_args
 
-from loader.columns.wrappers import bare, fault
+import numpy as np
+
+from loader.columns.columns import Bools, Numbers, Octets
+from loader.columns.wrappers import number_fault, unwrapped
 from roster.documents.check_digits import holds_id_number
 from roster.documents.identity import (
     LONGEST_NUMBER,
@@ -46,6 +52,35 @@ _BLAMED = {
     "document.kind": ("document_kind", "unknown_type"),
     "document.number": ("document_number", "malformed"),
 }
+NO_SUCH_LIST = "unknown"
+"""Of the list that a row names, which no roster has: that is no reject."""
+_CELLS = (
+    ("", "malformed"), *(("document_type", why) for why in sorted(SKIPPED)),
+    ("document_type", "unknown_type"), ("document_number", "missing_number"),
+    ("document_number", "too_long"), ("document_issuer", "missing_issuer"),
+    ("document_kind", "unknown_type"), ("document_number", "malformed"),
+    ("document_number", "masked_number"), ("list", "malformed"), ("entry_id", "malformed"),
+    ("entry_id", "too_long"), ("case", "too_long"), ("court", "too_long"),
+    ("entry_id", "number_in_text"), ("case", "number_in_text"), ("court", "number_in_text"),
+    ("name", "number_in_text"), ("name", "too_long"), ("revision", "bad_revision"),
+    ("updated_at", "bad_revision"), ("state", "malformed"), ("from", "bad_date"),
+    ("until", "bad_date"), ("modes", "malformed"), ("modes", "too_long"), ("lifts", "too_long"),
+    ("cases", "too_long"), ("cases", "number_in_text"), ("kind", "malformed"),
+    ("decided_at", "bad_date"),
+)  # fmt: skip
+_OF_LIFTS = (("until", "bad_date"), ("name", "malformed"))
+FAULTS = (*_CELLS, *_OF_LIFTS, ("list", NO_SUCH_LIST), ("lifts", "malformed"))
+"""The field to blame and the reason of each."""
+ENDLESS = len(_CELLS)
+"""The fault of a lift that does not say until when."""
+SOUND = 255
+"""In the place of a fault: there is none."""
+FAULT = {fault: number for number, fault in reversed([*enumerate(FAULTS)])}
+"""The number of each, by which the first comes first."""
+REJECTED = np.array(
+    [why not in {*SKIPPED, NO_SUCH_LIST} for _, why in FAULTS] + [False] * (256 - len(FAULTS))
+)
+"""By number: whether it is a reject."""
 
 
 class Unusable(Exception):  # noqa: N818 -- what the row is
@@ -70,7 +105,7 @@ def document(type_: str, number: str, issuer: str, kind: str, latest_birth: str)
     known = TYPES.get(type_) or type_of(type_)
     if not trimmed(number):
         refuse("document_number", "missing_number")
-    number = bare(number, known)
+    number = unwrapped(number, known)
     if len(number) > LONGEST_NUMBER:
         refuse("document_number", "too_long")
     # Files fill these columns for every type; only these types have them.
@@ -80,7 +115,7 @@ def document(type_: str, number: str, issuer: str, kind: str, latest_birth: str)
         normalised = normalise(Document(known, number, issued_by, kind_of), latest_birth)
     except InvalidInput as exc:
         raise Unusable(*_BLAMED[exc.field]) from exc
-    if why := fault(number, normalised):
+    if why := number_fault(number, normalised):
         refuse("document_number", why)
     return normalised
 
@@ -194,3 +229,21 @@ def reason(stated: str, text: str) -> str:
     if stated == "removed" and word:
         return word if word in REMOVAL_REASONS else "other"
     return word if stated == "suspended" and word in SUSPENSION_REASONS else ""
+
+
+def fault_of(bad: Unusable) -> int:
+    """The number that stands for a fault in columns."""
+    return FAULT[bad.field, bad.reason]
+
+
+def no_faults(count: int) -> Octets:
+    """The faults of so many rows: none yet."""
+    return np.full(count, SOUND, np.uint8)
+
+
+def blame(faults: Octets, rows: Bools | Numbers | None, fault: int | Octets) -> None:
+    """Give these rows (None: all) that fault, or each its own, if it comes first."""
+    if rows is None:
+        np.minimum(faults, fault, out=faults)
+    else:
+        np.minimum.at(faults, rows, np.asarray(fault, np.uint8))

@@ -3,14 +3,106 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Literal
 
 import msgspec
 import numpy as np
 
-from loader.columns.columns import AHEAD_BYTES, SHORT_BYTES, Columns
-from loader.columns.layout import UNFIT, Torn, spelled, whole
-from loader.columns.pieces import Bools, Numbers, sizes_of
+from loader.columns.columns import AHEAD_BYTES, SHORT_BYTES, Bools, Columns, Numbers, sizes_of
 from roster.documents.spelling import trimmed
+
+COLUMNS = (
+    "list",
+    "entry_id",
+    "document_type",
+    "document_number",
+    "document_issuer",
+    "document_kind",
+    "name",
+    "revision",
+    "updated_at",
+    "state",
+    "from",
+    "until",
+    "case",
+    "court",
+    "modes",
+    "lifts",
+    "cases",
+    "kind",
+    "decided_at",
+    "reason",
+)
+"""Every column (docs/lists.md, Columns), in the order in which rows without a header have them."""
+REQUIRED = ("entry_id", "document_type", "document_number")
+
+_EXACT_BELOW = 1 << 53
+LINE_MAX_BYTES = 1 << 20
+"""A longer line is no row."""
+UNFIT = "\ufffd"
+"""What stands for a character that no text may hold."""
+
+Encoding = Literal["utf-8", "gb18030"]
+Form = Literal["csv", "json", "rows"]
+Dialect = Literal["", "zxgk", "xycj"]
+
+
+class Torn(list[str]):
+    """A row that could not be read whole: the cells that are legible, if any."""
+
+
+def whole(row: list[str]) -> list[str]:
+    """The row, `Torn` where it holds what no text may: NUL, or half of a surrogate pair."""
+    text = "".join(row)
+    if text.isprintable():
+        return row
+    fit = [cell.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for cell in row]
+    return Torn(fit) if fit != row or "\0" in text else row
+
+
+def spelled(value: object, exact_below: int = _EXACT_BELOW) -> str:
+    """A cell of a format that has types, as the text that a CSV would have.
+
+    A float from `exact_below` on has lost digits: its text says so.
+    """
+    if value is None or value != value:  # noqa: PLR0124 -- NaN is how data frames say nothing
+        return ""
+    if isinstance(value, list):
+        return "|".join(map(spelled, value))
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return str(int(value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value)) if abs(value) < exact_below else f"{value:e}"
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """How to read the blocks of one file; small, so that it travels to other processes.
+
+    `header` are the file's own columns; `columns` those of the rows that come out.
+    """
+
+    form: Form
+    encoding: Encoding = "utf-8"
+    header: tuple[str, ...] = COLUMNS
+    dialect: Dialect = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the sheets that its blocks are."""
+        return self.header if self.form == "csv" and not self.dialect else COLUMNS
+
+
+class Block(msgspec.Struct, frozen=True):
+    """Whole rows of a file: as bytes, or (where the format is no text) already by column."""
+
+    first_line: int
+    data: bytes = b""
+    sheet: Sheet | None = None
 
 
 class Sheet(msgspec.Struct, frozen=True):
@@ -23,13 +115,6 @@ class Sheet(msgspec.Struct, frozen=True):
     def __len__(self) -> int:
         """How many rows there are."""
         return len(self.lines)
-
-    @property
-    def are_odd(self) -> Bools:
-        """Which rows are."""
-        marked = np.zeros(len(self), np.bool_)
-        marked[list(self.odd)] = True
-        return marked
 
     def rows(self, which: Numbers | None = None) -> Iterator[tuple[int, list[str]]]:
         """Line number and cells of some rows, or of all."""
@@ -52,7 +137,9 @@ class Sheet(msgspec.Struct, frozen=True):
         for index, row in self.odd.items():
             torn[index] = row.__class__ is Torn or len(row) != width
             cells += [*row, *[""] * width][:width]
-        parts = [(cell if "\0" not in cell else _illegible(cell)).encode() for cell in cells]
+        # With NUL in it a cell says no entry id.
+        cells = [trimmed(cell).replace("\0", UNFIT) if "\0" in cell else cell for cell in cells]
+        parts = [cell.encode() for cell in cells]
         sizes = sizes_of(parts)
         found = Columns(
             b"".join((self.columns.text, b"\0".join(parts), bytes(SHORT_BYTES))),
@@ -63,11 +150,6 @@ class Sheet(msgspec.Struct, frozen=True):
         found.starts[:, list(self.odd)] = starts.reshape(-1, width).T
         found.sizes[:, list(self.odd)] = sizes.reshape(-1, width).T
         return found, torn
-
-
-def _illegible(cell: str) -> str:
-    """A torn row's cell with NUL in it, as it says no entry id."""
-    return trimmed(cell).replace("\0", "\ufffd")
 
 
 def padded(data: bytes) -> bytes:

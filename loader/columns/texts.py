@@ -1,18 +1,86 @@
-"""Columns of texts that identify: their ends, and ID numbers that stand in them."""
+"""Bytes as text: whether they are UTF-8, their blank ends, and the ID numbers in them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from loader.columns.columns import SHORT_BYTES, Column
-from loader.columns.numbers import CARD_DIGITS, NINE, ZERO, births
-from loader.columns.pieces import Bools, Octets, windows
+from loader.columns.columns import SHORT_BYTES, Bools, Column, Octets, windows
+from loader.columns.digits import CARD_DIGITS, NINE, ZERO, births
 from roster.documents.check_digits import holds_id_number
 from roster.documents.spelling import trimmed
 
+_CHUNK_BYTES = 1 << 17  # what a core keeps near
+_SURROGATES = b"\xed"
+"""What begins halves of pairs, which are no UTF-8, and other characters."""
+_WIDTH, _FIRST, _LAST = 3, 0xE1, 0xEF
+"""What begins characters of three bytes, but those that begin with 0xe0."""
+BEHIND_FIRST = -64
+"""Below it, as a signed number, is what is not the first byte of a character."""
+
+
+_ASCII = bytes((*range(128), *b"?" * 128))
 _LIKELY = CARD_DIGITS - 1
 """So many characters that are digits or gaps have to follow each other, says `roster.texts`."""
 _LAST_YEAR = "20991231"
+_IDEOGRAPHS = range(0xE4, 0xEA)
+"""How UTF-8 begins what lies from U+4000 to U+9FFF: all of it is visible, nothing a digit."""
+_ASCII_END = 0x80
+
+
+def utf8_of(data: bytes, encoding: str) -> tuple[bytes, list[int]]:
+    """The text in UTF-8, and the lines that are no text, in which all but ASCII is `?`."""
+    if encoding == "utf-8":
+        if is_utf8(data):
+            return data, []
+    else:
+        try:
+            return data.decode(encoding).encode(), []
+        except UnicodeError:
+            pass
+    lines, broken = data.split(b"\n"), []
+    for index, line in enumerate(lines):
+        try:
+            lines[index] = line.decode(encoding).encode()
+        except UnicodeError:
+            lines[index] = line.translate(_ASCII)
+            broken.append(index)
+    return b"\n".join(lines), broken
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether it is."""
+    if _is_plain(data):
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether all is ASCII or of three bytes a character; False where that is not clear."""
+    at, end = 0, len(data)
+    while at < end:
+        last = at + _CHUNK_BYTES >= end
+        cut = end if last else data.rfind(b"\n", at, at + _CHUNK_BYTES) + 1
+        if not cut or not _are_plain(np.frombuffer(data, np.uint8, cut - at, at)):
+            return False
+        at = cut
+    return _SURROGATES not in data
+
+
+def _are_plain(octets: Octets) -> bool:
+    if len(octets) < _WIDTH:
+        return False
+    signed = octets.view(np.int8)
+    first, behind = octets - np.uint8(_FIRST) <= _LAST - _FIRST, signed < BEHIND_FIRST
+    if behind[0] or behind[1] != first[0] or first[-2:].any():
+        return False
+    if not np.array_equal(first[:-2] | first[1:-1], behind[2:]):
+        return False
+    # Two are behind each first one, and none elsewhere: is anything else no ASCII?
+    return bool(np.count_nonzero(signed < 0) == _WIDTH * np.count_nonzero(first))
 
 
 def _table(*octets: int) -> Bools:
@@ -24,10 +92,7 @@ def _table(*octets: int) -> Bools:
 _BLANK = _table(ord(" "), ord("\t"))
 _PARTING = _table(*b' \t,;"\r\n\0')
 """What stands between cells."""
-_IDEOGRAPHS = range(0xE4, 0xEA)
-"""How UTF-8 begins what lies from U+4000 to U+9FFF: all of it is visible, nothing a digit."""
 _WIDE, _VISIBLY_WIDE = 0xEF, _table(0xBC, 0xBD)
-_ASCII_END = 0x80
 _VISIBLE = _table(*range(0x21, 0x7F), *_IDEOGRAPHS)
 _GAP = _table(*b"\t\n\v\f\r\x1c\x1d\x1e\x1f -")
 _NO_PART = _table(*_IDEOGRAPHS, *range(0x80)) & ~_GAP & ~_table(*b"0123456789")
@@ -43,7 +108,7 @@ def may_be_padded(text: bytes) -> bool:
     return bool(_PARTING[octets[blanks - 1]].any() or _PARTING[octets[blanks + 1]].any())
 
 
-def bare(column: Column) -> Column:
+def stripped(column: Column) -> Column:
     """The cells without blanks at their ends, but long ones."""
     octets = np.frombuffer(column.text, np.uint8)
     starts, ends = column.starts.copy(), column.starts + column.sizes
@@ -85,7 +150,7 @@ def longer_than(column: Column, most: int) -> Bools:
     return longer
 
 
-class Numbered:
+class IdNumberFinder:
     """Finds the cells of a block that hold an ID number."""
 
     def __init__(self, text: bytes) -> None:

@@ -1,7 +1,7 @@
 """The number in a cell that a spreadsheet, a data frame or a hand has put something around.
 
 Something is taken away only where one reading is left: what stands behind an unknown word may
-be somebody else's number. What is left and can be no document of its type is told by `fault`.
+be somebody else's number. `number_fault` tells what is left and can be no document of its type.
 """
 
 from __future__ import annotations
@@ -65,25 +65,8 @@ _LABELS: dict[DocumentType, tuple[str, ...]] = {
 _BETWEEN = rf"{_BLANKS}:.#_/\-"
 _DIGITS_ONLY = frozenset({"resident_id", "taiwan_permit", "hk_macao_permit"})
 """Their numbers begin with no letters but a permit's H and M: a Latin word needs no stop."""
-
-
-def _label(type_: DocumentType) -> re.Pattern[str]:
-    words = sorted((*_ANYBODYS, *_LABELS[type_]), key=len, reverse=True)
-    han = "|".join(word for word in words if not word.isascii())
-    latin = "|".join(word for word in words if word.isascii())
-    if type_ in _DIGITS_ONLY:
-        return re.compile(rf"(?:(?:{han}|{latin})[{_BETWEEN}]*)+|:", re.IGNORECASE)
-    end = rf":|(?:{han})|(?:{latin})[{_BETWEEN}]|passport"
-    if type_ == "other":  # a word may be part of the number
-        end = ":"
-    words_before = rf"(?:(?:{han}|{latin})[{_BETWEEN}]*)*"
-    return re.compile(rf"{words_before}(?:{end})[{_BETWEEN}]*", re.IGNORECASE)
-
-
 _SERIES_PLACES = len("H12345678")
 """No label is left out of a number that is as short as this."""
-_LABEL = {type_: _label(type_) for type_ in _LABELS}
-
 # What can be no number of a document.
 _BLOTS = (
     r"#?_\u2022\u00b7\u25cb\u25ef\u3007\u25a0-\u25a2\u2588\u2591-\u2593\u25c6\u25c7\u00d7\u2715\u2716"
@@ -106,7 +89,23 @@ _PREFIXES = {"W": 2, "O": 3}
 _CHINESE = re.compile(r"(?=(?:.*[0-9]){6})[0-9A-Z]{7,10}")
 
 
-def bare(text: str, type_: DocumentType) -> str:
+def _label(type_: DocumentType) -> re.Pattern[str]:
+    words = sorted((*_ANYBODYS, *_LABELS[type_]), key=len, reverse=True)
+    han = "|".join(word for word in words if not word.isascii())
+    latin = "|".join(word for word in words if word.isascii())
+    if type_ in _DIGITS_ONLY:
+        return re.compile(rf"(?:(?:{han}|{latin})[{_BETWEEN}]*)+|:", re.IGNORECASE)
+    end = rf":|(?:{han})|(?:{latin})[{_BETWEEN}]|passport"
+    if type_ == "other":  # a word may be part of the number
+        end = ":"
+    words_before = rf"(?:(?:{han}|{latin})[{_BETWEEN}]*)*"
+    return re.compile(rf"{words_before}(?:{end})[{_BETWEEN}]*", re.IGNORECASE)
+
+
+_LABEL = {type_: _label(type_) for type_ in _LABELS}
+
+
+def unwrapped(text: str, type_: DocumentType) -> str:
     """The number without what is around it, where one reading is left; else as it is."""
     if text.isascii() and text.isalnum() and (text[0].isdigit() or len(text) <= _SERIES_PLACES):
         return text
@@ -116,7 +115,7 @@ def bare(text: str, type_: DocumentType) -> str:
     return text
 
 
-def fault(text: str, document: Normalised) -> str:
+def number_fault(text: str, document: Normalised) -> str:
     """Why this is no number of such a document: `masked_number`, `malformed`, or nothing.
 
     A wrong check digit or birth date is no fault.

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from loader.columns.layout import Encoding
+from loader.columns.sheets import Encoding
 from roster.errors import LoadRefused
 
 SAVE = "open it and save it as 'CSV UTF-8 (comma delimited)', then load that file"
@@ -66,7 +66,7 @@ _LETTERS_MIN = 4
 
 
 def check_name(name: str, head: bytes) -> None:
-    """Nothing; raises LoadRefused where the name promises what the first bytes are not."""
+    """Raise LoadRefused where the name promises what the first bytes are not."""
     name, suffix = name.lower(), PurePath(name).suffix.lower()
     for end, what in _OTHER_NAMES.items():
         if name.endswith(end):
@@ -95,7 +95,7 @@ def is_text(head: bytes) -> bool:
 
 
 def check_content(head: bytes) -> None:
-    """Nothing; raises LoadRefused where the bytes begin something that is no list."""
+    """Raise LoadRefused where the bytes begin something that is no list."""
     text = head.removeprefix(codecs.BOM_UTF8)[:4096]
     for pattern, what in _CONTENT:
         if re.match(pattern, text, re.DOTALL):
@@ -105,7 +105,7 @@ def check_content(head: bytes) -> None:
 
 
 def check_unpacked(head: bytes) -> None:
-    """Nothing; raises LoadRefused where what was packed is packed again, or no list."""
+    """Raise LoadRefused where what was packed is packed again, or no list."""
     for pattern, what in _PACKED:
         if re.match(pattern, head):
             raise LoadRefused(f"the file holds {what} in which something is packed: unpack it")
@@ -113,7 +113,7 @@ def check_unpacked(head: bytes) -> None:
 
 
 def check_archive(names: Iterable[str]) -> None:
-    """Nothing; raises LoadRefused where a zip of these files is an office document."""
+    """Raise LoadRefused where a zip of these files is an office document."""
     names = list(names)
     for pattern, what in _ARCHIVES:
         if any(pattern.match(name) for name in names):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from loader.columns.cells import SKIPPED, TYPES
-from loader.columns.layout import COLUMNS, REQUIRED, Dialect, Encoding
+from loader.columns.sheets import COLUMNS, REQUIRED, Dialect, Encoding
 from roster.errors import LoadRefused
 
 ZXGK: Mapping[str, str] = {
@@ -81,7 +81,7 @@ def check_columns(
 
 
 def check_keys(keys: Collection[str]) -> None:
-    """Nothing; raises LoadRefused where a JSON object of these keys is no row of a list."""
+    """Raise LoadRefused where a JSON object of these keys is no row of a list."""
     if "op" in keys:
         raise LoadRefused(
             "the file holds changes ('op'), not the rows of a list: `clearway push FILE` sends them"
@@ -97,7 +97,7 @@ def check_keys(keys: Collection[str]) -> None:
 
 
 def check_fields(fields: Collection[str], dialect: Dialect) -> None:
-    """Nothing; raises LoadRefused where none of a record's fields is one of the dialect."""
+    """Raise LoadRefused where none of a record's fields is one of the dialect."""
     if fields and not _FIELDS[dialect] & set(fields) and "id" not in map(str.lower, fields):
         shown = "" if is_data(fields) else f", but {', '.join(_shown(fields))}"
         advice = _advice(list(fields), ()) or "leave --format out where the columns are ours"
@@ -193,7 +193,8 @@ def dialect_of(fields: Collection[str]) -> Dialect:
 
 def _separator(line: str) -> str:
     """What stands between the names that are known, where it is not a comma."""
-    known = "|".join(map(re.escape, sorted([*COLUMNS, *_fields_of_all()], key=len, reverse=True)))
+    names = {*COLUMNS, *ZXGK}.union(*_FIELDS.values())
+    known = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
     pattern = rf"(?i)(?<![\w])({known})[\"' ]*([^\w\"' ]{{1,3}}| +)[\"' ]*(?=({known})(?!\w))"
     found = {mark for _, mark, _ in re.findall(pattern, line)}
     if len(found) != 1 or found == {","}:
@@ -201,10 +202,6 @@ def _separator(line: str) -> str:
     mark = found.pop()
     mark = mark.strip(" ") or " "
     return _SEPARATORS.get(mark, repr(mark))
-
-
-def _fields_of_all() -> set[str]:
-    return {field for known in _FIELDS.values() for field in known} | set(ZXGK)
 
 
 def _nearest(columns: Sequence[str]) -> str:

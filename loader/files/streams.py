@@ -88,8 +88,6 @@ class Stream:
         self._raw = io.BufferedReader(self._hashing, _READ_BYTES)
         self.inner_name = "" if path == STDIN else Path(path).name.lower()
         """The file's name without what says how it is compressed."""
-        self.size_bytes = None if path == STDIN else _size(path)
-        """Of the file as it lies there; None where that is not known."""
         self._name = self.inner_name
         self.kind = self._kind()
         """`gz`, `zst`, `zip`, `parquet`, or nothing for plain text."""
@@ -107,7 +105,7 @@ class Stream:
             self._file.close()
 
     def check_name(self) -> None:
-        """Nothing; raises LoadRefused where the file is not what its name says, or no list."""
+        """Raise LoadRefused where the file is not what its name says, or no list."""
         foreign.check_name(self._name, self._raw.peek())
 
     @property
@@ -196,10 +194,6 @@ def _open(path: str) -> IO[bytes]:
         return Path(path).open("rb", buffering=0)
     except OSError as exc:
         raise LoadRefused(f"{Path(path).name}: {exc.strerror}") from exc
-
-
-def _size(path: str) -> int | None:
-    return Path(path).stat().st_size or None if Path(path).is_file() else None
 
 
 def _is_file(info: zipfile.ZipInfo) -> bool:

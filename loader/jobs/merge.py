@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from loader.crew.crew import Crew
-from loader.jobs import lags
-from loader.jobs.again import nothing_to_do
-from loader.jobs.rewinds import still_rewound
-from loader.partitions.diffs import diffing_by, join
-from loader.partitions.partition import Done, Job, Preview, call_buckets
-from loader.rows.kept import kept_in
-from loader.rows.packing import Context
+from loader.jobs import guard, report
+from loader.jobs.crew import Crew
+from loader.jobs.guard import ListBefore
+from loader.jobs.intake import Intake
+from loader.jobs.ledger import as_of_after, begun, count_lags, nothing_to_do
+from loader.jobs.reading import OnProgress, Options, ask, crew_for, read_files
+from loader.jobs.report import Rejects, Summary, explained, still_rewound, write_rejects
+from loader.jobs.session import Session, uptake_notes
+from loader.partitions.diffs import Diffing, join, write_part
+from loader.partitions.filling import fill, suits
+from loader.partitions.partition import Done, Job, jobs_of, merge, preview
+from loader.rows.packed_rows import Context
 from loader.rows.scatter import Scattered
-from loader.rows.spill import spill_folder
-from loader.runs import guard, report, uptake
-from loader.runs.guard import Standing
-from loader.runs.intake import Intake
-from loader.runs.ledger import begun
-from loader.runs.reading import Options, Told, crew_for, read_files
-from loader.runs.rejects import Rejects, explained, write_rejects
-from loader.runs.report import Summary
-from loader.runs.session import Session
-from loader.undo import check
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
 from roster.records.content import court_id
 from roster.records.meta import Meta
 from roster.storage.dictionary import Load
 from roster.storage.snapshots import MergeCounts, Snapshot, SnapshotMerge, SnapshotStart
-from roster.times import DAY_MS, format_ms
+from roster.times import format_ms
 
 NO_AS_OF = "a full snapshot needs --as-of, or a manifest that states as_of"
 
@@ -61,11 +53,11 @@ class Reading(msgspec.Struct, frozen=True):
 class Loading:
     """One load of some files."""
 
-    def __init__(self, session: Session, options: Options, told: Told) -> None:
-        """`told` hears of progress."""
+    def __init__(self, session: Session, options: Options, on_progress: OnProgress) -> None:
+        """`on_progress` hears of progress."""
         self._session = session
         self._options = options
-        self._told = told
+        self._on_progress = on_progress
         self._began_s = time.monotonic()
         self._phases: dict[str, float] = {}
         self._now_ms = time.time_ns() // 1_000_000
@@ -84,10 +76,7 @@ class Loading:
                 return done
         context = session.context(as_of, self._now_ms)
         for attempt in range(2):
-            with (
-                spill_folder(session.settings.data_dir) as folder,
-                crew_for(session, options, context, folder) as crew,
-            ):
+            with crew_for(session, options, context) as (crew, folder):
                 with self._phase("read"):
                     reading = self._read(intake, crew, folder, context)
                 collisions = _collisions(reading.found.courts, context)
@@ -108,7 +97,7 @@ class Loading:
         return as_of
 
     def _read(self, intake: Intake, crew: Crew, folder: Path, context: Context) -> Reading:
-        found = read_files(intake, crew, self._told, self._options.files.paths)
+        found = read_files(intake, crew, self._on_progress)
         data_dir = self._session.settings.data_dir
         rejects = write_rejects(folder, self._options.rejects, data_dir, self._now_ms)
         lists = intake.lists or tuple(filter(None, found.names))
@@ -116,7 +105,7 @@ class Loading:
             intake.check(found)
             self._guard_rows(intake, found, lists)
             guard.check_alike(found, folder, self._session.lists)
-        codes = bytes(context.codes[name] for name in lists)
+        codes = b"" if self._options.partial else bytes(context.codes[name] for name in lists)
         record = begun(
             *(self._options.files.paths, "load", self._now_ms),
             lists=lists,
@@ -126,14 +115,9 @@ class Loading:
             rejected=dict(found.rejected),
         )
         loads = self._session.run(self._session.dictionary.all_loads())
-        snapshot = Snapshot(
-            b"" if self._options.partial else codes,
-            check.as_of_after(record, loads),
-            secrets.token_hex(8),
-            self._session.settings.tombstone_days * DAY_MS,
-        )
+        snapshot = self._session.snapshot(codes, as_of_after(record, loads))
         record = replace(record, nonce=snapshot.nonce, as_of=snapshot.as_of)
-        told = rejects.told(found.rows.total())
+        told = rejects.sentence(found.rows.total())
         notes = [told, *intake.hints.values()] if told else []
         return Reading(found, lists, snapshot, context.load, record, rejects, notes)
 
@@ -149,36 +133,35 @@ class Loading:
     def _merge(self, intake: Intake, reading: Reading, crew: Crew) -> Summary:
         metas = self._session.run(self._session.store.metas())
         standing = self._standing(reading, metas)
-        held = [meta.ever for meta in metas]
-        size = call_buckets(sum(held))
-        snapshot, load, kept = reading.snapshot, reading.load, reading.found.kept
-        covered = all(each.covered for each in standing.values())
-        jobs = [
-            Job(p, snapshot, load, kept_in(p, kept), size, held[p], covered)
-            for p in range(PARTITIONS)
-        ]
+        jobs = jobs_of(reading.snapshot, reading.load, reading.found.kept, metas)
         if self._options.diff is not None:
             with self._phase("diff"):
-                diffing = diffing_by(self._session, reading.found.courts, self._now_ms)
-                parts = crew.map("diff", ((job, diffing) for job in jobs))
-                join(self._counted("diffing", parts), self._options.diff)
-        previews: dict[int, Preview] = {}
+                diffing = self._diffing(reading.found.courts)
+                tasks = ((write_part, job, diffing) for job in jobs)
+                join(ask(crew, "diffing", self._on_progress, tasks), self._options.diff)
+        previews: list[Done] = []
         if self._needs_preview(intake, standing):
             with self._phase("compare"):
-                answers = self._counted("comparing", crew.map("preview", jobs))
-                previews = {preview.partition: preview for preview in answers}
+                asked = ((preview, job) for job in jobs)
+                previews = list(ask(crew, "comparing", self._on_progress, asked))
                 with explained(reading.rejects, reading.found.rows.total(), reading.notes[1:]):
-                    self._guard_changes(intake, previews.values(), standing)
+                    self._guard_changes(intake, previews, standing)
         if self._options.dry_run:
-            return self._summary(reading, previews.values(), crew)
-        known = {name for name, each in standing.items() if each.covered or not snapshot.lists}
-        first = tuple(name for name in standing if name not in known)
+            return self._summary(reading, previews, crew)
+        new = (name for name, each in standing.items() if not each.covered)
+        first = tuple(new) if reading.snapshot.lists else ()
         reading = replace(reading, record=replace(reading.record, first=first))
         with self._phase("merge"):
             done = self._write(reading, jobs, previews, crew)
         return self._summary(reading, done, crew)
 
-    def _standing(self, reading: Reading, metas: list[Meta]) -> dict[str, Standing]:
+    def _diffing(self, named: Iterable[str]) -> Diffing:
+        """Whatever court the files name is spelled out, known already or not."""
+        courts = {court_id(court): court for court in named if court}
+        known = self._session.dictionary.courts
+        return Diffing(self._session.lists, courts | known, self._now_ms)
+
+    def _standing(self, reading: Reading, metas: list[Meta]) -> dict[str, ListBefore]:
         rules = self._session.lists.ids
         standing, begun = {}, {}
         for name in reading.lists:
@@ -186,22 +169,22 @@ class Loading:
             entries = sum(meta.live(code) for meta in metas)
             covered = all(code in meta.covered for meta in metas)
             emptied = not self._options.partial and not reading.found.rows_of(name)
-            standing[name] = Standing(entries, covered, emptied)
+            standing[name] = ListBefore(entries, covered, emptied)
             begun[name] = max(meta.begun(code).as_of_ms for meta in metas)
         if not self._options.partial:
             guard.check_as_of(reading.snapshot.as_of, self._now_ms, begun)
         return standing
 
-    def _needs_preview(self, intake: Intake, standing: dict[str, Standing]) -> bool:
+    def _needs_preview(self, intake: Intake, standing: dict[str, ListBefore]) -> bool:
         known = any(each.entries or each.covered for each in standing.values())
         return known or self._options.dry_run or intake.digest() is not None
 
     def _guard_changes(
-        self, intake: Intake, previews: Iterable[Preview], standing: dict[str, Standing]
+        self, intake: Intake, previews: Iterable[Done], standing: dict[str, ListBefore]
     ) -> None:
         stated, digest = intake.digest(), 0
-        for preview in previews:
-            for value in preview.digests.values():
+        for each in previews:
+            for value in each.digests.values():
                 digest ^= value
         if stated is not None and stated != digest:
             raise LoadRefused(
@@ -210,17 +193,20 @@ class Loading:
         guard.check_changes(self._fates(previews), standing, self._options.limits)
 
     def _write(
-        self, reading: Reading, jobs: list[Job], previews: dict[int, Preview], crew: Crew
+        self, reading: Reading, jobs: list[Job], previews: list[Done], crew: Crew
     ) -> list[Done]:
         session = self._session
         begun = self._begin(reading)
-        tasks = ((job, begun[job.partition].position, bool(previews)) for job in jobs)
-        done = list(self._counted("merging", crew.map("merge", tasks)))
+        tasks = (
+            (fill if suits(job) and not previews else merge, job, begun[job.partition].position)
+            for job in jobs
+        )
+        done: list[Done] = list(ask(crew, "merging", self._on_progress, tasks))
         did = report.by_list(self._fates(done))
         late = session.close_load(reading.load, replace(reading.record, did=did))
-        reading.notes.extend(uptake.notes(late))
+        reading.notes.extend(uptake_notes(late))
         positions = [each.position for each in begun]
-        session.run(lags.count(session.store, positions, self._now_ms))
+        session.run(count_lags(session.store, positions, self._now_ms))
         return done
 
     def _begin(self, reading: Reading) -> list[SnapshotStart]:
@@ -231,12 +217,7 @@ class Loading:
         merging = SnapshotMerge(session.store, reading.snapshot)
         return session.run(merging.begin(range(PARTITIONS)))
 
-    def _counted(self, what: str, answers: Iterator[Any]) -> Iterator[Any]:
-        for count, answer in enumerate(answers, 1):
-            self._told(what, count, PARTITIONS)
-            yield answer
-
-    def _fates(self, parts: Iterable[Preview | Done]) -> dict[str, MergeCounts]:
+    def _fates(self, parts: Iterable[Done]) -> dict[str, MergeCounts]:
         fates: dict[str, MergeCounts] = {}
         for part in parts:
             for code, fate in part.fates.items():
@@ -250,7 +231,7 @@ class Loading:
         yield
         self._phases[name] = round(time.monotonic() - began_s, 3)
 
-    def _summary(self, reading: Reading, parts: Iterable[Preview | Done], crew: Crew) -> Summary:
+    def _summary(self, reading: Reading, parts: Iterable[Done], crew: Crew) -> Summary:
         parts = list(parts)
         session, found, fates = self._session, reading.found, self._fates(parts)
         together = report.total(fates)
@@ -268,7 +249,7 @@ class Loading:
             skipped=skipped,
             notes=reading.notes,
             rejects_file=str(reading.rejects.path) if reading.rejects.path else None,
-            records_written=sum(part.written for part in parts if isinstance(part, Done)),
+            records_written=sum(part.written for part in parts),
             seconds=round(seconds, 3),
             entries_per_s=int(found.lists.total() / seconds),
             peak_bytes=crew.peak_bytes(),

@@ -4,42 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
-from loader.files.manifest import (
+from loader.files.sources import Source, SourceOptions, sheet_of
+from loader.jobs.guard import check_names
+from loader.jobs.intake import Files
+from loader.jobs.manifest import (
     Manifest,
-    manifest_path,
     private_key_of,
     read_manifest,
     write_signed,
 )
-from loader.runs.guard import check_names
-from loader.sheets.sources import Format, Source, SourceOptions, sheet_of
 from roster.documents.spelling import trimmed
 from roster.errors import LoadRefused
 from roster.rules.restrictions import Lists
 from roster.times import format_ms
 
 
-class Signing(msgspec.Struct, frozen=True):
-    """What to sign; `as_of` and `lists` are what an older manifest says, where not given."""
+def sign(files: Files, private_key: Path, lists: Lists, now_ms: int) -> Manifest:
+    """The manifest, which lies beside the one file now, with its signature; raises LoadRefused.
 
-    path: str
-    private_key: Path
-    lists: tuple[str, ...] = ()
-    as_of: int | None = None
-    format: Format = "auto"
-    encoding: str = "utf-8"
-
-
-def sign(signing: Signing, lists: Lists, now_ms: int) -> Manifest:
-    """The manifest, which lies beside the file now, with its signature; raises LoadRefused."""
-    key = private_key_of(signing.private_key)
-    check_names(signing.lists, lists)
-    before = _older(signing.path)
-    named = signing.lists or before.lists or ()
-    rows, sha256, found = _read(signing, named)
-    as_of = signing.as_of if signing.as_of is not None else before.as_of_ms
+    Where `as_of` and `lists` are not given, an older manifest's count.
+    """
+    key, (path,) = private_key_of(private_key), files.paths
+    check_names(files.lists, lists)
+    before = read_manifest(path, None) or Manifest()
+    named = files.lists or before.lists or ()
+    rows, sha256, found = _read(path, files, named)
+    as_of = files.as_of if files.as_of is not None else before.as_of_ms
     manifest = Manifest(
         as_of=format_ms(now_ms if as_of is None else as_of),
         lists=named or tuple(sorted(found)),
@@ -47,21 +37,15 @@ def sign(signing: Signing, lists: Lists, now_ms: int) -> Manifest:
         sha256=sha256,
     )
     check_names(manifest.lists or (), lists)
-    write_signed(signing.path, manifest, key)
+    write_signed(path, manifest, key)
     return manifest
 
 
-def _older(path: str) -> Manifest:
-    if not manifest_path(path).exists():
-        return Manifest()
-    return read_manifest(path, None) or Manifest()
-
-
-def _read(signing: Signing, named: tuple[str, ...]) -> tuple[int, str, set[str]]:
+def _read(path: str, files: Files, named: tuple[str, ...]) -> tuple[int, str, set[str]]:
     """How many rows the file has, its SHA-256, and the lists that they name."""
-    options = SourceOptions(signing.encoding, signing.format, listed=len(named) == 1)
+    options = SourceOptions(files.encoding, files.format, listed=len(named) == 1)
     rows, found = 0, set[str]()
-    with Source(signing.path, options) as source:
+    with Source(path, options) as source:
         columns = source.layout.columns
         at = columns.index("list") if "list" in columns else None
         for block in source.blocks():

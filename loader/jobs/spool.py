@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from loader.files.manifest import manifest_path, read_manifest, signature_path
+from loader.jobs.manifest import manifest_path, read_manifest, signature_path
 from roster.errors import LoadRefused
 
 DONE, REFUSED = "done", "refused"
@@ -85,7 +85,7 @@ class Spool:
         return manifest is not None and (manifest.sha256 or "").lower() == sha256
 
     def move(self, waiting: Waiting, folder: str, report: object) -> None:
-        """Nothing; the file, all that belongs to it, and the report lie in that folder."""
+        """Move the file and all that belongs to it to that folder; write the report beside it."""
         into = self.folder / folder
         into.mkdir(exist_ok=True)
         raw = msgspec.Raw(msgspec.json.format(msgspec.json.encode(report), indent=2))
@@ -130,7 +130,7 @@ class Spool:
         return Path(path), manifest_path(path), signature_path(path)
 
     def _stamp(self, name: str) -> Stamp | None:
-        """Nothing where something is missing; a signature counts where there is one."""
+        """Of all its files; None where one is missing. A signature counts where there is one."""
         stamps = [_stamp_of(path) for path in self._paths(name)]
         needed = stamps if self._signed else stamps[:2]
         return None if None in needed else tuple(stamp or (0, 0, 0) for stamp in stamps)

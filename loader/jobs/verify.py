@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import secrets
 import time
+from operator import attrgetter
 
 import msgspec
 
-from loader.crew.crew import Crew
-from loader.partitions.partition import Job, call_buckets
-from loader.partitions.verifying import KINDS, Compared
-from loader.rows.kept import kept_in
-from loader.rows.packing import Context
+from loader.jobs import guard
+from loader.jobs.crew import Crew
+from loader.jobs.intake import Intake
+from loader.jobs.ledger import begun
+from loader.jobs.reading import OnProgress, Options, ask, crew_for, read_files
+from loader.jobs.session import Session
+from loader.partitions.diffs import KINDS, Compared, compare, repair
+from loader.partitions.partition import Job, jobs_of
+from loader.rows.packed_rows import Context
 from loader.rows.scatter import Scattered
-from loader.rows.spill import spill_folder
-from loader.runs import guard
-from loader.runs.intake import Intake
-from loader.runs.ledger import begun
-from loader.runs.reading import Options, Told, crew_for, read_files
-from loader.runs.session import Session
 from roster.errors import LoadRefused
-from roster.keys import PARTITIONS
 from roster.records.content import unpack_content
 from roster.records.meta import Meta
-from roster.storage.dictionary import Load
 from roster.storage.snapshots import DifferingEntry, Snapshot, SnapshotMerge
-from roster.times import DAY_MS, format_ms
+from roster.times import format_ms
 
 SHOWN_MAX = 1_000
 
@@ -70,11 +66,11 @@ class Verdict(msgspec.Struct, kw_only=True):
 class Verifying:
     """One comparison of files with the roster."""
 
-    def __init__(self, session: Session, options: Options, told: Told) -> None:
+    def __init__(self, session: Session, options: Options, on_progress: OnProgress) -> None:
         """Limits do not matter: a comparison changes nothing that the file does not say."""
         self._session = session
         self._options = options
-        self._told = told
+        self._on_progress = on_progress
         self._began_s = time.monotonic()
         self._courts: set[str] = set()
 
@@ -88,45 +84,26 @@ class Verifying:
         metas = session.run(session.store.metas())
         as_of = intake.as_of or _last_begun(metas)
         context = session.context(as_of, time.time_ns() // 1_000_000)
-        with (
-            spill_folder(session.settings.data_dir) as folder,
-            crew_for(session, self._options, context, folder) as crew,
-        ):
-            found = read_files(intake, crew, self._told, self._options.files.paths)
+        with crew_for(session, self._options, context) as (crew, _):
+            found = read_files(intake, crew, self._on_progress)
             intake.check(found)
             self._courts = found.courts
             if repair:
                 guard.check_named(found, intake.lists)
             lists = intake.lists or tuple(filter(None, found.names))
             guard.check_lists(found, lists)
-            size = call_buckets(sum(meta.ever for meta in metas))
-            jobs = self._jobs(found, lists, context, size)
+            codes = bytes(context.codes[name] for name in lists)
+            snapshot = session.snapshot(codes, context.as_of)
+            jobs = jobs_of(snapshot, context.load, found.kept, metas)
             compared = self._compare(crew, jobs)
             written = self._repair(crew, jobs, compared, context) if repair else 0
             if written:
                 compared = self._compare(crew, jobs)
-        return self._verdict(found, compared, jobs[0].snapshot, written)
-
-    def _jobs(
-        self, found: Scattered, lists: tuple[str, ...], context: Context, size: int
-    ) -> list[Job]:
-        snapshot = Snapshot(
-            bytes(context.codes[name] for name in lists),
-            context.as_of,
-            secrets.token_hex(8),
-            self._session.settings.tombstone_days * DAY_MS,
-        )
-        return [
-            Job(partition, snapshot, context.load, kept_in(partition, found.kept), size)
-            for partition in range(PARTITIONS)
-        ]
+        return self._verdict(found, compared, snapshot, written)
 
     def _compare(self, crew: Crew, jobs: list[Job]) -> list[Compared]:
-        compared = []
-        for count, one in enumerate(crew.map("compare", jobs), 1):
-            compared.append(one)
-            self._told("comparing", count, PARTITIONS)
-        return sorted(compared, key=lambda each: each.partition)
+        compared = ask(crew, "comparing", self._on_progress, ((compare, job) for job in jobs))
+        return sorted(compared, key=attrgetter("partition"))
 
     def _repair(
         self, crew: Crew, jobs: list[Job], compared: list[Compared], context: Context
@@ -138,21 +115,18 @@ class Verifying:
             return 0
         guard.check_as_of(context.as_of, context.now_ms, {})
         session.intern(self._courts)
-        record = self._record(jobs[0].snapshot, context)
+        record = begun(
+            *(self._options.files.paths, "repair", context.now_ms),
+            lists=tuple(map(session.lists.name, jobs[0].snapshot.lists)),
+            as_of=context.as_of,
+        )
         session.open_load(context.load, record)
         merging = SnapshotMerge(session.store, jobs[0].snapshot)
         session.run(merging.begin([one.partition for one in wrong]))
-        tasks = ((jobs[one.partition], one.buckets) for one in wrong)
-        written = sum(done.written for done in crew.map("repair", tasks))
+        tasks = ((repair, jobs[one.partition], one.buckets) for one in wrong)
+        written = sum(done.written for done in crew.map("run", tasks))
         session.close_load(context.load, record)
         return int(written)
-
-    def _record(self, snapshot: Snapshot, context: Context) -> Load:
-        return begun(
-            *(self._options.files.paths, "repair", context.now_ms),
-            lists=tuple(map(self._session.lists.name, snapshot.lists)),
-            as_of=context.as_of,
-        )
 
     def _verdict(
         self, found: Scattered, compared: list[Compared], snapshot: Snapshot, written: int

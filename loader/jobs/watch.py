@@ -11,13 +11,12 @@ from types import FrameType
 import msgspec
 from msgspec.structs import replace
 
+from loader.jobs.intake import Files
 from loader.jobs.merge import Loading
+from loader.jobs.reading import OnProgress, Options, progress
+from loader.jobs.report import Summary
+from loader.jobs.session import Session
 from loader.jobs.spool import DONE, REFUSED, Spool, Waiting
-from loader.runs.intake import Files
-from loader.runs.progress import progress
-from loader.runs.reading import Options, Told
-from loader.runs.report import Summary
-from loader.runs.session import Session
 from roster.embedded import locks
 from roster.errors import LoadRefused, NotDurable, Unavailable
 from roster.settings import Settings
@@ -44,26 +43,26 @@ class Watching:
     """One process' watch of one folder."""
 
     def __init__(
-        self, settings: Settings, spool: Spool, options: Options, told: Callable[[str], None]
+        self, settings: Settings, spool: Spool, options: Options, say: Callable[[str], None]
     ) -> None:
-        """`options` apply to every file, but for the files themselves; `told` hears in words."""
+        """`options` apply to every file, but for the files themselves; `say` hears in words."""
         self._settings = settings
         self._spool = spool
         self._options = options
-        self._told = told
+        self._say = say
         self._stop = False
         self._seen: dict[str, Waiting] = {}
         self._later: dict[Waiting, float] = {}
         self._said: set[str] = set()
 
     def run(self, reported: Callable[[Report], None]) -> None:
-        """Nothing; SIGTERM or SIGINT ended it, between two loads. Raises LoadRefused."""
+        """Watch until SIGTERM or SIGINT, which end it between two loads; raises LoadRefused."""
         lock = locks.take_if_free(self._spool.lock)
         if lock is None:
             raise LoadRefused(f"another process watches {self._spool.folder}")
         with self._signals():
             for name in self._spool.recover():
-                self._told(f"{name} was loaded before, and is moved now")
+                self._say(f"{name} was loaded before, and is moved now")
             while not self._stop:
                 waiting = self._next()
                 if waiting is None:
@@ -76,7 +75,7 @@ class Watching:
 
         What has just come is waited for; what changes all the time, and what is put off, is not.
         """
-        self._say_alone()
+        self._tell_of_alone()
         seen, now_s = self._seen, time.monotonic()
         waiting = self._spool.waiting()
         self._seen = {each.name: each for each in waiting}
@@ -87,16 +86,16 @@ class Watching:
                 return None
         return None
 
-    def _say_alone(self) -> None:
+    def _tell_of_alone(self) -> None:
         for name in sorted(self._spool.alone() - self._said):
             self._said.add(name)
-            self._told(f"{name} waits for its manifest ({name}.manifest.json)")
+            self._say(f"{name} waits for its manifest ({name}.manifest.json)")
 
     def _load(self, waiting: Waiting) -> Report | None:
-        began_ms = _now_ms()
+        began_ms = time.time_ns() // 1_000_000
         try:
-            with Session(self._settings) as session, progress() as told:
-                summary = self._loaded(session, waiting, told)
+            with Session(self._settings) as session, progress() as on_progress:
+                summary = self._loaded(session, waiting, on_progress)
         except (Unavailable, NotDurable) as exc:
             self._put_off(waiting, str(exc), SETTLED_S)
             return None
@@ -107,9 +106,11 @@ class Watching:
             return None
         if not summary.rejected:
             self._spool.rejects(waiting.name).unlink(missing_ok=True)
-        return self._moved(waiting, _report(waiting, DONE, began_ms, None, summary))
+        return self._moved(waiting, DONE, began_ms, summary=summary)
 
-    def _loaded(self, session: Session, waiting: Waiting, told: Told) -> Summary | None:
+    def _loaded(
+        self, session: Session, waiting: Waiting, on_progress: OnProgress
+    ) -> Summary | None:
         """What the load did; None while somebody else loads."""
         try:
             session.take_lease()
@@ -123,7 +124,7 @@ class Watching:
             rejects=self._spool.rejects(waiting.name),
         )
         try:
-            return Loading(session, options, told).run()
+            return Loading(session, options, on_progress).run()
         except LoadRefused as exc:
             if session.has_lost_lease:  # no fault of the file
                 raise Unavailable(str(exc)) from exc
@@ -138,16 +139,25 @@ class Watching:
         if 0 <= age_s < SETTLED_S and not self._spool.is_whole(waiting.name):
             self._put_off(waiting, message, SETTLED_S - age_s)
             return None
-        return self._moved(waiting, _report(waiting, REFUSED, began_ms, message, None))
+        return self._moved(waiting, REFUSED, began_ms, message)
 
     def _put_off(self, waiting: Waiting, why: str, for_s: float) -> None:
         self._later[waiting] = time.monotonic() + for_s
         if f"{waiting.name}: {why}" not in self._said:
             self._said.add(f"{waiting.name}: {why}")
-            self._told(f"{waiting.name} is tried again: {why}")
+            self._say(f"{waiting.name} is tried again: {why}")
 
-    def _moved(self, waiting: Waiting, report: Report) -> Report:
-        self._spool.move(waiting, report.outcome, report)
+    def _moved(
+        self,
+        waiting: Waiting,
+        outcome: str,
+        began_ms: int,
+        message: str | None = None,
+        summary: Summary | None = None,
+    ) -> Report:
+        began, ended = format_ms(began_ms), format_ms(time.time_ns() // 1_000_000)
+        report = Report(waiting.name, outcome, began, ended, message, summary)
+        self._spool.move(waiting, outcome, report)
         self._later.clear()
         return report
 
@@ -158,7 +168,7 @@ class Watching:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Within, the first signal ends the watch after the load, a second one at once."""
+        """A context in which a first signal ends the watch after the load, a second one at once."""
 
         def ended(_number: int, _frame: FrameType | None) -> None:
             if self._stop:
@@ -171,17 +181,6 @@ class Watching:
         finally:
             for number, handler in before:
                 signal.signal(number, handler)
-
-
-def _report(
-    waiting: Waiting, outcome: str, began_ms: int, message: str | None, summary: Summary | None
-) -> Report:
-    began, ended = format_ms(began_ms), format_ms(_now_ms())
-    return Report(waiting.name, outcome, began, ended, message, summary)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def report_text(report: Report) -> str:

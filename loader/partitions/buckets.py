@@ -6,7 +6,7 @@ partition at once: a table says which bytes come from where, in the order of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from itertools import compress, pairwise
 from typing import NamedTuple
@@ -15,21 +15,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from loader.columns.pieces import Bools, Numbers, Octets, Pieces, pieces_of, put, rows_of, words_at
-from loader.partitions.counts import Counts
-from loader.partitions.dumps import payloads
-from loader.partitions.unusual import Counted, count, distinct, record_of, stored_of
-from loader.rows.packing import (
+from loader.columns.columns import Bools, Numbers, Octets, Pieces, pieces_of, put, rows_of, words_at
+from loader.partitions.unusual import Counts, count, distinct, record_of, stored_of
+from loader.rows.packed_rows import (
     CONTENT_SIZE,
     DIGEST,
+    FIXED_BYTES,
     HEAD_BYTES,
     LIST_AT,
     LISTED,
     PLACE_BYTES,
     PRESENT_AT,
     PROVENANCE_SIZE_AT,
+    Packed,
 )
-from loader.rows.table import FIXED_BYTES, Table
 from roster.keys import BUCKETS
 from roster.records.entry import RESTRICTING_BELOW, State
 from roster.records.meta import Field, ListField
@@ -56,30 +55,30 @@ class Rows(msgspec.Struct):
     duplicates: int = 0
 
 
-class Hashes(NamedTuple):
-    """A partition's buckets that have rows, as RESTORE takes them.
+class Stored(NamedTuple):
+    """The people of some buckets, as they are to be stored where Redis has nothing of them.
 
-    Each has so many `records` of `sizes` bytes together, and of `largest` at most.
+    `starts` are the first of each bucket. `write` puts all records, of these sizes, at places of
+    an array.
     """
 
     numbers: Numbers
-    payloads: list[bytes]
-    records: Numbers
+    starts: Numbers
+    fields: Octets
     sizes: Numbers
-    largest: Numbers
+    write: Callable[[Octets, Numbers], None]
 
 
 class People:
     """The people of a partition: their rows, sorted, and which of them are plain and alike."""
 
-    def __init__(self, table: Table, provenance: bytes) -> None:
+    def __init__(self, packed: Packed, provenance: bytes) -> None:
         """The rows of a spill; plain ones have this provenance."""
         self._provenance = provenance
-        self._rests = table.rests
-        order = _order(table.fixed)
-        self._fixed = fixed = table.fixed[order]
-        self._sizes = table.sizes[order]
-        self._starts = (np.cumsum(table.sizes) - table.sizes)[order]
+        self._rests = bytes(packed.rests.source)
+        packed = packed.chosen(_order(packed.fixed))
+        self._fixed = fixed = packed.fixed
+        self._starts, self._sizes = packed.rests.starts, packed.rests.sizes
         high, low = words_at(fixed, 0), words_at(fixed, 8)
         new = np.ones(len(fixed) + 1, np.bool_)
         new[1:-1] = (high[1:] != high[:-1]) | (low[1:] >> 16 != low[:-1] >> 16)
@@ -106,10 +105,9 @@ class People:
 
     def count(self, found: Rows) -> Counts:
         """What the buckets' records count; `found` is as they say, `lost` are duplicate rows."""
-        counts, counted, plain = Counts(), Counted(), self._kinds > 0
+        counts, plain = Counts(), self._kinds > 0
         unusual = np.flatnonzero(~plain).tolist()
-        self._unusual = [self._one(index, counted, found) for index in unusual]
-        counted.put(counts)
+        self._unusual = [self._one(index, counts, found) for index in unusual]
         for code in np.unique(self._lists).tolist():
             self._count_list(code, np.repeat(plain, self._counts), counts)
         restricted = self._first[plain & (self._lists[self._first] < RESTRICTING_BELOW)]
@@ -118,7 +116,7 @@ class People:
         found.fields += self._fixed[self._first[plain], _NUMBER_BYTES:PLACE_BYTES].tobytes()
         return counts
 
-    def _one(self, index: int, counted: Counted, found: Rows) -> bytes:
+    def _one(self, index: int, counts: Counts, found: Rows) -> bytes:
         """An unusual person's record."""
         first, size = self._first[index], self._counts[index]
         rows = [
@@ -130,12 +128,12 @@ class People:
             found.duplicates += len(rows) - len(kept)
             those = set(map(id, kept))
             self.lost += [first + at for at, row in enumerate(rows) if id(row) not in those]
-        if count(counted, int(self._numbers[first]), kept):
+        if count(counts, int(self._numbers[first]), kept):
             found.fields += rows[0][_NUMBER_BYTES:PLACE_BYTES]
         return record_of(kept, self._provenance)
 
     def _count_list(self, code: int, plain: Bools, counts: Counts) -> None:
-        """Nothing; the plain rows of one list are counted."""
+        """Count the plain rows of one list."""
         mine = np.flatnonzero(plain & (self._lists == code))
         numbers = self._numbers[mine]
         heads = self._new[mine] | (self._lists[mine - 1] != code)
@@ -162,7 +160,7 @@ class People:
         return some
 
     def keep(self, which: Bools) -> None:
-        """Nothing; only these are left, once they are counted."""
+        """Leave out all others; after these were counted."""
         mine = np.repeat(which, self._counts)
         self._unusual = list(compress(self._unusual, which[self._kinds == 0]))
         self._fixed, self._sizes = self._fixed[mine], self._sizes[mine]
@@ -189,25 +187,18 @@ class People:
         for number, (at, end) in zip(numbers.tolist(), bounds, strict=True):
             yield number, records[at:end].tobytes()
 
-    def hashes(self) -> Hashes:
-        """The same, as they are to be stored where Redis has nothing of them."""
+    def stored(self) -> Stored:
+        """Fields and records alone."""
         plain, unusual = self._kinds > 0, pieces_of([stored_of(each) for each in self._unusual])
         sizes = self._record_sizes()
         sizes[~plain] = unusual.sizes
-        numbers, starts = self._bucket_starts()
-        counts = np.diff(starts, append=len(sizes))
 
         def write(into: Octets, places: Numbers) -> None:
             put(into, places[~plain], unusual)
             self._put_plain(into, places, plain)
 
-        return Hashes(
-            numbers,
-            payloads(counts, self._fixed[self._first, _NUMBER_BYTES:PLACE_BYTES], sizes, write),
-            counts,
-            np.add.reduceat(sizes, starts),
-            np.maximum.reduceat(sizes, starts),
-        )
+        fields = self._fixed[self._first, _NUMBER_BYTES:PLACE_BYTES]
+        return Stored(*self._bucket_starts(), fields, sizes, write)
 
     def _record_sizes(self) -> Numbers:
         """Of plain people."""
@@ -221,7 +212,7 @@ class People:
         return numbers[starts], starts
 
     def _put_plain(self, records: Octets, places: Numbers, plain: Bools) -> None:
-        """Nothing; the plain people's records are at these places."""
+        """Write the plain people's records to these places."""
         counts = self._counts[plain].astype(">u2").view(np.uint8)
         put(records, places[plain], rows_of(counts.reshape(-1, COUNT.size)))
         rows = np.flatnonzero(np.repeat(plain, self._counts))

@@ -1,22 +1,22 @@
-"""Which entries a load adds, changes and ends, and who is free or newly denied then: as CSV.
+"""What a partition's merge would change, entry by entry: compared with the file, or as CSV.
 
-Never whose they are: neither numbers nor names.
+Never whose an entry is: neither numbers nor names.
 """
 
 from __future__ import annotations
 
 import csv
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
-from loader.partitions.partition import Job, near, parts_of
-from loader.runs.session import Session
+from loader.partitions.imaging import Replies
+from loader.partitions.partition import Done, Job, done_of, in_turn, kept_in_buckets, parts_of
 from roster.errors import LoadRefused, Unreadable
-from roster.records.content import court_id
 from roster.records.entry import BIND, LIFT, RESTRICTING_BELOW, Entry, State, active
 from roster.records.record import Dictionaries, parse_record
 from roster.records.replies import Changed
@@ -24,12 +24,53 @@ from roster.rules.effects import in_force
 from roster.rules.restrictions import Lists
 from roster.rules.standing import standing
 from roster.rules.verdict import Asked
-from roster.storage.snapshots import SnapshotMerge
+from roster.storage.images import build
+from roster.storage.logs import end
+from roster.storage.snapshots import DifferingEntry, SnapshotMerge
 from roster.storage.store import Store
 
+KINDS = {"added": "missing", "ended": "extra", "changed": "different", "superseded": "newer"}
+"""What an entry is called about which file and roster disagree, by what the merge would do."""
+DIFFERENCES_MAX = 1_000
 COLUMNS = ("list", "entry_id", "case", "court", "change", "person")
 FREE, DENIED, BOUND = "free", "newly denied", "bound"
 _LIVE = frozenset({State.ACTIVE, State.SUSPENDED})
+
+
+class Compared(msgspec.Struct):
+    """A partition beside the file: the file's digests by list, and the differences.
+
+    `counts` are by list and kind; `differences` are the first of them only. `buckets` are
+    those with anything but what is newer in the roster.
+    """
+
+    partition: int
+    file_digests: dict[int, int]
+    counts: Counter[tuple[int, str]]
+    differences: list[DifferingEntry]
+    buckets: set[int]
+
+
+async def compare(store: Store, job: Job, folder: Path) -> Compared:
+    """How the roster differs from the file; nothing is written, and every record is read."""
+    portion, merging = job.portion(folder), SnapshotMerge(store, job.snapshot)
+    found = Compared(job.partition, portion.rows.digests, Counter(), [], set())
+    parts = parts_of(portion.buckets(), job.call_buckets)
+    async for _, merged in in_turn(merging, job, parts, shows=True):
+        found.counts.update((one.list, KINDS[one.kind]) for one in merged.shown)
+        found.differences += merged.shown[: DIFFERENCES_MAX - len(found.differences)]
+        found.buckets |= {one.bucket for one in merged.shown if one.kind != "superseded"}
+    return found
+
+
+async def repair(store: Store, job: Job, folder: Path, numbers: set[int]) -> Done:
+    """What merging these buckets again did; the partition gets a new image."""
+    portion, merging, total = job.portion(folder), SnapshotMerge(store, job.snapshot), Replies()
+    for part in parts_of(portion.with_rows(numbers), job.call_buckets):
+        total.add(await merging.merge(job.partition, part.buckets, job.how(part)))
+    here = await end(store, job.partition)
+    await merging.finish(here, (await build(store, job.partition)).to_bytes(), whole=False)
+    return done_of(job, total, portion.rows)
 
 
 class Diffing(msgspec.Struct, frozen=True):
@@ -40,12 +81,6 @@ class Diffing(msgspec.Struct, frozen=True):
     now_ms: int
 
 
-def diffing_by(session: Session, courts: Iterable[str], now_ms: int) -> Diffing:
-    """By what to judge; `courts` are those that the files name, known already or not."""
-    named = {court_id(court): court for court in courts if court}
-    return Diffing(session.lists, named | session.dictionary.courts, now_ms)
-
-
 async def write_part(store: Store, job: Job, folder: Path, diffing: Diffing) -> Path:
     """A partition's part of the diff, in the folder."""
     merging, part = SnapshotMerge(store, job.snapshot), folder / f"{job.partition:02d}.diff"
@@ -53,14 +88,14 @@ async def write_part(store: Store, job: Job, folder: Path, diffing: Diffing) -> 
         writer = csv.writer(file)
         buckets = (each._replace(tally=b"") for each in job.portion(folder).buckets())
         for call in parts_of(buckets, job.call_buckets):
-            kept = near(job.kept, call.buckets)
+            kept = kept_in_buckets(job.kept, call.buckets)
             for changed in await merging.diff(job.partition, call.buckets, kept):
                 writer.writerows(_rows(changed, diffing))
     return part
 
 
 def join(parts: Iterable[Path], path: Path) -> None:
-    """Nothing; the parts are one file, which says without any that nothing changes.
+    """Join the parts to one file, which says without any that nothing changes.
 
     Raises LoadRefused.
     """

@@ -7,8 +7,7 @@ entries; whoever joined there belongs to the image too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
 
 from roster.filter import TokenFilter, capacity_for
 from roster.keys import FIELD_BYTES
@@ -16,11 +15,8 @@ from roster.records.position import Position
 from roster.records.replies import Tail
 from roster.storage.images import build, renew
 from roster.storage.logs import logged as logged_of
-from roster.storage.snapshots import SnapshotMerge
+from roster.storage.snapshots import MergeCounts, MergeResult, SnapshotMerge
 from roster.storage.store import Store
-
-if TYPE_CHECKING:
-    from loader.partitions.partition import Sum
 
 AT_ONCE = 2_000
 """Entries of the log: a call takes Redis some milliseconds."""
@@ -28,8 +24,32 @@ TOLD_LEAST = 1_000
 """Entries that a load tells in a partition before its image is made anew."""
 
 
-async def finish(merging: SnapshotMerge, begun: Position, fields: bytes | None, total: Sum) -> None:
-    """Nothing; a full snapshot's partition is finished, with an image up to its log's end.
+class Replies:
+    """The replies of a partition's calls together."""
+
+    def __init__(self) -> None:
+        self.fates: dict[int, MergeCounts] = {}
+        self.exceptions: dict[bytes, bool] = {}
+        self.told: list[range] = []
+        self.written = 0
+
+    def add(self, merged: MergeResult) -> None:
+        """Add one more reply."""
+        self.add_fates(merged.fates)
+        self.exceptions |= merged.exceptions
+        self.told += [merged.told] if merged.told else []
+        self.written += merged.written
+
+    def add_fates(self, fates: Mapping[int, MergeCounts]) -> None:
+        """Add these fates."""
+        for code, fate in fates.items():
+            self.fates[code] = self.fates.get(code, MergeCounts()).plus(fate)
+
+
+async def finish(
+    merging: SnapshotMerge, begun: Position, fields: bytes | None, total: Replies
+) -> None:
+    """Finish a full snapshot's partition, with an image up to its log's end.
 
     `fields` are the file's people who are on a list, or None where the replies have not told
     who is, other than these; `begun` is where the load began.
@@ -43,14 +63,14 @@ async def finish(merging: SnapshotMerge, begun: Position, fields: bytes | None, 
     await _finish(merging, begun, tail, bits)
 
 
-async def is_alone(merging: SnapshotMerge, partition: int) -> bool:
+async def has_no_others(merging: SnapshotMerge, partition: int) -> bool:
     """Whether nobody in the partition is on another list: the file says who is on any."""
     (meta,) = await merging.store.metas((partition,))
     return meta.live_lists <= {*merging.snapshot.lists}
 
 
-async def carry_on(merging: SnapshotMerge, begun: Position, total: Sum) -> None:
-    """Nothing; the partition is finished, with the image that it had and who has joined since.
+async def extend(merging: SnapshotMerge, begun: Position, total: Replies) -> None:
+    """Finish the partition, with the image that it had and who has joined since.
 
     Who has left stays in it until it is made anew: where much was told, or when it is full.
     """
@@ -70,7 +90,7 @@ async def carry_on(merging: SnapshotMerge, begun: Position, total: Sum) -> None:
 
 
 async def _finish(merging: SnapshotMerge, begun: Position, tail: Tail, bits: bytes | None) -> None:
-    """Nothing; without bits the image is made of all that the partition holds."""
+    """Finish the partition; without bits the image is made of all that it holds."""
     if bits is None:
         bits = (await build(merging.store, begun.partition)).to_bytes()
     # What is not known to go on from the begin is left to be judged by it.
@@ -78,8 +98,8 @@ async def _finish(merging: SnapshotMerge, begun: Position, tail: Tail, bits: byt
     await merging.finish(tail.position if goes_on else begun, bits)
 
 
-async def told(store: Store, partition: int, total: Sum) -> None:
-    """Nothing; where a partial file has told much, no process has to read it in the log."""
+async def renew_if_much_told(store: Store, partition: int, total: Replies) -> None:
+    """Renew the image where a partial file has told much: no process has to read it in the log."""
     if sum(map(len, total.told)) >= TOLD_LEAST:
         await renew(store, partition)
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from loader.columns.pieces import Octets
+from loader.columns.columns import Octets
 from loader.partitions import imaging
-from loader.partitions.portion import Kept, Portion, seal_table, told
-from loader.rows.kept import KEPT_BYTES
+from loader.partitions.buckets import Rows
+from loader.partitions.imaging import Replies
+from loader.partitions.portion import Portion, Prepared, seal_table, sealed_runs
+from loader.rows.packed_rows import KEPT_BYTES, kept_in
 from roster.keys import BUCKETS, PARTITIONS
+from roster.records.meta import Meta
 from roster.records.position import Position
 from roster.storage.snapshots import (
     Bucket,
@@ -37,7 +40,7 @@ CALL_ENTRIES = 512
 """At most in one call, and a bucket more: Redis answers nobody else meanwhile, 2 ms."""
 _NO_SEALS = seal_table(b"")
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Kept).decode
+_decode = msgspec.msgpack.Decoder(Prepared).decode
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -63,7 +66,11 @@ class Job(msgspec.Struct, frozen=True):
     def how(self, call: Part, *, dry: bool = False, shows: bool = False) -> MergeOptions:
         """How to merge some buckets, and all before the last of them."""
         return MergeOptions(
-            call.upto, near(self.kept, call.buckets), told(call.seals, call.sealed), dry, shows
+            call.upto,
+            kept_in_buckets(self.kept, call.buckets),
+            sealed_runs(call.seals, call.sealed),
+            dry,
+            shows,
         )
 
     @property
@@ -81,60 +88,38 @@ class Part(NamedTuple):
     seals: Octets = _NO_SEALS
 
 
-class Preview(msgspec.Struct):
-    """What a partition's merge would do; `sealed` is how many buckets it would leave alone."""
-
-    partition: int
-    sealed: int
-    fates: dict[int, MergeCounts]
-    digests: dict[int, int]
-    people: int
-    duplicates: int
-
-
 class Done(msgspec.Struct):
-    """What a partition's merge did."""
+    """What a partition's merge did, or would do.
+
+    `written` are records; `sealed` is how many buckets it would leave alone; `digests` are those
+    of the file.
+    """
 
     partition: int
     fates: dict[int, MergeCounts]
-    written: int
-    size_bytes: int
     people: int
     duplicates: int
+    written: int = 0
+    sealed: int = 0
+    digests: dict[int, int] = {}
 
 
-class Sum:
-    """The replies of a partition's calls together."""
+def done_of(job: Job, total: Replies, rows: Rows) -> Done:
+    """What all replies come to; `rows` is what the file has of the partition."""
+    return Done(job.partition, total.fates, rows.people, rows.duplicates, total.written)
 
-    def __init__(self) -> None:
-        self.fates: dict[int, MergeCounts] = {}
-        self.exceptions: dict[bytes, bool] = {}
-        self.told: list[range] = []
-        self.written = self.size_bytes = 0
 
-    def add(self, merged: MergeResult) -> None:
-        """Nothing; one more reply."""
-        self.add_fates(merged.fates)
-        self.exceptions |= merged.exceptions
-        self.told += [merged.told] if merged.told else []
-        self.written += merged.written
-        self.size_bytes += merged.size_bytes
-
-    def add_fates(self, fates: Mapping[int, MergeCounts]) -> None:
-        """Nothing; these fates too."""
-        for code, fate in fates.items():
-            self.fates[code] = self.fates.get(code, MergeCounts()).plus(fate)
-
-    def done(self, job: Job, people: int, duplicates: int) -> Done:
-        """All of it."""
-        return Done(
-            partition=job.partition,
-            fates=self.fates,
-            written=self.written,
-            size_bytes=self.size_bytes,
-            people=people,
-            duplicates=duplicates,
-        )
+def jobs_of(
+    snapshot: Snapshot, load: int, kept: Iterable[bytes], metas: Sequence[Meta]
+) -> list[Job]:
+    """A job for each partition; `kept` are the entries of rejected rows, as `kept_of` has them."""
+    held = [meta.ever for meta in metas]
+    size = call_buckets(sum(held))
+    covered = all(code in meta.covered for meta in metas for code in snapshot.lists)
+    return [
+        Job(number, snapshot, load, kept_in(number, kept), size, held[number], covered)
+        for number in range(PARTITIONS)
+    ]
 
 
 def call_buckets(entries: int) -> int:
@@ -143,26 +128,19 @@ def call_buckets(entries: int) -> int:
     return max(1, min(BUCKETS, CALL_ENTRIES // in_bucket))
 
 
-async def preview(store: Store, job: Job, folder: Path) -> Preview:
+async def preview(store: Store, job: Job, folder: Path) -> Done:
     """What the merge would do; nothing of the roster is written. The merge finds it."""
-    portion, merging, total = job.portion(folder), SnapshotMerge(store, job.snapshot), Sum()
+    portion, merging, total = job.portion(folder), SnapshotMerge(store, job.snapshot), Replies()
     seals = await merging.seals(job.partition) if job.snapshot.lists else b""
     kept = portion.kept(seals, job.due_ms)
     parts = parts_of(kept.buckets, job.call_buckets)
-    async for _, merged in in_turn(
-        merging, job.partition, ((part, job.how(part, dry=True)) for part in parts)
-    ):
+    async for _, merged in in_turn(merging, job, parts, dry=True):
         total.add(merged)
     total.add_fates(kept.unchanged)
     _path(job, folder).write_bytes(_encode(kept))
-    return Preview(
-        partition=job.partition,
-        sealed=len(kept.sealed),
-        fates=total.fates,
-        digests=kept.rows.digests,
-        people=kept.rows.people,
-        duplicates=kept.rows.duplicates,
-    )
+    done = done_of(job, total, kept.rows)
+    done.sealed, done.digests = len(kept.sealed), kept.rows.digests
+    return done
 
 
 async def merge(store: Store, job: Job, folder: Path, begun: Position) -> Done:
@@ -172,23 +150,23 @@ async def merge(store: Store, job: Job, folder: Path, begun: Position) -> Done:
     """
     path, portion = _path(job, folder), cache(partial(job.portion, folder))
     kept = _decode(path.read_bytes()) if path.exists() else portion().kept()
-    merging, total, left = SnapshotMerge(store, job.snapshot), Sum(), list[int]()
+    merging, total, left = SnapshotMerge(store, job.snapshot), Replies(), list[int]()
     seals = seal_table(kept.seals)
     parts = parts_of(kept.buckets, job.call_buckets, kept.sealed, seals)
-    async for part, merged in in_turn(merging, job.partition, ((p, job.how(p)) for p in parts)):
+    async for part, merged in in_turn(merging, job, parts):
         async for sent, done in _opened(merging, job, portion, part, merged):
             total.add(done)
             left += sent.sealed
     total.add_fates(kept.unchanged if left == kept.sealed else portion().unchanged(left))
     if not job.snapshot.lists:
-        await imaging.told(store, job.partition, total)
-    elif not left or await imaging.is_alone(merging, job.partition):
+        await imaging.renew_if_much_told(store, job.partition, total)
+    elif not left or await imaging.has_no_others(merging, job.partition):
         await imaging.finish(merging, begun, kept.rows.fields, total)
     elif job.covered:
-        await imaging.carry_on(merging, begun, total)
+        await imaging.extend(merging, begun, total)
     else:
         await imaging.finish(merging, begun, None, total)
-    return total.done(job, kept.rows.people, kept.rows.duplicates)
+    return done_of(job, total, kept.rows)
 
 
 def _path(job: Job, folder: Path) -> Path:
@@ -239,23 +217,28 @@ def parts_of(
 
 
 async def in_turn(
-    merging: SnapshotMerge, partition: int, calls: Iterable[tuple[Part, MergeOptions]]
+    merging: SnapshotMerge,
+    job: Job,
+    parts: Iterable[Part],
+    *,
+    dry: bool = False,
+    shows: bool = False,
 ) -> AsyncIterator[tuple[Part, MergeResult]]:
     """Each call and its reply; the next is made ready while Redis answers the last.
 
     It is sent behind that reply: between any two calls Redis answers others.
     """
-    waiting = iter(calls)
+    waiting = ((part, job.how(part, dry=dry, shows=shows)) for part in parts)
     following = next(waiting, None)
     while following is not None:
         part, how = following
-        reply = asyncio.create_task(merging.merge(partition, part.buckets, how))
+        reply = asyncio.create_task(merging.merge(job.partition, part.buckets, how))
         await asyncio.sleep(0)  # until it is sent
         following = next(waiting, None)
         yield part, await reply
 
 
-def near(kept: bytes, call: Sequence[Bucket]) -> bytes:
+def kept_in_buckets(kept: bytes, call: Sequence[Bucket]) -> bytes:
     """The kept entries that may be in these buckets."""
     if not kept:
         return b""

@@ -14,11 +14,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from loader.columns.pieces import Octets, words_at
+from loader.columns.columns import Octets, words_at
 from loader.partitions.buckets import People, Rows
-from loader.partitions.counts import Counts
-from loader.rows.packing import DIGEST, HEAD_BYTES, LIST_AT, PRESENT_AT
-from loader.rows.spill import read_spill
+from loader.partitions.unusual import Counts
+from loader.rows.packed_rows import DIGEST, HEAD_BYTES, LIST_AT, PRESENT_AT, read_spill
 from roster.keys import BUCKETS
 from roster.records.record import WITHOUT_REVISION, pack_load
 from roster.storage.snapshots import Bucket, MergeCounts
@@ -31,7 +30,7 @@ _48_BITS = np.uint64((1 << 48) - 1)
 _EMPTY = Counts().json(slice(0))
 
 
-class Kept(msgspec.Struct):
+class Prepared(msgspec.Struct):
     """What is kept of a portion for the merge: its buckets, those that are `sealed` without rows.
 
     `seals` are those of all of them; `unchanged` is what becomes of the entries of sealed ones.
@@ -59,8 +58,8 @@ class Portion:
         """All buckets, for a full snapshot; else those that have rows."""
         return self.with_rows(range(BUCKETS) if self._lists else self.people.numbers())
 
-    def kept(self, seals: bytes = b"", due_ms: int = 0) -> Kept:
-        """The same, with what is known of them.
+    def kept(self, seals: bytes = b"", due_ms: int = 0) -> Prepared:
+        """All buckets that the merge takes, with what is known of them.
 
         Some are left alone for these seals, but those with a tombstone from then or earlier.
         """
@@ -68,7 +67,7 @@ class Portion:
         sealed = self._sealed(seals, due_ms) if seals else []
         left = frozenset(sealed)
         buckets = list(self.with_rows(number for number in numbers if number not in left))
-        return Kept(buckets, sealed, seals, self.unchanged(sealed), self.rows)
+        return Prepared(buckets, sealed, seals, self.unchanged(sealed), self.rows)
 
     def _sealed(self, seals: bytes, due_ms: int) -> list[int]:
         """The buckets which the file does not change."""
@@ -107,7 +106,7 @@ def seal_table(seals: bytes) -> Octets:
     return np.frombuffer(seals, np.uint8).reshape(-1, BUCKETS, SEAL_BYTES)
 
 
-def told(table: Octets, sealed: Sequence[int]) -> bytes:
+def sealed_runs(table: Octets, sealed: Sequence[int]) -> bytes:
     """What Redis is told of sealed buckets, in ascending order: their runs, with their seals."""
     numbers = np.array(sealed, np.int64)
     parts = []

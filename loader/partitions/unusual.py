@@ -1,4 +1,8 @@
-"""People whose rows are not alike: removed, suspended, listed twice, or told why."""
+"""What the records of a partition count, and those whose rows are not alike, one by one.
+
+Counts are as counts.lua counts them. Unusual are people who are removed, suspended, listed twice,
+or of whom the file says why.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
 
-from loader.partitions.counts import Counts
-from loader.rows.packing import (
+from loader.columns.columns import Numbers, Words
+from loader.rows.packed_rows import (
     CONTENT_SIZE,
     DIGEST,
     HASH,
@@ -21,6 +26,7 @@ from loader.rows.packing import (
     REMOVED,
     SUSPENDED,
 )
+from roster.keys import BUCKETS
 from roster.records.entry import RESTRICTING_BELOW, State
 from roster.records.meta import Field, ListField
 from roster.records.record import (
@@ -38,23 +44,61 @@ _U64 = struct.Struct(">Q")
 _UNRAISED = bytes(REGISTER_BYTES)
 
 
-class Counted(msgspec.Struct):
-    """The buckets of what unusual people's entries count, by name; and their digests by list."""
+def _zeros() -> Numbers:
+    return np.zeros(BUCKETS, np.int64)
 
-    names: dict[str, list[int]] = msgspec.field(default_factory=lambda: defaultdict(list))
-    removed: dict[int, list[int]] = msgspec.field(default_factory=lambda: defaultdict(list))
-    listed: dict[int, list[tuple[int, int]]] = msgspec.field(
-        default_factory=lambda: defaultdict(list)
-    )
 
-    def put(self, counts: Counts) -> None:
-        """All of it is counted there."""
-        for name, numbers in self.names.items():
-            counts.count(name, numbers)
-        for code, numbers in self.removed.items():
-            counts.add(code, numbers)
-        for code, entries in self.listed.items():
-            counts.add(code, *zip(*entries, strict=True))
+class Counts:
+    """By bucket: counts by name, and of each list how many entries, of which digest together."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, Numbers] = defaultdict(_zeros)
+        self._entries: dict[int, Numbers] = defaultdict(_zeros)
+        self._digests: dict[int, Words] = defaultdict(lambda: np.zeros(BUCKETS, np.uint64))
+
+    def count(self, name: str, numbers: Numbers) -> None:
+        """One more of that name for each of these buckets."""
+        self._named[name] += np.bincount(numbers, minlength=BUCKETS)
+
+    def add(self, code: int, numbers: Numbers, digests: Words) -> None:
+        """One more entry of a list, of such a digest, for each of these buckets."""
+        self._entries[code] += np.bincount(numbers, minlength=BUCKETS)
+        np.bitwise_xor.at(self._digests[code], numbers, digests)
+
+    def count_one(self, name: str, number: int) -> None:
+        """One more of that name in a bucket."""
+        self._named[name][number] += 1
+
+    def add_one(self, code: int, number: int, digest: int = 0) -> None:
+        """One more entry of a list in a bucket; its digest, if it is live."""
+        self._entries[code][number] += 1
+        self._digests[code][number] ^= np.uint64(digest)
+
+    def people(self) -> int:
+        """Those who are on a list that restricts."""
+        return int(self._named[Field.PEOPLE].sum())
+
+    def entries(self, which: slice | Numbers) -> dict[int, int]:
+        """How many entries of each list these buckets have."""
+        return {code: int(each[which].sum()) for code, each in sorted(self._entries.items())}
+
+    def digests(self, which: slice = slice(None)) -> dict[int, int]:
+        """The digest of each list in these buckets."""
+        return {
+            code: int(np.bitwise_xor.reduce(each[which]))
+            for code, each in sorted(self._digests.items())
+        }
+
+    def json(self, which: slice) -> bytes:
+        """What these buckets count together, for `merge_buckets` and `fill_buckets`."""
+        counts = {name: int(each[which].sum()) for name, each in self._named.items()}
+        digests = {code: f"{value:016x}" for code, value in self.digests(which).items() if value}
+        counted = {
+            "counts": {name: count for name, count in counts.items() if count},
+            "digests": digests,
+            "added": {code: count for code, count in self.entries(which).items() if count},
+        }
+        return msgspec.json.encode(counted)
 
 
 def record_of(rows: list[bytes], provenance: bytes) -> bytes:
@@ -96,22 +140,22 @@ def distinct(rows: list[bytes]) -> list[bytes]:
     return [best[name] for name in sorted(best)]
 
 
-def count(counted: Counted, number: int, rows: Sequence[bytes]) -> bool:
+def count(counts: Counts, number: int, rows: Sequence[bytes]) -> bool:
     """Whether these distinct rows of one person, in that bucket, say that they are on a list."""
     lists = set()
     for row in rows:
         code, state = row[LIST_AT], state_of(row[PRESENT_AT])
-        counted.names[ListField.ENTRIES.of(code, state)].append(number)
+        counts.count_one(ListField.ENTRIES.of(code, state), number)
         if state is State.REMOVED:
-            counted.removed[code].append(number)
+            counts.add_one(code, number)
         else:
-            counted.names[Field.EVER].append(number)
+            counts.count_one(Field.EVER, number)
             lists.add(code)
-            counted.listed[code].append((number, _U64.unpack_from(row, DIGEST.start)[0]))
+            counts.add_one(code, number, _U64.unpack_from(row, DIGEST.start)[0])
     for code in lists:
-        counted.names[ListField.PEOPLE.of(code)].append(number)
+        counts.count_one(ListField.PEOPLE.of(code), number)
     if any(code < RESTRICTING_BELOW for code in lists):
-        counted.names[Field.PEOPLE].append(number)
+        counts.count_one(Field.PEOPLE, number)
     return bool(lists)
 
 

@@ -21,15 +21,14 @@ from roster.address import address_of, checked_url
 from roster.errors import LoadRefused, PushRefused
 from roster.settings import read_settings
 
+DOUBTFUL = frozenset({"superseded", "unseen", "rejected"})
+
 
 def _url(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     try:
         return value if value is None else checked_url(value)
     except ValueError as exc:
         raise click.BadParameter(str(exc)) from None
-
-
-DOUBTFUL = frozenset({"superseded", "unseen", "rejected"})
 
 
 @click.command()

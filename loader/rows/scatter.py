@@ -1,4 +1,8 @@
-"""Blocks of list files to packed rows, put aside by partition; rejects with line and reason."""
+"""Blocks of list files to packed rows, put aside by partition; rejects with line and reason.
+
+What cannot be told in one row is counted: a placeholder is in very many rows, and the ID numbers
+that a spreadsheet rounds end in zeros.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +16,114 @@ from typing import TextIO
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from loader.columns.columns import Columns
-from loader.columns.faults import FAULT, FAULTS, NO_SUCH_LIST, REJECTED, SOUND
-from loader.columns.layout import Block, Layout
-from loader.columns.pieces import Bools, Numbers, Octets
-from loader.rows.alike import Alike, Counts, endings_in
-from loader.rows.packing import LIST_AT, Context, Courts
-from loader.rows.quick import Judged, Quick
-from loader.rows.spill import Spill, written
-from loader.rows.table import Packed
-from loader.sheets.sources import sheet_of
+from loader.columns.cells import FAULT, FAULTS, NO_SUCH_LIST, REJECTED, SOUND
+from loader.columns.columns import Bools, Column, Columns, Numbers, Octets
+from loader.columns.digits import CARD_DIGITS
+from loader.columns.sheets import Block, Layout, Sheet
+from loader.rows.packed_rows import (
+    HASH,
+    LIST_AT,
+    PLACE_BYTES,
+    Context,
+    Courts,
+    Packed,
+    Spill,
+    read_spill,
+    written,
+)
+from loader.rows.packer import BlockPacker, PackedBlock
 from roster.errors import LoadRefused
+from roster.keys import BUCKETS, PARTITIONS
 
+ENTRIES_MAX = 1_000
+"""Entries of one number: nobody has more."""
+ENDINGS_FROM, ENDINGS_MAX = 1_000, 0.02
+"""From so many rows on this part of their ID numbers may end alike (by nature one in 1,100)."""
+_ENDING = 3
+_ENDINGS = 11**_ENDING
+_ZERO, _X = ord("0"), ord("X") - ord("0")
 BAD_CHECK_DIGIT = "bad_check_digit"
 _KEPT_MAX = 1_000_000
 _LISTS_MAX = 256
 _LIST_NAME = re.compile("[a-z][a-z-]{0,31}")
+
+
+class Repeats(msgspec.Struct):
+    """Rows by partition and bucket; ID numbers by list and last three digits, last their rows."""
+
+    buckets: Numbers = msgspec.field(
+        default_factory=lambda: np.zeros(PARTITIONS * BUCKETS, np.int64)
+    )
+    endings: dict[int, Numbers] = msgspec.field(default_factory=dict)
+
+    def add(self, other: Repeats) -> None:
+        """Count for both."""
+        self.buckets += other.buckets
+        for code, counts in other.endings.items():
+            self._ended(code, counts)
+
+    def count(self, packed: Packed, endings: Numbers) -> None:
+        """Count these rows; `endings` as from `endings_in`."""
+        places = packed.partitions * np.int64(BUCKETS)
+        places += packed.fixed[:, 0] * np.int64(256) + packed.fixed[:, 1]
+        self.buckets += np.bincount(places, minlength=len(self.buckets))
+        for code in np.unique(packed.fixed[:, LIST_AT]).tolist():
+            which = (packed.fixed[:, LIST_AT] == code) & (endings >= 0)
+            if which.any():
+                self._ended(code, _counted(endings[which], packed.fixed[which, 2:10]))
+
+    def _ended(self, code: int, counts: Numbers) -> None:
+        self.endings[code] = self.endings.get(code, 0) + counts
+
+    def too_many_alike(self) -> Iterator[tuple[int, int, int]]:
+        """Lists in which too many ID numbers end alike: the code, how many, and of how many."""
+        for code, counts in sorted(self.endings.items()):
+            most, total = int(counts[:-1].max()), int(counts[:-1].sum())
+            if counts[-1] >= ENDINGS_FROM and most > max(total, ENDINGS_FROM) * ENDINGS_MAX:
+                yield code, most, total
+
+    def most_entries(self, folder: Path) -> int:
+        """The most entries of one number, where that may be more than `ENTRIES_MAX`; else 0."""
+        full = np.flatnonzero(self.buckets > ENTRIES_MAX)
+        partitions = np.unique(full // BUCKETS).tolist()
+        return max((_most(read_spill(folder, each).fixed) for each in partitions), default=0)
+
+
+def _counted(endings: Numbers, places: Octets) -> Numbers:
+    """How often each occurs (once for a person, where it matters), and last of how many rows."""
+    counts = np.bincount(endings, minlength=_ENDINGS)
+    if counts.max() > len(endings) * ENDINGS_MAX / 2:
+        _, first = np.unique(np.ascontiguousarray(places).view(np.uint64), return_index=True)
+        counts = np.bincount(endings[first], minlength=_ENDINGS)
+    return np.append(counts, len(endings))
+
+
+def _most(rows: Octets) -> int:
+    """The most entries that one person has among packed rows; doubles count once."""
+    if not len(rows):
+        return 0
+    names = np.hstack((rows[:, :PLACE_BYTES], rows[:, LIST_AT, None], rows[:, HASH]))
+    entries = np.unique(_whole(names)).view(np.uint8).reshape(-1, names.shape[1])
+    return int(np.unique(_whole(entries[:, :PLACE_BYTES]), return_counts=True)[1].max())
+
+
+def _whole(table: Octets) -> NDArray[np.void]:
+    """Each line of a table as one value."""
+    return np.ascontiguousarray(table).view(f"V{table.shape[1]}").reshape(-1)
+
+
+def endings_in(numbers: Column, which: Bools) -> Numbers:
+    """The last three digits of those cells that are as long as an ID number; -1 for others."""
+    found = np.full(len(numbers), -1, np.int64)
+    chosen = np.flatnonzero(which & (numbers.sizes == CARD_DIGITS))
+    if len(chosen):
+        digits = numbers.chosen(chosen).windows(CARD_DIGITS - _ENDING, _ENDING) - np.uint8(_ZERO)
+        digits[digits == _X] = 10
+        digits[digits > 10] = 0  # noqa: PLR2004 -- another document's
+        found[chosen] = digits.astype(np.int64) @ np.array((121, 11, 1))
+    return found
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -58,12 +153,12 @@ class Scattered(msgspec.Struct):
     rejected_of: Counter[str] = msgspec.field(default_factory=Counter)
     warned_of: Counter[str] = msgspec.field(default_factory=Counter)
     skipped_of: Counter[str] = msgspec.field(default_factory=Counter)
-    alike: Alike = msgspec.field(default_factory=Alike)
+    alike: Repeats = msgspec.field(default_factory=Repeats)
     courts: set[str] = msgspec.field(default_factory=set)
     kept: set[bytes] = msgspec.field(default_factory=set)
 
     def add(self, other: Scattered) -> None:
-        """Nothing; it speaks for both."""
+        """Speak for both."""
         for name in self.__struct_fields__:
             mine, theirs = getattr(self, name), getattr(other, name)
             (mine.add if name == "alike" else mine.update)(theirs)
@@ -89,13 +184,12 @@ class Scatter:
         self._spill = Spill(folder, worker)
         self._rejects_path = folder / f"{worker}.rejects"
         self._rejects: TextIO | None = None
-        self._quicks: dict[tuple[tuple[str, ...], str | None], Quick] = {}
+        self._quicks: dict[tuple[tuple[str, ...], str | None], BlockPacker] = {}
         self._names = {code: name for name, code in context.codes.items()}
         self.found = Scattered()
 
-    def read(self, piece: Piece) -> int:
-        """How many rows the piece has; they are put aside."""
-        sheet = sheet_of(piece.block, piece.layout)
+    def read(self, piece: Piece, sheet: Sheet) -> int:
+        """How many rows the piece has, whose `sheet` this is; they are put aside."""
         if not len(sheet):
             return 0
         columns, torn = sheet.legible()
@@ -109,12 +203,12 @@ class Scatter:
         return len(sheet)
 
     def _count(self, what: str, reason: str, codes: Octets) -> None:
-        """Nothing; so many rows of these lists are rejected, skipped or warned of."""
+        """Count rows of these lists that are rejected, skipped or warned of."""
         for code, rows in Counter(codes.tolist()).items():
             getattr(self.found, what)[reason] += rows
             getattr(self.found, f"{what}_of")[self._names.get(code, "")] += rows
 
-    def _put_aside(self, packed: Packed, endings: Counts) -> None:
+    def _put_aside(self, packed: Packed, endings: Numbers) -> None:
         self._spill.add(packed)
         self.found.alike.count(packed, endings)
         for code, rows in enumerate(np.bincount(packed.fixed[:, LIST_AT]).tolist()):
@@ -131,19 +225,19 @@ class Scatter:
         return self.found
 
     def abandon(self) -> None:
-        """Nothing; the rejects' file is closed, whether or not all was read."""
+        """Close the rejects' file, whether or not all was read."""
         if self._rejects is not None:
             with suppress(OSError):
                 self._rejects.close()
 
-    def _quick(self, columns: Sequence[str], default: str | None) -> Quick:
+    def _quick(self, columns: Sequence[str], default: str | None) -> BlockPacker:
         key = tuple(columns), default
         if key not in self._quicks:
-            self._quicks[key] = Quick(columns, default, self._context, self._courts)
+            self._quicks[key] = BlockPacker(columns, default, self._context, self._courts)
         return self._quicks[key]
 
-    def _refuse(self, piece: Piece, lines: Numbers, judged: Judged) -> None:
-        """Nothing; what is not loaded is counted, and told of if it is rejected."""
+    def _refuse(self, piece: Piece, lines: Numbers, judged: PackedBlock) -> None:
+        """Count what is not loaded, and write it down if it is rejected."""
         for fault in np.unique(judged.faults).tolist():
             if fault not in {SOUND, FAULT["list", NO_SUCH_LIST]}:
                 what = "rejected" if REJECTED[fault] else "skipped"
@@ -171,7 +265,7 @@ class Scatter:
                 csv.writer(self._rejects).writerows(told)
 
 
-def _endings(layout: Layout, columns: Columns, which: Bools) -> Counts:
+def _endings(layout: Layout, columns: Columns, which: Bools) -> Numbers:
     """The last digits of the numbers of these rows."""
     names = layout.columns
     place = names.index("document_number") if "document_number" in names else None

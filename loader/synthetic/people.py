@@ -6,6 +6,8 @@ other documents lie in ranges that nobody issues.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from math import gcd
 
 import msgspec
@@ -61,6 +63,8 @@ _WEIGHTS = np.array(WEIGHTS[:-1])
 _CHECKS = np.frombuffer(CHECKS.encode(), np.uint8)
 _SECONDS = len(GIVEN) * 4 // 3
 _STEP = 2_654_435_761  # Knuth's multiplier: neighbours land far apart
+_CODES = np.array([code for _, code, _ in DISTRICTS])
+_ISSUERS = ("", "CHN", *FOREIGN_ISSUERS)
 
 
 class People(msgspec.Struct):
@@ -85,9 +89,6 @@ class People(msgspec.Struct):
         """The name of each of them."""
         names = self.names[who].tolist()
         return [_name(name) if name >= 0 else _foreign_name(-name) for name in names]
-
-
-_ISSUERS = ("", "CHN", *FOREIGN_ISSUERS)
 
 
 def make_people(
@@ -153,19 +154,17 @@ def _checked(digits: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.hstack([digits, _CHECKS[remainder][:, None]])
 
 
-def _resident(place: Ints) -> NDArray[np.uint8]:
-    codes = np.array([code for _, code, _ in DISTRICTS])
+def _card(codes: Ints, place: Ints) -> NDArray[np.uint8]:
+    """One of these codes, a birth, a sequence, a check character."""
     place, sequence = np.divmod(place, _SEQUENCES)
-    day, district = place % _DAYS, place // _DAYS
-    head = codes[district] * 10**8 + _born(day)
-    return _checked(_digits(head * 1000 + sequence + 1, 17))
+    day, code = place % _DAYS, place // _DAYS
+    return _checked(_digits((codes[code] * 10**8 + _born(day)) * 1000 + sequence + 1, 17))
 
 
 def _old(place: Ints) -> NDArray[np.uint8]:
-    codes = np.array([code for _, code, _ in DISTRICTS])
     place, sequence = np.divmod(place, _OLD_SEQUENCES)
     day, district = place % _DAYS, place // _DAYS
-    head = codes[district] * 10**6 + _born(day) % 10**6
+    head = _CODES[district] * 10**6 + _born(day) % 10**6
     return _digits(head * 1000 + sequence + _OLD_FIRST, 15)
 
 
@@ -188,24 +187,12 @@ def _foreign(place: Ints) -> NDArray[np.uint8]:
     return np.hstack([_letters("SYN", len(place)), _digits(place // len(FOREIGN_ISSUERS), 6)])
 
 
-def _permanent(place: Ints) -> NDArray[np.uint8]:
-    """The form of 2023: 9, province, nationality, birth, sequence, check."""
-    nationalities = np.array(FOREIGN_NUMERIC)
-    place, sequence = np.divmod(place, _SEQUENCES)
-    day, nationality = place % _DAYS, place // _DAYS
-    head = (911 * 1000 + nationalities[nationality]) * 10**8 + _born(day)
-    return _checked(_digits(head * 1000 + sequence + 1, 17))
-
-
-def _residence(place: Ints) -> NDArray[np.uint8]:
-    """A permit of a resident of Hong Kong, Macao or Taiwan: 810000, 820000 or 830000."""
-    place, sequence = np.divmod(place, _SEQUENCES)
-    day, region = place % _DAYS, place // _DAYS
-    head = (81 + region) * 10**12 + _born(day)
-    return _checked(_digits(head * 1000 + sequence + 1, 17))
-
-
-_SPELLINGS = (_resident, _old, _hk_macao, _taiwan, _passport, _foreign, _permanent, _residence)
+_SPELLINGS: tuple[Callable[[Ints], NDArray[np.uint8]], ...] = (
+    partial(_card, _CODES),
+    *(_old, _hk_macao, _taiwan, _passport, _foreign),
+    partial(_card, 911_000 + np.array(FOREIGN_NUMERIC)),  # the form of 2023: 9, province, nation
+    partial(_card, np.array((81, 82, 83)) * 10_000),  # residents of Hong Kong, Macao, Taiwan
+)
 
 
 def _name(code: int) -> str:

@@ -56,7 +56,6 @@ _NUMBERS = frozenset({"revision", "id", "age"})
 _DAY_S = DAY_MS // 1000
 _FIRST_ID, _IDS, _ID_STEP = 10**9, 9 * 10**9, 2_654_435_761
 _REASONS = {"": "", "suspended": "dispute", "removed": "performed"}
-Words = NDArray[np.uint64]
 
 
 def cells_of(world: World, which: Ints, shape: Shape) -> Cells:
@@ -222,7 +221,7 @@ def _uuids(which: Ints, _: list[str]) -> list[str]:
     ]
 
 
-def _mixed(words: Words) -> Words:
+def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """SplitMix64: each word another one, no two the same (doi 10.1145/2714064.2660195)."""
     words = words * np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):

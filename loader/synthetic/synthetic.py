@@ -30,7 +30,7 @@ _PUT_BELOW, _REMOVE_BELOW = 0.25, 0.85
 _AS_OF_MS = 1_546_272_000_000  # 2019-01-01T00:00:00+08:00
 
 
-class Summary(msgspec.Struct, frozen=True):
+class Generated(msgspec.Struct, frozen=True):
     """What was made; `lists` are those of it, and `as_of` is a time to load it with."""
 
     people: int
@@ -42,7 +42,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 def generate(
     recipe: Recipe, out: Path, changes_out: Path | None, progress: Callable[[int], None]
-) -> Summary:
+) -> Generated:
     """Writes the list and the changes; all of both, or nothing.
 
     The list is JSON Lines where `out` ends in .jsonl, else CSV, and gzipped where .gz is behind
@@ -67,7 +67,7 @@ def generate(
             changes = stack.enter_context(_whole(changes_out))
             changes.writelines(_changes(world, recipe, rng))
     lists = tuple(LISTS[code] for code in np.unique(world.lists).tolist())
-    return Summary(recipe.people, recipe.entries, recipe.changes, lists)
+    return Generated(recipe.people, recipe.entries, recipe.changes, lists)
 
 
 def _check(recipe: Recipe, changes_out: Path | None) -> None:

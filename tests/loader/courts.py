@@ -7,9 +7,9 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from loader.columns.layout import COLUMNS, UNFIT, Torn
-from loader.sheets.dates import spell
-from loader.sheets.firms import folded, is_firm_number
+from loader.columns.sheets import COLUMNS, UNFIT, Torn
+from loader.files.dialects import folded, is_firm_number
+from loader.files.fields import spell
 from roster.documents.spelling import trimmed
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 from hypothesis import strategies as st
 
-from loader.columns.layout import COLUMNS
-from loader.sheets.sources import SourceOptions
+from loader.columns.sheets import COLUMNS
+from loader.files.sources import SourceOptions
 from tests.loader.damage import zipped, zst
 from tests.loader.loads import number
 

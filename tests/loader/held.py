@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loader.columns.faults import FAULTS, NO_SUCH_LIST, SOUND
-from loader.columns.layout import whole
-from loader.rows.kept import ANYBODY
-from loader.rows.packing import Context, Courts
-from loader.rows.quick import Quick
+from loader.columns.cells import FAULTS, NO_SUCH_LIST, SOUND
+from loader.columns.columns import concatenated
+from loader.columns.sheets import whole
+from loader.rows.packed_rows import ANYBODY, Context, Courts
+from loader.rows.packer import BlockPacker
 from roster.records.entry import RESTRICTING_BELOW
 from tests.loader import one_by_one
 from tests.loader.loads import ID_KEY
@@ -18,7 +18,7 @@ from tests.loader.rowwise import sheet_of_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from loader.rows.quick import Judged
+    from loader.rows.packer import PackedBlock
     from roster.documents.tokeniser import Tokeniser
 
 CODES = {"sx": 1, "xgl": 2, "lift": 200}
@@ -30,7 +30,7 @@ class Reader(one_by_one.Reader):
     def __init__(self, columns: Sequence[str], default_list: str | None, now_ms: int) -> None:
         super().__init__(columns, default_list, now_ms)
         self._context = Context(bytes.fromhex(ID_KEY), CODES, 1_577_808_000_000, 3, now_ms, {})
-        self._quick = Quick(columns, default_list, self._context, Courts(self._context))
+        self._quick = BlockPacker(columns, default_list, self._context, Courts(self._context))
 
     def read(self, line: int, values: list[str]) -> Row | Reject | Skip:
         answer = super().read(line, values)
@@ -39,7 +39,7 @@ class Reader(one_by_one.Reader):
         return answer
 
 
-def judged(quick: Quick, rows: Sequence[list[str]], width: int) -> Judged:
+def judged(quick: BlockPacker, rows: Sequence[list[str]], width: int) -> PackedBlock:
     return quick.judge(*sheet_of_rows(rows, width).legible())
 
 
@@ -63,10 +63,12 @@ def kept(read: Row | Reject | Skip, code: int, tokeniser: Tokeniser) -> Iterator
     yield place + bytes((code,)) + tokeniser.entry_hash(code, read.entry_id)
 
 
-def hold(found: Judged, answers: Sequence[Row | Reject | Skip], context: Context) -> None:
+def hold(found: PackedBlock, answers: Sequence[Row | Reject | Skip], context: Context) -> None:
     """Rows are loaded with the bytes, or refused for the fault, of rows that were read alone."""
-    packed, packer, table, at = found.packed, Packer(context), found.packed.table(), 0
-    good, left, unknown = iter(range(len(table.sizes))), list[bytes](), list[str]()
+    packed, packer, at = found.packed, Packer(context), 0
+    rests = concatenated([packed.rests])
+    octets = bytes(rests.source)
+    good, left, unknown = iter(range(len(rests.sizes))), list[bytes](), list[str]()
     assert len(found.faults) == len(answers)
     for index, read in enumerate(answers):
         code = context.codes.get(read.list or "", 0)
@@ -81,8 +83,8 @@ def hold(found: Judged, answers: Sequence[Row | Reject | Skip], context: Context
             token_, row_ = packer.pack(read)
             place = next(good)
             assert read.valid != found.warned[place]
-            rest, at = table.rests[at : at + table.sizes[place]], at + table.sizes[place]
+            rest, at = octets[at : at + rests.sizes[place]], at + rests.sizes[place]
             assert packed.partitions[place] == token_[1]
-            assert table.fixed[place].tobytes() + rest == row_
-    assert (at, next(good, None)) == (len(table.rests), None)
+            assert packed.fixed[place].tobytes() + rest == row_
+    assert (at, next(good, None)) == (len(octets), None)
     assert (sorted(found.kept), found.unknown) == (sorted(left), unknown)

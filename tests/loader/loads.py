@@ -6,12 +6,12 @@ import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from loader.jobs.guard import Limits, parse_limit
+from loader.jobs.intake import Files
 from loader.jobs.merge import Loading
+from loader.jobs.reading import Options
+from loader.jobs.session import Session
 from loader.jobs.verify import Verdict, Verifying
-from loader.runs.guard import Limits, parse_limit
-from loader.runs.intake import Files
-from loader.runs.reading import Options
-from loader.runs.session import Session
 from roster.documents.check_digits import check_digit
 from roster.documents.identity import Document, normalise
 from roster.documents.tokeniser import Tokeniser
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from loader.runs.report import Summary
+    from loader.jobs.report import Summary
     from tests.servers import Server
 
 ID_KEY = "ab" * 32

@@ -16,10 +16,18 @@ import numpy as np
 
 from loader.columns import cells
 from loader.columns.cells import Unusable
-from loader.columns.layout import COLUMNS, Torn
-from loader.columns.pieces import pieces_of
-from loader.rows.packing import PLAIN_PROVENANCE_BYTES, RAISED, RESUMED, Context, Courts
-from loader.rows.table import FIXED_BYTES, Packed, fixed_of
+from loader.columns.columns import pieces_of
+from loader.columns.sheets import COLUMNS, Torn
+from loader.rows.packed_rows import (
+    FIXED_BYTES,
+    PLAIN_PROVENANCE_BYTES,
+    RAISED,
+    RESUMED,
+    Context,
+    Courts,
+    Packed,
+    fixed_of,
+)
 from roster.documents.check_digits import beijing_day, holds_id_number
 from roster.documents.identity import DocumentNumber, Normalised
 from roster.documents.spelling import trimmed
@@ -261,4 +269,4 @@ def packed_of(rows: Sequence[tuple[bytes, bytes]]) -> Packed:
     """Rows that were packed one by one: the token and the bytes of each."""
     partitions = np.array([token[1] for token, _ in rows], np.uint8)
     fixed = fixed_of(row[:FIXED_BYTES] for _, row in rows)
-    return Packed(partitions, fixed, pieces_of([row[FIXED_BYTES:] for _, row in rows]))
+    return Packed(fixed, pieces_of([row[FIXED_BYTES:] for _, row in rows]), partitions)

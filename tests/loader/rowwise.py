@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loader.columns.layout import LINE_MAX_BYTES, Block, Layout, Torn, whole
-from loader.columns.sheets import Sheet, sheet_of_cells
-from loader.sheets.sources import Source, SourceOptions, sheet_of
+from loader.columns.sheets import LINE_MAX_BYTES, Block, Layout, Sheet, Torn, sheet_of_cells, whole
+from loader.files.sources import Source, SourceOptions, sheet_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

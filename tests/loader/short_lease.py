@@ -5,7 +5,7 @@ from __future__ import annotations
 from clearway import ending_on_interrupt, main
 
 with ending_on_interrupt():
-    from loader.runs import session
+    from loader.jobs import session
 
 LEASE_MS = 3_000
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loader.runs.intake import Files
-from loader.runs.report import summary_text
+from loader.jobs.intake import Files
+from loader.jobs.report import summary_text
 from roster.errors import LoadRefused
 from roster.storage.dictionary import Load
 from roster.times import parse_time
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from loader.runs.report import Summary
+    from loader.jobs.report import Summary
     from tests.servers import Server
 
 AS_OF = parse_time(DAY.format(1))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loader.partitions.buckets import People, Rows
-from loader.rows.packing import LISTED, REMOVED, RESUMED, SUSPENDED
+from loader.rows.packed_rows import LISTED, REMOVED, RESUMED, SUSPENDED
 from roster.records.record import HEADER, WITHOUT_REVISION, pack_load, split_record
 from tests.loader.loads import records
 from tests.loader.one_by_one import packed_of
@@ -58,10 +58,9 @@ def expected(rows: Sequence[bytes]) -> dict[bytes, dict[bytes, tuple[bytes, byte
 @settings(deadline=None)
 def test_every_record_holds_each_entry_of_its_person_once(rows: list[bytes]) -> None:
     packed = packed_of([(bytes(16), row) for row in rows])
-    table = packed.table()
     found, wanted = Rows(), expected(rows)
     held, counted = {}, 0
-    people = People(table, pack_load(LOAD))
+    people = People(packed, pack_load(LOAD))
     counts = people.count(found)
     for number, blob in people.buckets():
         added = msgspec.json.decode(counts.json(slice(number, number + 1)))["added"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loader.crew.cores import cores
+from loader.jobs.cores import cores
 from tests.loader.throttled import half_a_core
 from tests.source import ROOT
 
@@ -91,6 +91,6 @@ def test_no_more_than_the_affinity_allows(
 
 def test_a_real_group_with_half_a_core_has_one() -> None:
     with half_a_core() as before:
-        program = "from loader.crew.cores import cores; print(cores())"
+        program = "from loader.jobs.cores import cores; print(cores())"
         said = subprocess.check_output([*before, sys.executable, "-c", program], cwd=ROOT)
     assert said == b"1\n"

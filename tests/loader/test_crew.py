@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from loader.crew.crew import Crew
-from loader.crew.hand import Make
+from loader.jobs.crew import Crew, Make
 from roster.errors import LoadRefused
 from tests.servers import eventually
 

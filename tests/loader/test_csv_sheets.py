@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from loader.columns.layout import LINE_MAX_BYTES, Block, Encoding, Layout
+from loader.columns.sheets import LINE_MAX_BYTES, Block, Encoding, Layout
 from loader.files.blocks import cut
-from loader.sheets.csv_sheets import csv_sheet
+from loader.files.csv_sheets import csv_sheet
 from tests.loader.rowwise import csv_rows
 
 if TYPE_CHECKING:

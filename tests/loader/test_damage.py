@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from loader.runs.guard import Limits
-from loader.runs.intake import Files
+from loader.jobs.guard import Limits
+from loader.jobs.intake import Files
 from roster.documents.identity import Document, normalise
 from roster.errors import LoadRefused
 from roster.records.entry import Entry
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from loader.runs.session import Session
+    from loader.jobs.session import Session
     from tests.servers import Server
 
 CASES = all_cases()

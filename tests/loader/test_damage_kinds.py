@@ -20,8 +20,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loader.runs.guard import Limits
-from loader.runs.intake import Files
+from loader.jobs.guard import Limits
+from loader.jobs.intake import Files
 from loader.synthetic.shapes import Cells, cells_of, csv_lines, header_of, joined
 from loader.synthetic.world import Recipe, Shape, make_world
 from roster.documents.identity import Document, DocumentType, Token, normalise
@@ -32,7 +32,7 @@ from roster.times import parse_time
 from tests.loader.loads import FREE, TOKENISER, Roster, settings_for
 
 if TYPE_CHECKING:
-    from loader.runs.session import Session
+    from loader.jobs.session import Session
     from tests.servers import Server
 
 AS_OF = parse_time("2019-01-01")

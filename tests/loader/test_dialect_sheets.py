@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loader.columns.layout import COLUMNS, Block, Dialect, Layout, Torn
-from loader.sheets.dialect_sheets import dialect_sheet
-from loader.sheets.json_sheets import loose
+from loader.columns.sheets import COLUMNS, Block, Dialect, Layout, Torn
+from loader.files.dialect_sheets import dialect_sheet
+from loader.files.json_sheets import loose
 from tests.loader.courts import row_of, rows_of
 from tests.loader.rowwise import csv_rows
 from tests.loader.test_dialects import BAIDU, JSON, NUMBER, SHIXIN, XGL, XYCJ

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.columns.layout import COLUMNS, Block, Dialect, Layout, Torn
+from loader.columns.sheets import COLUMNS, Block, Dialect, Layout, Torn
+from loader.files.dialect_sheets import dialect_sheet
+from loader.files.dialects import DATES, LAWS, TEXTS
+from loader.files.fields import spell
 from loader.files.headers import _FIELDS
-from loader.sheets.dates import spell
-from loader.sheets.dialect_sheets import dialect_sheet
-from loader.sheets.dialects import DATES, LAWS, TEXTS
-from loader.sheets.sources import Format, SourceOptions
+from loader.files.sources import Format, SourceOptions
 from roster.times import parse_time
 from tests.loader.held import Reader
 from tests.loader.one_by_one import Reject, Row, Skip

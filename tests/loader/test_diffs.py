@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clearway import main
-from loader.runs.guard import Limits, parse_limit
-from loader.runs.intake import Files
+from loader.jobs.guard import Limits, parse_limit
+from loader.jobs.intake import Files
 from roster.errors import LoadRefused
 from roster.records.entry import Op
 from roster.times import parse_time
@@ -23,7 +23,7 @@ from tests.loader.test_merge import apply
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loader.runs.report import Summary
+    from loader.jobs.report import Summary
     from tests.servers import Server
 
 NEWER = 1_600_000_000_000

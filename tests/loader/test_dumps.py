@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loader.columns.pieces import Numbers, Octets, pieces_of, put, sizes_of
-from loader.partitions.dumps import payloads
+from loader.columns.columns import Numbers, Octets, pieces_of, put, sizes_of
+from loader.partitions.filling import payloads
 
 if TYPE_CHECKING:
     from tests.servers import Server

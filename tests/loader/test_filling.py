@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from loader.jobs.intake import Files
 from loader.partitions import filling, partition
 from loader.partitions.partition import Done, Job
-from loader.rows.spill import Spill
-from loader.runs.intake import Files
+from loader.rows.packed_rows import Spill
 from roster.records.change import Change
 from roster.records.entry import Op, Provenance
 from roster.records.record import HEADER as ENTRY

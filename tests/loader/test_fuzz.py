@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loader.columns.cells import SKIPPED
-from loader.columns.layout import COLUMNS
+from loader.columns.sheets import COLUMNS
+from loader.files.sources import Source, sheet_of
 from loader.partitions.portion import Portion
 from loader.partitions.unusual import distinct
-from loader.rows.packing import Context
+from loader.rows.packed_rows import Context
 from loader.rows.scatter import Piece, Scatter, Scattered, reject_rows
-from loader.sheets.sources import Source
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
 from roster.records.record import split_record
@@ -67,7 +67,8 @@ def whole(file: File, folder: Path) -> Found:
         with Source(str(path), file.options) as source:
             reader = Reader(source.layout.columns, default, NOW_MS)
             for block in source.blocks():
-                scatter.read(Piece(0, str(path), source.layout, default, block))
+                piece = Piece(0, str(path), source.layout, default, block)
+                scatter.read(piece, sheet_of(block, source.layout))
                 rows = parse_block(block, source.layout)
                 one_by_one += [reader.read(line, list_) for line, list_ in rows]
             source.sha256()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loader.runs.guard import Limits, parse_limit
-from loader.runs.intake import Files
+from loader.jobs.guard import Limits, parse_limit
+from loader.jobs.intake import Files
 from roster.errors import LoadRefused, WrongUsage
 from roster.times import parse_time
 from tests.loader.loads import HEADER, Roster, number, row, write

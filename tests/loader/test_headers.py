@@ -14,7 +14,7 @@ import pytest
 import zstandard
 from pyarrow import parquet
 
-from loader.sheets.sources import Source, SourceOptions
+from loader.files.sources import Source, SourceOptions
 from roster.errors import LoadRefused
 from tests.loader.loads import number
 from tests.loader.rowwise import open_rows

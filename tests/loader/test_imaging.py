@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loader.jobs.guard import Limits, parse_limit
 from loader.partitions import imaging
-from loader.runs.guard import Limits, parse_limit
 from roster import keys
 from tests.loader.loads import Roster, row, token
 

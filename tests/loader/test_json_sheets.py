@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.columns.layout import COLUMNS, Block, Encoding, Layout, Torn, spelled
-from loader.sheets.json_sheets import json_sheet
+from loader.columns.sheets import COLUMNS, Block, Encoding, Layout, Torn, spelled
+from loader.files.json_sheets import json_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

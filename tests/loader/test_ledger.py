@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from loader.runs.intake import Files
+from loader.jobs.intake import Files
 from roster import keys
 from roster.errors import LoadRefused
 from roster.storage.dictionary import KEPT_LOADS, LARGEST_LOAD, Load

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clearway import main
-from loader.runs.intake import Files
+from loader.jobs.intake import Files
 from roster.errors import LoadRefused
 from roster.times import parse_time
 from tests.loader.loads import ID_KEY, Roster, row, settings_for, write

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from loader.jobs.intake import Files
 from loader.partitions.partition import Job, merge, preview
-from loader.rows.packing import Context
-from loader.rows.spill import Spill
-from loader.runs.intake import Files
+from loader.rows.packed_rows import Context, Spill
 from roster import keys
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loader.runs.intake import Files, check_outputs
+from loader.jobs.intake import Files, check_outputs
 from roster.errors import LoadRefused, WrongUsage
 from roster.records.content import court_id
 from roster.times import parse_time

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from loader.runs.progress import progress
+from loader.jobs.reading import progress
 from tests.servers import eventually
 
 if TYPE_CHECKING:

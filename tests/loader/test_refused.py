@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loader.columns.layout import COLUMNS, Block, Layout
-from loader.rows.packing import Context
+from loader.columns.sheets import COLUMNS, Block, Layout
+from loader.files.sources import sheet_of
+from loader.rows.packed_rows import Context
 from loader.rows.scatter import Piece, Scatter, reject_rows
 from roster.times import parse_time
 from tests.loader.loads import ID_KEY, number
@@ -78,7 +79,7 @@ def read(scatter: Scatter, made: Callable[[int], str]) -> float:
     data = "".join(f"{made(n)}\n" for n in range(ROWS)).encode()
     piece = Piece(0, "list.csv", LAYOUT, None, Block(2, data))
     started = time.process_time()
-    assert scatter.read(piece) == ROWS
+    assert scatter.read(piece, sheet_of(piece.block, piece.layout)) == ROWS
     return (time.process_time() - started) / ROWS * 1e6
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loader.runs.intake import Files
-from loader.runs.rejects import KEPT
+from loader.jobs.intake import Files
+from loader.jobs.report import KEPT
 from roster.errors import LoadRefused
 from roster.times import parse_time
 from tests.loader.loads import DAY, HEADER, Roster, number, row, write

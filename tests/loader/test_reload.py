@@ -17,9 +17,8 @@ import redis.asyncio
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from loader.partitions.partition import Done, Job, Preview, merge, preview
-from loader.rows.packing import LISTED, REMOVED, RESUMED, SUSPENDED
-from loader.rows.spill import Spill
+from loader.partitions.partition import Done, Job, merge, preview
+from loader.rows.packed_rows import LISTED, REMOVED, RESUMED, SUSPENDED, Spill
 from roster import keys
 from roster.filter import TokenFilter
 from roster.keys import BUCKETS
@@ -161,7 +160,7 @@ class Bench:
     async def apply(self, edit: Edit) -> None:
         await self.own.apply([change(edit)], WAIT)
 
-    async def load(self, file: File, as_of: int, how: Way) -> tuple[Done, Preview | None]:
+    async def load(self, file: File, as_of: int, how: Way) -> tuple[Done, Done | None]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             spilled(file, as_of, folder)
@@ -225,16 +224,16 @@ def told(meta: dict[bytes, bytes]) -> dict[bytes, bytes]:
     return {name: value for name, value in meta.items() if value.strip(b"\0") not in (b"", b"0")}
 
 
-Way = Callable[[Bench, Job, Path], Awaitable[tuple[Done, Preview | None]]]
+Way = Callable[[Bench, Job, Path], Awaitable[tuple[Done, Done | None]]]
 
 
-async def everybody(bench: Bench, job: Job, folder: Path) -> tuple[Done, Preview | None]:
+async def everybody(bench: Bench, job: Job, folder: Path) -> tuple[Done, Done | None]:
     """As a first load does it."""
     (begun,) = await SnapshotMerge(bench.store, job.snapshot).begin([PARTITION])
     return await merge(bench.store, job, folder, begun.position), None
 
 
-async def those_who_differ(bench: Bench, job: Job, folder: Path) -> tuple[Done, Preview | None]:
+async def those_who_differ(bench: Bench, job: Job, folder: Path) -> tuple[Done, Done | None]:
     seen = await preview(bench.store, job, folder)
     (begun,) = await SnapshotMerge(bench.store, job.snapshot).begin([PARTITION])
     return await merge(bench.store, job, folder, begun.position), seen
@@ -243,7 +242,7 @@ async def those_who_differ(bench: Bench, job: Job, folder: Path) -> tuple[Done, 
 def with_changes_between(edits: Sequence[Edit]) -> Way:
     """Changes come after the preview."""
 
-    async def load(bench: Bench, job: Job, folder: Path) -> tuple[Done, Preview | None]:
+    async def load(bench: Bench, job: Job, folder: Path) -> tuple[Done, Done | None]:
         seen = await preview(bench.store, job, folder)
         for edit in edits:
             await bench.apply(edit)
@@ -313,7 +312,7 @@ def test_merging_those_who_differ_is_merging_everybody(
 def removed_one_by_one(edits: Sequence[Edit]) -> Way:
     """Before each call of the merge comes one of these."""
 
-    async def load(bench: Bench, job: Job, folder: Path) -> tuple[Done, Preview | None]:
+    async def load(bench: Bench, job: Job, folder: Path) -> tuple[Done, Done | None]:
         seen = await preview(bench.store, job, folder)
         (begun,) = await SnapshotMerge(bench.store, job.snapshot).begin([PARTITION])
         left = iter(edits)
@@ -412,7 +411,7 @@ def test_changes_at_any_moment_of_a_load_give_the_same_roster(
 def meddled(during: Sequence[tuple[int, Edit]]) -> Way:
     """Changes come before the nth call of the load, wherever that is."""
 
-    async def load(bench: Bench, job: Job, folder: Path) -> tuple[Done, Preview | None]:
+    async def load(bench: Bench, job: Job, folder: Path) -> tuple[Done, Done | None]:
         calls = 0
 
         async def meddle() -> None:
@@ -477,7 +476,7 @@ def test_the_same_file_again_reads_no_record_and_sends_no_row(valkey: Server) ->
 
 
 def test_after_a_write_by_a_version_without_seals_all_is_compared(valkey: Server) -> None:
-    async def without(bench: Bench, job: Job, folder: Path) -> tuple[Done, Preview | None]:
+    async def without(bench: Bench, job: Job, folder: Path) -> tuple[Done, Done | None]:
         seen = await preview(bench.store, job, folder)
         assert seen.sealed == BUCKETS
         await bench.client.hincrby(keys.META[PARTITION], "writes", 1)
@@ -499,7 +498,7 @@ def test_after_a_write_by_a_version_without_seals_all_is_compared(valkey: Server
 
 
 def test_a_load_ends_while_changes_come_before_each_of_its_calls(valkey: Server) -> None:
-    async def restless(bench: Bench, job: Job, folder: Path) -> tuple[Done, Preview | None]:
+    async def restless(bench: Bench, job: Job, folder: Path) -> tuple[Done, Done | None]:
         revision = 20
 
         async def meddle() -> None:

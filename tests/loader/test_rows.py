@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.columns.layout import COLUMNS, Torn
+from loader.columns.sheets import COLUMNS, Torn
 from roster.times import parse_time
 from tests.loader.held import Reader
 from tests.loader.one_by_one import Reject, Row, Skip

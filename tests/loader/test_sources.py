@@ -19,19 +19,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from loader.columns.layout import COLUMNS, LINE_MAX_BYTES, Layout, Torn
+from loader.columns.sheets import COLUMNS, LINE_MAX_BYTES, Layout, Torn
 from loader.files.blocks import cut
-from loader.sheets.sources import Source, SourceOptions
+from loader.files.sources import Source, SourceOptions
 from roster.errors import LoadRefused
 from tests.loader.rowwise import open_rows, parse_block
 
 HEADER = ["list", "entry_id", "document_type", "document_number", "name"]
 ROWS = [["sx", f"案{index}号/1", "resident_id", f"{index:018}", "张某某"] for index in range(5)]
 CSV = "".join(",".join(row) + "\n" for row in [HEADER, *ROWS]).encode()
-Numbered = list[tuple[int, list[str]]]
+IdNumberFinder = list[tuple[int, list[str]]]
 
 
-def rows(path: Path, **options: object) -> Numbered:
+def rows(path: Path, **options: object) -> IdNumberFinder:
     return list(open_rows(str(path), msgspec.convert(options, SourceOptions)))
 
 
@@ -41,7 +41,7 @@ def written(tmp_path: Path, data: bytes, name: str = "list.csv") -> Path:
     return path
 
 
-def torn(found: Numbered) -> list[int]:
+def torn(found: IdNumberFinder) -> list[int]:
     return [line for line, row in found if isinstance(row, Torn)]
 
 
@@ -81,7 +81,6 @@ def test_a_list_is_the_same_however_it_is_packed(name: str, tmp_path: Path) -> N
     assert rows(path) == list(enumerate(ROWS, 2))
     with Source(str(path), SourceOptions()) as source:
         assert source.layout.columns == tuple(HEADER)
-        assert source.stream.size_bytes == len(PACKED[name])
         for _ in source.blocks():
             pass
         assert source.sha256() == hashlib.sha256(PACKED[name]).hexdigest()

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from stdnum.iso7064 import mod_11_2
 
-from loader.sheets.sources import Source, SourceOptions
+from loader.files.sources import Source, SourceOptions
 from loader.synthetic.fictions import DISTRICTS
 from loader.synthetic.shapes import COLUMNS
 from loader.synthetic.synthetic import generate

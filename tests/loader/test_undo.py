@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from loader.runs.guard import Limit, Limits
-from loader.runs.intake import Files
-from loader.undo.report import Undone, Writer, diff_file, undone_text
-from loader.undo.undo import Unloading
+from loader.jobs.guard import Limit, Limits
+from loader.jobs.intake import Files
+from loader.jobs.undo import Unloading
+from loader.jobs.undo_report import StepWriter, Undone, diff_file, undone_text
 from roster import keys
 from roster.errors import LoadRefused
 from roster.records.change import Change
@@ -36,7 +36,7 @@ from tests.source import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loader.runs.session import Session
+    from loader.jobs.session import Session
     from tests.servers import Server
 
 
@@ -99,7 +99,7 @@ def undo(
     roster: Roster, number: int = 2, *, dry_run: bool = False, diff: Path | None = None
 ) -> Undone:
     with roster.opened() as session, diff_file(diff) as file:
-        writer = Writer(session.lists, session.dictionary.courts, file)
+        writer = StepWriter(session.lists, session.dictionary.courts, file)
         return Unloading(session, number, lambda *_: None, writer).run(dry_run=dry_run)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from loader.runs import uptake
+from loader.jobs import session
 from roster import keys
 from roster.records.position import Position
 from roster.storage.processes import NOTHING, Process, Processes
@@ -31,11 +31,11 @@ def process(name: str, applied: bytes, *, fresh_ms: int = 3_000, beat: int = 1) 
 async def test_a_process_is_waited_for_until_it_has_applied_everything(valkey: Server) -> None:
     async with opened(valkey) as store:
         mine, theirs = Processes(store.nodes), Processes(store.nodes)
-        assert await uptake.late(mine, ENDS) == 0
+        assert await session.late(mine, ENDS) == 0
         await theirs.announce(process("ahead", APPLIED))
-        assert await uptake.late(mine, ENDS) == 0
+        assert await session.late(mine, ENDS) == 0
         await theirs.announce(process("behind", APPLIED[:-14] + bytes(14)))
-        waiting = asyncio.create_task(uptake.late(mine, ENDS))
+        waiting = asyncio.create_task(session.late(mine, ENDS))
         done, _ = await asyncio.wait({waiting}, timeout=0.1)
         assert not done
         await theirs.announce(process("behind", APPLIED, beat=2))
@@ -45,26 +45,26 @@ async def test_a_process_is_waited_for_until_it_has_applied_everything(valkey: S
 async def test_a_process_that_has_left_or_died_is_waited_for_no_longer(
     valkey: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uptake, "TAKEN_UP_S", 60.0)
+    monkeypatch.setattr(session, "TAKEN_UP_S", 60.0)
     async with opened(valkey) as store:
         mine, theirs = Processes(store.nodes), Processes(store.nodes)
         await theirs.announce(process("dead", NOTHING, fresh_ms=-400))
         await theirs.announce(process("left", NOTHING))
         await theirs.leave("left", 2)
-        assert await uptake.late(mine, ENDS) == 0
+        assert await session.late(mine, ENDS) == 0
 
 
 def test_a_load_says_who_has_not_taken_it_up_in_time(
     valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uptake, "TAKEN_UP_S", 0.1)
+    monkeypatch.setattr(session, "TAKEN_UP_S", 0.1)
     roster = Roster(settings_for(valkey, tmp_path), tmp_path)
     silent = process("silent", NOTHING, fresh_ms=60_000)
-    with roster.opened() as session:
-        session.run(Processes(session.store.nodes).announce(silent))
+    with roster.opened() as held:
+        held.run(Processes(held.store.nodes).announce(silent))
     summary = roster.load([row(1)])
     assert summary.notes == ["one process of the service had not taken it up after 0 s"]
-    with roster.opened() as session:
-        processes = Processes(session.store.nodes)
-        session.run(processes.announce(replace(silent, id="another")))
+    with roster.opened() as held:
+        processes = Processes(held.store.nodes)
+        held.run(processes.announce(replace(silent, id="another")))
     assert roster.load([row(2)], day=2).notes[0].startswith("2 processes of the service")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loader.columns import utf8
-from loader.columns.utf8 import is_utf8
+from loader.columns import texts
+from loader.columns.texts import is_utf8
 
 pieces = st.one_of(
     st.text(max_size=3).map(lambda text: text.encode(errors="surrogatepass")),
@@ -42,6 +42,6 @@ def test_bytes_are_utf8_where_python_says_so(data: bytes) -> None:
 def test_long_bytes_are_judged_in_chunks(
     monkeypatch: pytest.MonkeyPatch, line: str, end: str | bytes
 ) -> None:
-    monkeypatch.setattr(utf8, "_CHUNK_BYTES", 16)
+    monkeypatch.setattr(texts, "_CHUNK_BYTES", 16)
     last = end if isinstance(end, bytes) else end.encode()
     assert is_utf8(line.encode() * 20 + last) == (not end)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loader.jobs.sign import Signing, sign
+from loader.jobs.intake import Files
+from loader.jobs.sign import sign
 from roster.rules.lists import load_lists
 from tests.loader.loads import ID_KEY, Roster, row, write
 from tests.servers import DEADLINE_S, eventually
@@ -213,8 +214,6 @@ def test_where_signatures_are_required_a_file_waits_for_its_own(
     drop(folder, "a.csv", [row(1)])
     with watching(roster, folder, CLEARWAY_SIGNATURE_KEY_FILE=key_file) as watch:
         eventually(lambda: "a.csv waits" in watch.said(), DEADLINE_S * 2)
-        made = Signing(
-            str(folder / "a.csv"), roster.folder / "key.pem", ("sx",), None, "auto", "utf-8"
-        )
-        sign(made, load_lists(None), 1_600_000_000_000)
+        files = Files((str(folder / "a.csv"),), ("sx",))
+        sign(files, roster.folder / "key.pem", load_lists(None), 1_600_000_000_000)
         there(folder / "done" / "a.csv.manifest.json.sig")

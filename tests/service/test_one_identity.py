@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loader.columns.layout import COLUMNS
+from loader.columns.sheets import COLUMNS
 from roster.documents.spelling import trimmed
 from tests.loader.held import Reader
 from tests.loader.one_by_one import Row

@@ -1,1 +1,0 @@
-"""The processes that share the work of a load, and what each is asked."""

@@ -1,0 +1,126 @@
+"""What an undo comes to, for people and for programs; never whose an entry is."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from loader.jobs.undo_plan import Step
+from roster.errors import LoadRefused
+from roster.records.content import unpack_content
+from roster.records.record import readable
+from roster.rules.restrictions import Lists
+
+SHOWN_MAX = 1_000
+STAYS = "stays"
+_COLUMNS = ("list", "entry_id", "case", "court", "what", "now")
+
+
+class Staying(msgspec.Struct, frozen=True):
+    """An entry that somebody else has changed since: `what` is not done, it is as `now` says."""
+
+    list: str
+    entry_id: str
+    case: str
+    court: str
+    what: str
+    now: str
+
+
+class Undone(msgspec.Struct, kw_only=True):
+    """What an undo did, or (dry run) would do; `staying` are the first thousand of `stays`.
+
+    The lists in `never_loaded` count as never loaded in full: it was their first load.
+    """
+
+    dry_run: bool
+    load: int
+    undo: int | None
+    name: str
+    put_back: int
+    removed: int
+    changed_back: int
+    stays: int
+    never_loaded: tuple[str, ...]
+    staying: list[Staying]
+    seconds: float
+
+
+class StepWriter:
+    """Hears of every entry: keeps what stays, and writes a line of each where that is wanted."""
+
+    def __init__(self, lists: Lists, courts: Mapping[bytes, str], file: IO[str] | None) -> None:
+        """`courts` are those that the dictionary knows by the time of the first entry."""
+        self._lists = lists
+        self._courts = courts
+        self._lines = csv.writer(file) if file else None
+        self.staying: list[Staying] = []
+        if self._lines:
+            self._lines.writerow(_COLUMNS)
+
+    def __call__(self, step: Step) -> None:
+        """Tell of the entry."""
+        shown = step.stays is not None and len(self.staying) < SHOWN_MAX
+        if not shown and not self._lines:
+            return
+        told = self._told(step)
+        if shown:
+            self.staying.append(told)
+        if self._lines:
+            what = told.what if step.stays is None else STAYS
+            self._lines.writerow((told.list, told.entry_id, told.case, told.court, what, told.now))
+
+    def _told(self, step: Step) -> Staying:
+        with readable():
+            content = unpack_content(step.content, self._courts)
+        return Staying(
+            self._lists.name(step.list), content.entry_id, content.case, content.court, step.what,
+            "" if step.stays is None else step.stays.name.lower(),
+        )  # fmt: skip
+
+
+@contextmanager
+def diff_file(path: Path | None) -> Iterator[IO[str] | None]:
+    """The file to write lines to, if there is to be one: it is there once all went well.
+
+    Raises LoadRefused.
+    """
+    if path is None:
+        yield None
+        return
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        file = partial.open("w", encoding="utf-8", newline="")
+    except OSError as exc:
+        raise LoadRefused(f"{path}: {exc.strerror}") from exc
+    try:
+        with file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def undone_text(undone: Undone) -> str:
+    """The figures for a person who reads them on a terminal."""
+    first = "would undo" if undone.dry_run else "undone:"
+    lines = [
+        f"{first} load {undone.load} ({undone.name})",
+        f"put back     {undone.put_back:>12,}",
+        f"removed      {undone.removed:>12,}",
+        f"changed back {undone.changed_back:>12,}",
+        f"stays        {undone.stays:>12,}",
+        f"seconds      {undone.seconds:>12.1f}",
+        *(f"{name}: counts as never loaded, as it was before" for name in undone.never_loaded),
+        *(
+            f"stays, since it was changed by somebody else: {each.list} {each.entry_id} "
+            f"{each.case} {each.court}: {each.now}, not {each.what}"
+            for each in undone.staying
+        ),
+    ]
+    return "\n".join(lines)

@@ -1,1 +1,0 @@
-"""How a load is undone."""

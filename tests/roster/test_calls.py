@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from loader.partitions.portion import DIGEST_BYTES, SEAL_BYTES
-from loader.rows.kept import KEPT_BYTES
+from loader.rows.packed_rows import KEPT_BYTES
 from roster import keys
 from roster.build import build
 from roster.records.change import HEAD

@@ -10,7 +10,7 @@ import pytest
 
 from tests.source import Module, modules
 
-PACKAGES = ("roster", "service")
+PACKAGES = ("roster", "service", "loader")
 OUTSIDE = {
     "roster": {
         "address",
@@ -24,6 +24,7 @@ OUTSIDE = {
         "times",
     },
     "service": {"app", "parts", "upkeep"},
+    "loader": {"commands"},
 }
 """What lies in no room, and is a room by itself."""
 BARRED = re.compile(r"\b(no|not|nothing|nobody|never|none|only|elsewhere)\b", re.IGNORECASE)

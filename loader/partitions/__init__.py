@@ -1,1 +1,4 @@
-"""From packed rows to Redis: one partition at a time, merged, filled, compared."""
+"""From packed rows to Redis: one partition at a time, merged, filled, compared.
+
+Nothing here knows a file, or how its rows were read.
+"""

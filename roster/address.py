@@ -32,7 +32,7 @@ _ROUTE = re.compile(
 )
 
 
-class Address(msgspec.Struct, frozen=True):
+class ServiceAddress(msgspec.Struct, frozen=True):
     """A service's root, the key to ask it with, and the proxy on the way, where one was named."""
 
     url: str
@@ -41,10 +41,10 @@ class Address(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Without the key, and without a proxy's password."""
-        return f"<Address {self.url}>"
+        return f"<ServiceAddress {self.url}>"
 
 
-def address_of(settings: Settings, url: str | None, key_file: Path | None) -> Address:
+def address_of(settings: Settings, url: str | None, key_file: Path | None) -> ServiceAddress:
     """The address that a command's options and the settings say; raises SettingsError.
 
     No proxy is ever asked about this machine, and none that only the environment names: it
@@ -53,7 +53,7 @@ def address_of(settings: Settings, url: str | None, key_file: Path | None) -> Ad
     root = url or _setting("CLEARWAY_URL", settings.url)
     proxy = _setting("CLEARWAY_PROXY", settings.proxy) if settings.proxy else None
     key = read_api_key(settings, key_file)
-    return Address(root, key, None if is_here(urlsplit(root).hostname or "") else proxy)
+    return ServiceAddress(root, key, None if is_here(urlsplit(root).hostname or "") else proxy)
 
 
 def _setting(name: str, text: str) -> str:

@@ -51,6 +51,16 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def beijing_day(now_ms: int) -> str:
+    """The day in Beijing, `YYYYMMDD`, at a moment in ms since 1970: nobody is born later."""
+    return _day((now_ms + BEIJING_OFFSET_MS) // DAY_MS)
+
+
+@lru_cache(maxsize=2)
+def _day(days: int) -> str:
+    return f"{_EPOCH + timedelta(days):%Y%m%d}"
+
+
 @lru_cache(maxsize=65_536)
 def parse_time(text: str) -> int:
     """The instant in ms since 1970; a bare date is its first instant in Beijing.

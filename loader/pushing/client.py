@@ -18,7 +18,7 @@ from roster.errors import PushRefused, SettingsError, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from roster.address import Address
+    from roster.address import ServiceAddress
 
 BATCH = 500
 TRIES = 10
@@ -120,7 +120,7 @@ class Pusher:
         raise Unavailable("the service has not acknowledged a batch; push the same file again")
 
 
-def open_client(address: Address) -> httpx.Client:
+def open_client(address: ServiceAddress) -> httpx.Client:
     """A client for the service there; no proxy of the environment's ever sees what it sends."""
     try:
         return httpx.Client(

@@ -54,13 +54,12 @@ from loader.rows.packed_rows import (
     kept_of,
 )
 from loader.rows.persons import Documents, Names
-from roster.documents.check_digits import beijing_day
 from roster.documents.spelling import trimmed
 from roster.records.bounds import CASE_MAX, ENTRY_ID_MAX
 from roster.records.content import EXTRA, FROM, UNTIL, pack_content
 from roster.records.entry import Content
 from roster.records.record import WITHOUT_REVISION
-from roster.times import FUTURE_MAX_MS
+from roster.times import FUTURE_MAX_MS, beijing_day
 
 _TWO = (LISTED | RESUMED, LISTED | SUSPENDED, LISTED | SUSPENDED | WITHOUT_REVISION)
 """What raises two registers."""

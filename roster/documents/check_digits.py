@@ -9,11 +9,7 @@ from __future__ import annotations
 import calendar
 import re
 import unicodedata
-from datetime import date
-from functools import lru_cache
 from operator import mul
-
-from roster.times import BEIJING_OFFSET_MS, DAY_MS
 
 FIRST_BIRTH = "18000101"
 """Nobody alive was born before; synthetic people are born 1800 to 1879.
@@ -27,8 +23,6 @@ WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2, 1)
 """ISO 7064 MOD 11-2, as in GB 11643: all 18 sum up to 1, modulo 11, where the last is right."""
 CHECKS = "10X98765432"
 """The check digit by what the other 17 sum up to."""
-
-_EPOCH = date(1970, 1, 1).toordinal()
 
 
 def _weighted(digits: str) -> int:
@@ -98,16 +92,6 @@ def is_birth(day: str, latest: str) -> bool:
 def is_short_birth(day: str) -> bool:
     """Whether `YYMMDD`, six digits, is a day in some century."""
     return day[2:] in _DAYS or (day[2:] == "0229" and int(day[:2]) % 4 == 0)
-
-
-def beijing_day(now_ms: int) -> str:
-    """The day in Beijing, `YYYYMMDD`, at a moment in ms since 1970: nobody is born later."""
-    return _day((now_ms + BEIJING_OFFSET_MS) // DAY_MS)
-
-
-@lru_cache(maxsize=2)
-def _day(days: int) -> str:
-    return f"{date.fromordinal(_EPOCH + days):%Y%m%d}"
 
 
 def holds_id_number(text: str) -> bool:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from roster.documents.check_digits import beijing_day, holds_id_number
+from roster.documents.check_digits import holds_id_number
 from roster.documents.identity import Token, is_masked, normalise
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidInput
 from roster.records.bounds import CASE_MAX, ENTRY_ID_MAX, too_long
 from roster.records.entry import BIND, CANARY, LIFT, Content, Op
-from roster.times import FUTURE_MAX_MS, parse_until, read_time
+from roster.times import FUTURE_MAX_MS, beijing_day, parse_until, read_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import click
 import httpx
 
-from roster.address import Address, address_of, checked_url, fault_of
+from roster.address import ServiceAddress, address_of, checked_url, fault_of
 from roster.errors import SettingsError
 from roster.settings import read_settings
 
@@ -31,7 +31,7 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 class Caller:
     """A connection to the service; whatever it refuses ends the command with status 1."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: ServiceAddress) -> None:
         """The service there."""
         self._client = client_of(address)
 
@@ -82,7 +82,7 @@ class Caller:
             raise click.ClickException(f"{self._client.base_url} does not answer: {why}") from exc
 
 
-def client_of(address: Address) -> httpx.Client:
+def client_of(address: ServiceAddress) -> httpx.Client:
     """A client for a service; no proxy of the environment's ever sees what it sends."""
     try:
         return httpx.Client(

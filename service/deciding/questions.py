@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from roster.documents.check_digits import beijing_day
 from roster.documents.identity import normalise
 from roster.errors import InvalidBody, InvalidInput, PositionError
 from roster.records.cursor import from_text
 from roster.records.position import NO_MARK
 from roster.rules.verdict import Journey
-from roster.times import now_ms, read_time
+from roster.times import beijing_day, now_ms, read_time
 from service.web.faults import gathered
 
 if TYPE_CHECKING:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from roster.documents.check_digits import beijing_day
 from roster.documents.identity import Token, normalise
 from roster.errors import Unavailable, Unreadable, WrongKey
 from roster.records.entry import BIND, RESTRICTING_BELOW
 from roster.records.position import to_text
 from roster.rules import rules
 from roster.rules.verdict import Question, Reason, Verdict
-from roster.times import now_ms
+from roster.times import beijing_day, now_ms
 from service.deciding.lookups import Person
 from service.deciding.person import person
 

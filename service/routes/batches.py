@@ -14,8 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from roster import keys
-from roster.documents.check_digits import beijing_day
-from roster.times import boot_s, format_ms, now_ms
+from roster.times import beijing_day, boot_s, format_ms, now_ms
 from service.deciding.answers import (
     UNSOUND,
     CheckAnswer,

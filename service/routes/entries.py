@@ -6,7 +6,6 @@ from typing import Any
 
 from litestar import Request, Response, post
 
-from roster.documents.check_digits import beijing_day
 from roster.documents.identity import Document, Token, normalise
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidInput, Unavailable
@@ -18,7 +17,7 @@ from roster.records.record import readable, unpack_provenance
 from roster.records.replies import Found, LogEntry
 from roster.storage.api_keys import ApiKey
 from roster.storage.histories import histories
-from roster.times import DAY_MS, format_ms, now_ms
+from roster.times import DAY_MS, beijing_day, format_ms, now_ms
 from service.deciding.answers import op_name, time_or_null
 from service.parts import Service
 from service.web.auth import scoped

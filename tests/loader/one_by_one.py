@@ -28,14 +28,14 @@ from loader.rows.packed_rows import (
     Packed,
     fixed_of,
 )
-from roster.documents.check_digits import beijing_day, holds_id_number
+from roster.documents.check_digits import holds_id_number
 from roster.documents.identity import DocumentNumber, Normalised
 from roster.documents.spelling import trimmed
 from roster.records.bounds import CASE_MAX, COURT_MAX, ENTRY_ID_MAX
 from roster.records.content import pack_content
 from roster.records.entry import Content, Provenance
 from roster.records.record import HEADER, REGISTER_BYTES, WITHOUT_REVISION, pack_provenance
-from roster.times import FUTURE_MAX_MS, parse_time, parse_until
+from roster.times import FUTURE_MAX_MS, beijing_day, parse_time, parse_until
 
 _FIRST_EXTRA = COLUMNS.index("modes")
 

@@ -15,7 +15,7 @@ from stdnum.exceptions import ValidationError
 from stdnum.iso7064 import mod_11_2
 
 from roster.documents.alternatives import alternatives
-from roster.documents.check_digits import beijing_day, check_digit, icao_check_digit, remainder
+from roster.documents.check_digits import check_digit, icao_check_digit, remainder
 from roster.documents.identity import (
     KINDS,
     Document,
@@ -27,6 +27,7 @@ from roster.documents.issuers import CODES_OF_STATE, ISSUERS
 from roster.documents.spelling import fold, trimmed
 from roster.documents.tokeniser import Tokeniser
 from roster.errors import InvalidInput
+from roster.times import beijing_day
 
 GOLDEN = json.loads(Path(__file__).with_name("golden_tokens.json").read_text(encoding="utf-8"))
 KEY = bytes.fromhex(GOLDEN["key"])

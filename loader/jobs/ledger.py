@@ -147,14 +147,13 @@ def _stands(session: Session, load: Load) -> bool:
     )
 
 
-async def count_lags(store: Store, begun: Iterable[Position], received_at_ms: int) -> int:
-    """How many removals were counted: those that the logs hold behind these positions.
+async def count_lags(store: Store, begun: Iterable[Position], received_at_ms: int) -> None:
+    """Count the removals that the logs hold behind these positions, by how late they came.
 
     A list's first load writes no log, so it counts nothing. What the API removed meanwhile
     has been counted by the service and is left out.
     """
-    tallies = CounterStore(store.nodes)
-    now_ms, counted = time.time_ns() // 1_000_000, 0
+    counters, now_ms = CounterStore(store.nodes), time.time_ns() // 1_000_000
     for position in begun:
         for entry in await _behind(store, position):
             if entry.op not in _ENDINGS or entry.was is not State.ACTIVE:
@@ -162,13 +161,11 @@ async def count_lags(store: Store, begun: Iterable[Position], received_at_ms: in
             provenance = unpack_provenance(entry.provenance, {})
             if provenance.source == "api":
                 continue
-            counted += 1
-            tallies.lagged("service", max(0, entry.applied_at_ms - received_at_ms), now_ms)
+            counters.lagged("service", max(0, entry.applied_at_ms - received_at_ms), now_ms)
             if provenance.decided_at_ms is not None:
                 lag_ms = max(0, entry.applied_at_ms - provenance.decided_at_ms)
-                tallies.lagged("source", lag_ms, now_ms)
-    await tallies.flush(now_ms)
-    return counted
+                counters.lagged("source", lag_ms, now_ms)
+    await counters.flush(now_ms)
 
 
 async def _behind(store: Store, position: Position) -> list[LogEntry]:

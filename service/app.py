@@ -35,8 +35,7 @@ from service.background.canary import Canary, canary_key
 from service.background.counters import Counters
 from service.background.forgetting import Forgetting
 from service.background.renewal import Renewer
-from service.changing.applying import Applier
-from service.changing.places import Places
+from service.changing.applying import Applier, Places
 from service.changing.propagation import Confirmer, Notifier
 from service.deciding.lookups import Lookups
 from service.deciding.screening import Desk

@@ -10,8 +10,7 @@ from roster.storage.processes import Processes
 from roster.storage.store import Store
 from service.background.canary import Canary
 from service.background.counters import Counters
-from service.changing.applying import Applier
-from service.changing.places import Places
+from service.changing.applying import Applier, Places
 from service.changing.propagation import Confirmer, Notifier
 from service.deciding.screening import Desk
 from service.feed.polls import Feed

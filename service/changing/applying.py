@@ -1,4 +1,4 @@
-"""Edits packed and applied, and what became of each.
+"""Edits applied where their entries stand, and what became of each.
 
 One that is refused by itself (the server's memory is full, or what is stored of its person
 cannot be read) is told in its place; the others are applied and safe.
@@ -6,24 +6,25 @@ cannot be read) is told in its place; the others are applied and safe.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeGuard
 
-from roster.errors import NotDurable, Unavailable
+import msgspec
+
+from roster.errors import NotDurable, Unavailable, Unreadable
 from roster.records.change import Change
 from roster.records.content import pack_content
-from roster.records.entry import BIND, LIFT, Content, Op, Outcome, Provenance, State
-from roster.records.position import one_text, to_text
-from roster.records.record import provenance_tail
+from roster.records.entry import BIND, LIFT, Content, Op, Provenance
+from roster.records.record import provenance_tail, readable, split_record
 from roster.records.replies import Applied, Refusal
-from roster.times import format_ms
-from service.web.faults import FieldError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from roster.documents.identity import Token
     from roster.documents.tokeniser import Tokeniser
-    from roster.records.position import HighWater, Position
+    from roster.records.position import HighWater
+    from roster.records.record import Packed
+    from roster.records.replies import Found
     from roster.redis.calls import Wait
     from roster.storage.dictionary import Dictionary
     from roster.storage.store import Store
@@ -32,12 +33,8 @@ if TYPE_CHECKING:
 Replies: TypeAlias = "list[Applied | Refusal]"
 """What became of the changes that one edit is."""
 
-_LISTED = frozenset({State.ACTIVE, State.SUSPENDED})
-_OUTCOME_NAMES = {outcome: outcome.name.lower() for outcome in Outcome}
-_STATE_NAMES = {state: state.name.lower() for state in State}
-_BOUND_NAMES = dict.fromkeys(State, "removed") | {State.ACTIVE: "active"}
-_HELD = 2
-"""So many documents that name each other make a binding."""
+Stored = set[tuple[bytes, int, bytes]]
+"""The entries that there are: token, list, hash of the id."""
 
 
 class Origin(NamedTuple):
@@ -45,6 +42,133 @@ class Origin(NamedTuple):
 
     actor: str
     received_at_ms: int
+
+
+class _Wanted(msgspec.Struct, frozen=True):
+    """Under what else an edit's entry, and those that it replaces, may stand."""
+
+    tokens: tuple[Token, ...]
+    replaced: tuple[Token, ...]
+    ids: tuple[str, ...]
+
+    def asked(self, edit: Edit) -> tuple[Token, ...]:
+        """The tokens to look at."""
+        return (*edit.own, *self.tokens, *self.replaced)
+
+
+class Places:
+    """Looks at what is stored of the entries that are to be changed.
+
+    The same passport may be stored under another code of its state, and an entry of an earlier
+    version under an id with blanks at its ends: the change goes there, so that a removal never
+    misses what it is about. Raises Unavailable and WrongKey.
+    """
+
+    def __init__(
+        self, store: Store, tokeniser: Tokeniser, high_water: Mapping[int, HighWater]
+    ) -> None:
+        """`store` outwaits durability; `high_water` are positions that are known to be safe."""
+        self._store = store
+        self._tokeniser = tokeniser
+        self._high_water = high_water
+
+    async def found(self, tokens: Sequence[Token]) -> list[Found]:
+        """What is stored under each of these tokens."""
+        if not tokens:
+            return []
+        return await self._store.lookup([(token, {}) for token in tokens], self._high_water)
+
+    async def stated(self, edits: Mapping[int, Edit]) -> dict[int, int]:
+        """Each edit's revision; one that states none is newer than now and than what is stored."""
+        unstated = [index for index, edit in edits.items() if not edit.revision]
+        found = await self.found([edits[index].own[0] for index in unstated])
+        newest = {
+            index: max(one.now_ms, self._newest(edits[index], one.record) + 1)
+            for index, one in zip(unstated, found, strict=True)
+        }
+        return self._following(edits, newest)
+
+    def guessed(self, edits: Mapping[int, Edit], now_ms: int) -> dict[int, int]:
+        """Each edit's revision by this machine's clock, where Redis cannot be asked."""
+        return self._following(edits, dict.fromkeys(edits, now_ms))
+
+    async def placed(self, edits: Mapping[int, Edit]) -> dict[int, Edit]:
+        """The edits, each where its entry stands."""
+        found = {index: self._wanted(edit) for index, edit in edits.items()}
+        wanted = {index: each for index, each in found.items() if each is not None}
+        if not wanted:
+            return dict(edits)
+        asked = [each.asked(edits[index]) for index, each in wanted.items()]
+        stored = await self._stored(list(dict.fromkeys(t for each in asked for t in each)))
+        moved = {index: self._moved(edits[index], each, stored) for index, each in wanted.items()}
+        return {**edits, **moved}
+
+    def _following(self, edits: Mapping[int, Edit], least: Mapping[int, int]) -> dict[int, int]:
+        """Two changes to one entry in one request follow each other."""
+        latest: dict[tuple[bytes, int, bytes], int] = {}
+        revisions: dict[int, int] = {}
+        for index, edit in edits.items():
+            revisions[index] = edit.revision
+            if not edit.revision:
+                entry = edit.own[0], *self._entry(edit)
+                revisions[index] = latest[entry] = max(least[index], latest.get(entry, 0) + 1)
+        return revisions
+
+    def _newest(self, edit: Edit, record: bytes) -> int:
+        """The newest revision of the edit's entry; 0 where what is stored cannot be read."""
+        entry = self._entry(edit)
+        same = [each for each in _split(record) if (each.list, each.entry_hash) == entry]
+        return max((max(each.registers) for each in same), default=0)
+
+    def _entry(self, edit: Edit) -> tuple[int, bytes]:
+        return edit.list, self._tokeniser.entry_hash(edit.list, edit.content[0].entry_id)
+
+    def _wanted(self, edit: Edit) -> _Wanted | None:
+        shape = edit.shape
+        others = self._tokeniser.others
+        tokens = others(shape.document) if shape.document else ()
+        replaced = tuple(t for each in shape.replaces or () for t in others(each))
+        own_id, spelled = edit.content[0].entry_id, shape.entry_id or ""
+        ids = (own_id,) if own_id == spelled else (own_id, spelled)
+        if not tokens and not replaced and len(ids) == 1:
+            return None
+        return _Wanted(
+            tuple(t for t in tokens if t not in edit.replaced),
+            tuple(t for t in replaced if t not in edit.own),
+            ids,
+        )
+
+    async def _stored(self, tokens: Sequence[Token]) -> Stored:
+        """The entries under these tokens; of what cannot be read, none."""
+        found = zip(tokens, await self.found(tokens), strict=True)
+        return {
+            (token, each.list, each.entry_hash)
+            for token, one in found
+            for each in _split(one.record)
+        }
+
+    def _moved(self, edit: Edit, wanted: _Wanted, stored: Stored) -> Edit:
+        def is_there(token: Token, entry_id: str) -> bool:
+            return (token, edit.list, self._tokeniser.entry_hash(edit.list, entry_id)) in stored
+
+        if edit.list == BIND:
+            known = [i for i in wanted.ids if any(is_there(token, i) for token in edit.own)]
+            content = [
+                msgspec.structs.replace(each, entry_id=(known or wanted.ids)[0])
+                for each in edit.content
+            ]
+            return msgspec.structs.replace(edit, content=tuple(content))
+        tokens = (*edit.own, *wanted.tokens)
+        places = [(t, i) for t in tokens for i in wanted.ids if is_there(t, i)]
+        places = places or [(edit.own[0], wanted.ids[0])]
+        own = tuple(token for token, _ in places)
+        gone = [t for t in wanted.replaced if any(is_there(t, entry_id) for entry_id in wanted.ids)]
+        return msgspec.structs.replace(
+            edit,
+            own=own,
+            content=tuple(msgspec.structs.replace(edit.content[0], entry_id=i) for _, i in places),
+            replaced=tuple(t for t in dict.fromkeys((*edit.replaced, *gone)) if t not in own),
+        )
 
 
 class Applier:
@@ -145,63 +269,10 @@ def whole(replies: Replies) -> TypeGuard[list[Applied]]:
     return not any(isinstance(reply, Refusal) for reply in replies)
 
 
-def positions(replies: Sequence[Replies]) -> list[Position]:
-    """Where the roster stands for all that was applied."""
-    return [reply.position for each in replies for reply in each if isinstance(reply, Applied)]
-
-
-def applied_ms(replies: Sequence[Replies]) -> int:
-    """When the last of it was, by Redis' clock; 0 where nothing was."""
-    at_ms = (
-        reply.applied_at_ms for each in replies for reply in each if isinstance(reply, Applied)
-    )
-    return max(at_ms, default=0)
-
-
-def joining(edits: Iterable[Edit], replies: Iterable[Replies]) -> list[bytes]:
-    """The tokens of the people whom these edits have left on a list."""
-    return [
-        token
-        for edit, each in zip(edits, replies, strict=True)
-        for token, reply in zip(edit.own, each, strict=False)
-        if isinstance(reply, Applied) and reply.state in _LISTED
-    ]
-
-
-def result_json(edit: Edit, replies: Replies) -> dict[str, Any]:
-    """What the answer says of an edit."""
-    if not whole(replies):
-        reasons = dict.fromkeys(reply.value for reply in replies if isinstance(reply, Refusal))
-        return {"outcome": "rejected", "errors": [FieldError("", reason) for reason in reasons]}
-    if len(replies) == 1:  # as nearly all are; a third of the cost
-        told = replies[0]
-        outcome, position, at_ms = told.outcome, one_text(told.position), told.applied_at_ms
-    else:
-        outcome, own = outcome_of(edit, replies), replies[: len(edit.own)]
-        told = next((reply for reply in own if reply.outcome is outcome), own[0])
-        position = to_text([reply.position for reply in replies])
-        at_ms = max(reply.applied_at_ms for reply in replies)
-    names = _BOUND_NAMES if edit.list == BIND else _STATE_NAMES
-    return {
-        "outcome": _OUTCOME_NAMES[outcome],
-        "was": names[told.was],
-        "current": {"state": names[told.state], "revision": told.revision},
-        "position": position,
-        "applied_at": format_ms(at_ms),
-    }
-
-
-def outcome_of(edit: Edit, replies: Sequence[Applied]) -> Outcome:
-    """The outcome over all of an edit's documents.
-
-    A binding holds only while documents name each other: one that two of them do not hold
-    has no effect, however new it is to a third.
-    """
-    own = replies[: len(edit.own)]
-    best = min(reply.outcome for reply in own)
-    if edit.list != BIND or edit.op is not Op.PUT or best is not Outcome.APPLIED:
-        return best
-    held = [
-        reply for reply in own if reply.outcome <= Outcome.DUPLICATE and reply.state is State.ACTIVE
-    ]
-    return best if len(held) >= _HELD else Outcome.SUPERSEDED
+def _split(record: bytes) -> Sequence[Packed]:
+    """A record's entries; none where they cannot be read."""
+    try:
+        with readable():
+            return split_record(record)
+    except Unreadable:
+        return []

@@ -1,6 +1,6 @@
 """POST /v1/changes: changes applied, made safe, and told to every process."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -9,26 +9,19 @@ from litestar import Request, Response, post
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidBody, InvalidInput, NotDurable, Unavailable, WrongKey
 from roster.records.bounds import LIST_MAX
-from roster.records.entry import LIFT, Op, Outcome, State
-from roster.records.position import Position, to_text
-from roster.records.replies import Refusal
+from roster.records.entry import BIND, LIFT, Op, Outcome, State
+from roster.records.position import Position, one_text, to_text
+from roster.records.replies import Applied, Refusal
 from roster.rules.restrictions import Lists
 from roster.storage.api_keys import ApiKey
-from roster.times import now_ms
-from service.changing.applying import (
-    Origin,
-    Replies,
-    applied_ms,
-    joining,
-    positions,
-    result_json,
-    whole,
-)
+from roster.times import format_ms, now_ms
+from service.changing.applying import Origin, Replies, whole
 from service.changing.edit_faults import all_faults
 from service.changing.edits import BINDS, Edit, EditReader
 from service.parts import Service
 from service.web.auth import CANARY_KEY, known_caller, require
 from service.web.bodies import INVALID, Body, answered
+from service.web.faults import FieldError
 from service.web.problems import problem_of
 from service.web.shapes import ChangeOp, ChangeShape, ChangesShape, ListName
 
@@ -39,6 +32,12 @@ _change_decoder = Body(ChangeShape)
 _ADDS = frozenset({"put", "resume", "bind"})
 _UNREAD = "op or list cannot be read"
 _ENDS = frozenset({State.REMOVED, State.SUSPENDED})
+_LISTED = frozenset({State.ACTIVE, State.SUSPENDED})
+_OUTCOME_NAMES = {outcome: outcome.name.lower() for outcome in Outcome}
+_STATE_NAMES = {state: state.name.lower() for state in State}
+_BOUND_NAMES = dict.fromkeys(State, "removed") | {State.ACTIVE: "active"}
+_HELD = 2
+"""So many documents that name each other make a binding."""
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -67,12 +66,12 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         changes = await applier.packed(edits, revisions, origin)
         replies = await applier.apply(list(edits.values()), changes)
         for (index, edit), each in zip(edits.items(), replies, strict=True):
-            results[index] = result_json(edit, each)
+            results[index] = _result(edit, each)
             _count(service, edit, each, received_at_ms)
-        reached = positions(replies)
+        reached = _positions(replies)
         if reached:
-            service.screener.acknowledge(reached, applied_ms(replies))
-            on = joining(edits.values(), replies)
+            service.screener.acknowledge(reached, _applied_ms(replies))
+            on = _joining(edits.values(), replies)
             service.notifier.tell(reached, on, wanted=body.wait == "all")
         return answered(await _answer(service, body, results, reached))
     except (NotDurable, Unavailable, WrongKey) as exc:
@@ -125,6 +124,68 @@ def _edit(reader: EditReader, change: msgspec.Raw) -> Edit:
         return reader.read(shape)
     except InvalidInput as exc:
         raise InvalidBody(all_faults(reader, shape, exc)) from None
+
+
+def _positions(replies: Sequence[Replies]) -> list[Position]:
+    """Where the roster stands for all that was applied."""
+    return [reply.position for each in replies for reply in each if isinstance(reply, Applied)]
+
+
+def _applied_ms(replies: Sequence[Replies]) -> int:
+    """When the last of it was, by Redis' clock; 0 where nothing was."""
+    at_ms = (
+        reply.applied_at_ms for each in replies for reply in each if isinstance(reply, Applied)
+    )
+    return max(at_ms, default=0)
+
+
+def _joining(edits: Iterable[Edit], replies: Iterable[Replies]) -> list[bytes]:
+    """The tokens of the people whom these edits have left on a list."""
+    return [
+        token
+        for edit, each in zip(edits, replies, strict=True)
+        for token, reply in zip(edit.own, each, strict=False)
+        if isinstance(reply, Applied) and reply.state in _LISTED
+    ]
+
+
+def _result(edit: Edit, replies: Replies) -> dict[str, Any]:
+    """What the answer says of an edit."""
+    if not whole(replies):
+        reasons = dict.fromkeys(reply.value for reply in replies if isinstance(reply, Refusal))
+        return {"outcome": "rejected", "errors": [FieldError("", reason) for reason in reasons]}
+    if len(replies) == 1:  # as nearly all are; a third of the cost
+        told = replies[0]
+        outcome, position, at_ms = told.outcome, one_text(told.position), told.applied_at_ms
+    else:
+        outcome, own = _outcome(edit, replies), replies[: len(edit.own)]
+        told = next((reply for reply in own if reply.outcome is outcome), own[0])
+        position = to_text([reply.position for reply in replies])
+        at_ms = max(reply.applied_at_ms for reply in replies)
+    names = _BOUND_NAMES if edit.list == BIND else _STATE_NAMES
+    return {
+        "outcome": _OUTCOME_NAMES[outcome],
+        "was": names[told.was],
+        "current": {"state": names[told.state], "revision": told.revision},
+        "position": position,
+        "applied_at": format_ms(at_ms),
+    }
+
+
+def _outcome(edit: Edit, replies: Sequence[Applied]) -> Outcome:
+    """The outcome over all of an edit's documents.
+
+    A binding holds only while documents name each other: one that two of them do not hold
+    has no effect, however new it is to a third.
+    """
+    own = replies[: len(edit.own)]
+    best = min(reply.outcome for reply in own)
+    if edit.list != BIND or edit.op is not Op.PUT or best is not Outcome.APPLIED:
+        return best
+    held = [
+        reply for reply in own if reply.outcome <= Outcome.DUPLICATE and reply.state is State.ACTIVE
+    ]
+    return best if len(held) >= _HELD else Outcome.SUPERSEDED
 
 
 def _count(service: Service, edit: Edit, replies: Replies, received_at_ms: int) -> None:

@@ -18,8 +18,8 @@ from loader.files.sources import Format
 from loader.files.streams import STDIN
 from loader.jobs.guard import Limits, parse_limit
 from loader.jobs.intake import Files, check_outputs
+from loader.jobs.load import NO_AS_OF, Loading
 from loader.jobs.manifest import Manifest, manifest_path, read_manifest
-from loader.jobs.merge import NO_AS_OF, Loading
 from loader.jobs.reading import Options, progress
 from loader.jobs.report import summary_text
 from loader.jobs.session import Session

@@ -1,4 +1,4 @@
 """Columns of bytes, and what numpy reads from them at once.
 
-Nothing here knows a roster or a file.
+Nothing here reads a file or asks Redis.
 """

@@ -1,6 +1,6 @@
 """What one cell of a list file may hold (docs/lists.md, Columns), and the faults of others.
 
-Faults are numbered in the order in which those of one row are fault_of: the first counts.
+Faults are numbered in the order in which those of one row are told: the first counts.
 """
 
 from __future__ import annotations

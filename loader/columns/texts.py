@@ -20,7 +20,7 @@ BEHIND_FIRST = -64
 
 _ASCII = bytes((*range(128), *b"?" * 128))
 _LIKELY = CARD_DIGITS - 1
-"""So many characters that are digits or gaps have to follow each other, says `roster.texts`."""
+"""So many digits or gaps have to follow each other (roster/documents/check_digits.py)."""
 _LAST_YEAR = "20991231"
 _IDEOGRAPHS = range(0xE4, 0xEA)
 """How UTF-8 begins what lies from U+4000 to U+9FFF: all of it is visible, nothing a digit."""

@@ -14,7 +14,7 @@ import numpy as np
 from loader.columns.columns import Numbers
 from loader.columns.sheets import UNFIT, Block, Dialect, Layout, Sheet, Torn, sheet_of_cells
 from loader.files.csv_sheets import csv_sheet
-from loader.files.dialects import DATES, LAWS, TELLING, TEXTS
+from loader.files.dialects import DATES, READERS, TELLING, TEXTS
 from loader.files.fields import Fields, spell
 from loader.files.json_sheets import loose, set_apart, values_of
 
@@ -53,7 +53,7 @@ def _of_table(block: Block, layout: Layout) -> Sheet:
     if not len(table):
         return table
     fields = Fields(table.columns, names)
-    found, unclear = LAWS[dialect](fields)
+    found, unclear = READERS[dialect](fields)
     unclear[list(table.odd)] = True
     which = np.flatnonzero(unclear | (fields.raw(_INNER)[1] > 0))
     records = [
@@ -73,7 +73,7 @@ def _sheet(records: list[Any], lines: Numbers, dialect: Dialect) -> Sheet:
     if not len(table):
         return table
     fields = Fields(table.columns, _NAMES[dialect])
-    found, unclear = LAWS[dialect](fields)
+    found, unclear = READERS[dialect](fields)
     columns = fields.columns(found)
     torn |= {index: Torn() for index in np.flatnonzero(unclear).tolist()}
     for index in table.odd.keys() - torn.keys():

@@ -187,7 +187,7 @@ def _are_firms(fields: Fields, number: Places, cards: Bools) -> Bools:
 
 
 def _zxgk(fields: Fields) -> tuple[dict[str, Places], Bools]:
-    """3a and 3b: defaulters (`sx`), from the court's site or a mirror; 3c: restricted people.
+    """Defaulters (`sx`) and restricted people (`xgl`): docs/domain.md, Feed zxgk.
 
     A table of both kinds has the fields of both in every row. What has those of neither is unclear.
     """
@@ -236,7 +236,7 @@ def _court(text: str) -> str:
 
 
 def _xycj(fields: Fields) -> tuple[dict[str, Places], Bools]:
-    """3f: the exchange table, the one source with a life-cycle; each record is clear."""
+    """The exchange table, the one source with a life-cycle: docs/domain.md, Feed xycj."""
     number = fields.text("ZJHM")
     revoked, suppressed, published = (fields.day(name) for name in ("CXSJ", "PBSJ", "FBSJ"))
     removed = revoked[1] > 0
@@ -266,7 +266,7 @@ def _xycj(fields: Fields) -> tuple[dict[str, Places], Bools]:
     return found, np.zeros(len(fields), np.bool_)
 
 
-LAWS: dict[str, Callable[[Fields], tuple[dict[str, Places], Bools]]] = {
+READERS: dict[str, Callable[[Fields], tuple[dict[str, Places], Bools]]] = {
     "zxgk": _zxgk,
     "xycj": _xycj,
 }

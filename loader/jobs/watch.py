@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from loader.jobs.intake import Files
-from loader.jobs.merge import Loading
+from loader.jobs.load import Loading
 from loader.jobs.reading import OnProgress, Options, progress
 from loader.jobs.report import Summary
 from loader.jobs.session import Session

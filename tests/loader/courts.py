@@ -103,7 +103,7 @@ def made_fit(value: object) -> object:
 
 
 def zxgk(record: Record) -> dict[str, str]:
-    """3a to 3c; nothing where it is neither a defaulter nor a restricted person."""
+    """Feed zxgk; nothing where it is neither a defaulter nor a restricted person."""
     told = {
         name: text_of(record[name]) for name in ("iname", "caseCode", "XM", "AH") if name in record
     }
@@ -116,7 +116,7 @@ def zxgk(record: Record) -> dict[str, str]:
 
 
 def defaulter(record: Record) -> dict[str, str]:
-    """3a and 3b."""
+    """A defaulter of feed zxgk."""
     number, case = text(record, "cardNum"), text(record, "caseCode")
     type_, issuer = shape(number)
     party = text(record, "partyTypeName")
@@ -138,7 +138,7 @@ def defaulter(record: Record) -> dict[str, str]:
 
 
 def restricted(record: Record) -> dict[str, str]:
-    """3c; `QY_MC` is the firm because of which, if any."""
+    """A restricted person of feed zxgk; `QY_MC` is the firm because of which, if any."""
     number, case = text(record, "cardNum", "ZJHM", "sfzhm", "partyCardNum"), text(record, "AH")
     type_, issuer = shape(number)
     stated = text(record, "ZXFYMC")
@@ -157,7 +157,7 @@ def restricted(record: Record) -> dict[str, str]:
 
 
 def xycj(record: Record) -> dict[str, str]:
-    """3f."""
+    """Feed xycj."""
     number = text(record, "ZJHM")
     type_, issuer, kind = document(record, number)
     revoked, suppressed = spell(record.get("CXSJ")), spell(record.get("PBSJ"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loader.jobs.guard import Limits, parse_limit
 from loader.jobs.intake import Files
-from loader.jobs.merge import Loading
+from loader.jobs.load import Loading
 from loader.jobs.reading import Options
 from loader.jobs.session import Session
 from loader.jobs.verify import Verdict, Verifying

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from loader.columns.sheets import COLUMNS, Block, Dialect, Layout, Torn
 from loader.files.dialect_sheets import dialect_sheet
-from loader.files.dialects import DATES, LAWS, TEXTS
+from loader.files.dialects import DATES, READERS, TEXTS
 from loader.files.fields import spell
 from loader.files.headers import _FIELDS
 from loader.files.sources import Format, SourceOptions
@@ -57,9 +57,9 @@ XYCJ: Record = {
 
 def test_a_dialect_is_known_wherever_it_has_to_be() -> None:
     forms = ("auto", "csv", "jsonl", "parquet")
-    assert (*forms, *LAWS) == get_args(Format)
-    assert ("", *LAWS) == get_args(Dialect)
-    assert list(LAWS) == list(TEXTS) == list(DATES) == list(_FIELDS)
+    assert (*forms, *READERS) == get_args(Format)
+    assert ("", *READERS) == get_args(Dialect)
+    assert list(READERS) == list(TEXTS) == list(DATES) == list(_FIELDS)
 
 
 def rows_of(dialect: Dialect, value: object) -> list[list[str]]:

@@ -18,7 +18,7 @@ from roster.errors import LoadRefused
 from roster.records.entry import Op
 from roster.times import parse_time
 from tests.loader.loads import DAY, HEADER, Roster, number, row, settings_for, write
-from tests.loader.test_merge import apply
+from tests.loader.test_load import apply
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from roster.errors import LoadRefused
 from roster.records.entry import Op
 from roster.times import parse_time
 from tests.loader.loads import TOKENISER, Roster, number, row, token
-from tests.loader.test_merge import ID, apply
+from tests.loader.test_load import ID, apply
 
 NOW_MS = time.time_ns() // 1_000_000
 

@@ -1,4 +1,4 @@
-"""The roster in Redis.
+"""The roster in Redis: what is stored under which key, read and changed.
 
-Every key has its module here, and what is stored is read and changed here only.
+Nothing here decides anything, and nothing here knows how a server is reached.
 """

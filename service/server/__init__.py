@@ -1,5 +1,4 @@
-"""The HTTP server.
+"""The HTTP server: processes, sockets, connections, and which requests are begun when.
 
-Processes, sockets, connections, and which requests are begun when; what they ask is none of its
-business.
+Checks that need nobody else are answered from here at once; nothing else of what is asked is known.
 """

@@ -1,4 +1,4 @@
 """What requests and answers of all routes share.
 
-Bodies, shapes, faults, problems, and who may ask; no route, and nothing of the roster but keys.
+Bodies, shapes, faults, problems, and who may ask; no route, and of what is stored only API keys.
 """

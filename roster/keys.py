@@ -23,13 +23,15 @@
 | clearway:decisions      | hash   | checks so far, by mode and decision      | counters.py   |
 | clearway:lag            | hash   | removal lags of the last day, in buckets | counters.py   |
 | clearway:renewal        | string | the lease for renewing and forgetting    | lease.py      |
-| clearway:forgetting     | string | how far the daily round has come         | forgetting.py |
+| clearway:forgetting     | string | how far the daily round has come         | the service   |
 | clearway:canary         | string | the lease of the canary                  | lease.py      |
 | clearway:doorbell:ID    | channel| positions that are safe now, of roster ID| doorbell.py   |
 | clearway:doorbell       | channel| the same of all rosters, for old versions| doorbell.py   |
 
 NN is a partition, 00 to 63; BBBB a bucket in hexadecimal, 0000 to 03ff. The braces make
-all keys of a partition share one cluster slot. Who reads them: docs/architecture.md, Redis keys.
+all keys of a partition share one cluster slot. The files of the last column lie in roster/storage/,
+lua/ in roster/; the daily round is service/background/forgetting.py. Who reads them:
+docs/architecture.md, Redis keys.
 A token says in which partition and bucket its record is, and under which field.
 """
 

@@ -69,6 +69,19 @@ def test_every_key_is_told_with_who_writes_it() -> None:
     assert told == made() == drawn
 
 
+def test_every_function_is_told_with_its_file_and_its_caller() -> None:
+    row = r"^\| `(\w+)` \| [^|]+ \| `(\w+\.lua)` \| `(roster/[\w/]+\.py)` \|$"
+    told = re.findall(row, PAGE, re.MULTILINE)
+    registered = {
+        (name, path.rpartition("/")[2])
+        for path, code in lua().items()
+        for name in re.findall(r"\bregister\('(\w+)'", code)
+    }
+    assert sorted((name, file) for name, file, _ in told) == sorted(registered)
+    callers = {module.path: module.text for module in product()}
+    assert [name for name, _, path in told if f'"{name}"' not in callers[path]] == []
+
+
 def test_every_field_of_meta_is_told() -> None:
     told = {re.sub(r":[A-Z:]+$", ":", name) for name in rows("Fields of meta")}
     named = {*Field, *(f"{each}:" for each in ListField)}

@@ -35,6 +35,7 @@ with ending_on_interrupt():
 
 COMMANDS = {
     "accept": "service.commands.rewinds:accept",
+    "audit": "service.commands.audit:audit",
     "check": "service.commands.by_hand:check",
     "demo": "service.commands.demo:demo",
     "find": "service.commands.by_hand:find",

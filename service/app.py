@@ -16,6 +16,7 @@ from roster.build import build
 from roster.documents.tokeniser import UNKNOWN, Tokeniser
 from roster.errors import SettingsError, Unavailable, cause_of
 from roster.opening import SAFE_TIMEOUT_MS, Opening
+from roster.records.blocks import Chain
 from roster.records.entry import BIND
 from roster.redis.calls import Wait
 from roster.redis.nodes import Nodes
@@ -31,6 +32,8 @@ from roster.storage.processes import Processes
 from roster.storage.retention import RetentionPeriods
 from roster.storage.store import Store
 from roster.times import DAY_MS
+from service.audit.ledger import Ledger
+from service.audit.recorder import Recorder
 from service.background.canary import Canary, canary_key
 from service.background.counters import Counters
 from service.background.forgetting import Forgetting
@@ -48,6 +51,7 @@ from service.following.memory import Memory
 from service.following.screener import EVERY, Screener
 from service.following.share import Listener
 from service.parts import Service
+from service.routes.audit import get_audit
 from service.routes.changes import post_changes
 from service.routes.checks import check_routes
 from service.routes.entries import find, history
@@ -67,7 +71,7 @@ log = structlog.get_logger("clearway.app")
 
 API = (
     *(check_routes, standing),
-    *(post_changes, get_changes, find, history),
+    *(post_changes, get_changes, find, history, get_audit),
     *(get_roster, healthz, readyz, get_metrics),
 )
 
@@ -122,7 +126,12 @@ async def _running(settings: Settings, app: Litestar) -> AsyncIterator[None]:
     opening = await asyncio.to_thread(Opening, settings)
     try:
         await look_before(settings, opening)
-        nodes = _Nodes(opening.check_nodes(), opening.change_nodes(), opening.follow_nodes())
+        nodes = _Nodes(
+            opening.check_nodes(),
+            opening.change_nodes(),
+            opening.follow_nodes(),
+            opening.follow_nodes(),
+        )
         upkeep = _upkeep(app, opening, nodes)
         app.state.service, app.state.upkeep = upkeep.service, upkeep
         try:
@@ -143,6 +152,7 @@ class _Nodes(NamedTuple):
     check: Nodes
     change: Nodes
     follow: Nodes
+    audit: Nodes
 
 
 def _upkeep(app: Litestar, opening: Opening, nodes: _Nodes) -> Upkeep:
@@ -151,14 +161,14 @@ def _upkeep(app: Litestar, opening: Opening, nodes: _Nodes) -> Upkeep:
     tokeniser = Tokeniser(opening.id_key(), UNKNOWN)  # the follower opens the roster
     check, change, follow = _stores(settings, nodes, tokeniser)
     screener = _screener(settings, lists)
-    # Until the servers are known, a change counts as safe only by the strictest measure.
-    wait = Wait(aof=True, replicas=settings.replicas, timeout_ms=SAFE_TIMEOUT_MS)
+    wait = _strictest(settings)
     keys = KeyStore(nodes.change, wait)
     access = Access(keys, settings.serve_stale_s)
     memory = Memory(settings.data_dir, tokeniser, screener, access.ended)
     log, counters, processes = FeedLog(), Counters(), Processes(nodes.change)
-    follower = _follower(settings, follow, screener, memory, log)
-    dictionary = Dictionary(nodes.change)
+    dictionary, audit = _recorder(nodes, tokeniser)
+    announcer = _announcer(settings, follow, screener, audit)
+    follower = Follower(follow, screener, announcer, memory, Listener(log.take, log.is_polled))
     lookups = Lookups(check, screener, dictionary, settings.redis_timeout_ms)
     writer = Writer(tokeniser, lists, dictionary)
     canary = Canary(app, nodes.change, tokeniser, screener, counters)
@@ -182,16 +192,17 @@ def _upkeep(app: Litestar, opening: Opening, nodes: _Nodes) -> Upkeep:
         confirmer=Confirmer(change, processes),
         feed=Feed(change, log, follower.poll, writer, screener.high_water),
         canary=canary,
+        audit=audit,
+        ledger=Ledger(audit, change, dictionary),
     )
-    renewer = _renewer(service, keys)
     tallies, disabled = CounterStore(nodes.change), DisabledLists(nodes.change, wait)
-    return Upkeep(service, opening, tallies, disabled, memory, renewer)
+    return Upkeep(service, opening, tallies, disabled, memory, _renewer(service, keys))
 
 
 def _stores(settings: Settings, nodes: _Nodes, tokeniser: Tokeniser) -> Iterator[Store]:
     """The stores of checks, of changes and of polls, which share the roster's id."""
     keep_ms, roster_id = settings.audit_days * DAY_MS, RosterId(nodes.follow)
-    return (Store(each, tokeniser, keep_ms=keep_ms, roster_id=roster_id) for each in nodes)
+    return (Store(each, tokeniser, keep_ms=keep_ms, roster_id=roster_id) for each in nodes[:3])
 
 
 def _screener(settings: Settings, lists: Lists) -> Screener:
@@ -203,13 +214,21 @@ def _screener(settings: Settings, lists: Lists) -> Screener:
     )
 
 
-def _follower(
-    settings: Settings, store: Store, screener: Screener, memory: Memory, log: FeedLog
-) -> Follower:
-    identity = secrets.token_hex(6), socket.gethostname()
-    announcer = Announcer(store, screener, identity, settings.replicas)
-    listener = Listener(log.take, log.is_polled)
-    return Follower(store, screener, announcer, memory, listener)
+def _strictest(settings: Settings) -> Wait:
+    """By what measure alone a change counts as safe until the servers are known."""
+    return Wait(aof=True, replicas=settings.replicas, timeout_ms=SAFE_TIMEOUT_MS)
+
+
+def _recorder(nodes: _Nodes, tokeniser: Tokeniser) -> tuple[Dictionary, Recorder]:
+    """The dictionary, and the recorder, which names courts by it."""
+    dictionary, chain = Dictionary(nodes.change), Chain(secrets.token_hex(6), tokeniser.seal_key)
+    return dictionary, Recorder(chain, nodes.audit, dictionary.court_ids)
+
+
+def _announcer(settings: Settings, store: Store, screener: Screener, audit: Recorder) -> Announcer:
+    """The process has the name of its audit chain."""
+    identity = audit.process, socket.gethostname()
+    return Announcer(store, screener, identity, settings.replicas, audit.stated)
 
 
 def _renewer(service: Service, keys: KeyStore) -> Renewer:

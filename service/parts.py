@@ -8,6 +8,8 @@ from roster.settings import Settings
 from roster.storage.dictionary import Dictionary
 from roster.storage.processes import Processes
 from roster.storage.store import Store
+from service.audit.ledger import Ledger
+from service.audit.recorder import Recorder
 from service.background.canary import Canary
 from service.background.counters import Counters
 from service.changing.applying import Applier, Places
@@ -44,3 +46,5 @@ class Service(msgspec.Struct, frozen=True):
     confirmer: Confirmer
     feed: Feed
     canary: Canary
+    audit: Recorder
+    ledger: Ledger

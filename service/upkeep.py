@@ -16,6 +16,8 @@ import structlog
 from roster.errors import ClearwayError, Unavailable, cause_of
 from roster.redis.requirements import ServerFacts, unfit
 from roster.times import now_ms
+from service.audit.ledger import EVERY_S as LEDGER_EVERY_S
+from service.audit.recorder import EVERY_S as AUDIT_EVERY_S
 from service.background.canary import EVERY_S as CANARY_EVERY_S
 from service.background.renewal import EVERY_S as RENEWAL_EVERY_S
 from service.changing.propagation import NOTE_EVERY_S
@@ -85,6 +87,8 @@ class Upkeep(msgspec.Struct):
             Chore("note", NOTE_EVERY_S, service.notifier.note),
             Chore("renewal", RENEWAL_EVERY_S, self.renewer.tick),
             Chore("canary", CANARY_EVERY_S, service.canary.probe),
+            Chore("audit", AUDIT_EVERY_S, service.audit.flush),
+            Chore("ledger", LEDGER_EVERY_S, service.ledger.tick),
         ]
 
     async def begin(self) -> None:
@@ -108,6 +112,8 @@ class Upkeep(msgspec.Struct):
             self.renewer.leave,
             service.canary.leave,
             self.memory.save,
+            service.ledger.close,
+            service.audit.close,
         ):
             with suppress(ClearwayError):
                 await step()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -27,21 +25,13 @@ from roster.storage.dictionary import Load
 from roster.storage.rewinds import rewound
 from roster.storage.store import Store
 from roster.times import format_ms
+from roster.who import who
 
-_ACTOR_MAX, _WHO_MAX = 128, 128
+_ACTOR_MAX = 128
 _AFTER_MS = 2
 """An undo's revisions are 1 ms after the last full file's."""
 _ENDINGS = frozenset({Op.REMOVE, Op.ABSENT})
 _LIMIT = 5_000
-
-
-def who() -> str:
-    """Who runs this, on which host."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user has no name; OSError: Python 3.13
-        user = "somebody"
-    return f"{user}@{socket.gethostname()}"[:_WHO_MAX]
 
 
 def begun(paths: Sequence[str], kind: str, now_ms: int, **more: Any) -> Load:  # noqa: ANN401 -- Load's
@@ -147,13 +137,18 @@ def _stands(session: Session, load: Load) -> bool:
     )
 
 
-async def count_lags(store: Store, begun: Iterable[Position], received_at_ms: int) -> None:
-    """Count the removals that the logs hold behind these positions, by how late they came.
+async def count_lags(
+    store: Store, begun: Iterable[Position], received_at_ms: int
+) -> list[LogEntry]:
+    """The removals that say when they were decided, of those that the logs hold behind these.
+
+    All of them are counted, by how late they came.
 
     A list's first load writes no log, so it counts nothing. What the API removed meanwhile
     has been counted by the service and is left out.
     """
     counters, now_ms = CounterStore(store.nodes), time.time_ns() // 1_000_000
+    decided: list[LogEntry] = []
     for position in begun:
         for entry in await _behind(store, position):
             if entry.op not in _ENDINGS or entry.was is not State.ACTIVE:
@@ -165,7 +160,9 @@ async def count_lags(store: Store, begun: Iterable[Position], received_at_ms: in
             if provenance.decided_at_ms is not None:
                 lag_ms = max(0, entry.applied_at_ms - provenance.decided_at_ms)
                 counters.lagged("source", lag_ms, now_ms)
+                decided.append(entry)
     await counters.flush(now_ms)
+    return decided
 
 
 async def _behind(store: Store, position: Position) -> list[LogEntry]:

@@ -14,6 +14,7 @@ from loader.jobs import guard, report
 from loader.jobs.crew import Crew
 from loader.jobs.guard import ListBefore
 from loader.jobs.intake import Intake
+from loader.jobs.late import tell_late_denials
 from loader.jobs.ledger import as_of_after, begun, count_lags, nothing_to_do
 from loader.jobs.reading import OnProgress, Options, ask, crew_for, read_files
 from loader.jobs.report import Rejects, Summary, explained, still_rewound, write_rejects
@@ -206,7 +207,9 @@ class Loading:
         late = session.close_load(reading.load, replace(reading.record, did=did))
         reading.notes.extend(uptake_notes(late))
         positions = [each.position for each in begun]
-        session.run(count_lags(session.store, positions, self._now_ms))
+        decided = session.run(count_lags(session.store, positions, self._now_ms))
+        if decided:
+            tell_late_denials(session, decided)
         return done
 
     def _begin(self, reading: Reading) -> list[SnapshotStart]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Self, TypeVar
 
+import click
 from msgspec.structs import replace
 
 from loader.jobs.guard import NOT_FROM_FILES
@@ -16,8 +17,9 @@ from loader.jobs.manifest import public_key_of
 from loader.rows.packed_rows import Context
 from roster import keys
 from roster.embedded.server_settings import resume_log_rewrites, suspend_log_rewrites
-from roster.errors import ClearwayError, LoadRefused
+from roster.errors import ClearwayError, LoadRefused, cause_of
 from roster.opening import Opening
+from roster.records.audited import Loaded
 from roster.records.position import HighWater, Position
 from roster.records.replies import Tail
 from roster.redis.calls import Wait
@@ -25,6 +27,7 @@ from roster.redis.connection import change_client
 from roster.redis.nodes import bulk_nodes, open_nodes
 from roster.rules.lists import load_lists
 from roster.settings import Settings
+from roster.storage.account import Account
 from roster.storage.dictionary import Dictionary, Load
 from roster.storage.high_water import add_marks, marks_file
 from roster.storage.lease import HeartbeatLease
@@ -63,6 +66,8 @@ class Session:
         self.store = Store(self._nodes, tokeniser, keep_ms=settings.audit_days * DAY_MS)
         self.dictionary = Dictionary(self._nodes)
         self._processes = Processes(self._nodes)
+        self.seal_key = tokeniser.seal_key
+        self.account = Account(self._nodes, tokeniser.seal_key)
         self._lease: HeartbeatLease | None = None
 
     def __enter__(self) -> Self:
@@ -72,6 +77,8 @@ class Session:
         with suppress(ClearwayError):  # the lease passes on by itself
             if self._lease is not None:
                 self._lease.close()
+        with suppress(ClearwayError):  # the audit then does not say that nothing follows
+            self.run(self.account.close())
         self._close()
 
     def _close(self) -> None:
@@ -147,6 +154,7 @@ class Session:
             self.run(suspend_log_rewrites(self._nodes))
         if self.run(self.dictionary.open_load(load)) != number:
             raise LoadRefused("another load has begun meanwhile; nothing of this one was merged")
+        self._say(number, load, "begun")
 
     def close_load(self, number: int, load: Load) -> int:
         """How many processes have not taken it up in time; all is safe, every one hears of it.
@@ -156,10 +164,25 @@ class Session:
         self.keep_lease()
         done = replace(load, applied_at_ms=time.time_ns() // 1_000_000)
         self.run(self.dictionary.write_load(number, done))
+        self._say(number, done, "completed")
         behind = self._behind(self.publish())
         if self.opening.embedded is not None:
             self.run(resume_log_rewrites(self._nodes))
         return behind
+
+    def warn(self, what: str, exc: ClearwayError) -> None:
+        """Say on standard error what of a load that goes on did not work, and why."""
+        click.echo(f"{what}: {cause_of(exc)}", err=True)
+
+    def _say(self, number: int, load: Load, stage: str) -> None:
+        """Tell the audit of a load that is `begun` or `completed`."""
+        files = tuple((file.name, file.sha256) for file in load.files)
+        what, lists = load.kind or "load", load.lists
+        whole = (number, lists, load.as_of, files, load.did, load.undoes)
+        try:
+            self.run(self.account.say(Loaded(load.who, what, stage, *whole)))
+        except ClearwayError as exc:
+            self.warn("this is not in the audit", exc)
 
     def publish(self) -> list[Position]:
         """The logs' ends; what was written up to there is safe, and every process hears of it."""

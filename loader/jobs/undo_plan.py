@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from loader.jobs.ledger import undone_by, who
+from loader.jobs.ledger import undone_by
 from roster.errors import LoadRefused, Unreadable
 from roster.keys import BUCKETS
 from roster.records.change import Change
@@ -22,6 +22,7 @@ from roster.storage.histories import UndoNote, histories
 from roster.storage.images import BUCKETS_A_CALL
 from roster.storage.store import Store
 from roster.times import DAY_MS
+from roster.who import who
 
 PUT_BACK, REMOVED, CHANGED_BACK = "put back", "removed", "changed back"
 _TOMBSTONES = {State.REMOVED: Op.REMOVE}

@@ -67,7 +67,8 @@ class Process(msgspec.Struct, frozen=True):
     been, and is 0 of an older version. `applied` are the joined wire positions of all
     partitions. `left` is a process that has ended in order. One that
     `remembers` would notice a backup that was restored. `scheme` is that of its tokens;
-    `build` and `library` are empty of an older version.
+    `build` and `library` are empty of an older version; `audit_head` is the hash of the last of
+    its `audit_blocks`.
     """
 
     id: str
@@ -84,6 +85,8 @@ class Process(msgspec.Struct, frozen=True):
     build: str = ""
     library: str = ""
     scheme: int = HASHED
+    audit_blocks: int = 0
+    audit_head: str = ""
 
     def at(self, partition: int) -> Position:
         """The position that it has applied."""

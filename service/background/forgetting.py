@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from roster import keys
+from roster.storage.audit import trim as trim_audit
 from roster.storage.images import BUCKETS_A_CALL
 from roster.storage.processes import Processes
 from roster.storage.retention import (
@@ -69,12 +70,13 @@ class Forgetting:
         await self._note(Progress(began_ms, upto))
 
     async def _step(self, step: int, now_ms: int) -> None:
-        """Some buckets; with the first of a partition also its log."""
+        """Some buckets; with the first of a partition also its log and its audit."""
         partition, call = divmod(step, _CALLS)
         first = call * BUCKETS_A_CALL
         place = BucketRange(partition, range(first, first + BUCKETS_A_CALL), now_ms)
         if not call:
             await trim(self._store, partition, now_ms - self._terms.log_ms)
+            await trim_audit(self._store.nodes, partition, now_ms - self._terms.history_ms)
         await purge_histories(
             self._store, partition, place.buckets, now_ms - self._terms.history_ms
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from service.audit.recorder import Recorder
     from service.background.canary import Canary
     from service.background.counters import Counters, Histogram
     from service.following.screener import Screener
@@ -88,6 +89,17 @@ def canary_families(canary: Canary) -> Iterator[Family]:
     )
     if canary.lag_ms is not None:
         yield gauge("canary_lag_seconds", "The last removal's way.", canary.lag_ms / 1000)
+
+
+def audit_families(audit: Recorder) -> Iterator[Family]:
+    """What this process has said to the audit."""
+    yield Family("audit_records_total", "counter", "Audit records written.").of(
+        [((), audit.records)]
+    )
+    yield Family("audit_lost_total", "counter", "Audit records dropped unwritten.").of(
+        [((), audit.lost)]
+    )
+    yield gauge("audit_waiting", "Audit records not written yet.", float(audit.waiting))
 
 
 def gauge(name: str, text: str, value: float) -> Family:

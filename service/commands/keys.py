@@ -11,10 +11,13 @@ import click
 
 from roster.errors import InvalidInput
 from roster.opening import Opening
+from roster.records.audited import KeyMade
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
 from roster.storage.api_keys import ApiKey, KeyStore, KeyTerms, check_scopes
 from roster.times import format_ms, now_ms, parse_until
+from roster.who import who
+from service.commands.account import accounted
 from service.commands.tables import print_json, print_rows
 from service.server.certificates import fingerprint_of_file
 
@@ -43,7 +46,7 @@ def create(**options: Any) -> None:  # noqa: ANN401 -- click's
     with Opening(read_settings(os.environ)) as opening:
         names = [rule.id for rule in load_lists(opening.settings.lists_file).all]
         terms = _terms(options, names)
-        key, text = _with_store(opening, lambda store: store.create(terms, now_ms()))
+        key, text = _with_store(opening, lambda store: store.create(terms, now_ms()), "created")
     click.echo(f"key {key.id} for {key.name}: {', '.join(key.scopes)}", err=True)
     click.echo(text)
 
@@ -67,7 +70,7 @@ def list_command(*, as_json: bool) -> None:
 def rotate(identifier: str) -> None:
     """Give a key a new text and print it; the old one stops within a second."""
     with Opening(read_settings(os.environ)) as opening:
-        _, text = _with_store(opening, lambda store: store.rotate(identifier))
+        _, text = _with_store(opening, lambda store: store.rotate(identifier), "rotated")
     click.echo(text)
 
 
@@ -76,7 +79,7 @@ def rotate(identifier: str) -> None:
 def revoke(identifier: str) -> None:
     """Take a key back: it stops within a second."""
     with Opening(read_settings(os.environ)) as opening:
-        key = _with_store(opening, lambda store: store.revoke(identifier, now_ms()))
+        key, _ = _with_store(opening, lambda store: _revoked(store, identifier), "revoked")
     click.echo(f"key {key.id} is revoked", err=True)
 
 
@@ -113,11 +116,22 @@ def _expires_ms(text: str | None) -> int | None:
     return expires_ms
 
 
-def _with_store(opening: Opening, do: Callable[[KeyStore], Awaitable[Any]]) -> Any:  # noqa: ANN401 -- what `do` gives
+async def _revoked(store: KeyStore, identifier: str) -> tuple[ApiKey, None]:
+    return await store.revoke(identifier, now_ms()), None
+
+
+def _with_store(opening: Opening, do: Callable[[KeyStore], Awaitable[Any]], done: str = "") -> Any:  # noqa: ANN401 -- what `do` gives
+    """What `do` gives; if that was `done` to a key, which comes first, the audit has it."""
+
     async def run() -> Any:  # noqa: ANN401 -- what `do` gives
         async with opening.changing() as nodes:
             wait = opening.wait(await opening.facts(nodes))
-            return await do(KeyStore(nodes, wait))
+            found = await do(KeyStore(nodes, wait))
+            if done:
+                key: ApiKey = found[0]
+                record = KeyMade(who(), done, key.id, key.name, key.scopes)
+                await accounted(opening, nodes, record)
+            return found
 
     return asyncio.run(run())
 

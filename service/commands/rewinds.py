@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from roster.keys import PARTITIONS
 from roster.opening import Opening
+from roster.records.audited import Accepted, Restored
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
 from roster.storage.rewinds import Rewound, rewound
@@ -17,11 +19,14 @@ from roster.storage.rewinds import accept as accept_stored
 from roster.storage.rewinds import restored as mark_restored
 from roster.storage.store import Store
 from roster.times import format_ms
+from roster.who import who
+from service.commands.account import accounted
 from service.commands.tables import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from roster.records.audited import Record
     from roster.redis.calls import Wait
 
 
@@ -37,7 +42,9 @@ def accept(reason: str, *, dry_run: bool, as_json: bool) -> None:
             click.echo(_before(found))
         if not dry_run:
             _confirm(found)
-            asyncio.run(_on_roster(opening, accept_stored))
+            people, partitions = (found.people, found.partitions) if found else (0, 0)
+            record = Accepted(who(), reason, people, partitions)
+            asyncio.run(_on_roster(opening, _accept, record))
     people, partitions = (found.people, found.partitions) if found else (0, 0)
     if as_json:
         print_json({"people": people, "partitions": partitions, "accepted": not dry_run})
@@ -55,7 +62,8 @@ def restored(*, as_json: bool) -> None:
     """
     with Opening(read_settings(os.environ)) as opening:
         lists = load_lists(opening.settings.lists_file)
-        if not asyncio.run(_on_roster(opening, mark_restored)):
+        record = Restored(who(), PARTITIONS)
+        if not asyncio.run(_on_roster(opening, mark_restored, record)):
             raise click.ClickException("there is no roster yet")
         found = asyncio.run(_on_roster(opening, _rewound))
     until = {lists.name(code): format_ms(at) for code, at in (found.until if found else {}).items()}
@@ -82,11 +90,22 @@ def _confirm(found: Rewound | None) -> None:
         click.confirm("Is what is stored the roster from now on?", abort=True)
 
 
+async def _accept(store: Store, wait: Wait) -> bool:
+    await accept_stored(store, wait)
+    return True
+
+
 async def _rewound(store: Store, _: Wait) -> Rewound | None:
     return rewound(await store.metas())
 
 
-async def _on_roster(opening: Opening, do: Callable[[Store, Wait], Awaitable[Any]]) -> Any:  # noqa: ANN401 -- what `do` gives
+async def _on_roster(
+    opening: Opening, do: Callable[[Store, Wait], Awaitable[Any]], record: Record | None = None
+) -> Any:  # noqa: ANN401 -- what `do` gives
+    """What `do` gives; where that is anything, the audit has the record."""
     async with opening.changing() as nodes:
         wait = opening.wait(await opening.facts(nodes))
-        return await do(Store(nodes, await opening.tokeniser(nodes)), wait)
+        found = await do(Store(nodes, await opening.tokeniser(nodes)), wait)
+        if record is not None and found:
+            await accounted(opening, nodes, record)
+        return found

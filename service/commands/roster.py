@@ -10,12 +10,15 @@ import click
 
 from roster.documents.spelling import trimmed
 from roster.opening import Opening
+from roster.records.audited import Switched
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
 from roster.storage.disabled import Disabled, DisabledLists
 from roster.storage.store import Store
 from roster.times import now_ms
+from roster.who import who
 from service.background.summary import summarise
+from service.commands.account import accounted
 from service.commands.caller import open_caller, over_http
 from service.commands.tables import print_json, print_rows
 
@@ -113,6 +116,7 @@ async def _disable(opening: Opening, name: str, disabled: Disabled) -> None:
     async with opening.changing() as nodes:
         wait = opening.wait(await opening.facts(nodes))
         await DisabledLists(nodes, wait).disable(name, disabled)
+        await accounted(opening, nodes, Switched(who(), "disabled", name, disabled.reason))
 
 
 async def _enable(opening: Opening, name: str) -> bool:
@@ -121,7 +125,9 @@ async def _enable(opening: Opening, name: str) -> bool:
         found = DisabledLists(nodes, wait)
         if name not in await found.all():
             _require(load_lists(opening.settings.lists_file), name)
-        return await found.enable(name)
+        was = await found.enable(name)
+        await accounted(opening, nodes, Switched(who(), "enabled", name))
+        return was
 
 
 def _figures(found: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from roster.errors import InvalidInput
 from roster.records.entry import BIND, Op
 from roster.rules.rules import warnings
 from roster.times import format_ms
+from service.audit.ids import lasting
 from service.deciding.questions import read_journey
 from service.deciding.screening import CLEAR, name_check
 
@@ -39,6 +40,12 @@ def decision_id() -> str:
 def decision_ids(count: int) -> list[str]:
     """Names for several decisions."""
     return [f"{_PREFIX}{number:08x}" for number in itertools.islice(_NUMBERS, count)]
+
+
+def named(screening: Screening) -> str:
+    """A name for this decision; one that the audit keeps says where."""
+    name = decision_id()
+    return name if screening.verdict.decision == "allow" else lasting(name, screening.token)
 
 
 def time_or_null(ms: int | None) -> str | None:
@@ -162,7 +169,7 @@ def answer_of(screening: Screening, query: Query, subject: str | None, lists: Li
         seats=seats if query.several_seats else UNSET,
         name_check=name_check(screening, query.name) or UNSET,
         subject=subject or UNSET,
-        decision_id=decision_id(),
+        decision_id=named(screening),
         position=screening.position,
         reference=UNSET if query.reference is None else query.reference,
         warnings=warnings(query.journey, lists) or UNSET,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roster.build import build
+from roster.records.blocks import NOTHING, Head
 from roster.redis.calls import Listing, library
 from roster.storage.processes import Process, Processes, listing, lists_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from roster.storage.store import Store
     from service.following.screener import Screener
@@ -28,12 +29,17 @@ class Announcer:
     """
 
     def __init__(
-        self, store: Store, screener: Screener, identity: tuple[str, str], replicas: int = 0
+        self,
+        store: Store,
+        screener: Screener,
+        identity: tuple[str, str],
+        replicas: int = 0,
+        audit: Callable[[], Head] = lambda: NOTHING,
     ) -> None:
         """`identity` is the process' id and host.
 
         As many `replicas` must have an announcement before the process may be fresh by it as
-        must have a change.
+        must have a change. `audit` tells how far the process' chain of audit blocks has come.
         """
         self._store = store
         self._nodes = store.nodes
@@ -43,6 +49,7 @@ class Announcer:
         self._replicas = replicas
         self.lag_ms = 0.0
         self.processes = 1
+        self._audit = audit
 
     def listing(self, numbers: Sequence[int]) -> Listing:
         """What lists this process where these partitions, all of one server, are read."""
@@ -67,6 +74,7 @@ class Announcer:
     def _stated(self) -> Process:
         screener = self._screener
         self._beat += 1
+        audit = self._audit()
         return Process(
             id=self.id,
             host=self._host,
@@ -80,4 +88,6 @@ class Announcer:
             build=build(),
             library=library().name,
             scheme=self._store.scheme,
+            audit_blocks=audit.blocks,
+            audit_head=audit.tag,
         )

@@ -209,6 +209,21 @@ class LagsReply(Reply, frozen=True):
     count: int
 
 
+class AuditHead(Reply, frozen=True):
+    """How many blocks a process has written to the audit, and the hash of the last."""
+
+    blocks: int
+    head: str
+
+
+class AuditFigures(Reply, frozen=True):
+    """What the answering process has said to the audit, in records."""
+
+    written: int
+    waiting: int
+    lost: int
+
+
 class ProcessReply(Reply, frozen=True):
     """One live service process."""
 
@@ -219,6 +234,7 @@ class ProcessReply(Reply, frozen=True):
     false_hit_rate: float
     build: str
     library: str
+    audit: AuditHead
 
 
 class RosterAnswer(Reply, frozen=True):
@@ -236,6 +252,8 @@ class RosterAnswer(Reply, frozen=True):
     build: str
     library: str
     scheme: int
+    audit: AuditFigures
+    late_denials: dict[str, dict[str, int]]
 
 
 class ConditionReply(Reply, frozen=True):

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from service.openapi import documented
+from service.openapi import audited, documented
 from service.web import shapes
 from service.web.problems import MEDIA_TYPE as PROBLEM_TYPE
 from service.web.problems import Problem
@@ -51,6 +51,16 @@ _LOG_PARAMETERS = (
     ),
     ("limit", "At most so many", {"type": "integer", "minimum": 1, "maximum": 1000}),
     ("wait_ms", "How long to wait for one", {"type": "integer", "minimum": 0, "maximum": 30000}),
+)
+
+_AUDIT_PARAMETERS = (
+    ("decision", "Only this decision", {"type": "string", "maxLength": 64}),
+    ("entry", "Only what names this entry", {"type": "string", "maxLength": 128}),
+    ("key", "Only what this API key did, or what was done to it", {"type": "string"}),
+    ("late", "Only denials that came too late", {"type": "boolean"}),
+    ("verify", "The blocks that the records lie in, for their chains", {"type": "boolean"}),
+    ("after", "The `next` of a page", {"type": "string"}),
+    ("limit", "At most so many", {"type": "integer", "minimum": 1, "maximum": 1000}),
 )
 
 ROUTES = (
@@ -110,6 +120,15 @@ ROUTES = (
         "list:read",
         shapes.HistoryShape,
         documented.HistoryAnswer,
+    ),
+    Route(
+        "get",
+        "/v1/audit",
+        "Who asked, what was answered, what was changed",
+        "audit",
+        None,
+        audited.AuditAnswer,
+        _AUDIT_PARAMETERS,
     ),
     Route(
         "get",

@@ -171,7 +171,9 @@ def _result(work: _Work, query: Query, screening: Screening) -> CheckAnswer:
     service = work.service
     service.counters.screened(query.journey.mode, screening.token, screening.verdict)
     subject = service.desk.pseudonym(work.key.id, screening)
-    return as_item(answer_of(screening, query, subject, service.lists))
+    answer = answer_of(screening, query, subject, service.lists)
+    service.audit.answered(work.key.id, query.journey.mode, screening, answer.decision_id)
+    return as_item(answer)
 
 
 def _answer(work: _Work, said: dict[str, Any]) -> bytes:

@@ -15,6 +15,7 @@ from roster.records.replies import Applied, Refusal
 from roster.rules.restrictions import Lists
 from roster.storage.api_keys import ApiKey
 from roster.times import format_ms, now_ms
+from service.audit.edits import changed, removed, unacknowledged
 from service.changing.applying import Origin, Replies, whole
 from service.changing.edit_faults import all_faults
 from service.changing.edits import BINDS, Edit, EditReader
@@ -64,10 +65,15 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         revisions = await places.stated(edits)
         origin = Origin(request.auth.name, received_at_ms)
         changes = await applier.packed(edits, revisions, origin)
-        replies = await applier.apply(list(edits.values()), changes)
+        try:
+            replies = await applier.apply(list(edits.values()), changes)
+        except NotDurable:
+            unacknowledged(service, request.auth, edits, revisions)
+            raise
         for (index, edit), each in zip(edits.items(), replies, strict=True):
             results[index] = _result(edit, each)
             _count(service, edit, each, received_at_ms)
+        changed(service, request.auth, edits, results)
         reached = _positions(replies)
         if reached:
             service.screener.acknowledge(reached, _applied_ms(replies))
@@ -200,6 +206,7 @@ def _count(service: Service, edit: Edit, replies: Replies, received_at_ms: int) 
     decided = edit.decided_at_ms
     if decided is not None:
         service.counters.removed("source", max(0, first.applied_at_ms - decided))
+    removed(service, edit, first.applied_at_ms)
     service.counters.removed("service", max(0, first.applied_at_ms - received_at_ms))
 
 

@@ -9,6 +9,7 @@ from litestar import Request, Response, post
 from roster.documents.identity import Document, Token, normalise
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidInput, Unavailable
+from roster.records.audited import Looked
 from roster.records.bounds import ENTRY_ID_MAX, LIST_MAX, too_long
 from roster.records.content import unpack_content
 from roster.records.entry import BIND, Content, Provenance, State
@@ -35,6 +36,7 @@ async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     shape = _find_decoder.decode(await request.body())
     async with in_time():
         looked = await _looked(service, shape.document)
+        _note(service, request.auth, "find", looked)
         entries = [
             entry
             for found in looked.values()
@@ -63,6 +65,7 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
             raise InvalidInput(field, too_long(limit))
     async with in_time():
         looked = await _looked(service, shape.document)
+        _note(service, request.auth, "history", looked)
         with readable():
             told_of = await histories(service.changes_store, list(looked))
     events = list(heapq.merge(*told_of, key=_when))
@@ -78,6 +81,12 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         and shape.entry_id in (None, trimmed(event["entry_id"]))
     ]
     return answered({"history": shown, "position": _position(looked)})
+
+
+def _note(service: Service, key: ApiKey, what: str, looked: Mapping[Token, Found]) -> None:
+    """Nothing; the audit has who read what there is of these tokens."""
+    for token in looked:
+        service.audit.note(Looked(key.id, what, token), token)
 
 
 async def _looked(service: Service, document: Document) -> dict[Token, Found]:

@@ -1,6 +1,6 @@
 """How this process and the roster are doing: liveness, readiness, the roster's figures, metrics."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -10,11 +10,14 @@ from roster.build import build
 from roster.errors import Unavailable
 from roster.records.meta import Meta
 from roster.redis.calls import library
+from roster.storage.audit import late_counts
 from roster.storage.counters import Lag
 from roster.times import format_ms, now_ms
+from service.audit.recorder import Recorder
 from service.background.metrics import (
     MEDIA_TYPE,
     Family,
+    audit_families,
     canary_families,
     gauge,
     labelled,
@@ -69,6 +72,7 @@ async def get_metrics(request: Request[Any, Any, Any]) -> bytes:
     families = list(process_families(service.counters, service.screener))
     families.append(gauge("feed_polls", "Open polls of the feed.", service.feed.open))
     families += canary_families(service.canary)
+    families += audit_families(service.audit)
     return render([*families, *await _roster_families(upkeep)])
 
 
@@ -97,6 +101,7 @@ def degraded(upkeep: Upkeep) -> list[str]:
         "rewound": screener.rewound,
         "unremembered": screener.unremembered,
         "list_disabled": bool(upkeep.service.desk.disabled),
+        "audit": upkeep.service.audit.failing or bool(upkeep.service.audit.lost),
     }
     ended = upkeep.service.access.ended
     back = [f"key_restored:{name}" for name in sorted(ended.keys)]
@@ -135,10 +140,26 @@ async def roster_json(upkeep: Upkeep) -> dict[str, Any]:
                 "false_hit_rate": round(process.false_hit_rate, 6),
                 "build": process.build,
                 "library": process.library,
+                "audit": {"blocks": process.audit_blocks, "head": process.audit_head},
             }
             for process in await upkeep.service.processes.live()
         ],
+        "audit": audit_json(upkeep.service.audit),
+        "late_denials": late_json(await late_counts(upkeep.service.changes_store.nodes)),
     }
+
+
+def audit_json(audit: Recorder) -> dict[str, int]:
+    """What this process has said to the audit, what is waiting to be written, and what is lost."""
+    return {"written": audit.records, "waiting": audit.waiting, "lost": audit.lost}
+
+
+def late_json(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """Denials that came too late, so far, by list and court."""
+    shown: dict[str, dict[str, int]] = {}
+    for (name, court), count in sorted(counts.items()):
+        shown.setdefault(name, {})[court] = count
+    return shown
 
 
 def code_json() -> dict[str, str]:
@@ -157,9 +178,13 @@ def _lag_json(lag: Lag) -> dict[str, float]:
 async def _roster_families(upkeep: Upkeep) -> list[Family]:
     try:
         metas = await upkeep.service.changes_store.metas()
+        late = await late_counts(upkeep.service.changes_store.nodes)
     except Unavailable:
         return []
-    return list(_of_metas(upkeep, metas))
+    text = "Denials given after a removal was decided, before it arrived."
+    counts = {tuple(name): float(count) for name, count in late.items()}
+    told = labelled("late_denials", text, ("list", "court"), counts)
+    return [*_of_metas(upkeep, metas), told]
 
 
 def _of_metas(upkeep: Upkeep, metas: list[Meta]) -> Iterator[Family]:

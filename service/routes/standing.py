@@ -6,6 +6,7 @@ from litestar import Request, Response, post
 
 from roster.documents.identity import Token
 from roster.errors import InvalidBody, Unavailable, Unreadable, WrongKey
+from roster.records.audited import Looked
 from roster.records.position import to_text
 from roster.rules import standing as rules
 from roster.rules.verdict import Asked, Journey, Reason
@@ -30,7 +31,11 @@ async def standing(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     shape = _decoder.decode(await request.body())
     departs_at_ms = _read_time(service, shape)
     await service.desk.freshen()
-    return answered(await _standing(service, shape, departs_at_ms))
+    told = await _standing(service, shape, departs_at_ms)
+    if told["forbidden"] or told["remaining"]:
+        token = service.desk.subject(Query(shape.document, Journey("air"))).token
+        service.audit.note(Looked(request.auth.id, "standing", token), token)
+    return answered(told)
 
 
 def _read_time(service: Service, shape: StandingShape) -> int | None:

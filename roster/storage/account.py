@@ -1,0 +1,69 @@
+"""What a command that speaks to Redis itself says to the audit: a short chain of its own."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from roster.errors import Unavailable
+from roster.records.audited import Closed, Written, written
+from roster.records.blocks import Chain
+from roster.storage.audit import Sealed, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from roster.records.audited import Record
+    from roster.redis.nodes import Nodes
+
+TRIES = 3
+HOME = 0
+"""The partition of what is about nobody."""
+
+
+class Account:
+    """The chain of one run of a command."""
+
+    def __init__(self, nodes: Nodes, seal_key: bytes) -> None:
+        """`seal_key` is the tokeniser's."""
+        self._nodes = nodes
+        self._chain = Chain(secrets.token_hex(6), seal_key)
+
+    async def say(self, *records: Record, last: bool = False) -> None:
+        """Nothing; the records are in the audit, and with `last` that nothing follows.
+
+        Raises Unavailable where they may not be.
+        """
+        said = list(map(_now, records))
+        if last:
+            said.append(_now(Closed(self._chain.seqs)))
+        await self._write({HOME: said})
+
+    async def say_of(self, about: Iterable[tuple[bytes, Record]]) -> None:
+        """The same for records about people, each behind the token of its person."""
+        by_partition: dict[int, list[Written]] = {}
+        for token, record in about:
+            by_partition.setdefault(token[1], []).append(_now(record))
+        await self._write(by_partition)
+
+    async def close(self) -> None:
+        """Nothing; where anything was said, the audit has that nothing follows."""
+        if self._chain.head.blocks:
+            await self.say(last=True)
+
+    async def _write(self, said: Mapping[int, list[Written]]) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        left = [
+            Sealed(partition, self._chain.seal(partition, records, now_ms), now_ms)
+            for partition, records in said.items()
+            if records
+        ]
+        for _ in range(TRIES):
+            left = await write(self._nodes, left) if left else []
+        if left:
+            raise Unavailable("Redis did not take it")
+
+
+def _now(record: Record) -> Written:
+    return written(time.time_ns() // 1_000_000, record)

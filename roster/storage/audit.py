@@ -1,0 +1,173 @@
+"""The audit in Redis: a stream of sealed blocks in each partition, written, read and forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import redis.exceptions
+
+from roster import keys
+from roster.errors import ClearwayError
+from roster.records.blocks import ID_BYTES
+from roster.redis.calls import SLOTS, Plain
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from roster.redis.nodes import Nodes
+
+SKEW_MS = 60_000
+"""How far clocks of processes and servers may lie apart."""
+FIELD = "b"
+_TRIM_AT_ONCE = 1_000
+
+_AGAIN = """
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], ARGV[1], '+')) do
+  if string.sub(entry[2][2], 1, #ARGV[2]) == ARGV[2] then
+    redis.call('XDEL', KEYS[1], entry[1])
+  end
+end
+return redis.call('XADD', KEYS[1], '*', ARGV[3], ARGV[4])
+"""
+"""Writes a block of which nobody knows whether it was written; afterwards it is there once."""
+
+
+class Sealed(NamedTuple):
+    """A block's bytes, where they belong, when they were sealed; `tried` where they were sent."""
+
+    partition: int
+    data: bytes
+    at_ms: int
+    tried: bool = False
+
+    @property
+    def call(self) -> Plain:
+        """What writes it."""
+        key = keys.AUDIT[self.partition]
+        if not self.tried:
+            return Plain(key, ("XADD", key, "*", FIELD, self.data))
+        since = max(0, self.at_ms - SKEW_MS)
+        words = ("EVAL", _AGAIN, 1, key, since, self.data[:ID_BYTES], FIELD, self.data)
+        return Plain(key, words)
+
+
+class Stored(NamedTuple):
+    """A stream entry: where and when it was written, by its server's clock, and its bytes."""
+
+    partition: int
+    ms: int
+    seq: int
+    data: bytes
+
+
+class Window(NamedTuple):
+    """All entries of some partitions from a time on; there are none left out before `upto_ms`.
+
+    `last`: there was nothing behind them when they were read.
+    """
+
+    entries: list[Stored]
+    upto_ms: int
+    last: bool
+
+
+async def write(nodes: Nodes, blocks: Sequence[Sealed]) -> list[Sealed]:
+    """Those blocks that may not be there; each server is asked by itself, all at once."""
+    groups: dict[Any, list[Sealed]] = {}
+    for block in blocks:
+        groups.setdefault(nodes.server(SLOTS[block.partition]), []).append(block)
+    left = await asyncio.gather(*(_write(nodes, group) for group in groups.values()))
+    return [block._replace(tried=True) for each in left for block in each]
+
+
+async def _write(nodes: Nodes, blocks: list[Sealed]) -> list[Sealed]:
+    try:
+        replies = await nodes.attempt([block.call for block in blocks])
+    except (ClearwayError, redis.exceptions.RedisError):
+        return blocks
+    both = zip(blocks, replies, strict=True)
+    return [block for block, reply in both if isinstance(reply, Exception)]
+
+
+async def window(nodes: Nodes, partitions: Collection[int], since_ms: int, at_most: int) -> Window:
+    """The entries from `since_ms` on, so many of each partition that has more. Raises Unavailable.
+
+    Where one millisecond has more than that, all of it are there.
+    """
+    asked = [(p, _range(p, since_ms, "+", at_most)) for p in partitions]
+    clocks = [(p, ("TIME",)) for p in partitions]
+    # The clocks come first: whatever is written later bears a later time.
+    replies = await nodes.on_partitions([*clocks, *asked])
+    times, found = replies[: len(clocks)], replies[len(clocks) :]
+    read = [_stored(p, each) for p, each in zip(partitions, found, strict=True)]
+    full = [each[-1].ms for each in read if len(each) >= at_most]
+    if not full:
+        now_ms = min(int(s) * 1000 + int(us) // 1000 for s, us in times)
+        return Window([one for each in read for one in each], max(now_ms, since_ms), last=True)
+    upto_ms = min(full)
+    if upto_ms <= since_ms:
+        return await window(nodes, partitions, since_ms, at_most * 8)
+    return Window([one for each in read for one in each if one.ms < upto_ms], upto_ms, last=False)
+
+
+async def between(
+    nodes: Nodes, partitions: Collection[int], since_ms: int, upto_ms: int
+) -> list[Stored]:
+    """The entries from a time on and before another, which have been read before."""
+    asked = [(p, ("XRANGE", keys.AUDIT[p], since_ms, upto_ms - 1)) for p in partitions]
+    found = await nodes.on_partitions(asked)
+    read = [_stored(p, each) for p, each in zip(partitions, found, strict=True)]
+    return [one for each in read for one in each]
+
+
+async def bite(nodes: Nodes, after: Stored, at_most: int) -> list[Stored]:
+    """So many entries of one partition behind one."""
+    since = f"({after.ms}-{after.seq}"
+    (found,) = await nodes.on_partitions(
+        [(after.partition, _range(after.partition, since, "+", at_most))]
+    )
+    return _stored(after.partition, found)
+
+
+async def trim(nodes: Nodes, partition: int, cutoff_ms: int) -> None:
+    """Nothing; what was written before `cutoff_ms` is gone, a bounded part of it at a time."""
+    key = keys.AUDIT[partition]
+    while True:
+        words = ("XTRIM", key, "MINID", "~", cutoff_ms, "LIMIT", _TRIM_AT_ONCE)
+        (gone,) = await nodes.on_partitions([(partition, words)])
+        if gone < _TRIM_AT_ONCE:
+            break
+    await nodes.on_partitions([(partition, ("XTRIM", key, "MINID", cutoff_ms))])
+
+
+async def late_counts(nodes: Nodes) -> Mapping[tuple[str, str], int]:
+    """How many late denials there were so far, by list and court. Raises Unavailable."""
+    (reply,) = await nodes.keyed(keys.LATE, [("HGETALL", keys.LATE)])
+    pairs = zip(reply[::2], reply[1::2], strict=True) if isinstance(reply, list) else reply.items()
+    found: dict[tuple[str, str], int] = {}
+    for field, count in pairs:
+        name, _, court = field.decode().partition(" ")
+        found[name, court] = int(count)
+    return found
+
+
+async def count_late(nodes: Nodes, counts: Mapping[tuple[str, str], int]) -> None:
+    """Nothing; so many late denials more are counted, by list and court. Raises Unavailable."""
+    commands = [
+        ("HINCRBY", keys.LATE, f"{name} {court}", count) for (name, court), count in counts.items()
+    ]
+    if commands:
+        await nodes.keyed(keys.LATE, commands)
+
+
+def _range(partition: int, since: int | str, upto: str, at_most: int) -> tuple[Any, ...]:
+    return ("XRANGE", keys.AUDIT[partition], since, upto, "COUNT", at_most)
+
+
+def _stored(partition: int, found: list[Any]) -> list[Stored]:
+    read = []
+    for identifier, pairs in found or ():
+        ms, _, seq = identifier.partition(b"-")
+        read.append(Stored(partition, int(ms), int(seq), pairs[1] if len(pairs) > 1 else b""))
+    return read

@@ -1,0 +1,67 @@
+"""Changes that were sent over the API, for the audit, and for the ledger of late denials."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from roster.records.audited import Changed
+from roster.records.entry import LIFT, Op
+from roster.storage.late import Removal
+from roster.times import now_ms
+from service.web.auth import CANARY_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from roster.storage.api_keys import ApiKey
+    from service.changing.edits import Edit
+    from service.parts import Service
+
+UNACKNOWLEDGED = "unacknowledged"
+
+
+def changed(
+    service: Service, key: ApiKey, edits: Mapping[int, Edit], results: Sequence[dict[str, Any]]
+) -> None:
+    """Nothing; what became of each edit, by its place among the results, is recorded."""
+    for index, edit in edits.items():
+        result = results[index]
+        current = result.get("current") or {}
+        revision = edit.revision or current.get("revision", 0)
+        told = revision, result["outcome"], result.get("position", "")
+        _note(service, key, edit, told)
+
+
+def unacknowledged(
+    service: Service, key: ApiKey, edits: Mapping[int, Edit], revisions: Mapping[int, int]
+) -> None:
+    """Nothing; that nobody knows what became of these edits is recorded."""
+    at_ms = now_ms()
+    for index, edit in edits.items():
+        _note(service, key, edit, (revisions[index], UNACKNOWLEDGED, ""))
+        if edit.op is Op.REMOVE and edit.list < LIFT:
+            removed(service, edit, at_ms)
+
+
+def removed(service: Service, edit: Edit, applied_at_ms: int) -> None:
+    """Nothing; if it is stated when this removal was decided, its late denials will be told."""
+    if edit.decided_at_ms is None:
+        return
+    name, entry_id = service.lists.name(edit.list), edit.content[0].entry_id
+    service.ledger.removed(Removal(edit.own[:1], name, entry_id, edit.decided_at_ms, applied_at_ms))
+
+
+def _note(service: Service, key: ApiKey, edit: Edit, told: tuple[int, str, str]) -> None:
+    if key.id == CANARY_KEY:
+        return
+    record = Changed(
+        key.id,
+        edit.shape.op,
+        service.lists.name(edit.list),
+        edit.content[0].entry_id,
+        *told,
+        (*edit.own, *edit.replaced),
+        edit.shape.reason or "",
+        edit.decided_at_ms,
+    )
+    service.audit.note(record, edit.own[0])

@@ -1,0 +1,156 @@
+"""The audit in pages, in order of time: what lies in all partitions' streams, put together.
+
+A window of time is read from all of them and sorted. A page that ends within one goes on with the
+same window, which nobody can add to any more. Each request is bounded in what it reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Collection, Iterable
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from roster.errors import PositionError
+from roster.storage.audit import Window, between, window
+
+if TYPE_CHECKING:
+    from roster.redis.nodes import Nodes
+    from roster.storage.audit import Stored
+
+FEWEST, MOST = 4, 64
+"""Blocks that are read of each partition at once: more and more while little is found in them."""
+ALONE = 16
+"""Times as many where one partition is read alone."""
+WORK_S = 0.3
+TURN = 64
+CURSOR_MAX = 200
+
+Key: TypeAlias = tuple[int, ...]
+Row: TypeAlias = tuple[Key, Any]
+"""What orders a row, and the row."""
+_first = itemgetter(0)
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """From when on to read; `last` has been given of the window that ends before `upto_ms`."""
+
+    since_ms: int = 0
+    upto_ms: int = 0
+    last: Key = ()
+
+    @property
+    def text(self) -> str:
+        """It as a text."""
+        return urlsafe_b64encode(msgspec.msgpack.encode(self)).decode().rstrip("=")
+
+
+def cursor_of(text: str) -> Cursor:
+    """The cursor of a text that we gave; raises PositionError."""
+    try:
+        data = urlsafe_b64decode(text[:CURSOR_MAX] + "=" * (-len(text) % 4))
+        found = msgspec.msgpack.decode(data, type=Cursor)
+    except (ValueError, msgspec.MsgspecError):
+        raise PositionError("not a place in the audit") from None
+    if min(found.since_ms, found.upto_ms, *found.last, 0) < 0 or found.text != text:
+        raise PositionError("not a place in the audit")
+    return found
+
+
+class Search(NamedTuple):
+    """What to read: of which partitions, from where, how many rows; `rows` makes them of a block.
+
+    `stop_ms` is where nothing is left to be found, `single` whether the first row is all.
+    """
+
+    partitions: Collection[int]
+    after: Cursor
+    limit: int
+    rows: Callable[[Stored], Iterable[Row]]
+    stop_ms: int | None = None
+    single: bool = False
+
+
+class Page(NamedTuple):
+    """Rows, and where to go on; None where there are no more."""
+
+    rows: list[Any]
+    following: Cursor | None
+
+
+async def page(nodes: Nodes, search: Search) -> Page:
+    """One page; it may be shorter than the limit, even empty, with more behind it.
+
+    Raises Unavailable.
+    """
+    rows: list[Row] = []
+    cursor, until_s = search.after, time.monotonic() + WORK_S
+    times = ALONE if len(search.partitions) == 1 else 1
+    at_most = FEWEST * times
+    while True:
+        read = await _window(nodes, search.partitions, cursor, at_most)
+        found = await _found(search, read, cursor)
+        room = search.limit - len(rows)
+        if len(found) > room:
+            return _cut(rows, found, room, (cursor, read))
+        rows += found
+        if read.last or (search.single and rows):
+            return _page(rows, None)
+        cursor = Cursor(read.upto_ms)
+        if search.stop_ms is not None and cursor.since_ms > search.stop_ms:
+            return _page(rows, None)
+        if len(rows) == search.limit or time.monotonic() > until_s:
+            return _page(rows, cursor)
+        at_most = min(2 * at_most, MOST * times)
+
+
+async def _window(
+    nodes: Nodes, partitions: Collection[int], cursor: Cursor, at_most: int
+) -> Window:
+    if not cursor.upto_ms:
+        return await window(nodes, partitions, cursor.since_ms, at_most)
+    entries = await between(nodes, partitions, cursor.since_ms, cursor.upto_ms)
+    return Window(entries, cursor.upto_ms, last=False)
+
+
+async def _found(search: Search, read: Window, cursor: Cursor) -> list[Row]:
+    """The rows of a window behind the cursor, sorted."""
+    found: list[Row] = []
+    for at, entry in enumerate(read.entries, 1):
+        found += search.rows(entry)
+        if not at % TURN:
+            await asyncio.sleep(0)
+    return sorted((row for row in found if row[0] > cursor.last), key=_first)
+
+
+def _cut(rows: list[Row], found: list[Row], room: int, at: tuple[Cursor, Window]) -> Page:
+    """A page that ends within a window, which may not grow any more: so not with its last moment.
+
+    That is read anew with the next page, unless it is all that there is.
+    """
+    cursor, read = at
+    upto_ms = read.upto_ms
+    if read.last:
+        young = [row for row in found if _written_ms(row) >= upto_ms]
+        if len(young) == len(found):
+            upto_ms = max(map(_written_ms, found)) + 1
+        else:
+            found = [row for row in found if _written_ms(row) < upto_ms]
+    if len(found) <= room:
+        return _page(rows + found, Cursor(upto_ms))
+    kept = found[:room]
+    last = kept[-1][0] if kept else cursor.last
+    return _page(rows + kept, Cursor(cursor.since_ms, upto_ms, last))
+
+
+def _written_ms(row: Row) -> int:
+    """When the row's block was written: the third from the end of what orders it."""
+    return row[0][-3]
+
+
+def _page(rows: list[Row], following: Cursor | None) -> Page:
+    return Page([row for _, row in rows], following)

@@ -1,0 +1,25 @@
+"""What commands that speak to Redis themselves leave in the audit; that they cannot is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from roster.documents.tokeniser import UNKNOWN, Tokeniser
+from roster.errors import ClearwayError, cause_of
+from roster.storage.account import Account
+
+if TYPE_CHECKING:
+    from roster.opening import Opening
+    from roster.records.audited import Record
+    from roster.redis.nodes import Nodes
+
+
+async def accounted(opening: Opening, nodes: Nodes, record: Record) -> None:
+    """Nothing; what was done is in the audit, or standard error says that it is not."""
+    try:
+        key = Tokeniser(opening.id_key(), UNKNOWN).seal_key
+        await Account(nodes, key).say(record, last=True)
+    except ClearwayError as exc:
+        click.echo(f"done, but not in the audit: {cause_of(exc)}", err=True)

@@ -1,0 +1,126 @@
+"""Whoever was denied after their removal had been decided is told of, by list and court."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from roster.times import format_ms
+from service.audit import ledger
+from tests.service.audited import recorded
+from tests.service.rosters import LISTED, OTHER, PASSPORT, Desk, desk, edit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from roster.storage.late import Removal
+    from tests.servers import Server
+
+COURT, ANOTHER = "北京市朝阳区人民法院", "上海市浦东新区人民法院"
+
+
+@pytest.fixture(autouse=True)
+def not_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "AFTER_S", 3_600)
+
+
+def now() -> str:
+    """A moment that lies between what was before and what comes after."""
+    at_ms = time.time_ns() // 1_000_000
+    while time.time_ns() // 1_000_000 < at_ms + 2:
+        pass
+    return format_ms(at_ms + 1)
+
+
+def put(court: str = COURT, **more: Any) -> dict[str, Any]:  # noqa: ANN401 -- JSON
+    return edit("put", entry={"court": court}, **more)
+
+
+async def late(api: Desk) -> list[Any]:
+    """All late denials, once every removal was looked up."""
+    async with asyncio.timeout(20):
+        while api.service.ledger.waiting:
+            await api.service.ledger.close()
+            await asyncio.sleep(0.005)
+    return await recorded(api.client, api.service, late="true")
+
+
+async def counts(api: Desk) -> Any:  # noqa: ANN401 -- JSON
+    return (await api.client.get("/v1/roster")).json()["late_denials"]
+
+
+async def test_a_denial_after_the_decision_is_told_with_how_late_it_was(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        await api.change(put(), wait="all")
+        early = await api.check(LISTED)
+        decided_at = now()
+        answer = await api.check(LISTED)
+        assert [early["decision"], answer["decision"]] == ["deny", "deny"]
+        removal = edit("remove", 20, decided_at=decided_at, reason="performed")
+        applied = (await api.change(removal))["results"][0]["applied_at"]
+        assert (await api.change(removal))["results"][0]["outcome"] == "duplicate"
+        (told,) = await late(api)
+        assert {name: told[name] for name in ("kind", "decision_id", "list", "entry_id")} == {
+            "kind": "late_denial", "decision_id": answer["decision_id"], "list": "sx",
+            "entry_id": "e/1",
+        }  # fmt: skip
+        assert (told["decided_at"], told["applied_at"]) == (decided_at, applied)
+        assert told["court"] == COURT
+        assert await counts(api) == {"sx": {COURT: 1}}
+        metrics = (await api.client.get("/metrics")).text
+        assert f'clearway_late_denials{{list="sx",court="{COURT}"}} 1' in metrics
+
+
+async def test_a_removal_that_came_in_time_or_says_no_time_has_none(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        await api.change(put(), put(document=OTHER, entry_id="e/2"), wait="all")
+        for person in (LISTED, OTHER):
+            assert (await api.check(person))["decision"] == "deny"
+        await api.change(
+            edit("remove", 20, decided_at=now()),
+            edit("remove", 20, document=OTHER, entry_id="e/2"),
+        )
+        assert await late(api) == []
+        assert await counts(api) == {}
+
+
+async def test_several_courts_are_counted_apart_and_a_bound_document_counts(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        bind = {"op": "bind", "entry_id": "b/1", "revision": 5, "documents": [LISTED, PASSPORT]}
+        await api.change(put(), put(ANOTHER, entry_id="e/2"), bind, wait="all")
+        decided_at = now()
+        for person in (PASSPORT, LISTED, PASSPORT):
+            assert (await api.check(person))["decision"] == "deny"
+        await api.change(edit("remove", 20, decided_at=decided_at))
+        assert len(await late(api)) == 3
+        await api.change(edit("remove", 20, entry_id="e/2", decided_at=decided_at))
+        assert len(await late(api)) == 6
+        assert await counts(api) == {"sx": {COURT: 3, ANOTHER: 3}}
+
+
+async def test_what_is_looked_up_again_is_not_counted_again(
+    valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        removals: list[Removal] = []
+        ledger = api.service.ledger
+        removed = ledger.removed
+        monkeypatch.setattr(ledger, "removed", removals.append)
+        await api.change(put(), wait="all")
+        decided_at = now()
+        await api.check(LISTED)
+        await api.change(edit("remove", 20, decided_at=decided_at))
+        for _ in range(2):
+            (removal,) = removals
+            removed(removal)
+            assert len(await late(api)) == 1
+        assert await counts(api) == {"sx": {COURT: 1}}

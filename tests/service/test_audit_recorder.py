@@ -1,0 +1,144 @@
+"""What is recorded is written once and whole, whatever Redis does; and nothing waits for it."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from roster.records.audited import Dropped, Looked
+from roster.records.blocks import Block, Chain, read
+from roster.redis.nodes import Nodes
+from roster.storage.audit import Sealed, write
+from service.audit import recorder
+from service.audit.recorder import Recorder
+from tests.service.audited import entries
+from tests.service.parts import client
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from tests.servers import Server
+
+KEY = bytes(range(32))
+COUNT = 1_000
+
+
+@asynccontextmanager
+async def recording(server: Server) -> AsyncIterator[Recorder]:
+    link = client(server, 0.3)
+    nodes = Nodes(link, lambda _host, _port: link)
+    try:
+        yield Recorder(Chain(secrets.token_hex(6), KEY), nodes, {})
+    finally:
+        await link.aclose()
+
+
+def token(partition: int) -> bytes:
+    return bytes((0, partition)) + bytes(14)
+
+
+def fill(audit: Recorder, count: int = COUNT) -> None:
+    for n in range(count):
+        audit.note(Looked(f"k{n}", "find", token(n % 64)), token(n % 64))
+
+
+def blocks(server: Server) -> list[Block]:
+    """Every block that is there, by number."""
+    found = [read(data, KEY, int(key[10:12])) for key, _, data in entries(server)]
+    return sorted(found, key=lambda block: block.number)
+
+
+def keys_in(found: list[Block]) -> list[str]:
+    told = [record for block in found for _, record in block.records()]
+    return [record.key for record in told if isinstance(record, Looked)]
+
+
+def assert_chained(found: list[Block]) -> None:
+    assert [block.number for block in found] == list(range(len(found)))
+    for before, block in itertools.pairwise(found):
+        assert (block.before, block.before_partition) == (before.tag, before.partition)
+
+
+async def test_what_waited_while_redis_was_away_is_there_once(
+    make_server: Callable[..., Server],
+) -> None:
+    server = make_server({})
+    async with recording(server) as audit:
+        fill(audit, 100)
+        await audit.flush()
+        server.kill()
+        fill(audit)
+        for _ in range(3):
+            await audit.flush()
+        assert (audit.waiting, audit.failing, audit.lost) == (COUNT, True, 0)
+        assert audit.head.blocks == len(set(range(64)))
+        server.start()
+        await audit.flush()
+        assert (audit.waiting, audit.failing, audit.records) == (0, False, COUNT + 100)
+        found = blocks(server)
+    assert_chained(found)
+    assert sorted(keys_in(found)) == sorted(
+        [f"k{n}" for n in range(COUNT)] + [f"k{n}" for n in range(100)]
+    )
+
+
+async def test_a_block_of_which_nobody_knows_whether_it_was_written_is_there_once(
+    any_server: Server,
+) -> None:
+    async with recording(any_server) as audit:
+        fill(audit, 3)
+        await audit.flush()
+        ((_, _, data), *others) = entries(any_server)
+        partition, at_ms = read(data, KEY, 0).partition, read(data, KEY, 0).at_ms
+        again = Sealed(partition, data, at_ms, tried=True)
+        for _ in range(2):
+            assert await write(audit._nodes, [again]) == []
+        assert sorted(data for _, _, data in entries(any_server)) == sorted(
+            [data, *(each for _, _, each in others)]
+        )
+
+
+async def test_what_is_above_the_bound_is_dropped_counted_and_told_of(
+    make_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "HELD_MAX", 200)
+    server = make_server({})
+    async with recording(server) as audit:
+        server.kill()
+        for _ in range(4):
+            fill(audit, 150)
+            await audit.flush()
+            assert audit.waiting <= 200
+        lost = audit.lost
+        assert lost == 400
+        server.start()
+        await audit.flush()
+        found = blocks(server)
+    assert_chained(found)
+    told = [each for block in found for _, each in block.records() if isinstance(each, Dropped)]
+    assert [each.records for each in told] == [lost]
+    assert len(keys_in(found)) == 600 - lost
+
+
+async def test_the_head_is_that_of_the_last_block_that_was_written(any_server: Server) -> None:
+    async with recording(any_server) as audit:
+        assert audit.head.blocks == 0
+        fill(audit, 5)
+        await audit.flush()
+        last = blocks(any_server)[-1]
+        assert (audit.head.blocks, audit.head.tag) == (last.number + 1, last.tag.hex())
+        await audit.close()
+        *_, closing = blocks(any_server)
+        assert closing.closes
+        assert audit.head.tag == closing.tag.hex()
+
+
+async def test_a_process_that_had_nothing_to_say_leaves_nothing(any_server: Server) -> None:
+    async with recording(any_server) as audit:
+        await audit.flush()
+        await audit.close()
+        assert entries(any_server) == []

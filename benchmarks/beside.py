@@ -264,7 +264,7 @@ def measure(plan: Plan, limits: Limits) -> list[Figure]:
 @click.option("--rate", default=100, show_default=True, help="Changes a second.")
 @click.option("--people", default=400, show_default=True, help="Who is changed.")
 @click.option("--seed", default=1, show_default=True)
-@click.option("--p99-ms", default=50.0, show_default=True)
+@click.option("--p99-ms", default=20.0, show_default=True)
 @click.option("--referred", default=1.0, show_default=True, help="Of the checks, in percent.")
 def main(**options: Any) -> Report:  # noqa: ANN401 -- Plan and Limits
     """What was measured."""

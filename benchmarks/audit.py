@@ -28,8 +28,8 @@ from roster.redis.connection import change_client
 from roster.redis.nodes import open_nodes
 from roster.redis.target import parse_target
 from roster.rules.verdict import Reason, Verdict
-from service.audit.ids import lasting
 from service.audit.recorder import Recorder, Told
+from service.deciding.answers import lasting
 from service.deciding.screening import Screening
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 LENGTHS = {
     "cleared": 16,
     "cleared, by a journey that is known": 14,
-    "denied": 36,
-    "batch": 39,
+    "denied": 35,
+    "batch": 38,
     "removal, up to its answer": 34,
     "removal": 45,
 }

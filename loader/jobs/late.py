@@ -19,7 +19,7 @@ AFTER_S = 1.0
 
 
 def tell_late_denials(session: Session, endings: Sequence[LogEntry]) -> None:
-    """Nothing; those of the removals that state when they were decided are looked up.
+    """Look up those of the removals that state when they were decided.
 
     The load is done: what Redis does not answer is left out.
     """

@@ -20,12 +20,12 @@ from roster.records.entry import Op, State
 from roster.records.position import Position
 from roster.records.record import unpack_provenance
 from roster.records.replies import LogEntry
+from roster.storage.account import who
 from roster.storage.counters import CounterStore
 from roster.storage.dictionary import Load
 from roster.storage.rewinds import rewound
 from roster.storage.store import Store
 from roster.times import format_ms
-from roster.who import who
 
 _ACTOR_MAX = 128
 _AFTER_MS = 2

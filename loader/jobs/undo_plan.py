@@ -17,12 +17,12 @@ from roster.records.entry import RESTRICTIVE_STATES, Op, Provenance, Registers, 
 from roster.records.meta import Meta
 from roster.records.record import Packed, load_of, provenance_tail, readable, split_record
 from roster.rules.restrictions import Lists
+from roster.storage.account import who
 from roster.storage.dictionary import Load
 from roster.storage.histories import UndoNote, histories
 from roster.storage.images import BUCKETS_A_CALL
 from roster.storage.store import Store
 from roster.times import DAY_MS
-from roster.who import who
 
 PUT_BACK, REMOVED, CHANGED_BACK = "put back", "removed", "changed back"
 _TOMBSTONES = {State.REMOVED: Op.REMOVE}

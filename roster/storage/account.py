@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import secrets
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from roster.redis.nodes import Nodes
 
 TRIES = 3
+_LONGEST_NAME = 128
 HOME = 0
 """The partition of what is about nobody."""
 
@@ -31,7 +34,7 @@ class Account:
         self._chain = Chain(secrets.token_hex(6), seal_key)
 
     async def say(self, *records: Record, last: bool = False) -> None:
-        """Nothing; the records are in the audit, and with `last` that nothing follows.
+        """Write the records to the audit, and with `last` that nothing follows.
 
         Raises Unavailable where they may not be.
         """
@@ -48,7 +51,7 @@ class Account:
         await self._write(by_partition)
 
     async def close(self) -> None:
-        """Nothing; where anything was said, the audit has that nothing follows."""
+        """Write that nothing follows, where anything was said."""
         if self._chain.head.blocks:
             await self.say(last=True)
 
@@ -63,6 +66,15 @@ class Account:
             left = await write(self._nodes, left) if left else []
         if left:
             raise Unavailable("Redis did not take it")
+
+
+def who() -> str:
+    """The user, and on which host."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user has no name; OSError: Python 3.13
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"[:_LONGEST_NAME]
 
 
 def _now(record: Record) -> Written:

@@ -131,7 +131,7 @@ async def bite(nodes: Nodes, after: Stored, at_most: int) -> list[Stored]:
 
 
 async def trim(nodes: Nodes, partition: int, cutoff_ms: int) -> None:
-    """Nothing; what was written before `cutoff_ms` is gone, a bounded part of it at a time."""
+    """Drop what was written before `cutoff_ms`, a bounded part of it at a time."""
     key = keys.AUDIT[partition]
     while True:
         words = ("XTRIM", key, "MINID", "~", cutoff_ms, "LIMIT", _TRIM_AT_ONCE)
@@ -153,7 +153,7 @@ async def late_counts(nodes: Nodes) -> Mapping[tuple[str, str], int]:
 
 
 async def count_late(nodes: Nodes, counts: Mapping[tuple[str, str], int]) -> None:
-    """Nothing; so many late denials more are counted, by list and court. Raises Unavailable."""
+    """Count so many late denials more, by list and court. Raises Unavailable."""
     commands = [
         ("HINCRBY", keys.LATE, f"{name} {court}", count) for (name, court), count in counts.items()
     ]

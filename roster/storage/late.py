@@ -105,7 +105,7 @@ class _Sought:
         self._told: set[tuple[bytes, str, str]] = set()
 
     def look(self, data: bytes, key: bytes) -> None:
-        """Nothing; what a block has of them is noted. One that is not sound says nothing."""
+        """Note what a block has of them. One that is not sound says nothing."""
         unlike = self._ids and not any(each in data for each in self._ids)
         if unlike or not kinds_of(data) & _WANTED:
             return

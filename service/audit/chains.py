@@ -85,7 +85,7 @@ class Chains:
                 self._walk(head.process).heads[head.blocks - 1] = head.head
 
     def add(self, block: BlockReply) -> None:
-        """Nothing; a block more is known."""
+        """Take in a block more."""
         if block.fault is not None or block.process is None or block.number is None:
             claim = f", block {block.number}" if block.number is not None else ""
             where = f"in partition {block.partition}, written at {block.written_at}{claim}"
@@ -146,7 +146,7 @@ class _Walk:
         self._wrong: list[str] = []
 
     def add(self, block: BlockReply, number: int) -> None:
-        """Nothing; the chain is followed as far as it can be."""
+        """Follow the chain as far as it can be."""
         if number in self._pending or -1 < number < self._following:
             self._wrong.append(f"block {number} is there more than once, or out of its place")
             return

@@ -56,7 +56,7 @@ class Ledger:
         self.overlooked = 0
 
     def removed(self, removal: Removal) -> None:
-        """Nothing; the denials that came too late for it will be told."""
+        """Have the denials told that came too late for it."""
         if len(self._new) >= QUEUE_MAX:
             self.overlooked += 1
             return
@@ -68,7 +68,7 @@ class Ledger:
         return self._busy + len(self._new) + sum(map(len, self._due.values()))
 
     async def tick(self) -> None:
-        """Nothing; what is due was looked up, as much as may be at once. Raises Unavailable."""
+        """Look up what is due, as much as may be at once. Raises Unavailable."""
         await self._sort()
         now_s = time.monotonic()
         for partition in list(self._due):
@@ -78,7 +78,7 @@ class Ledger:
                 await self._look_up(partition, now_s)
 
     async def close(self) -> None:
-        """Nothing; what waits is looked up now. Raises Unavailable."""
+        """Look up what waits, now. Raises Unavailable."""
         await self._recorder.flush()
         self._rest_until_s = 0.0
         self._new = deque(each._replace(from_s=0.0) for each in self._new)

@@ -86,12 +86,12 @@ class Recorder:
     def answered(
         self, key: str, mode: str, screening: Screening, decision_id: str | UnsetType
     ) -> None:
-        """Nothing; a check that was not allowed will be written. The canary's are nobody's."""
+        """Record a check that was not allowed. The canary's are nobody's."""
         if screening.verdict.decision != "allow" and key != CANARY_KEY and decision_id:
             self.decided.append(Told(time.time_ns(), decision_id, key, mode, screening))
 
     def note(self, record: Record, token: bytes | None = None) -> None:
-        """Nothing; the record will be written, in its token's partition."""
+        """Record this, in its token's partition."""
         at_ms = time.time_ns() // 1_000_000
         self._noted.append((token[1] if token else WITHOUT_TOKEN, written(at_ms, record)))
 
@@ -106,7 +106,7 @@ class Recorder:
         return len(self.decided) + len(self._noted) + held
 
     async def flush(self) -> None:
-        """Nothing; what was recorded is in Redis, or stays here.
+        """Write what was recorded to Redis; what cannot be written stays here.
 
         Who asks while that is under way waits for the same. Cancelling breaks nothing off: a block
         that was sent and given up might arrive after it was sent again.
@@ -127,7 +127,7 @@ class Recorder:
             self.tell()
 
     async def close(self) -> None:
-        """Nothing; everything is written, and that nothing follows; or it is told as lost."""
+        """Write everything, and that nothing follows; what cannot be written is told as lost."""
         try:
             async with asyncio.timeout(END_S):
                 for _ in range(END_TRIES):
@@ -150,7 +150,7 @@ class Recorder:
             await asyncio.wait([self._flushing])
 
     def tell(self) -> None:
-        """Nothing; the log says how far the chain has come, if that is news."""
+        """Log how far the chain has come, if that is news."""
         self._told_s = time.monotonic()
         if self.head != self._told_head:
             self._told_head = self.head

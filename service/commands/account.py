@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def accounted(opening: Opening, nodes: Nodes, record: Record) -> None:
-    """Nothing; what was done is in the audit, or standard error says that it is not."""
+    """Write what was done to the audit; standard error says where it is not there."""
     try:
         key = Tokeniser(opening.id_key(), UNKNOWN).seal_key
         await Account(nodes, key).say(record, last=True)

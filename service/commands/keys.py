@@ -14,9 +14,9 @@ from roster.opening import Opening
 from roster.records.audited import KeyMade
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
+from roster.storage.account import who
 from roster.storage.api_keys import ApiKey, KeyStore, KeyTerms, check_scopes
 from roster.times import format_ms, now_ms, parse_until
-from roster.who import who
 from service.commands.account import accounted
 from service.commands.tables import print_json, print_rows
 from service.server.certificates import fingerprint_of_file

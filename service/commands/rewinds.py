@@ -14,12 +14,12 @@ from roster.opening import Opening
 from roster.records.audited import Accepted, Restored
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
+from roster.storage.account import who
 from roster.storage.rewinds import Rewound, rewound
 from roster.storage.rewinds import accept as accept_stored
 from roster.storage.rewinds import restored as mark_restored
 from roster.storage.store import Store
 from roster.times import format_ms
-from roster.who import who
 from service.commands.account import accounted
 from service.commands.tables import print_json
 

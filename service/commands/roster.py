@@ -13,10 +13,10 @@ from roster.opening import Opening
 from roster.records.audited import Switched
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
+from roster.storage.account import who
 from roster.storage.disabled import Disabled, DisabledLists
 from roster.storage.store import Store
 from roster.times import now_ms
-from roster.who import who
 from service.background.summary import summarise
 from service.commands.account import accounted
 from service.commands.caller import open_caller, over_http

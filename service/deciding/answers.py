@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import time
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from roster.errors import InvalidInput
+from roster.keys import PARTITIONS
 from roster.records.entry import BIND, Op
 from roster.rules.rules import warnings
 from roster.times import format_ms
-from service.audit.ids import lasting
 from service.deciding.questions import read_journey
 from service.deciding.screening import CLEAR, name_check
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _PREFIX = secrets.token_hex(8)
 _NUMBERS = itertools.count()
+_BYTES = 17
+_PARTITION, _SECOND = 12, slice(13, 17)
 
 
 def decision_id() -> str:
@@ -46,6 +49,30 @@ def named(screening: Screening) -> str:
     """A name for this decision; one that the audit keeps says where."""
     name = decision_id()
     return name if screening.verdict.decision == "allow" else lasting(name, screening.token)
+
+
+class Place(NamedTuple):
+    """A decision's name in bytes, its person's partition, and the second in which it was given."""
+
+    id: bytes
+    partition: int
+    ms: int
+
+
+def lasting(decision_id: str, token: bytes) -> str:
+    """The name of a decision about this person that is recorded now."""
+    return f"{decision_id}{token[1]:02x}{int(time.time()):08x}"
+
+
+def place_of(decision_id: str) -> Place | None:
+    """Where the audit would have it; None where it is no name of a recorded decision."""
+    try:
+        found = bytes.fromhex(decision_id)
+    except ValueError:
+        return None
+    if len(found) != _BYTES or found[_PARTITION] >= PARTITIONS or found.hex() != decision_id:
+        return None
+    return Place(found, found[_PARTITION], int.from_bytes(found[_SECOND]) * 1000)
 
 
 def time_or_null(ms: int | None) -> str | None:

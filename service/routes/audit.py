@@ -15,9 +15,9 @@ from roster.storage.api_keys import ApiKey
 from roster.storage.audit import SKEW_MS, Stored
 from roster.times import DAY_MS, format_ms
 from service.audit.chains import BlockReply, HeadReply
-from service.audit.ids import place_of
 from service.audit.pages import Cursor, Row, Search, cursor_of, page
 from service.audit.shown import record_json
+from service.deciding.answers import place_of
 from service.parts import Service
 from service.web.auth import scoped
 from service.web.bodies import answered, in_time
@@ -156,7 +156,7 @@ def _shown(
 
 
 async def _learn_courts(service: Service) -> None:
-    """Nothing; courts that other processes have named are known here."""
+    """Learn the courts that other processes have named."""
     if not service.dictionary.courts:
         await service.dictionary.refresh()
 

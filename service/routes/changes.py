@@ -15,11 +15,11 @@ from roster.records.replies import Applied, Refusal
 from roster.rules.restrictions import Lists
 from roster.storage.api_keys import ApiKey
 from roster.times import format_ms, now_ms
-from service.audit.edits import changed, removed, unacknowledged
 from service.changing.applying import Origin, Replies, whole
 from service.changing.edit_faults import all_faults
 from service.changing.edits import BINDS, Edit, EditReader
 from service.parts import Service
+from service.routes.change_records import changed, removed, unacknowledged
 from service.web.auth import CANARY_KEY, known_caller, require
 from service.web.bodies import INVALID, Body, answered
 from service.web.faults import FieldError

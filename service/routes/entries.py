@@ -84,7 +84,7 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
 
 
 def _note(service: Service, key: ApiKey, what: str, looked: Mapping[Token, Found]) -> None:
-    """Nothing; the audit has who read what there is of these tokens."""
+    """Record who read what there is of these tokens."""
     for token in looked:
         service.audit.note(Looked(key.id, what, token), token)
 

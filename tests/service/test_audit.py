@@ -13,7 +13,8 @@ from roster import keys
 from roster.records.audited import Looked
 from roster.storage.audit import trim
 from roster.times import DAY_MS, parse_time
-from service.audit import ids, pages
+from service.audit import pages
+from service.deciding import answers
 from tests.service.apps import bearer, make_key, running, settings_for
 from tests.service.audited import entries, recorded, records
 from tests.service.rosters import AIR, LISTED, OTHER, desk, edit
@@ -91,7 +92,7 @@ async def test_refers_are_recorded_and_allows_are_not(valkey: Server, tmp_path: 
         assert [each["reasons"][0]["code"] for each in found] == ["name_mismatch", "listed"]
         names = [referred["decision_id"], batch["results"][0]["decision_id"]]
         assert [each["decision_id"] for each in found] == names
-        assert ids.place_of(allowed["decision_id"]) is None
+        assert answers.place_of(allowed["decision_id"]) is None
 
 
 async def test_changes_and_reads_are_recorded_with_who_and_what(

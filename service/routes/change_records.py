@@ -23,7 +23,7 @@ UNACKNOWLEDGED = "unacknowledged"
 def changed(
     service: Service, key: ApiKey, edits: Mapping[int, Edit], results: Sequence[dict[str, Any]]
 ) -> None:
-    """Nothing; what became of each edit, by its place among the results, is recorded."""
+    """Record what became of each edit, by its place among the results."""
     for index, edit in edits.items():
         result = results[index]
         current = result.get("current") or {}
@@ -35,7 +35,7 @@ def changed(
 def unacknowledged(
     service: Service, key: ApiKey, edits: Mapping[int, Edit], revisions: Mapping[int, int]
 ) -> None:
-    """Nothing; that nobody knows what became of these edits is recorded."""
+    """Record that nobody knows what became of these edits."""
     at_ms = now_ms()
     for index, edit in edits.items():
         _note(service, key, edit, (revisions[index], UNACKNOWLEDGED, ""))
@@ -44,7 +44,7 @@ def unacknowledged(
 
 
 def removed(service: Service, edit: Edit, applied_at_ms: int) -> None:
-    """Nothing; if it is stated when this removal was decided, its late denials will be told."""
+    """Have the late denials of this removal told, if it is stated when it was decided."""
     if edit.decided_at_ms is None:
         return
     name, entry_id = service.lists.name(edit.list), edit.content[0].entry_id

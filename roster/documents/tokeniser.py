@@ -72,7 +72,7 @@ class Tokeniser:
         self.encipher: Final = ecb(blake2b(digest_size=32, key=key, person=b"block").digest())
         """What `token` makes of blocks, one or many, before it is cut."""
         self.seal_key: Final = blake2b(digest_size=32, key=key, person=b"audit").digest()
-        """What the audit's blocks are sealed with, and nothing else."""
+        """What the audit's blocks and the places in its pages are sealed with, and nothing else."""
         check = partial(blake2b, digest_size=8, key=key, person=b"check")
         self.check_values: Final = {s: check(s.to_bytes(2)).digest() for s in (HASHED, SCHEME)}
         """By scheme: what says that a roster was founded with it and this key."""

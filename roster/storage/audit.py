@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import redis.exceptions
 
@@ -22,19 +22,45 @@ SKEW_MS = 60_000
 FIELD = "b"
 _TRIM_AT_ONCE = 1_000
 
+Place: TypeAlias = tuple[int, int]
+"""Where in a stream an entry lies: when it was written, and which of that millisecond it is."""
+ORIGIN: Place = (0, 0)
+
 _AGAIN = """
-for _, entry in ipairs(redis.call('XRANGE', KEYS[1], ARGV[1], '+')) do
-  if string.sub(entry[2][2], 1, #ARGV[2]) == ARGV[2] then
-    redis.call('XDEL', KEYS[1], entry[1])
+local function drop(command, from, to)
+  for _ = 1, tonumber(ARGV[6]) do
+    local found = redis.call(command, KEYS[1], from, to, 'COUNT', ARGV[5])
+    for _, entry in ipairs(found) do
+      if string.sub(entry[2][2], 1, #ARGV[2]) == ARGV[2] then
+        redis.call('XDEL', KEYS[1], entry[1])
+      end
+    end
+    if #found < tonumber(ARGV[5]) then
+      return true
+    end
+    from = '(' .. found[#found][1]
   end
+  return false
+end
+if not drop('XRANGE', ARGV[1], '+') then
+  drop('XREVRANGE', '+', ARGV[1])
 end
 return redis.call('XADD', KEYS[1], '*', ARGV[3], ARGV[4])
 """
-"""Writes a block of which nobody knows whether it was written; afterwards it is there once."""
+"""Writes a block of which nobody knows whether it was written; afterwards it is there once.
+
+A try whose answer was lost lies where the block was sealed, one that a server had in its socket
+while it stood still among the newest. What is between is not read where that is much: such a script
+holds up everybody else.
+"""
+_STEP, _STEPS = 250, 8
 
 
 class Sealed(NamedTuple):
-    """A block's bytes, where they belong, when they were sealed; `tried` where they were sent."""
+    """A block's bytes, where they belong, when they were sealed.
+
+    `tried` is one that was sent, and may be there.
+    """
 
     partition: int
     data: bytes
@@ -48,8 +74,8 @@ class Sealed(NamedTuple):
         if not self.tried:
             return Plain(key, ("XADD", key, "*", FIELD, self.data))
         since = max(0, self.at_ms - SKEW_MS)
-        words = ("EVAL", _AGAIN, 1, key, since, self.data[:ID_BYTES], FIELD, self.data)
-        return Plain(key, words)
+        words = (since, self.data[:ID_BYTES], FIELD, self.data, _STEP, _STEPS)
+        return Plain(key, ("EVAL", _AGAIN, 1, key, *words))
 
 
 class Stored(NamedTuple):
@@ -60,15 +86,20 @@ class Stored(NamedTuple):
     seq: int
     data: bytes
 
+    @property
+    def place(self) -> Place:
+        """Where in its stream it lies."""
+        return self.ms, self.seq
+
 
 class Window(NamedTuple):
-    """All entries of some partitions from a time on; there are none left out before `upto_ms`.
+    """All entries of some partitions from a place on; there are none left out before `upto`.
 
     `last`: there was nothing behind them when they were read.
     """
 
     entries: list[Stored]
-    upto_ms: int
+    upto: Place
     last: bool
 
 
@@ -78,44 +109,58 @@ async def write(nodes: Nodes, blocks: Sequence[Sealed]) -> list[Sealed]:
     for block in blocks:
         groups.setdefault(nodes.server(SLOTS[block.partition]), []).append(block)
     left = await asyncio.gather(*(_write(nodes, group) for group in groups.values()))
-    return [block._replace(tried=True) for each in left for block in each]
+    return [block for each in left for block in each]
 
 
 async def _write(nodes: Nodes, blocks: list[Sealed]) -> list[Sealed]:
     try:
         replies = await nodes.attempt([block.call for block in blocks])
-    except (ClearwayError, redis.exceptions.RedisError):
-        return blocks
+    except (ClearwayError, redis.exceptions.RedisError) as exc:
+        if not nodes.routed and _was_refused(exc):
+            return blocks
+        return [block._replace(tried=True) for block in blocks]
     both = zip(blocks, replies, strict=True)
     return [block for block, reply in both if isinstance(reply, Exception)]
 
 
-async def window(nodes: Nodes, partitions: Collection[int], since_ms: int, at_most: int) -> Window:
-    """The entries from `since_ms` on, so many of each partition that has more. Raises Unavailable.
+def _was_refused(exc: BaseException | None) -> bool:
+    """Whether there was no connection, so that nothing was sent."""
+    while exc is not None and not isinstance(exc, ConnectionRefusedError):
+        exc = exc.__cause__ or exc.__context__
+    return exc is not None
 
-    Where one millisecond has more than that, all of it are there.
+
+async def window(nodes: Nodes, partitions: Collection[int], since: Place, at_most: int) -> Window:
+    """The entries from `since` on, so many of each partition that has more. Raises Unavailable.
+
+    It ends where any server stood when it was asked: what is written later lies behind it, also
+    where servers' clocks differ. Only what is far ahead of all clocks, which no server has written
+    by itself, is not waited for.
     """
-    asked = [(p, _range(p, since_ms, "+", at_most)) for p in partitions]
+    at_most = max(at_most, 2)  # of which the last is the next window's first
+    asked = [(p, _range(p, _spelled(since), "+", at_most)) for p in partitions]
     clocks = [(p, ("TIME",)) for p in partitions]
     # The clocks come first: whatever is written later bears a later time.
     replies = await nodes.on_partitions([*clocks, *asked])
     times, found = replies[: len(clocks)], replies[len(clocks) :]
     read = [_stored(p, each) for p, each in zip(partitions, found, strict=True)]
-    full = [each[-1].ms for each in read if len(each) >= at_most]
+    full = [each[-1].place for each in read if len(each) >= at_most]
+    now_ms = min(int(s) * 1000 + int(us) // 1000 for s, us in times)
     if not full:
-        now_ms = min(int(s) * 1000 + int(us) // 1000 for s, us in times)
-        return Window([one for each in read for one in each], max(now_ms, since_ms), last=True)
-    upto_ms = min(full)
-    if upto_ms <= since_ms:
-        return await window(nodes, partitions, since_ms, at_most * 8)
-    return Window([one for each in read for one in each if one.ms < upto_ms], upto_ms, last=False)
+        upto = max((now_ms, 0), since)
+        return Window([one for each in read for one in each], upto, last=True)
+    upto = min(full)
+    if since < (now_ms, 0) < upto and upto[0] <= now_ms + SKEW_MS:
+        upto = now_ms, 0
+    return Window([one for each in read for one in each if one.place < upto], upto, last=False)
 
 
 async def between(
-    nodes: Nodes, partitions: Collection[int], since_ms: int, upto_ms: int
+    nodes: Nodes, partitions: Collection[int], places: tuple[Place, Place], at_most: int
 ) -> list[Stored]:
-    """The entries from a time on and before another, which have been read before."""
-    asked = [(p, ("XRANGE", keys.AUDIT[p], since_ms, upto_ms - 1)) for p in partitions]
+    """The entries from a place on and before another; no window has `at_most` of a partition."""
+    since, upto = map(_spelled, places)
+    asked = [(p, _range(p, since, f"({upto}", at_most)) for p in partitions]
     found = await nodes.on_partitions(asked)
     read = [_stored(p, each) for p, each in zip(partitions, found, strict=True)]
     return [one for each in read for one in each]
@@ -123,7 +168,7 @@ async def between(
 
 async def bite(nodes: Nodes, after: Stored, at_most: int) -> list[Stored]:
     """So many entries of one partition behind one."""
-    since = f"({after.ms}-{after.seq}"
+    since = f"({_spelled(after.place)}"
     (found,) = await nodes.on_partitions(
         [(after.partition, _range(after.partition, since, "+", at_most))]
     )
@@ -161,7 +206,11 @@ async def count_late(nodes: Nodes, counts: Mapping[tuple[str, str], int]) -> Non
         await nodes.keyed(keys.LATE, commands)
 
 
-def _range(partition: int, since: int | str, upto: str, at_most: int) -> tuple[Any, ...]:
+def _spelled(place: Place) -> str:
+    return f"{place[0]}-{place[1]}"
+
+
+def _range(partition: int, since: str, upto: str, at_most: int) -> tuple[Any, ...]:
     return ("XRANGE", keys.AUDIT[partition], since, upto, "COUNT", at_most)
 
 

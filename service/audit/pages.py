@@ -7,16 +7,18 @@ same window, which nobody can add to any more. Each request is bounded in what i
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection, Iterable
+from hashlib import blake2b
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from roster.errors import PositionError
-from roster.storage.audit import Window, between, window
+from roster.storage.audit import ORIGIN, Place, Window, between, window
 
 if TYPE_CHECKING:
     from roster.redis.nodes import Nodes
@@ -29,6 +31,8 @@ ALONE = 16
 WORK_S = 0.3
 TURN = 64
 CURSOR_MAX = 200
+_TAG_BYTES = 16
+_LAST_SEQ = 2**64 - 1
 
 Key: TypeAlias = tuple[int, ...]
 Row: TypeAlias = tuple[Key, Any]
@@ -37,28 +41,32 @@ _first = itemgetter(0)
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """From when on to read; `last` has been given of the window that ends before `upto_ms`."""
+    """Where to read on; `last` has been given of the window that ends before `upto`."""
 
-    since_ms: int = 0
-    upto_ms: int = 0
+    since: Place = ORIGIN
+    upto: Place = ORIGIN
     last: Key = ()
 
-    @property
-    def text(self) -> str:
-        """It as a text."""
-        return urlsafe_b64encode(msgspec.msgpack.encode(self)).decode().rstrip("=")
+    def text(self, key: bytes) -> str:
+        """It as a text, sealed with the tokeniser's key: nobody else says what is read."""
+        data = msgspec.msgpack.encode(self)
+        return urlsafe_b64encode(_tag(data, key) + data).decode().rstrip("=")
 
 
-def cursor_of(text: str) -> Cursor:
+def cursor_of(text: str, key: bytes) -> Cursor:
     """The cursor of a text that we gave; raises PositionError."""
     try:
-        data = urlsafe_b64decode(text[:CURSOR_MAX] + "=" * (-len(text) % 4))
-        found = msgspec.msgpack.decode(data, type=Cursor)
+        sealed = urlsafe_b64decode(text[:CURSOR_MAX] + "=" * (-len(text) % 4))
+        data = sealed[_TAG_BYTES:]
+        if hmac.compare_digest(_tag(data, key), sealed[:_TAG_BYTES]):
+            return msgspec.msgpack.decode(data, type=Cursor)
     except (ValueError, msgspec.MsgspecError):
-        raise PositionError("not a place in the audit") from None
-    if min(found.since_ms, found.upto_ms, *found.last, 0) < 0 or found.text != text:
-        raise PositionError("not a place in the audit")
-    return found
+        pass
+    raise PositionError("not a place in the audit")
+
+
+def _tag(data: bytes, key: bytes) -> bytes:
+    return blake2b(data, digest_size=_TAG_BYTES, key=key, person=b"cursor").digest()
 
 
 class Search(NamedTuple):
@@ -100,8 +108,8 @@ async def page(nodes: Nodes, search: Search) -> Page:
         rows += found
         if read.last or (search.single and rows):
             return _page(rows, None)
-        cursor = Cursor(read.upto_ms)
-        if search.stop_ms is not None and cursor.since_ms > search.stop_ms:
+        cursor = Cursor(read.upto)
+        if search.stop_ms is not None and cursor.since[0] > search.stop_ms:
             return _page(rows, None)
         if len(rows) == search.limit or time.monotonic() > until_s:
             return _page(rows, cursor)
@@ -111,10 +119,10 @@ async def page(nodes: Nodes, search: Search) -> Page:
 async def _window(
     nodes: Nodes, partitions: Collection[int], cursor: Cursor, at_most: int
 ) -> Window:
-    if not cursor.upto_ms:
-        return await window(nodes, partitions, cursor.since_ms, at_most)
-    entries = await between(nodes, partitions, cursor.since_ms, cursor.upto_ms)
-    return Window(entries, cursor.upto_ms, last=False)
+    if cursor.upto == ORIGIN:
+        return await window(nodes, partitions, cursor.since, at_most)
+    entries = await between(nodes, partitions, (cursor.since, cursor.upto), MOST * ALONE)
+    return Window(entries, cursor.upto, last=False)
 
 
 async def _found(search: Search, read: Window, cursor: Cursor) -> list[Row]:
@@ -133,23 +141,24 @@ def _cut(rows: list[Row], found: list[Row], room: int, at: tuple[Cursor, Window]
     That is read anew with the next page, unless it is all that there is.
     """
     cursor, read = at
-    upto_ms = read.upto_ms
+    upto = read.upto
     if read.last:
-        young = [row for row in found if _written_ms(row) >= upto_ms]
+        young = [row for row in found if _written(row) >= upto]
         if len(young) == len(found):
-            upto_ms = max(map(_written_ms, found)) + 1
+            ms, seq = max(map(_written, found))
+            upto = ms, min(seq + 1, _LAST_SEQ)
         else:
-            found = [row for row in found if _written_ms(row) < upto_ms]
+            found = [row for row in found if _written(row) < upto]
     if len(found) <= room:
-        return _page(rows + found, Cursor(upto_ms))
+        return _page(rows + found, Cursor(upto))
     kept = found[:room]
     last = kept[-1][0] if kept else cursor.last
-    return _page(rows + kept, Cursor(cursor.since_ms, upto_ms, last))
+    return _page(rows + kept, Cursor(cursor.since, upto, last))
 
 
-def _written_ms(row: Row) -> int:
-    """When the row's block was written: the third from the end of what orders it."""
-    return row[0][-3]
+def _written(row: Row) -> Place:
+    """Where in its stream the row's block lies: before the end of what orders it."""
+    return row[0][-3], row[0][-2]
 
 
 def _page(rows: list[Row], following: Cursor | None) -> Page:

@@ -13,7 +13,7 @@ from roster.records.blocks import Block, claimed, kinds_of, read
 from roster.records.bounds import ENTRY_ID_MAX, too_long
 from roster.storage.api_keys import ApiKey
 from roster.storage.audit import SKEW_MS, Stored
-from roster.times import DAY_MS, format_ms
+from roster.times import DAY_MS, LAST_MS, format_ms
 from service.audit.chains import BlockReply, HeadReply
 from service.audit.pages import Cursor, Row, Search, cursor_of, page
 from service.audit.shown import record_json
@@ -23,6 +23,7 @@ from service.web.auth import scoped
 from service.web.bodies import answered, in_time
 
 LIMIT_MAX = 1_000
+LIMIT_DIGITS = 4
 ID_MAX = 64
 MARGIN_MS = 3_600_000
 """What is about to be forgotten is proved no more."""
@@ -37,7 +38,8 @@ async def get_audit(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     service: Service = request.app.state.service
     query = request.query_params
     verify = _is_true(query, "verify")
-    limit, after = _limit(query), _after(query)
+    key = service.tokeniser.seal_key
+    limit, after = _limit(query), _after(query, key)
     if verify:
         for name in ("decision", "entry", "key", "late"):
             if name in query:
@@ -51,21 +53,22 @@ async def get_audit(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         found = await page(service.changes_store.nodes, search)
         await _learn_courts(service)
     shown = [_shown(service, *each) for each in found.rows]
-    return answered({"records": shown, "next": _text(found.following)})
+    return answered({"records": shown, "next": _text(found.following, key)})
 
 
 def _limit(query: Mapping[str, Any]) -> int:
     text = query.get("limit", str(LIMIT_MAX))
-    if not text.isdecimal() or not text.isascii() or not 1 <= int(text) <= LIMIT_MAX:
+    spelled = len(text) <= LIMIT_DIGITS and text.isdecimal() and text.isascii()
+    if not spelled or not 1 <= int(text) <= LIMIT_MAX:
         raise InvalidInput("limit", f"a whole number from 1 to {LIMIT_MAX}")
     return int(text)
 
 
-def _after(query: Mapping[str, Any]) -> Cursor:
+def _after(query: Mapping[str, Any], key: bytes) -> Cursor:
     if "after" not in query:
         return _NOWHERE
     try:
-        return cursor_of(query["after"])
+        return cursor_of(query["after"], key)
     except PositionError as exc:
         raise InvalidInput("after", "not a `next` that GET /v1/audit gave") from exc
 
@@ -77,8 +80,8 @@ def _is_true(query: Mapping[str, Any], name: str) -> bool:
     return bool(text == "true")
 
 
-def _text(cursor: Cursor | None) -> str | None:
-    return None if cursor is None else cursor.text
+def _text(cursor: Cursor | None, key: bytes) -> str | None:
+    return None if cursor is None else cursor.text(key)
 
 
 def _search(service: Service, query: Mapping[str, Any], limit: int, after: Cursor) -> Search | None:
@@ -102,7 +105,9 @@ def _search(service: Service, query: Mapping[str, Any], limit: int, after: Curso
     place = place_of(query["decision"])
     if place is None:
         return None
-    begin = after if after != _NOWHERE else Cursor(max(0, place.ms - SKEW_MS))
+    begin = after if after != _NOWHERE else Cursor((max(0, place.ms - SKEW_MS), 0))
+    if mask == Kind.LATE.bit:  # they are told when the removals come, weeks later
+        return Search([place.partition], begin, limit, rows)
     stop_ms = place.ms + DAY_MS
     return Search([place.partition], begin, limit, rows, stop_ms, single=True)
 
@@ -151,8 +156,13 @@ def _shown(
     service: Service, at_ms: int, record: Record | None, block: Block | None
 ) -> dict[str, Any]:
     if record is None or block is None:
-        return {"kind": "damaged", "at": format_ms(at_ms)}
+        return {"kind": "damaged", "at": _time(at_ms)}
     return record_json(at_ms, record, block, service.dictionary.courts)
+
+
+def _time(ms: int) -> str:
+    """When a stream entry was written; some of what somebody has put in has no year to show."""
+    return format_ms(min(ms, LAST_MS))
 
 
 async def _learn_courts(service: Service) -> None:
@@ -182,13 +192,15 @@ async def _blocks(service: Service, limit: int, after: Cursor) -> dict[str, Any]
         "blocks": found.rows,
         "heads": list(heads.values()),
         "kept_from": format_ms(kept_ms),
-        "next": _text(found.following),
+        "next": _text(found.following, key),
     }
 
 
 def _block(entry: Stored, key: bytes) -> BlockReply:
-    written_at = format_ms(entry.ms)
+    written_at = _time(entry.ms)
     try:
+        if entry.ms > LAST_MS:
+            raise ValueError("written after the year 9999")  # noqa: TRY301 -- told as the others
         block = read(entry.data, key, entry.partition)
         closing = [each for _, each in block.records() if isinstance(each, Closed)]
     except ValueError as exc:

@@ -76,6 +76,27 @@ async def test_a_denial_after_the_decision_is_told_with_how_late_it_was(
         assert f'clearway_late_denials{{list="sx",court="{COURT}"}} 1' in metrics
 
 
+async def test_a_late_denial_is_found_by_its_decision_however_late(
+    valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.routes.audit.DAY_MS", -3_600_000)
+    monkeypatch.setattr("service.audit.pages.FEWEST", 1)
+    monkeypatch.setattr("service.audit.pages.ALONE", 1)
+    async with desk(valkey, tmp_path) as api:
+        await api.change(put(), put(ANOTHER, entry_id="e/2"), wait="all")
+        decided_at = now()
+        names = [(await api.check(LISTED))["decision_id"] for _ in range(2)]
+        await api.service.audit.flush()
+        await api.change(
+            *(edit("remove", 20, entry_id=each, decided_at=decided_at) for each in ("e/1", "e/2"))
+        )
+        assert len(await late(api)) == 4
+        for name in names:
+            found = await recorded(api.client, api.service, decision=name, late="true")
+            assert {each["decision_id"] for each in found} == {name}
+            assert {each["entry_id"] for each in found} == {"e/1", "e/2"}
+
+
 async def test_a_removal_that_came_in_time_or_says_no_time_has_none(
     valkey: Server, tmp_path: Path
 ) -> None:

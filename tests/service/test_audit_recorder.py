@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from roster.records.audited import Dropped, Looked
+from roster import keys
+from roster.records.audited import Dropped, Looked, written
 from roster.records.blocks import Block, Chain, read
 from roster.redis.nodes import Nodes
+from roster.storage import audit as audit_storage
 from roster.storage.audit import Sealed, write
 from service.audit import recorder
 from service.audit.recorder import Recorder
@@ -100,6 +102,44 @@ async def test_a_block_of_which_nobody_knows_whether_it_was_written_is_there_onc
         assert sorted(data for _, _, data in entries(any_server)) == sorted(
             [data, *(each for _, _, each in others)]
         )
+
+
+@pytest.mark.parametrize(("step", "steps"), [(250, 8), (2, 50), (2, 3)])
+async def test_the_copy_is_found_among_other_blocks(
+    step: int, steps: int, make_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_storage, "_STEP", step)
+    monkeypatch.setattr(audit_storage, "_STEPS", steps)
+    server = make_server({})
+    async with recording(server) as audit:
+        chain = Chain(secrets.token_hex(6), KEY)
+        data = chain.seal(0, [written(0, Looked("k", "find", token(0)))], 0)
+        for at in (0, 3, 19):
+            with server.client() as redis:
+                redis.delete(keys.AUDIT[0])
+                for each in range(20):
+                    redis.xadd(keys.AUDIT[0], {"b": data if each == at else b"another block"})
+            assert await write(audit._nodes, [Sealed(0, data, 0, tried=True)]) == []
+            assert [each for _, _, each in entries(server)].count(data) == 1
+            assert len(entries(server)) == 20
+
+
+async def test_only_what_may_have_been_sent_counts_as_tried(
+    make_server: Callable[..., Server],
+) -> None:
+    server = make_server({})
+    async with recording(server) as audit:
+        block = Sealed(0, Chain(secrets.token_hex(6), KEY).seal(0, [], 0), 0)
+        with server.client() as redis:
+            redis.config_set("maxmemory", "1")
+            assert await write(audit._nodes, [block]) == [block]
+            redis.config_set("maxmemory", "0")
+        server.kill()
+        again = block._replace(tried=True)
+        assert await write(audit._nodes, [again]) == [again]
+        for _ in range(2):  # the first may find that a connection has broken off
+            (left,) = await write(audit._nodes, [block])
+        assert left == block
 
 
 async def test_what_is_above_the_bound_is_dropped_counted_and_told_of(

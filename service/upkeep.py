@@ -87,7 +87,7 @@ class Upkeep(msgspec.Struct):
             Chore("note", NOTE_EVERY_S, service.notifier.note),
             Chore("renewal", RENEWAL_EVERY_S, self.renewer.tick),
             Chore("canary", CANARY_EVERY_S, service.canary.probe),
-            Chore("audit", AUDIT_EVERY_S, service.audit.flush),
+            Chore("audit", AUDIT_EVERY_S, service.audit.tick),
             Chore("ledger", LEDGER_EVERY_S, service.ledger.tick),
         ]
 

@@ -64,10 +64,11 @@ class Block(NamedTuple):
 
 
 class Head(NamedTuple):
-    """How many blocks a process has sealed, and the hash of the last."""
+    """How many blocks a process has sealed, the hash of the last, and when that was."""
 
     blocks: int
     tag: str
+    at_ms: int = 0
 
 
 NOTHING = Head(0, ORIGIN.hex())
@@ -93,7 +94,7 @@ class Chain:
     @property
     def head(self) -> Head:
         """How far it has come."""
-        return Head(self._number, self._before[2].hex())
+        return Head(self._number, self._before[2].hex(), self._before[1])
 
     def seal(self, partition: int, records: Sequence[Written], now_ms: int) -> bytes:
         """The next block's bytes; a clock that steps back does not make it older than the last."""

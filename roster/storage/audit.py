@@ -13,7 +13,7 @@ from roster.records.blocks import ID_BYTES
 from roster.redis.calls import SLOTS, Plain
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from roster.redis.nodes import Nodes
 
@@ -104,12 +104,19 @@ class Window(NamedTuple):
 
 
 async def write(nodes: Nodes, blocks: Sequence[Sealed]) -> list[Sealed]:
-    """Those blocks that may not be there; each server is asked by itself, all at once."""
-    groups: dict[Any, list[Sealed]] = {}
-    for block in blocks:
-        groups.setdefault(nodes.server(SLOTS[block.partition]), []).append(block)
-    left = await asyncio.gather(*(_write(nodes, group) for group in groups.values()))
+    """Those blocks that may not be there, one of a partition; all servers are asked at once."""
+    found = {block.partition: block for block in blocks}
+    groups = by_server(nodes, found)
+    left = await asyncio.gather(*(_write(nodes, [found[p] for p in group]) for group in groups))
     return [block for each in left for block in each]
+
+
+def by_server(nodes: Nodes, partitions: Iterable[int]) -> Collection[list[int]]:
+    """The partitions of each server, as far as it is known now where they are."""
+    groups: dict[Any, list[int]] = {}
+    for partition in partitions:
+        groups.setdefault(nodes.server(SLOTS[partition]), []).append(partition)
+    return groups.values()
 
 
 async def _write(nodes: Nodes, blocks: list[Sealed]) -> list[Sealed]:

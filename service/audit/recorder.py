@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 from msgspec import UnsetType
 
+from roster import keys
 from roster.records.audited import (
     Closed,
     Decided,
@@ -24,11 +25,12 @@ from roster.records.audited import (
     court_bytes,
     written,
 )
-from roster.storage.audit import Sealed, write
+from roster.storage.audit import Sealed, by_server, write
+from roster.times import format_ms
 from service.web.auth import CANARY_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from roster.records.audited import Record
     from roster.records.blocks import Chain, Head
@@ -81,7 +83,10 @@ class Recorder:
         self._untold = Dropped(0, 0, 0)
         self._told_s = time.monotonic()
         self._told_head = self.head
-        self._flushing: asyncio.Task[None] | None = None
+        self._failed: set[int] = set()
+        self._first = 0
+        self._in_hand: set[int] = set()
+        self._sending: set[asyncio.Task[None]] = set()
 
     def answered(
         self, key: str, mode: str, screening: Screening, decision_id: str | UnsetType
@@ -108,23 +113,49 @@ class Recorder:
     async def flush(self) -> None:
         """Write what was recorded to Redis; what cannot be written stays here.
 
-        Who asks while that is under way waits for the same. Cancelling breaks nothing off: a block
-        that was sent and given up might arrive after it was sent again.
+        Cancelling breaks nothing off: a block that was sent and given up might arrive after it was
+        sent again.
         """
-        if self._flushing is None or self._flushing.done():
-            self._flushing = asyncio.create_task(self._flush())
-        await asyncio.shield(self._flushing)
+        await self._send()
+        await self._sent()
 
-    async def _flush(self) -> None:
-        await self._pack()
-        self._bound()
-        await self._write()
-        while self._seal():
-            await self._write()
-            if self.failing:
-                break
+    async def tick(self) -> None:
+        """The same, and log how far the chain has come; a silent server is not waited for."""
+        await self._send()
+        await self._sent(EVERY_S)
         if time.monotonic() - self._told_s >= TELL_EVERY_S:
             self.tell()
+
+    async def _send(self) -> None:
+        """Have each server that is not busy with it write what its partitions have."""
+        await self._pack()
+        self._bound()
+        idle = [p for p in range(keys.PARTITIONS) if p not in self._in_hand]
+        for partitions in by_server(self._nodes, idle):
+            if self._has_work(partitions):
+                self._in_hand.update(partitions)
+                task = asyncio.create_task(self._write_all(partitions))
+                self._sending.add(task)
+                task.add_done_callback(self._sending.discard)
+
+    async def _sent(self, within_s: float | None = None) -> None:
+        if self._sending:
+            done, _ = await asyncio.wait(self._sending, timeout=within_s)
+            for task in done:
+                if not task.cancelled():
+                    task.result()
+
+    def _has_work(self, partitions: Collection[int]) -> bool:
+        lost = self._untold.records and WITHOUT_TOKEN in partitions
+        return bool(lost) or any(p in self._held or p in self._sealed for p in partitions)
+
+    async def _write_all(self, partitions: Collection[int]) -> None:
+        """Write what these have, all of one server, until nothing is left, or it fails."""
+        try:
+            while self._seal(partitions) and await self._write(partitions):
+                pass
+        finally:
+            self._in_hand.difference_update(partitions)
 
     async def close(self) -> None:
         """Write everything, and that nothing follows; what cannot be written is told as lost."""
@@ -145,16 +176,18 @@ class Recorder:
             log.error("audit records are lost with this process", count=self.waiting)
 
     async def _give_up(self) -> None:
-        if self._flushing is not None:
-            self._flushing.cancel()
-            await asyncio.wait([self._flushing])
+        for task in self._sending:
+            task.cancel()
+        await self._sent()
 
     def tell(self) -> None:
         """Log how far the chain has come, if that is news."""
         self._told_s = time.monotonic()
         if self.head != self._told_head:
             self._told_head = self.head
-            log.info("audit", process=self.process, blocks=self.head.blocks, head=self.head.tag)
+            blocks, head, at_ms = self.head
+            sealed = format_ms(at_ms)
+            log.info("audit", process=self.process, blocks=blocks, head=head, sealed_at=sealed)
 
     async def _pack(self) -> None:
         """What was recorded, in its bytes, by partition."""
@@ -202,16 +235,14 @@ class Recorder:
             )
         self._held = {partition: held for partition, held in self._held.items() if held}
 
-    def _seal(self) -> bool:
-        """Whether there is anything new to write: a block for each partition that can take one."""
+    def _seal(self, partitions: Collection[int]) -> bool:
+        """Whether any of these has a block to write: a new one for each that can take one."""
         now_ms = time.time_ns() // 1_000_000
-        if self._untold.records and WITHOUT_TOKEN not in self._sealed:
-            lost = written(now_ms, self._untold)
-            self._held.setdefault(WITHOUT_TOKEN, deque()).appendleft(lost)
-            self._untold = Dropped(0, 0, 0)
-        ready = [p for p in sorted(self._held) if p not in self._sealed]
+        if WITHOUT_TOKEN in partitions and WITHOUT_TOKEN not in self._sealed:
+            self._own_up(now_ms)
+        ready = [p for p in self._held if p in partitions and p not in self._sealed]
         sealed = 0
-        for partition in ready:
+        for partition in sorted(ready, key=lambda p: (p - self._first) % keys.PARTITIONS):
             held = self._held[partition]
             records = [held.popleft() for _ in range(min(AT_ONCE, len(held)))]
             sealed += len(records)
@@ -220,20 +251,32 @@ class Recorder:
             data = self._chain.seal(partition, records, now_ms)
             self._sealed[partition] = (Sealed(partition, data, now_ms), len(records))
             if sealed >= SEALED_AT_ONCE:
+                self._first = partition + 1  # nobody waits for those before it again
                 break
-        return bool(ready)
+        return any(partition in self._sealed for partition in partitions)
 
-    async def _write(self) -> None:
-        """What is sealed is written, each server's part by itself; what may not be there stays."""
-        sealed = self._sealed
-        if not sealed:
-            self.failing = False
-            return
-        sent = [each for each, _ in sealed.values()]
-        self._sealed = {p: (each._replace(tried=True), n) for p, (each, n) in sealed.items()}
-        left = {each.partition for each in await write(self._nodes, sent)}
-        for partition in [p for p in self._sealed if p not in left]:
-            self.records += self._sealed.pop(partition)[1]
-        self.failing = bool(left)
-        if not left:
+    def _own_up(self, now_ms: int) -> None:
+        """Tell of what was dropped."""
+        if self._untold.records:
+            lost = written(now_ms, self._untold)
+            self._held.setdefault(WITHOUT_TOKEN, deque()).appendleft(lost)
+            self._untold = Dropped(0, 0, 0)
+
+    async def _write(self, partitions: Collection[int]) -> bool:
+        """Whether all is there that these have sealed; what may not be stays."""
+        sent = {p: self._sealed[p] for p in partitions if p in self._sealed}
+        for partition, (block, count) in sent.items():  # whatever becomes of this task
+            self._sealed[partition] = block._replace(tried=True), count
+        blocks = [block for block, _ in sent.values()]
+        left = {each.partition: each for each in await write(self._nodes, blocks)}
+        for partition, (_, count) in sent.items():
+            if partition in left:
+                self._sealed[partition] = left[partition], count
+            else:
+                del self._sealed[partition]
+                self.records += count
+        self._failed = self._failed.difference(sent) | left.keys()
+        self.failing = bool(self._failed)
+        if not self._sealed:
             self.head = self._chain.head
+        return not left

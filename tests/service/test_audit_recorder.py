@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import secrets
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from roster import keys
 from roster.records.audited import Dropped, Looked, written
 from roster.records.blocks import Block, Chain, read
+from roster.redis.calls import SLOTS
 from roster.redis.nodes import Nodes
 from roster.storage import audit as audit_storage
 from roster.storage.audit import Sealed, write
@@ -21,8 +23,9 @@ from tests.service.audited import entries
 from tests.service.parts import client
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from roster.redis.calls import Plain
     from tests.servers import Server
 
 KEY = bytes(range(32))
@@ -182,3 +185,53 @@ async def test_a_process_that_had_nothing_to_say_leaves_nothing(any_server: Serv
         await audit.flush()
         await audit.close()
         assert entries(any_server) == []
+
+
+class Servers:
+    """So many servers, the last of which says nothing until it is told to."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.silence = asyncio.Event()
+        self.written: list[int] = []
+
+    def server(self, slot: int) -> int:
+        return SLOTS.index(slot) % self.count
+
+    async def attempt(self, calls: Sequence[Plain]) -> list[Any]:
+        partitions = [keys.AUDIT.index(call.key) for call in calls]
+        if self.count > 1 and partitions[0] % self.count == self.count - 1:
+            await self.silence.wait()
+        self.written += partitions
+        return [b"1-0"] * len(calls)
+
+
+async def test_a_silent_server_keeps_the_others_from_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recorder, "EVERY_S", 0.01)
+    servers = Servers(2)
+    audit = Recorder(Chain(secrets.token_hex(6), KEY), cast("Nodes", servers), {})
+    async with asyncio.timeout(20):
+        for at in range(1, 4):
+            fill(audit, 64)
+            while len(servers.written) < 32 * at:
+                await audit.tick()
+            assert (audit.records, audit.waiting) == (32 * at, 32 * at)
+        assert not any(partition % 2 for partition in servers.written)
+        assert audit.head.blocks == 0
+        servers.silence.set()
+        await audit.flush()
+    assert (audit.waiting, audit.lost, audit.failing) == (0, 0, False)
+    assert audit.head.blocks == audit._chain.head.blocks
+    assert len(servers.written) == audit.head.blocks
+
+
+async def test_every_partition_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "AT_ONCE", 1)
+    monkeypatch.setattr(recorder, "SEALED_AT_ONCE", 1)
+    servers = Servers(1)
+    audit = Recorder(Chain(secrets.token_hex(6), KEY), cast("Nodes", servers), {})
+    fill(audit, 2 * 64)
+    await audit.flush()
+    assert servers.written == [*range(64), *range(64)]

@@ -39,9 +39,9 @@ async def _tell(session: Session, endings: Iterable[LogEntry]) -> None:
             by_partition.setdefault(partition, []).append(removal)
     store, found = session.store, list[DeniedLate]()
     for partition, removals in by_partition.items():
-        searched = await search(store.nodes, session.seal_key, partition, removals)
+        searched = await search(store, session.seal_key, partition, removals)
         found += searched.found
-    await count_late(store.nodes, counted(found, session.dictionary.courts))
+    await count_late(store.nodes, await counted(found, session.dictionary))
     await session.account.say_of((each.token, each) for each in found)
 
 
@@ -49,7 +49,7 @@ async def _removal(session: Session, entry: LogEntry) -> Removal:
     dictionary = session.dictionary
     provenance = unpack_provenance(entry.provenance, {})
     return Removal(
-        await documents(session.store, entry.token, dictionary.known),
+        await documents(session.store, entry.token, dictionary),
         session.lists.name(entry.list),
         unpack_content(entry.content, dictionary.courts).entry_id,
         provenance.decided_at_ms or 0,

@@ -200,6 +200,11 @@ def court_name(court: bytes, known: Mapping[bytes, str]) -> str:
     return known.get(court, court.hex())
 
 
+def is_named(court: bytes, known: Mapping[bytes, str]) -> bool:
+    """Whether it is known which court these bytes stand for, if any."""
+    return not court or court.startswith(_SPELLED) or court in known
+
+
 def written(at_ms: int, record: Record) -> Written:
     """The record as it goes into a block."""
     kind: int = record.__struct_config__.tag  # type: ignore[assignment]

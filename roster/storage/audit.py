@@ -132,7 +132,7 @@ async def _write(nodes: Nodes, blocks: list[Sealed]) -> list[Sealed]:
 
 def _was_refused(exc: BaseException | None) -> bool:
     """Whether there was no connection, so that nothing was sent."""
-    while exc is not None and not isinstance(exc, ConnectionRefusedError):
+    while exc is not None and not isinstance(exc, (ConnectionRefusedError, FileNotFoundError)):
         exc = exc.__cause__ or exc.__context__
     return exc is not None
 

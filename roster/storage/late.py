@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from roster.errors import Unreadable
-from roster.records.audited import Decided, DeniedLate, Kind, court_name
+from roster.records.audited import Decided, DeniedLate, Kind, court_name, is_named
 from roster.records.blocks import kinds_of, read
 from roster.records.entry import BIND, State
 from roster.records.record import parse_record
 from roster.storage.audit import SKEW_MS, Stored, bite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from roster.records.audited import Record
-    from roster.records.record import Dictionaries
-    from roster.redis.nodes import Nodes
+    from roster.records.entry import Entry
+    from roster.storage.dictionary import Dictionary
     from roster.storage.store import Store
 
 AT_ONCE = 64
@@ -52,27 +53,36 @@ class Searched(NamedTuple):
     whole: bool
 
 
-async def documents(store: Store, token: bytes, known: Dictionaries) -> tuple[bytes, ...]:
+async def documents(store: Store, token: bytes, dictionary: Dictionary) -> tuple[bytes, ...]:
     """The token, and those of the documents that are bound to it. Raises Unavailable."""
     (found,) = await store.lookup([(token, {})], {})
     try:
-        entries = parse_record(found.record, known) if found.record else []
-    except (KeyError, Unreadable):  # a court that is not known yet binds nobody
+        entries = await _entries(found.record, dictionary) if found.record else []
+    except (KeyError, Unreadable):  # Redis has lost a court's name, or the record is damaged
         return (token,)
     bound = [e for e in entries if e.list == BIND and e.state is State.ACTIVE]
     return tuple(dict.fromkeys((token, *(each for e in bound for each in e.content.tokens))))
 
 
-async def search(nodes: Nodes, key: bytes, partition: int, removals: Sequence[Removal]) -> Searched:
+async def _entries(record: bytes, dictionary: Dictionary) -> list[Entry]:
+    """A record's entries; courts that other processes have named since are read first."""
+    with suppress(KeyError):
+        return parse_record(record, dictionary.known)
+    await dictionary.refresh()
+    return parse_record(record, dictionary.known)
+
+
+async def search(store: Store, key: bytes, partition: int, removals: Sequence[Removal]) -> Searched:
     """The late denials of these removals that this partition's audit has; raises Unavailable.
 
-    Those that it already tells as late are left out.
+    Those that it already tells as late are left out, as is what is kept no longer.
     """
     sought = _Sought(partition, removals)
-    since_ms = min(each.decided_at_ms for each in removals) - SKEW_MS
+    kept_ms = max(each.applied_at_ms for each in removals) - store.keep_ms
+    since_ms = max(min(each.decided_at_ms for each in removals), kept_ms) - SKEW_MS
     last, size = Stored(partition, max(0, since_ms), 0, b""), 0
     while size <= SCAN_MAX_BYTES:
-        entries = await bite(nodes, last, AT_ONCE)
+        entries = await bite(store.nodes, last, AT_ONCE)
         for entry in entries:
             sought.look(entry.data, key)
         size += sum(len(entry.data) for entry in entries)
@@ -83,9 +93,14 @@ async def search(nodes: Nodes, key: bytes, partition: int, removals: Sequence[Re
     return Searched(sought.late(), size, whole=False)
 
 
-def counted(found: Iterable[DeniedLate], courts: Mapping[bytes, str]) -> Counter[tuple[str, str]]:
-    """How many of them there are, by list and court."""
-    return Counter((each.list, court_name(each.court, courts)) for each in found)
+async def counted(found: Sequence[DeniedLate], dictionary: Dictionary) -> Counter[tuple[str, str]]:
+    """How many of them there are, by list and court; raises Unavailable.
+
+    Courts that other processes have named since are read first.
+    """
+    if not all(is_named(each.court, dictionary.courts) for each in found):
+        await dictionary.refresh()
+    return Counter((each.list, court_name(each.court, dictionary.courts)) for each in found)
 
 
 class _Sought:

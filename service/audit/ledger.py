@@ -6,6 +6,8 @@ every process has written what it answered until then.
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
 from collections import deque
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
+from roster.errors import ClearwayError
 from roster.storage.audit import count_late
 from roster.storage.late import Removal, counted, documents, search
 
@@ -30,6 +33,8 @@ AFTER_S = 2.0
 BYTES_PER_S = 2_000_000
 """What is read of the audit in the long run: removals wait for each other where it is more."""
 QUEUE_MAX = 100_000
+END_S = 2.0
+"""So long at most what is left is looked up when the process ends."""
 
 log = structlog.get_logger("clearway.audit")
 
@@ -57,7 +62,7 @@ class Ledger:
 
     def removed(self, removal: Removal) -> None:
         """Have the denials told that came too late for it."""
-        if len(self._new) >= QUEUE_MAX:
+        if self.waiting >= QUEUE_MAX:
             self.overlooked += 1
             return
         self._new.append(_Due(removal, time.monotonic() + AFTER_S))
@@ -78,21 +83,22 @@ class Ledger:
                 await self._look_up(partition, now_s)
 
     async def close(self) -> None:
-        """Look up what waits, now. Raises Unavailable."""
-        await self._recorder.flush()
-        self._rest_until_s = 0.0
-        self._new = deque(each._replace(from_s=0.0) for each in self._new)
-        for due in self._due.values():
-            for _ in range(len(due)):
-                due.append(due.popleft()._replace(from_s=0.0))
-        await self.tick()
+        """Look up what waits, now, as far as that is soon done; the log says how much is left."""
+        try:
+            async with asyncio.timeout(END_S):
+                await self._recorder.flush()
+                await self._sort()
+                for partition in [p for p, due in self._due.items() if due]:
+                    await self._look_up(partition, math.inf)
+        except (TimeoutError, ClearwayError):
+            log.warning("removals' late denials were not looked for", count=self.waiting)
 
     async def _sort(self) -> None:
         """What is new is put where its person's denials would lie."""
         while self._new:
             with self._in_hand(self._new, self._new.popleft()) as due:
                 token = due.removal.tokens[0]
-                tokens = await documents(self._store, token, self._dictionary.known)
+                tokens = await documents(self._store, token, self._dictionary)
                 placed = due._replace(removal=due.removal._replace(tokens=tokens))
             for partition in {each[1] for each in tokens}:
                 self._due.setdefault(partition, deque()).append(placed)
@@ -106,7 +112,7 @@ class Ledger:
         with self._in_hand(self._due.setdefault(partition, deque()), *due):
             key = self._recorder.seal_key
             removals = [each.removal for each in due]
-            searched = await search(self._store.nodes, key, partition, removals)
+            searched = await search(self._store, key, partition, removals)
             await self._tell(searched.found)
         if not searched.whole:
             log.warning("late denials before this were not looked for", partition=partition)
@@ -127,6 +133,6 @@ class Ledger:
     async def _tell(self, found: list[DeniedLate]) -> None:
         if not found:
             return
-        await count_late(self._store.nodes, counted(found, self._dictionary.courts))
+        await count_late(self._store.nodes, await counted(found, self._dictionary))
         for each in found:
             self._recorder.note(each, each.token)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from service.audit.ledger import Ledger
     from service.audit.recorder import Recorder
     from service.background.canary import Canary
     from service.background.counters import Counters, Histogram
@@ -91,8 +92,8 @@ def canary_families(canary: Canary) -> Iterator[Family]:
         yield gauge("canary_lag_seconds", "The last removal's way.", canary.lag_ms / 1000)
 
 
-def audit_families(audit: Recorder) -> Iterator[Family]:
-    """What this process has said to the audit."""
+def audit_families(audit: Recorder, ledger: Ledger) -> Iterator[Family]:
+    """What this process has said to the audit, and could not."""
     yield Family("audit_records_total", "counter", "Audit records written.").of(
         [((), audit.records)]
     )
@@ -100,6 +101,9 @@ def audit_families(audit: Recorder) -> Iterator[Family]:
         [((), audit.lost)]
     )
     yield gauge("audit_waiting", "Audit records not written yet.", float(audit.waiting))
+    yield Family(
+        "late_overlooked_total", "counter", "Removals whose late denials were not looked for."
+    ).of([((), ledger.overlooked)])
 
 
 def gauge(name: str, text: str, value: float) -> Family:

@@ -72,7 +72,7 @@ async def get_metrics(request: Request[Any, Any, Any]) -> bytes:
     families = list(process_families(service.counters, service.screener))
     families.append(gauge("feed_polls", "Open polls of the feed.", service.feed.open))
     families += canary_families(service.canary)
-    families += audit_families(service.audit)
+    families += audit_families(service.audit, service.ledger)
     return render([*families, *await _roster_families(upkeep)])
 
 

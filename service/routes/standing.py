@@ -32,7 +32,8 @@ async def standing(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     departs_at_ms = _read_time(service, shape)
     await service.desk.freshen()
     told = await _standing(service, shape, departs_at_ms)
-    if told["forbidden"] or told["remaining"]:
+    named = any("entry_id" in reason for reason in told["reasons"])
+    if named or told["forbidden"] or told["remaining"]:
         token = service.desk.subject(Query(shape.document, Journey("air"))).token
         service.audit.note(Looked(request.auth.id, "standing", token), token)
     return answered(told)

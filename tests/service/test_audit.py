@@ -123,6 +123,19 @@ async def test_changes_and_reads_are_recorded_with_who_and_what(
         assert token.scheme == 2
 
 
+async def test_a_standing_that_only_names_an_entry_is_a_read(
+    valkey: Server, tmp_path: Path
+) -> None:
+    lift = {"until": "2099-01-01", "kind": "mistaken_identity", "name": "张某某"}
+    async with desk(valkey, tmp_path) as api:
+        await api.change(put(), edit("put", list="lift", entry_id="l", entry=lift), wait="all")
+        told = await api.post("/v1/standing", {"document": LISTED, "name": "张某某"})
+        assert (told["forbidden"], told["remaining"]) == ([], [])
+        assert [each["entry_id"] for each in told["reasons"]] == ["l"]
+        reads = named(await recorded(api.client, api.service), "read")
+        assert [each["what"] for each in reads] == ["standing"]
+
+
 async def test_no_number_and_no_name_is_in_it(valkey: Server, tmp_path: Path) -> None:
     async with desk(valkey, tmp_path) as api:
         await api.change(put(), wait="all")

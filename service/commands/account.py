@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from roster.documents.check_digits import holds_id_number
 from roster.documents.tokeniser import UNKNOWN, Tokeniser
 from roster.errors import ClearwayError, cause_of
 from roster.storage.account import Account
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from roster.opening import Opening
     from roster.records.audited import Record
     from roster.redis.nodes import Nodes
+
+
+def free_text(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    """An option's text, which the audit keeps; raises click's error where it has an ID number."""
+    if holds_id_number(text):
+        raise click.BadParameter("an ID number does not belong here")
+    return text
 
 
 async def accounted(opening: Opening, nodes: Nodes, record: Record) -> None:

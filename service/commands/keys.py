@@ -17,7 +17,7 @@ from roster.settings import read_settings
 from roster.storage.account import who
 from roster.storage.api_keys import ApiKey, KeyStore, KeyTerms, check_scopes
 from roster.times import format_ms, now_ms, parse_until
-from service.commands.account import accounted
+from service.commands.account import accounted, free_text
 from service.commands.tables import print_json, print_rows
 from service.server.certificates import fingerprint_of_file
 
@@ -31,7 +31,12 @@ def keys() -> None:
 
 
 @keys.command()
-@click.option("--name", required=True, help="Who it is for; shown in the log and the audit.")
+@click.option(
+    "--name",
+    required=True,
+    callback=free_text,
+    help="Who it is for; shown in the log and the audit.",
+)
 @click.option("--scopes", required=True, help="With commas: check,list:read,list:remove@sx …")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Checks a second.")
 @click.option("--burst", type=click.IntRange(1), help="Checks at once; default: 3 times the rate.")

@@ -20,7 +20,7 @@ from roster.storage.rewinds import accept as accept_stored
 from roster.storage.rewinds import restored as mark_restored
 from roster.storage.store import Store
 from roster.times import format_ms
-from service.commands.account import accounted
+from service.commands.account import accounted, free_text
 from service.commands.tables import print_json
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--reason", required=True, help="Why what is stored is right.")
+@click.option("--reason", required=True, callback=free_text, help="Why what is stored is right.")
 @click.option("--dry-run", is_flag=True, help="Only say how many people would be denied again.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def accept(reason: str, *, dry_run: bool, as_json: bool) -> None:

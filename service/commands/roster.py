@@ -18,7 +18,7 @@ from roster.storage.disabled import Disabled, DisabledLists
 from roster.storage.store import Store
 from roster.times import now_ms
 from service.background.summary import summarise
-from service.commands.account import accounted
+from service.commands.account import accounted, free_text
 from service.commands.caller import open_caller, over_http
 from service.commands.tables import print_json, print_rows
 
@@ -69,7 +69,7 @@ def _trimmed(_context: click.Context, _argument: click.Parameter, value: str) ->
 
 @lists.command()
 @click.argument("name", metavar="LIST", callback=_trimmed)
-@click.option("--reason", required=True, help="Why; it is shown with the list.")
+@click.option("--reason", required=True, callback=free_text, help="Why; it is shown with the list.")
 def disable(name: str, reason: str) -> None:
     """Turn a list's matches into `refer`."""
     with Opening(read_settings(os.environ)) as opening:

@@ -121,6 +121,25 @@ def test_what_operators_do_is_recorded_with_who_did_it(service: Served) -> None:
     assert all("@" in each["who"] for each in found)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("keys", "create", "--scopes", "check", "--name"),
+        ("lists", "disable", "sx", "--reason"),
+        ("accept", "--reason"),
+    ],
+)
+def test_no_free_text_brings_an_id_number_into_it(
+    command: tuple[str, ...], service: Served, valkey: Server
+) -> None:
+    for text in (LISTED["number"], f"for {LISTED['number'][:6]} {LISTED['number'][6:]} alone"):
+        refused = invoke(service, *command, text)
+        assert refused.exit_code == 2
+        assert "an ID number does not belong here" in refused.output
+        assert LISTED["number"][6:] not in refused.output
+    assert all(LISTED["number"][6:].encode() not in data for _, _, data in entries(valkey))
+
+
 def test_loads_and_undos_are_recorded_when_they_begin_and_when_they_are_done(
     service: Served, tmp_path: Path
 ) -> None:

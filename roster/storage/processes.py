@@ -68,7 +68,7 @@ class Process(msgspec.Struct, frozen=True):
     partitions. `left` is a process that has ended in order. One that
     `remembers` would notice a backup that was restored. `scheme` is that of its tokens;
     `build` and `library` are empty of an older version; `audit_head` is the hash of the last of
-    its `audit_blocks`.
+    its `audit_blocks`, which was sealed at `audit_at_ms`.
     """
 
     id: str
@@ -87,6 +87,7 @@ class Process(msgspec.Struct, frozen=True):
     scheme: int = HASHED
     audit_blocks: int = 0
     audit_head: str = ""
+    audit_at_ms: int = 0
 
     def at(self, partition: int) -> Position:
         """The position that it has applied."""

@@ -40,7 +40,10 @@ class BlockReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeadReply(msgspec.Struct, frozen=True):
-    """How many blocks a process has written, and the hash of the last of them."""
+    """How many blocks a process has written, the hash of the last of them, and when that was.
+
+    `at` may be later, and is empty of a process of an older version.
+    """
 
     process: str
     blocks: int
@@ -76,7 +79,7 @@ class Chains:
     ) -> None:
         """Nothing is read yet."""
         self._kept_ms = parse_time(kept_from)
-        self._live = {head.process: head for head in live}
+        self._live = {head.process: head for head in live if not self._is_old(head)}
         stated = [head for head in published if not self._is_old(head)]
         self._walks: dict[str, _Walk] = {}
         self._faults: list[Fault] = []

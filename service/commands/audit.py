@@ -73,7 +73,7 @@ def _published(lines: Any) -> Iterator[HeadReply]:  # noqa: ANN401 -- click's fi
         try:
             found = json.loads(line)
             if found.get("event") == "audit":
-                at = str(found.get("timestamp", ""))
+                at = str(found.get("sealed_at") or found.get("timestamp", ""))
                 yield HeadReply(found["process"], int(found["blocks"]), found["head"], at)
         except (ValueError, KeyError, AttributeError, TypeError):
             continue

@@ -90,4 +90,5 @@ class Announcer:
             scheme=self._store.scheme,
             audit_blocks=audit.blocks,
             audit_head=audit.tag,
+            audit_at_ms=audit.at_ms,
         )

@@ -9,7 +9,7 @@ from roster import keys
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidInput, PositionError
 from roster.records.audited import Closed, Kind, Record
-from roster.records.blocks import Block, claimed, kinds_of, read
+from roster.records.blocks import Block, Head, claimed, kinds_of, read
 from roster.records.bounds import ENTRY_ID_MAX, too_long
 from roster.storage.api_keys import ApiKey
 from roster.storage.audit import SKEW_MS, Stored
@@ -174,11 +174,13 @@ async def _learn_courts(service: Service) -> None:
 async def _blocks(service: Service, limit: int, after: Cursor) -> dict[str, Any]:
     """A page of blocks, and how far the chains of those that run had come before it was read."""
     heads = {
-        process.id: HeadReply(process.id, process.audit_blocks, process.audit_head)
+        process.id: _head(
+            process.id, Head(process.audit_blocks, process.audit_head, process.audit_at_ms)
+        )
         for process in await service.processes.live()
     }
     own = service.audit
-    heads[own.process] = HeadReply(own.process, own.head.blocks, own.head.tag)
+    heads[own.process] = _head(own.process, own.head)
     store = service.changes_store
     now_ms = (await store.tails({0: None}, {}))[0].now_ms
     kept_ms = max(0, now_ms - service.settings.audit_days * DAY_MS + MARGIN_MS)
@@ -194,6 +196,11 @@ async def _blocks(service: Service, limit: int, after: Cursor) -> dict[str, Any]
         "kept_from": format_ms(kept_ms),
         "next": _text(found.following, key),
     }
+
+
+def _head(process: str, head: Head) -> HeadReply:
+    at = format_ms(head.at_ms) if head.at_ms else ""
+    return HeadReply(process, head.blocks, head.tag, at)
 
 
 def _block(entry: Stored, key: bytes) -> BlockReply:

@@ -278,6 +278,17 @@ def test_a_head_that_was_published_before_the_retention_began_is_passed_over() -
     assert "missing at the end" in wrong(blocks, 2_000, young)[0]
 
 
+def test_the_head_of_an_idle_process_ends_with_the_retention() -> None:
+    blocks = replies(4)
+    for at_ms, count in ((3_000, 1), (1_000, 0)):
+        live = HeadReply(PROCESS, 4, blocks[-1].tag, format_ms(at_ms))
+        assert len(Chains(format_ms(2_000), [live]).faults()) == count
+    whole = Chains(format_ms(2_000), [HeadReply(PROCESS, 4, blocks[-1].tag, format_ms(3_000))])
+    for block in blocks[2:]:
+        whole.add(block)
+    assert whole.faults() == []
+
+
 def test_blocks_of_several_partitions_may_come_in_any_order() -> None:
     blocks = replies(10)
     assert wrong(blocks[::2] + blocks[1::2], kept_ms=0) == []

@@ -15,6 +15,7 @@ from service.audit import pages
 from service.audit.pages import Cursor, cursor_of
 from tests.service.apps import running, settings_for
 from tests.service.audited import faults, recorded
+from tests.service.audited import pages as all_pages
 from tests.service.rosters import Desk, desk
 
 if TYPE_CHECKING:
@@ -119,3 +120,15 @@ async def test_a_limit_of_any_length_is_told(valkey: Server, tmp_path: Path) -> 
             answer = await client.get("/v1/audit", params={"limit": limit})
             assert answer.status_code == 400
             assert [each["field"] for each in answer.json()["errors"]] == ["limit"]
+
+
+async def test_a_head_tells_when_its_block_was_sealed(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        for at in range(3):
+            await look(api, f"k{at}", at)
+        (page,) = await all_pages(api.client, verify="true")
+        process = api.service.audit.process
+        heads = {each["process"]: each for each in page["heads"]}
+        own = {each["tag"]: each for each in page["blocks"] if each["process"] == process}
+        assert len(own) == 3
+        assert own[heads[process]["head"]]["at"] == heads[process]["at"]

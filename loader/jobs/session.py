@@ -27,7 +27,7 @@ from roster.redis.connection import change_client
 from roster.redis.nodes import bulk_nodes, open_nodes
 from roster.rules.lists import load_lists
 from roster.settings import Settings
-from roster.storage.account import Account
+from roster.storage.account import Account, log_line
 from roster.storage.dictionary import Dictionary, Load
 from roster.storage.high_water import add_marks, marks_file
 from roster.storage.lease import HeartbeatLease
@@ -79,6 +79,7 @@ class Session:
                 self._lease.close()
         with suppress(ClearwayError):  # the audit then does not say that nothing follows
             self.run(self.account.close())
+            log_line(self.account.stated)
         self._close()
 
     def _close(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import json
 import secrets
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from roster.errors import Unavailable
 from roster.records.audited import Closed, Written, written
 from roster.records.blocks import Chain
 from roster.storage.audit import Sealed, write
+from roster.times import format_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,6 +58,19 @@ class Account:
         if self._chain.head.blocks:
             await self.say(last=True)
 
+    @property
+    def stated(self) -> str:
+        """How far the chain has come, as the service's log says it; empty where nothing was said.
+
+        Who keeps it elsewhere can tell later that the chain is gone.
+        """
+        blocks, head, at_ms = self._chain.head
+        if not blocks:
+            return ""
+        sealed_at = format_ms(at_ms)
+        line = {"process": self._chain.process, "blocks": blocks, "head": head}
+        return json.dumps({**line, "sealed_at": sealed_at, "event": "audit"})
+
     async def _write(self, said: Mapping[int, list[Written]]) -> None:
         now_ms = time.time_ns() // 1_000_000
         left = [
@@ -66,6 +82,12 @@ class Account:
             left = await write(self._nodes, left) if left else []
         if left:
             raise Unavailable("Redis did not take it")
+
+
+def log_line(line: str) -> None:
+    """Say it on standard error, where that goes to a log; a terminal keeps nothing."""
+    if line and not sys.stderr.isatty():
+        sys.stderr.write(f"{line}\n")
 
 
 def who() -> str:

@@ -9,7 +9,7 @@ import click
 from roster.documents.check_digits import holds_id_number
 from roster.documents.tokeniser import UNKNOWN, Tokeniser
 from roster.errors import ClearwayError, cause_of
-from roster.storage.account import Account
+from roster.storage.account import Account, log_line
 
 if TYPE_CHECKING:
     from roster.opening import Opening
@@ -28,6 +28,9 @@ async def accounted(opening: Opening, nodes: Nodes, record: Record) -> None:
     """Write what was done to the audit; standard error says where it is not there."""
     try:
         key = Tokeniser(opening.id_key(), UNKNOWN).seal_key
-        await Account(nodes, key).say(record, last=True)
+        account = Account(nodes, key)
+        await account.say(record, last=True)
     except ClearwayError as exc:
         click.echo(f"done, but not in the audit: {cause_of(exc)}", err=True)
+    else:
+        log_line(account.stated)

@@ -121,6 +121,34 @@ def test_what_operators_do_is_recorded_with_who_did_it(service: Served) -> None:
     assert all("@" in each["who"] for each in found)
 
 
+def test_a_commands_chain_that_is_gone_is_found_by_what_it_said(
+    service: Served, valkey: Server, tmp_path: Path
+) -> None:
+    said = invoke(service, "keys", "create", "--name", "airline", "--scopes", "check").stderr
+    (line,) = [json.loads(each) for each in said.splitlines() if each.startswith("{")]
+    assert (line["event"], line["blocks"]) == ("audit", 1)
+    log = tmp_path / "heads.log"
+    log.write_text(said)
+    verify = ("--verify", "--heads", str(log))
+    with service.running() as running:
+        whole = audit(service, running, *verify)
+        assert whole.exit_code == 0, whole.output
+        with valkey.client() as redis:
+            redis.delete(keys.AUDIT[0])
+        gone = audit(service, running, *verify)
+        assert gone.exit_code == 1
+        assert f"process {line['process']}: block 0 is missing at the end" in gone.stderr
+
+
+def test_a_load_says_how_far_its_chain_has_come(
+    service: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Roster(read_settings(service.settings), tmp_path).load([row(1)])
+    said = capsys.readouterr().err.splitlines()
+    (line,) = [json.loads(each) for each in said if '"event": "audit"' in each]
+    assert line["blocks"] == 3
+
+
 @pytest.mark.parametrize(
     "command",
     [

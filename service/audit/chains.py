@@ -163,8 +163,10 @@ class _Walk:
     def ended(self, live: HeadReply | None) -> Iterator[str]:
         """All that is wrong with it, now that there are no more blocks."""
         while self._pending:
-            number = min(self._pending)
-            self._wrong.append(self._missing(self._pending[number], number))
+            number, known = min(self._pending), max(self._following, 0)
+            missing = self._missing(self._pending[number], number)
+            if live is None or known < live.blocks:  # behind that some are still to be written
+                self._wrong.append(missing)
             self._follow()
         self._wrong += self._behind(live)
         for partition, gap in [*self._gaps, *self._cut()]:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 EVERY_S = 0.4
 """With the writing, what is recorded is in Redis within a second."""
+PATIENCE_S = 0.1
+"""So long a round waits for the servers; who takes longer is not in the next."""
 HELD_MAX = 100_000
 AT_ONCE = 250
 """So many records are packed, or put into one block, before others have their turn."""
@@ -122,7 +124,7 @@ class Recorder:
     async def tick(self) -> None:
         """The same, and log how far the chain has come; a silent server is not waited for."""
         await self._send()
-        await self._sent(EVERY_S)
+        await self._sent(PATIENCE_S)
         if time.monotonic() - self._told_s >= TELL_EVERY_S:
             self.tell()
 

@@ -289,6 +289,22 @@ def test_the_head_of_an_idle_process_ends_with_the_retention() -> None:
     assert whole.faults() == []
 
 
+def test_what_a_process_that_runs_has_still_to_write_is_no_fault() -> None:
+    blocks = replies(8)
+    live = HeadReply(PROCESS, 5, blocks[4].tag, format_ms(4_000))
+
+    def told(*missing: int) -> list[str]:
+        found = Chains(format_ms(0), [live])
+        for block in blocks:
+            if block.number not in missing:
+                found.add(block)
+        return [each.what for each in found.faults()]
+
+    assert told(6) == told(5, 7) == []
+    assert told(4, 6)[0].startswith("block 4 is missing")
+    assert told(3)[0].startswith("block 3 is missing")
+
+
 def test_blocks_of_several_partitions_may_come_in_any_order() -> None:
     blocks = replies(10)
     assert wrong(blocks[::2] + blocks[1::2], kept_ms=0) == []

@@ -209,13 +209,13 @@ class Servers:
 async def test_a_silent_server_keeps_the_others_from_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(recorder, "EVERY_S", 0.01)
+    monkeypatch.setattr(recorder, "PATIENCE_S", 0.01)
     servers = Servers(2)
     audit = Recorder(Chain(secrets.token_hex(6), KEY), cast("Nodes", servers), {})
     async with asyncio.timeout(20):
         for at in range(1, 4):
             fill(audit, 64)
-            while len(servers.written) < 32 * at:
+            while audit.records < 32 * at:
                 await audit.tick()
             assert (audit.records, audit.waiting) == (32 * at, 32 * at)
         assert not any(partition % 2 for partition in servers.written)

@@ -252,7 +252,7 @@ class Loading:
             skipped=skipped,
             notes=reading.notes,
             rejects_file=str(reading.rejects.path) if reading.rejects.path else None,
-            records_written=sum(part.written for part in parts),
+            records_written=0 if self._options.dry_run else sum(part.written for part in parts),
             seconds=round(seconds, 3),
             entries_per_s=int(found.lists.total() / seconds),
             peak_bytes=crew.peak_bytes(),

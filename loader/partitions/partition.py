@@ -233,9 +233,13 @@ async def in_turn(
     while following is not None:
         part, how = following
         reply = asyncio.create_task(merging.merge(job.partition, part.buckets, how))
-        await asyncio.sleep(0)  # until it is sent
-        following = next(waiting, None)
-        yield part, await reply
+        try:
+            await asyncio.sleep(0)  # until it is sent
+            following = next(waiting, None)
+            result = await reply
+        finally:
+            reply.cancel()
+        yield part, result
 
 
 def kept_in_buckets(kept: bytes, call: Sequence[Bucket]) -> bytes:

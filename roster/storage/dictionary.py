@@ -153,6 +153,8 @@ class Dictionary:
         ]
         commands.append(("HMGET", keys.COURTS, *new.values()))
         *_, names = await self._nodes.keyed(keys.COURTS, commands, wait)
+        if None in names:  # asked before the command that was sent again, or emptied since
+            raise Unavailable("Redis has not taken the name of a court")
         for identifier, name in zip(new.values(), names, strict=True):
             self._learn(identifier, name.decode())
 

@@ -126,7 +126,6 @@ class RosterId:
 
     async def _make(self, known: bytes) -> bytes:
         made = known or secrets.token_hex(ROSTER_BYTES // 2).encode()
-        _, stands = await self._nodes.keyed(
-            keys.ROSTER, [("SET", keys.ROSTER, made, "NX"), ("GET", keys.ROSTER)]
-        )
-        return bytes(stands or made)
+        # One after the other: of two commands the first may be the one that is sent again.
+        await self._nodes.keyed(keys.ROSTER, [("SET", keys.ROSTER, made, "NX")])
+        return await self._stated() or made

@@ -175,6 +175,7 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(roster: Roster) ->
     roster.load([row(1), row(2, 2)])
     before = roster.metas()
     summary = roster.load([row(1), row(3, 3), row(4, 4)], day=2, dry_run=True)
+    assert summary.records_written == 0
     assert summary.lists == {
         "sx": {"added": 2, "changed": 0, "ended": 1, "unchanged": 1, "superseded": 0}
     }

@@ -9,11 +9,13 @@ of the rounds.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+import structlog
 
 from benchmarks.bodies import SHAPES, people_of, written
 from benchmarks.people import first_people
@@ -83,7 +85,8 @@ async def least_us(asker: Asker, path: str, bodies: Sequence[bytes], rounds: int
 
 @asynccontextmanager
 async def running(env: Mapping[str, str]) -> AsyncIterator[Any]:
-    """The whole application, once it knows the roster."""
+    """The whole application, once it knows the roster; its log lines are no figures."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     app: Any = create_app(read_settings(env))
     async with app.lifespan():
         while not app.state.service.screener.fresh:  # noqa: ASYNC110 -- another task makes it so

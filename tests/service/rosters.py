@@ -71,9 +71,9 @@ async def desk(server: Server, folder: Path, **settings: str) -> AsyncIterator[D
 
 
 async def covered(service: Service) -> None:
-    """Ready, with list sx covered and empty."""
+    """Ready, with list sx covered and empty, and all of that read by a whole poll."""
     await cover(service.changes_store)
     await service.processes.ring([])
     async with asyncio.timeout(10):
-        while not service.screener.ready:  # noqa: ASYNC110 -- the follower makes it so
+        while not await service.follower.poll() or not service.screener.ready:  # noqa: ASYNC110 -- the follower makes it so
             await asyncio.sleep(0.005)

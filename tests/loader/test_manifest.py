@@ -169,7 +169,7 @@ def test_the_commands_speak_json_and_status(valkey: Server, tmp_path: Path) -> N
 
     def clearway(*arguments: str) -> tuple[int, str]:
         done = CliRunner().invoke(main, arguments, env=env)
-        return done.exit_code, done.output
+        return done.exit_code, done.stdout if "--json" in arguments else done.output
 
     assert clearway("load")[0] == 2
     status, text = clearway("load", path)

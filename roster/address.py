@@ -1,4 +1,4 @@
-"""Where the service is and with which key it is asked; mistakes are told before any is sent."""
+"""Where the service is, with which key and how it is asked; mistakes are told before it is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import httpx
 import msgspec
 
 from roster.errors import SettingsError
@@ -54,6 +55,24 @@ def address_of(settings: Settings, url: str | None, key_file: Path | None) -> Se
     proxy = _setting("CLEARWAY_PROXY", settings.proxy) if settings.proxy else None
     key = read_api_key(settings, key_file)
     return ServiceAddress(root, key, None if is_here(urlsplit(root).hostname or "") else proxy)
+
+
+def open_client(address: ServiceAddress, timeout_s: float) -> httpx.Client:
+    """A client for the service there; no proxy of the environment's ever sees what it sends.
+
+    Raises SettingsError where the URL cannot be read.
+    """
+    try:
+        return httpx.Client(
+            base_url=address.url,
+            headers={"authorization": f"Bearer {address.key}"},
+            timeout=timeout_s,
+            proxy=address.proxy,
+            trust_env=False,
+            verify=httpx.create_ssl_context(),  # with SSL_CERT_FILE, which is no proxy
+        )
+    except httpx.InvalidURL:
+        raise SettingsError("the URL's host or port cannot be read") from None
 
 
 def _setting(name: str, text: str) -> str:

@@ -13,12 +13,11 @@ import httpx
 import msgspec
 
 from roster.address import fault_of
-from roster.errors import PushRefused, SettingsError, Unavailable
+from roster.errors import PushRefused, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from roster.address import ServiceAddress
 
 BATCH = 500
 TRIES = 10
@@ -118,21 +117,6 @@ class Pusher:
             changes = _with_revisions(changes, response)
             self._pause(_pause_s(attempt, response.headers.get("retry-after")))
         raise Unavailable("the service has not acknowledged a batch; push the same file again")
-
-
-def open_client(address: ServiceAddress) -> httpx.Client:
-    """A client for the service there; no proxy of the environment's ever sees what it sends."""
-    try:
-        return httpx.Client(
-            base_url=address.url,
-            headers={"authorization": f"Bearer {address.key}"},
-            timeout=TIMEOUT_S,
-            proxy=address.proxy,
-            trust_env=False,
-            verify=httpx.create_ssl_context(),  # with SSL_CERT_FILE, which is no proxy
-        )
-    except httpx.InvalidURL:
-        raise SettingsError("the URL's host or port cannot be read") from None
 
 
 def _answer(response: httpx.Response) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from loader.files.foreign import check_unpacked
-from loader.pushing.client import Outcome, Pusher, open_client
-from roster.address import address_of, checked_url
+from loader.pushing.client import TIMEOUT_S, Outcome, Pusher
+from roster.address import address_of, checked_url, open_client
 from roster.errors import LoadRefused, PushRefused
 from roster.settings import read_settings
 
@@ -49,7 +49,7 @@ def push(file: IO[bytes], url: str | None, key_file: Path | None, *, as_json: bo
     """
     counts: Counter[str] = Counter()
     doubtful: list[Outcome] = []
-    with open_client(address_of(read_settings(os.environ), url, key_file)) as client:
+    with open_client(address_of(read_settings(os.environ), url, key_file), TIMEOUT_S) as client:
         try:
             for outcome in _shown(Pusher(client), file):
                 counts[outcome.outcome] += 1

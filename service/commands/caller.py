@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import click
 import httpx
 
-from roster.address import ServiceAddress, address_of, checked_url, fault_of
-from roster.errors import SettingsError
+from roster.address import ServiceAddress, address_of, checked_url, fault_of, open_client
 from roster.settings import read_settings
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class Caller:
 
     def __init__(self, address: ServiceAddress) -> None:
         """The service there."""
-        self._client = client_of(address)
+        self._client = open_client(address, TIMEOUT_S)
 
     def get(self, path: str) -> dict[str, Any]:
         """The answer's JSON."""
@@ -80,21 +79,6 @@ class Caller:
             root = str(self._client.base_url) if isinstance(exc, HUNG_UP) else ""
             why = fault_of(exc, root) or type(exc).__name__
             raise click.ClickException(f"{self._client.base_url} does not answer: {why}") from exc
-
-
-def client_of(address: ServiceAddress) -> httpx.Client:
-    """A client for a service; no proxy of the environment's ever sees what it sends."""
-    try:
-        return httpx.Client(
-            base_url=address.url,
-            headers={"authorization": f"Bearer {address.key}"},
-            timeout=TIMEOUT_S,
-            proxy=address.proxy,
-            trust_env=False,
-            verify=httpx.create_ssl_context(),  # with SSL_CERT_FILE, which is no proxy
-        )
-    except httpx.InvalidURL:
-        raise SettingsError("the URL's host or port cannot be read") from None
 
 
 def open_caller(url: str | None, key_file: Path | None) -> Caller:

@@ -135,7 +135,7 @@ SHARED = (
     "buckets",
 )
 """The files of roster/lua/ in the order in which they are joined: each after those it calls."""
-CLOSED = ("changes", "snapshots", "merges", "reads", "forgetting")
+CLOSED = ("changes", "snapshots", "merges", "reads", "forgetting", "audit")
 """Those that no other calls. Each is a block of its own: Lua has 200 local names at a time."""
 PREFIX = "clearway_"
 _FIRST_LINE = "#!lua name=clearway\n"

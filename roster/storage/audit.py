@@ -10,7 +10,7 @@ import redis.exceptions
 from roster import keys
 from roster.errors import ClearwayError
 from roster.records.blocks import ID_BYTES
-from roster.redis.calls import SLOTS, Plain
+from roster.redis.calls import SLOTS, Call, Plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,34 +26,8 @@ Place: TypeAlias = tuple[int, int]
 """Where in a stream an entry lies: when it was written, and which of that millisecond it is."""
 ORIGIN: Place = (0, 0)
 
-_AGAIN = """
-local function drop(command, from, to)
-  for _ = 1, tonumber(ARGV[6]) do
-    local found = redis.call(command, KEYS[1], from, to, 'COUNT', ARGV[5])
-    for _, entry in ipairs(found) do
-      if string.sub(entry[2][2], 1, #ARGV[2]) == ARGV[2] then
-        redis.call('XDEL', KEYS[1], entry[1])
-      end
-    end
-    if #found < tonumber(ARGV[5]) then
-      return true
-    end
-    from = '(' .. found[#found][1]
-  end
-  return false
-end
-if not drop('XRANGE', ARGV[1], '+') then
-  drop('XREVRANGE', '+', ARGV[1])
-end
-return redis.call('XADD', KEYS[1], '*', ARGV[3], ARGV[4])
-"""
-"""Writes a block of which nobody knows whether it was written; afterwards it is there once.
-
-A try whose answer was lost lies where the block was sealed, one that a server had in its socket
-while it stood still among the newest. What is between is not read where that is much: such a script
-holds up everybody else.
-"""
 _STEP, _STEPS = 250, 8
+"""How much `write_again` reads from either end of a stream."""
 
 
 class Sealed(NamedTuple):
@@ -68,14 +42,14 @@ class Sealed(NamedTuple):
     tried: bool = False
 
     @property
-    def call(self) -> Plain:
+    def call(self) -> Call | Plain:
         """What writes it."""
         key = keys.AUDIT[self.partition]
         if not self.tried:
             return Plain(key, ("XADD", key, "*", FIELD, self.data))
         since = max(0, self.at_ms - SKEW_MS)
         words = (since, self.data[:ID_BYTES], FIELD, self.data, _STEP, _STEPS)
-        return Plain(key, ("EVAL", _AGAIN, 1, key, *words))
+        return Call(self.partition, "write_again", [key], words)
 
 
 class Stored(NamedTuple):

@@ -246,6 +246,8 @@ class RosterAnswer(Reply, frozen=True):
     lists: dict[str, ListSummary]
     digest: str
     position: str
+    rewound: int
+    load_as_of_after: dict[str, str]
     decisions: dict[Mode, dict[Decision, int]]
     removal_lag_ms: LagsReply
     processes: list[ProcessReply]

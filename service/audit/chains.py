@@ -58,7 +58,7 @@ class Fault(NamedTuple):
     what: str
 
 
-class Told(NamedTuple):
+class ChainState(NamedTuple):
     """One process' chain: how many blocks there are, from when until when, and how it ended."""
 
     process: str
@@ -105,7 +105,7 @@ class Chains:
         ]
         return [*self._faults, *found]
 
-    def told(self) -> list[Told]:
+    def states(self) -> list[ChainState]:
         """Every process' chain, once `faults` was asked for; the oldest first."""
         found = []
         for process, walk in self._walks.items():
@@ -115,7 +115,7 @@ class Chains:
                 end = "runs"
             else:
                 end = f"not closed: up to 1 s after {walk.until} may be missing"
-            found.append(Told(process, walk.count, walk.since, walk.until, end))
+            found.append(ChainState(process, walk.count, walk.since, walk.until, end))
         return sorted(found, key=lambda each: each.since)
 
     def _is_old(self, head: HeadReply) -> bool:

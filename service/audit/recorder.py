@@ -54,7 +54,7 @@ WITHOUT_TOKEN = 0
 log = structlog.get_logger("clearway.audit")
 
 
-class Told(NamedTuple):
+class Answered(NamedTuple):
     """A denied or referred check, as it is kept until it is packed."""
 
     at_ns: int
@@ -70,7 +70,7 @@ class Recorder:
     def __init__(self, chain: Chain, nodes: Nodes, courts: Mapping[str, bytes]) -> None:
         """`courts` are the dictionary's four bytes by name."""
         self.process = chain.process
-        self.decided: list[Told] = []
+        self.decided: list[Answered] = []
         self.head = chain.head
         self.seal_key = chain.key
         self.records = 0
@@ -95,7 +95,7 @@ class Recorder:
     ) -> None:
         """Record a check that was not allowed. The canary's are nobody's."""
         if screening.verdict.decision != "allow" and key != CANARY_KEY and decision_id:
-            self.decided.append(Told(time.time_ns(), decision_id, key, mode, screening))
+            self.decided.append(Answered(time.time_ns(), decision_id, key, mode, screening))
 
     def note(self, record: Record, token: bytes | None = None) -> None:
         """Record this, in its token's partition."""
@@ -203,23 +203,23 @@ class Recorder:
                 self._held.setdefault(partition, deque()).append(self._packed(each))
             await asyncio.sleep(0)
 
-    def _packed(self, told: Told) -> Written:
-        screening, courts = told.screening, self._courts
+    def _packed(self, answer: Answered) -> Written:
+        screening, courts = answer.screening, self._courts
         verdict = screening.verdict
         reasons = tuple(
             Grounds(each.code, each.list, each.entry_id, court_bytes(each.court, courts))
             for each in verdict.reasons
         )
         record = Decided(
-            bytes.fromhex(told.id),
-            told.key,
-            told.mode,
+            bytes.fromhex(answer.id),
+            answer.key,
+            answer.mode,
             verdict.decision == "deny",
             reasons,
             screening.position,
             screening.token,
         )
-        return written(told.at_ns // 1_000_000, record)
+        return written(answer.at_ns // 1_000_000, record)
 
     def _bound(self) -> None:
         """Drop the oldest of what is above the bound; what is sealed stays: no chain has a gap."""

@@ -88,18 +88,18 @@ def _verify(caller: Caller, published: list[HeadReply], *, as_json: bool) -> Non
         for block in msgspec.convert(page["blocks"], list[BlockReply]):
             chains.add(block)
     faults = chains.faults() if chains else []
-    told = chains.told() if chains else []
+    states = chains.states() if chains else []
     if as_json:
-        shown = [each._asdict() for each in told]
+        shown = [each._asdict() for each in states]
         wrong = [each._asdict() for each in faults]
         print_json({"whole": not faults, "processes": shown, "faults": wrong})
     else:
-        print_rows(("process", "blocks", "since", "until", "end"), told)
+        print_rows(("process", "blocks", "since", "until", "end"), states)
         for fault in faults:
             click.echo(f"process {fault.process or 'unknown'}: {fault.what}", err=True)
-        count = sum(each.blocks for each in told)
+        count = sum(each.blocks for each in states)
         if not faults:
-            click.echo(f"whole: {len(told)} chains, {count:,} blocks")
+            click.echo(f"whole: {len(states)} chains, {count:,} blocks")
     if faults:
         raise click.exceptions.Exit(1)
 

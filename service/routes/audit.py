@@ -8,7 +8,7 @@ from litestar import Request, Response, get
 from roster import keys
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidInput, PositionError
-from roster.records.audited import Closed, Kind, Record
+from roster.records.audited import Closed, Kind, Record, is_named
 from roster.records.blocks import Block, Head, claimed, kinds_of, read
 from roster.records.bounds import ENTRY_ID_MAX, too_long
 from roster.storage.api_keys import ApiKey
@@ -51,7 +51,7 @@ async def get_audit(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         return answered({"records": [], "next": None})
     async with in_time():
         found = await page(service.changes_store.nodes, search)
-        await _learn_courts(service)
+        await _learn_courts(service, [record for _, record, _ in found.rows])
     shown = [_shown(service, *each) for each in found.rows]
     return answered({"records": shown, "next": _text(found.following, key)})
 
@@ -165,10 +165,16 @@ def _time(ms: int) -> str:
     return format_ms(min(ms, LAST_MS))
 
 
-async def _learn_courts(service: Service) -> None:
-    """Learn the courts that other processes have named."""
-    if not service.dictionary.courts:
+async def _learn_courts(service: Service, records: Iterable[Record | None]) -> None:
+    """Learn the courts that other processes have named since, where one of these is not known."""
+    known = service.dictionary.courts
+    if not all(is_named(court, known) for record in records for court in _courts(record)):
         await service.dictionary.refresh()
+
+
+def _courts(record: Record | None) -> list[bytes]:
+    named = [record, *getattr(record, "reasons", ())]
+    return [getattr(each, "court", b"") for each in named]
 
 
 async def _blocks(service: Service, limit: int, after: Cursor) -> dict[str, Any]:

@@ -77,6 +77,21 @@ async def test_a_denial_is_found_by_its_decision_entry_and_key(
             assert await records(api.client, **query) == []
 
 
+async def test_a_court_that_another_process_has_named_since_is_spelled_out(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        await api.change(put(), wait="all")
+        await api.check(LISTED)
+        known = api.service.dictionary.courts
+        ((court, _),) = known.items()
+        await recorded(api.client, api.service)
+        del known[court]
+        known[b"else"] = "another court"
+        (found,) = named(await records(api.client), "decision")
+        assert found["reasons"][0]["court"] == COURT
+
+
 async def test_refers_are_recorded_and_allows_are_not(valkey: Server, tmp_path: Path) -> None:
     async with desk(valkey, tmp_path) as api:
         await api.change(put(), wait="all")

@@ -58,7 +58,7 @@ async def test_what_nobody_has_touched_is_whole(valkey: Server, tmp_path: Path) 
     async with writing(valkey, tmp_path) as api:
         assert len(own(api, valkey)) == ROUNDS * SPREAD
         assert await faults(api.client, [head(api)]) == []
-        told = {each.process: each for each in (await chains(api.client)).told()}
+        told = {each.process: each for each in (await chains(api.client)).states()}
         mine = told[api.service.audit.process]
         assert mine.blocks == ROUNDS * SPREAD
 
@@ -210,7 +210,7 @@ async def test_a_process_that_ended_in_order_says_so_and_one_that_was_killed_doe
             delete(redis, [last])
         found = await chains(api.client)
         assert found.faults() == []
-        ends = {each.process: each.end for each in found.told()}
+        ends = {each.process: each.end for each in found.states()}
         assert ends[processes[0]] == "closed"
         assert ends[processes[1]].startswith("not closed: up to 1 s after ")
 

@@ -22,9 +22,9 @@ SKEW_MS = 60_000
 FIELD = "b"
 _TRIM_AT_ONCE = 1_000
 
-Place: TypeAlias = tuple[int, int]
-"""Where in a stream an entry lies: when it was written, and which of that millisecond it is."""
-ORIGIN: Place = (0, 0)
+StreamId: TypeAlias = tuple[int, int]
+"""An entry's id in its stream: when it was written in ms, and which of that millisecond it is."""
+ORIGIN: StreamId = (0, 0)
 
 _STEP, _STEPS = 250, 8
 """How much `write_again` reads from either end of a stream."""
@@ -61,19 +61,19 @@ class Stored(NamedTuple):
     data: bytes
 
     @property
-    def place(self) -> Place:
+    def id(self) -> StreamId:
         """Where in its stream it lies."""
         return self.ms, self.seq
 
 
 class Window(NamedTuple):
-    """All entries of some partitions from a place on; there are none left out before `upto`.
+    """All entries of some partitions from an id on; there are none left out before `upto`.
 
     `last`: there was nothing behind them when they were read.
     """
 
     entries: list[Stored]
-    upto: Place
+    upto: StreamId
     last: bool
 
 
@@ -111,7 +111,9 @@ def _was_refused(exc: BaseException | None) -> bool:
     return exc is not None
 
 
-async def window(nodes: Nodes, partitions: Collection[int], since: Place, at_most: int) -> Window:
+async def window(
+    nodes: Nodes, partitions: Collection[int], since: StreamId, at_most: int
+) -> Window:
     """The entries from `since` on, so many of each partition that has more. Raises Unavailable.
 
     It ends where any server stood when it was asked: what is written later lies behind it, also
@@ -125,7 +127,7 @@ async def window(nodes: Nodes, partitions: Collection[int], since: Place, at_mos
     replies = await nodes.on_partitions([*clocks, *asked])
     times, found = replies[: len(clocks)], replies[len(clocks) :]
     read = [_stored(p, each) for p, each in zip(partitions, found, strict=True)]
-    full = [each[-1].place for each in read if len(each) >= at_most]
+    full = [each[-1].id for each in read if len(each) >= at_most]
     now_ms = min(int(s) * 1000 + int(us) // 1000 for s, us in times)
     if not full:
         upto = max((now_ms, 0), since)
@@ -133,14 +135,14 @@ async def window(nodes: Nodes, partitions: Collection[int], since: Place, at_mos
     upto = min(full)
     if since < (now_ms, 0) < upto and upto[0] <= now_ms + SKEW_MS:
         upto = now_ms, 0
-    return Window([one for each in read for one in each if one.place < upto], upto, last=False)
+    return Window([one for each in read for one in each if one.id < upto], upto, last=False)
 
 
 async def between(
-    nodes: Nodes, partitions: Collection[int], places: tuple[Place, Place], at_most: int
+    nodes: Nodes, partitions: Collection[int], ids: tuple[StreamId, StreamId], at_most: int
 ) -> list[Stored]:
-    """The entries from a place on and before another; no window has `at_most` of a partition."""
-    since, upto = map(_spelled, places)
+    """The entries from one id on and before another; no window has `at_most` of a partition."""
+    since, upto = map(_spelled, ids)
     asked = [(p, _range(p, since, f"({upto}", at_most)) for p in partitions]
     found = await nodes.on_partitions(asked)
     read = [_stored(p, each) for p, each in zip(partitions, found, strict=True)]
@@ -149,7 +151,7 @@ async def between(
 
 async def bite(nodes: Nodes, after: Stored, at_most: int) -> list[Stored]:
     """So many entries of one partition behind one."""
-    since = f"({_spelled(after.place)}"
+    since = f"({_spelled(after.id)}"
     (found,) = await nodes.on_partitions(
         [(after.partition, _range(after.partition, since, "+", at_most))]
     )
@@ -187,8 +189,8 @@ async def count_late(nodes: Nodes, counts: Mapping[tuple[str, str], int]) -> Non
         await nodes.keyed(keys.LATE, commands)
 
 
-def _spelled(place: Place) -> str:
-    return f"{place[0]}-{place[1]}"
+def _spelled(identifier: StreamId) -> str:
+    return f"{identifier[0]}-{identifier[1]}"
 
 
 def _range(partition: int, since: str, upto: str, at_most: int) -> tuple[Any, ...]:

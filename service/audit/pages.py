@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import msgspec
 
 from roster.errors import PositionError
-from roster.storage.audit import ORIGIN, Place, Window, between, window
+from roster.storage.audit import ORIGIN, StreamId, Window, between, window
 
 if TYPE_CHECKING:
     from roster.redis.nodes import Nodes
@@ -43,8 +43,8 @@ _first = itemgetter(0)
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
     """Where to read on; `last` has been given of the window that ends before `upto`."""
 
-    since: Place = ORIGIN
-    upto: Place = ORIGIN
+    since: StreamId = ORIGIN
+    upto: StreamId = ORIGIN
     last: Key = ()
 
     def text(self, key: bytes) -> str:
@@ -156,7 +156,7 @@ def _cut(rows: list[Row], found: list[Row], room: int, at: tuple[Cursor, Window]
     return _page(rows + kept, Cursor(cursor.since, upto, last))
 
 
-def _written(row: Row) -> Place:
+def _written(row: Row) -> StreamId:
     """Where in its stream the row's block lies: before the end of what orders it."""
     return row[0][-3], row[0][-2]
 

@@ -51,7 +51,7 @@ def named(screening: Screening) -> str:
     return name if screening.verdict.decision == "allow" else lasting(name, screening.token)
 
 
-class Place(NamedTuple):
+class RecordedAt(NamedTuple):
     """A decision's name in bytes, its person's partition, and the second in which it was given."""
 
     id: bytes
@@ -64,7 +64,7 @@ def lasting(decision_id: str, token: bytes) -> str:
     return f"{decision_id}{token[1]:02x}{int(time.time()):08x}"
 
 
-def place_of(decision_id: str) -> Place | None:
+def place_of(decision_id: str) -> RecordedAt | None:
     """Where the audit would have it; None where it is no name of a recorded decision."""
     try:
         found = bytes.fromhex(decision_id)
@@ -72,7 +72,7 @@ def place_of(decision_id: str) -> Place | None:
         return None
     if len(found) != _BYTES or found[_PARTITION] >= PARTITIONS or found.hex() != decision_id:
         return None
-    return Place(found, found[_PARTITION], int.from_bytes(found[_SECOND]) * 1000)
+    return RecordedAt(found, found[_PARTITION], int.from_bytes(found[_SECOND]) * 1000)
 
 
 def time_or_null(ms: int | None) -> str | None:

@@ -11,7 +11,7 @@ from roster import keys
 from roster.documents.tokeniser import HASHED, SCHEME, UNKNOWN, Tokeniser
 from roster.errors import WrongKey
 from roster.redis.nodes import Nodes
-from roster.storage.founding import agree_on_scheme
+from roster.storage.founding import RosterId, agree_on_scheme
 from roster.storage.processes import NOTHING, Process, Processes
 from roster.storage.store import Store
 from tests.rosters import opened
@@ -39,6 +39,19 @@ async def live(nodes: Nodes, **stated: object) -> None:
     fields = {"id": "p", "host": "h", "fresh_ms": 3_000, "applied": NOTHING} | stated
     process = msgspec.convert(fields, Process)
     await Processes(nodes).announce(process)
+
+
+async def test_of_two_who_name_a_roster_at_once_both_take_the_first_ones_name(
+    valkey: Server,
+) -> None:
+    async with opened(valkey) as store:
+        first, second = RosterId(store.nodes), RosterId(store.nodes)
+        assert await first.read() == await second.read()
+        with valkey.client() as client:
+            client.delete(keys.ROSTER)
+            made = second._make(b"")  # it has seen none
+            client.set(keys.ROSTER, b"another's")
+            assert await made == b"another's"
 
 
 async def test_a_new_roster_has_the_newest_scheme(valkey: Server) -> None:

@@ -92,6 +92,15 @@ async def test_a_court_that_another_process_has_named_since_is_spelled_out(
         assert found["reasons"][0]["court"] == COURT
 
 
+async def test_the_canary_is_nobody(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        canary = api.service.canary
+        rounds = canary.rounds
+        await canary.probe()
+        assert (canary.rounds > rounds, canary.failures) == (True, 0)
+        assert await recorded(api.client, api.service) == []
+
+
 async def test_refers_are_recorded_and_allows_are_not(valkey: Server, tmp_path: Path) -> None:
     async with desk(valkey, tmp_path) as api:
         await api.change(put(), wait="all")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from roster import keys
@@ -12,7 +13,7 @@ from roster.records.audited import Looked, written
 from roster.records.blocks import Chain, read
 from roster.times import format_ms
 from service.audit.chains import BlockReply, Chains, HeadReply
-from tests.service.audited import chains, entries, faults
+from tests.service.audited import chains, entries, faults, pages
 from tests.service.rosters import desk
 
 if TYPE_CHECKING:
@@ -61,6 +62,21 @@ async def test_what_nobody_has_touched_is_whole(valkey: Server, tmp_path: Path) 
         told = {each.process: each for each in (await chains(api.client)).states()}
         mine = told[api.service.audit.process]
         assert mine.blocks == ROUNDS * SPREAD
+
+
+async def test_a_block_that_was_sealed_anew_behind_another_one_is_found(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with writing(valkey, tmp_path) as api:
+        found = await pages(api.client, verify="true")
+        blocks = msgspec.convert([b for page in found for b in page["blocks"]], list[BlockReply])
+        following = Chains(found[0]["kept_from"], [head(api)])
+        for block in blocks:
+            forged = block.process == api.service.audit.process and block.number == 7
+            following.add(msgspec.structs.replace(block, before="00" * 16) if forged else block)
+        assert [each.what for each in following.faults()] == [
+            "block 7 does not follow from the one before it"
+        ]
 
 
 async def test_a_byte_that_was_changed_is_found(valkey: Server, tmp_path: Path) -> None:

@@ -89,9 +89,9 @@ class Unauthorised(ClearwayError):  # noqa: N818 -- the word of the HTTP status 
 class Forbidden(ClearwayError):  # noqa: N818 -- the word of the HTTP status it becomes
     """The API key lacks `scope`."""
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, why: str = "") -> None:
         """`scope` is what the key would need, such as `list:add@sx`."""
-        super().__init__(f"this key lacks the scope {scope}")
+        super().__init__(why or f"this key lacks the scope {scope}")
         self.scope = scope
 
 

@@ -60,6 +60,7 @@ from service.routes.front import Front
 from service.routes.ops import get_metrics, get_roster, healthz, readyz
 from service.routes.pages import page_routes
 from service.routes.standing import standing
+from service.sandbox.desk import Sandbox
 from service.upkeep import Upkeep, repeat, stay
 from service.web.auth import Access
 from service.web.bodies import BODY_MAX_BYTES
@@ -160,8 +161,7 @@ def _upkeep(app: Litestar, opening: Opening, nodes: _Nodes) -> Upkeep:
     settings, lists = opening.settings, load_lists(opening.settings.lists_file)
     tokeniser = Tokeniser(opening.id_key(), UNKNOWN)  # the follower opens the roster
     check, change, follow = _stores(settings, nodes, tokeniser)
-    screener = _screener(settings, lists)
-    wait = _strictest(settings)
+    screener, wait = _screener(settings, lists), _strictest(settings)
     keys = KeyStore(nodes.change, wait)
     access = Access(keys, settings.serve_stale_s)
     memory = Memory(settings.data_dir, tokeniser, screener, access.ended)
@@ -194,6 +194,7 @@ def _upkeep(app: Litestar, opening: Opening, nodes: _Nodes) -> Upkeep:
         canary=canary,
         audit=audit,
         ledger=Ledger(audit, change, dictionary),
+        sandbox=Sandbox(lists),
     )
     tallies, disabled = CounterStore(nodes.change), DisabledLists(nodes.change, wait)
     return Upkeep(service, opening, tallies, disabled, memory, _renewer(service, keys))

@@ -18,6 +18,7 @@ from service.deciding.screening import Desk
 from service.feed.polls import Feed
 from service.following.follower import Follower
 from service.following.screener import Screener
+from service.sandbox.desk import Sandbox
 from service.web.auth import Access
 
 
@@ -48,3 +49,4 @@ class Service(msgspec.Struct, frozen=True):
     canary: Canary
     audit: Recorder
     ledger: Ledger
+    sandbox: Sandbox

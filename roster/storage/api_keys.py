@@ -1,10 +1,13 @@
 """API keys: how they read, what they may do, and where they are kept.
 
-A key is `cw_`, 12 hexadecimal digits that name it, `_` and a secret of 256 random bits.
-The roster keeps the SHA-256 of the whole text: enough for random keys, and 200,000 times
-faster than a password's hash. Revoked keys stay for long, so that a key that is missing means
-that Redis was emptied, not that somebody took the key away: when `forget` drops one, no process
-has believed in it for months.
+A key is `cw_`, 12 hexadecimal digits that name it, `_` and a secret of 256 random bits. A test key
+is named by `test_` and such digits: to a version that knows of no test keys its text is no key, and
+a text that such a version gives it is none either.
+
+The roster keeps the SHA-256 of the whole text: enough for random keys, and 200,000 times faster
+than a password's hash. Revoked keys stay for long, so that a key that is missing means that Redis
+was emptied, not that somebody took the key away: when `forget` drops one, no process has believed
+in it for months.
 """
 
 from __future__ import annotations
@@ -41,13 +44,19 @@ NAME_BYTES = 150
 LEAST_BURST = 1_000
 BURST_PER_RATE = 3
 
-_KEY = re.compile(r"cw_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
+SANDBOX = "test_"
+"""The ids of test keys begin so, and those of no other."""
+SANDBOX_SCOPES = frozenset({"check", "standing"})
+"""Nothing else can be asked of people who are made up."""
+
+_KEY = re.compile(r"cw_((?:test_)?[0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 _DROP = (
     "if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end "
     "return redis.call('HDEL', KEYS[1], ARGV[1])"
 )
 """A key that was rotated meanwhile stays."""
 _TEXT_BYTES = len("cw_") + 2 * ID_BYTES + len("_") + 43
+_LENGTHS = (_TEXT_BYTES, len(SANDBOX) + _TEXT_BYTES)
 
 
 class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +96,11 @@ class ApiKey(KeyTerms, frozen=True, kw_only=True):
         return self.revoked_ms is None and (self.expires_ms is None or now_ms < self.expires_ms)
 
     @property
+    def sandbox(self) -> bool:
+        """Whether it is a test key, which is told of people who are made up, and of nobody else."""
+        return self.id.startswith(SANDBOX)
+
+    @property
     def worked_until_ms(self) -> float:
         """When it was revoked or expired; infinity while that lies open."""
         return min(self.revoked_ms or math.inf, self.expires_ms or math.inf)
@@ -99,15 +113,22 @@ class ApiKey(KeyTerms, frozen=True, kw_only=True):
 
 def key_id(text: bytes) -> str | None:
     """The id within a key's text, or None where it is no key."""
-    if len(text) != _TEXT_BYTES or not text.isascii():
+    if len(text) not in _LENGTHS or not text.isascii():
         return None
     found = _KEY.fullmatch(text.decode("ascii"))
     return found[1] if found else None
 
 
-def check_scopes(scopes: Iterable[str], lists: Iterable[str]) -> tuple[str, ...]:
-    """The scopes, sorted and each once; raises InvalidInput for one that there is not."""
+def check_scopes(
+    scopes: Iterable[str], lists: Iterable[str], *, sandbox: bool = False
+) -> tuple[str, ...]:
+    """The scopes, sorted and each once; raises InvalidInput for one that there is not.
+
+    Of a `sandbox`: for one that test keys cannot have.
+    """
     known = set(lists)
+    if sandbox and not SANDBOX_SCOPES.issuperset(scopes):
+        raise InvalidInput("scopes", "a test key may have check and standing, and nothing else")
     for scope in scopes:
         plain, at, name = scope.partition("@")
         if plain not in SCOPES:
@@ -125,11 +146,13 @@ class KeyStore:
         self._nodes = nodes
         self._wait = wait
 
-    async def create(self, terms: KeyTerms, now_ms: int) -> tuple[ApiKey, str]:
+    async def create(
+        self, terms: KeyTerms, now_ms: int, *, sandbox: bool = False
+    ) -> tuple[ApiKey, str]:
         """A new key, and its text, which nobody can tell again. Raises InvalidInput."""
         if len(terms.name.encode(errors="surrogatepass")) > NAME_BYTES:
             raise InvalidInput("name", f"longer than {NAME_BYTES} bytes")
-        identifier = secrets.token_hex(ID_BYTES)
+        identifier = SANDBOX * sandbox + secrets.token_hex(ID_BYTES)
         text = _text(identifier)
         return await self._write(
             ApiKey(

@@ -92,6 +92,13 @@ def canary_families(canary: Canary) -> Iterator[Family]:
         yield gauge("canary_lag_seconds", "The last removal's way.", canary.lag_ms / 1000)
 
 
+def sandbox_families(decided: Mapping[str, int]) -> Iterator[Family]:
+    """What test keys were answered, which counts nowhere else; `decided` is by decision."""
+    yield Family("sandbox_checks_total", "counter", "Checks by test keys.").of(
+        _by({(decision,): count for decision, count in decided.items()}, "decision")
+    )
+
+
 def audit_families(audit: Recorder, ledger: Ledger) -> Iterator[Family]:
     """What this process has said to the audit, and could not."""
     yield Family("audit_records_total", "counter", "Audit records written.").of(

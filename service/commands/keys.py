@@ -38,6 +38,11 @@ def keys() -> None:
     help="Who it is for; shown in the log and the audit.",
 )
 @click.option("--scopes", required=True, help="With commas: check,list:read,list:remove@sx …")
+@click.option(
+    "--sandbox",
+    is_flag=True,
+    help="A test key: its checks are answered from a table of made-up documents.",
+)
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Checks a second.")
 @click.option("--burst", type=click.IntRange(1), help="Checks at once; default: 3 times the rate.")
 @click.option("--expires", help="A time with an offset, or a last day in Beijing.")
@@ -51,7 +56,10 @@ def create(**options: Any) -> None:  # noqa: ANN401 -- click's
     with Opening(read_settings(os.environ)) as opening:
         names = [rule.id for rule in load_lists(opening.settings.lists_file).all]
         terms = _terms(options, names)
-        key, text = _with_store(opening, lambda store: store.create(terms, now_ms()), "created")
+        sandbox = options["sandbox"]
+        key, text = _with_store(
+            opening, lambda store: store.create(terms, now_ms(), sandbox=sandbox), "created"
+        )
     click.echo(f"key {key.id} for {key.name}: {', '.join(key.scopes)}", err=True)
     click.echo(text)
 
@@ -97,7 +105,7 @@ def _terms(options: dict[str, Any], lists_known: list[str]) -> KeyTerms:
             raise InvalidInput("scopes", "at least one is needed")  # noqa: TRY301 -- told as the others
         return KeyTerms(
             name=options["name"],
-            scopes=check_scopes(scopes, lists_known),
+            scopes=check_scopes(scopes, lists_known, sandbox=options["sandbox"]),
             rate=options["rate"],
             burst=options["burst"],
             expires_ms=_expires_ms(options["expires"]),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from roster.documents.names import NameCheck
     from roster.rules.restrictions import Lists, Mode
-    from roster.rules.verdict import Decision, Product, Reason, Remaining, Warned
+    from roster.rules.verdict import Decision, Product, Reason, Remaining, Standing, Warned
     from service.deciding.questions import Query
     from service.deciding.screening import Screening
     from service.web.shapes import Check, Item, JourneyShape
@@ -117,6 +117,20 @@ def remaining_json(remaining: Remaining) -> dict[str, Any]:
         "court": remaining.court,
         "until": time_or_null(remaining.until_ms),
         "contact": remaining.contact,
+    }
+
+
+def standing_json(
+    found: Standing, position: str, screening: Screening | None = None
+) -> dict[str, Any]:
+    """What holds for a person; the screening has what goes with a reason that will pass."""
+    return {
+        "standing": found.standing,
+        "forbidden": [product_json(product) for product in found.forbidden],
+        "permitted": [product_json(product) for product in found.permitted],
+        "reasons": [reason_json(reason, screening) for reason in found.reasons],
+        "remaining": [remaining_json(each) for each in found.remaining],
+        "position": position,
     }
 
 

@@ -229,16 +229,10 @@ class Desk:
 
     def refer(self, code: str, token: Token) -> Screening:
         """The answer that this system cannot decide, and why."""
-        passing = code in ("registry_unavailable", "not_covered", "stale")
         possible = not self.screener.loaded or self.screener.may_be_listed(token)
-        return Screening(
-            Verdict("refer", (Reason(code),)),
-            token,
-            self.screener.partitions[token[1]].position_text,
-            not self.screener.is_fresh(token[1]),
-            last_known=("possible" if possible else "clear") if passing else None,
-            retry_after_ms=RETRY_AFTER_MS if passing else None,
-        )
+        position = self.screener.partitions[token[1]].position_text
+        stale = not self.screener.is_fresh(token[1])
+        return referred(code, token, position, stale=stale, possible=possible)
 
     def _question(self, query: Query, subject: Subject, known: Person) -> Question:
         names = None if query.name is None else frozenset(self.tokeniser.names(query.name))
@@ -249,6 +243,19 @@ class Desk:
             self.screener.true_hits += 1
         elif self.screener.may_be_listed(token):
             self.screener.false_hits += 1
+
+
+def referred(code: str, token: Token, position: str, *, stale: bool, possible: bool) -> Screening:
+    """The answer that nobody can decide, and why; `possible` whether the person may be listed."""
+    passing = code in ("registry_unavailable", "not_covered", "stale")
+    return Screening(
+        Verdict("refer", (Reason(code),)),
+        token,
+        position,
+        stale,
+        last_known=("possible" if possible else "clear") if passing else None,
+        retry_after_ms=RETRY_AFTER_MS if passing else None,
+    )
 
 
 def name_check(screening: Screening, name: str | None) -> NameCheck | None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from service.openapi import audited, documented
+from service.sandbox.shown import table_json
 from service.web import shapes
 from service.web.problems import MEDIA_TYPE as PROBLEM_TYPE
 from service.web.problems import Problem
@@ -171,6 +172,7 @@ def document() -> dict[str, Any]:
             "schemas": components,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
+        "x-sandbox": table_json(),
     }
 
 

@@ -27,6 +27,7 @@ from service.deciding.answers import (
 from service.deciding.questions import query_of, read_at_least
 from service.deciding.subjects import Subjects
 from service.parts import Service
+from service.sandbox.desk import fresh_as_of
 from service.web.bodies import INVALID, Body
 from service.web.problems import Problem, problem_of
 from service.web.shapes import ITEMS_MAX, AtLeast, BatchShape, Item, JourneyShape, Shape
@@ -92,6 +93,19 @@ async def answer_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
         "stale": service.screener.stale_since(arrived_s, about),
     }
     return _answer(work, said)
+
+
+async def made_up_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
+    """The same of people who are made up: nothing is looked up, recorded or counted."""
+    batch = _decode(body)
+    read_at_least(batch.at_least)
+    service.access.spend(key, len(batch.items))
+    work = _begin(service, key, batch)
+    await service.sandbox.admit(item.document for item in work.items)
+    screened = [_made_up(work, item) for item in work.items]
+    work.answers = [answer for answer, _ in screened]
+    stale = any(stale for _, stale in screened)
+    return _answer(work, {"fresh_as_of": fresh_as_of(stale=stale), "stale": stale})
 
 
 def _decode(body: bytes) -> Batch:
@@ -174,6 +188,18 @@ def _result(work: _Work, query: Query, screening: Screening) -> CheckAnswer:
     answer = answer_of(screening, query, subject, service.lists)
     service.audit.answered(work.key.id, query.journey.mode, screening, answer.decision_id)
     return as_item(answer)
+
+
+def _made_up(work: _Work, item: Item) -> tuple[CheckAnswer | _Refused, bool]:
+    """The answer to one check, and whether it is stale."""
+    sandbox, lists = work.service.sandbox, work.service.lists
+    try:
+        query = query_of(item, work.batch)
+        screening = sandbox.screen(query)
+    except INVALID as exc:
+        return _Refused(problem_of(exc)), False
+    subject = sandbox.pseudonym(work.key.id, screening)
+    return as_item(answer_of(screening, query, subject, lists)), screening.stale
 
 
 def _answer(work: _Work, said: dict[str, Any]) -> bytes:

@@ -23,6 +23,7 @@ from service.background.metrics import (
     labelled,
     process_families,
     render,
+    sandbox_families,
 )
 from service.background.summary import Summary, last_changes, summarise
 from service.upkeep import Upkeep
@@ -73,6 +74,7 @@ async def get_metrics(request: Request[Any, Any, Any]) -> bytes:
     families.append(gauge("feed_polls", "Open polls of the feed.", service.feed.open))
     families += canary_families(service.canary)
     families += audit_families(service.audit, service.ledger)
+    families += sandbox_families(service.sandbox.decided)
     return render([*families, *await _roster_families(upkeep)])
 
 

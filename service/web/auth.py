@@ -27,6 +27,8 @@ CANARY_KEY = "canary"
 LOOKUPS_PER_S = 50.0
 """Unknown keys are looked up this often at most: guessing must not load Redis."""
 
+ONLY_CHECKS = "a test key may check, and ask for standings, of made-up people; nothing else"
+
 HEADERS_MAX = 10_000
 _BEARER = b"bearer "
 
@@ -56,10 +58,14 @@ class TokenBucket:
 
 
 class _Known(msgspec.Struct, frozen=True):
-    """A key, and until when it stays valid without being read again."""
+    """A key, and until when it stays valid without being read again.
+
+    Of a `particular` one there is more to see to: a certificate, or whom it may be told of.
+    """
 
     key: ApiKey
     until_s: float
+    particular: bool
 
 
 class Access:
@@ -102,7 +108,7 @@ class Access:
         known = self._headers.get(header) if header is not None else None
         if known is None and header in self._trusted:
             return self._trusted[header]
-        if known is None or known.until_s < boot_s() or known.key.client_cert:
+        if known is None or known.until_s < boot_s() or known.particular:
             return None
         return known.key
 
@@ -187,7 +193,7 @@ class Access:
         until_s = read_s + self._serve_stale_s
         if key.expires_ms is not None:
             until_s = min(until_s, boot_s() + (key.expires_ms - now_ms()) / 1000)
-        return _Known(key, until_s)
+        return _Known(key, until_s, bool(key.client_cert) or key.sandbox)
 
 
 def require(key: ApiKey, scope: str, list_name: str | None = None) -> None:
@@ -196,10 +202,18 @@ def require(key: ApiKey, scope: str, list_name: str | None = None) -> None:
         raise Forbidden(f"{scope}@{list_name}" if list_name else scope)
 
 
-async def caller(access: Access, scope: Mapping[str, Any]) -> ApiKey:
-    """The key of an ASGI request; raises Unauthorised."""
+async def identified(access: Access, scope: Mapping[str, Any]) -> ApiKey:
+    """The key of an ASGI request, which may be a test key; raises Unauthorised."""
     header = authorization(scope["headers"])
     return access.known(header) or await access.authorise(header, scope.get(CERT_SCOPE, ""))
+
+
+async def caller(access: Access, scope: Mapping[str, Any], *needed: str) -> ApiKey:
+    """The key of an ASGI request; raises Unauthorised, and Forbidden for a test key."""
+    key = await identified(access, scope)
+    if key.sandbox:
+        raise Forbidden(" or ".join(needed), ONLY_CHECKS)
+    return key
 
 
 def authorization(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
@@ -211,13 +225,20 @@ def authorization(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
 
 
 def scoped(
-    *scopes: str,
+    *scopes: str, sandbox: bool = False
 ) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]:
-    """A guard that lets keys with any of these scopes pass, and leaves the key in `auth`."""
+    """A guard that lets keys with any of these scopes pass, and leaves the key in `auth`.
+
+    Test keys pass only where the handler sees to it that they are told of nobody (`sandbox`).
+    """
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         access: Access = connection.app.state.service.access
-        key = await caller(access, connection.scope)
+        key = await (
+            identified(access, connection.scope)
+            if sandbox
+            else caller(access, connection.scope, *scopes)
+        )
         connection.scope["auth"] = key
         if not any(key.allows(scope) for scope in scopes):
             raise Forbidden(" or ".join(scopes))
@@ -227,7 +248,8 @@ def scoped(
 
 async def known_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """A guard that leaves the caller's key in `auth`; the handler asks for the scopes."""
-    connection.scope["auth"] = await caller(connection.app.state.service.access, connection.scope)
+    access: Access = connection.app.state.service.access
+    connection.scope["auth"] = await caller(access, connection.scope, "list:add", "list:remove")
 
 
 def _holds(known: _Known, text: bytes) -> bool:

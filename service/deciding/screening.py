@@ -56,7 +56,7 @@ class Screening(msgspec.Struct, frozen=True):
     retry_after_ms: int | None = None
 
 
-class Subject(msgspec.Struct, frozen=True):
+class Traveller(msgspec.Struct, frozen=True):
     """Whom a request is about: the document's token, and whether it can be such a document.
 
     `others` are tokens under which the same document may be stored, too.
@@ -104,11 +104,11 @@ class Desk:
     def _is_asked_about(self, token: Token) -> bool:
         return self.screener.ready and self.screener.may_be_listed(token)
 
-    def subject(self, query: Query) -> Subject:
+    def traveller(self, query: Query) -> Traveller:
         """The document's token; raises InvalidInput."""
         found = normalise(query.document, beijing_day(now_ms()))
         token = self.tokeniser.token(found.number)
-        return Subject(token, found.valid, self.tokeniser.others(query.document, found.number))
+        return Traveller(token, found.valid, self.tokeniser.others(query.document, found.number))
 
     def clear_at_once(self, document: Document, now_s: float) -> Token | None:
         """The token of somebody who is surely on no list, where all is well; else see `decide`.
@@ -129,65 +129,69 @@ class Desk:
         """What a caller knows the person as, where they are on the roster."""
         return self.tokeniser.subject(key_id, screening.token) if screening.on_roster else None
 
-    async def decide(self, query: Query, subject: Subject, now_s: float) -> Screening:
+    async def decide(self, query: Query, traveller: Traveller, now_s: float) -> Screening:
         """The answer where `clear_at_once` has none; raises as `freshen` does."""
-        if not subject.others and self.screener.decides(subject.token[1], now_s):
-            return await self.ask(query, subject)
-        await self.freshen(subject.token)
-        return self.clear(query, subject) or await self.ask(query, subject)
+        if not traveller.others and self.screener.decides(traveller.token[1], now_s):
+            return await self.ask(query, traveller)
+        await self.freshen(traveller.token)
+        return self.clear(query, traveller) or await self.ask(query, traveller)
 
-    def clear(self, query: Query, subject: Subject) -> Screening | None:
+    def clear(self, query: Query, traveller: Traveller) -> Screening | None:
         """The answer where the roster need not be asked, else None."""
         screener = self.screener
         if not screener.ready:
             code = "not_covered" if screener.wrong_key or screener.lacking else "stale"
-            return self.refer(code, subject.token)
-        partition = screener.partitions[subject.token[1]]
+            return self.refer(code, traveller.token)
+        partition = screener.partitions[traveller.token[1]]
         if partition.known and not screener.required <= partition.covered:
-            return self.refer("not_covered", subject.token)
-        if screener.is_expired(subject.token[1]):
-            return self.refer("stale", subject.token)
-        asks = query.at_least or not subject.valid or (subject.others and self._uncleared(subject))
-        if subject.token in partition.filter or asks:
+            return self.refer("not_covered", traveller.token)
+        if screener.is_expired(traveller.token[1]):
+            return self.refer("stale", traveller.token)
+        asks = (
+            query.at_least
+            or not traveller.valid
+            or (traveller.others and self._uncleared(traveller))
+        )
+        if traveller.token in partition.filter or asks:
             return None
         if partition.rewound and not partition.witnessed:
-            return self.refer("rewound", subject.token)
+            return self.refer("rewound", traveller.token)
         screener.cleared += 1
-        stale = self._is_stale(subject)
-        return Screening(CLEAR, subject.token, partition.position_text, stale)
+        stale = self._is_stale(traveller)
+        return Screening(CLEAR, traveller.token, partition.position_text, stale)
 
-    async def ask(self, query: Query, subject: Subject) -> Screening:
+    async def ask(self, query: Query, traveller: Traveller) -> Screening:
         """The answer with what the roster says now; never raises."""
-        (screening,) = await self.ask_all([(query, subject)])
+        (screening,) = await self.ask_all([(query, traveller)])
         return screening
 
-    async def ask_all(self, asked: Sequence[tuple[Query, Subject]]) -> list[Screening]:
+    async def ask_all(self, asked: Sequence[tuple[Query, Traveller]]) -> list[Screening]:
         """The answers with what the roster says now, a slice of them looked up together."""
         screenings: list[Screening] = []
         for first in range(0, len(asked), SLICE):
             part = asked[first : first + SLICE]
-            looked = [self._look_up(query, subject) for query, subject in part]
-            for (query, subject), found in zip(part, looked, strict=True):
-                screenings.append(await self._screen(query, subject, found))
+            looked = [self._look_up(query, traveller) for query, traveller in part]
+            for (query, traveller), found in zip(part, looked, strict=True):
+                screenings.append(await self._screen(query, traveller, found))
         return screenings
 
-    def _look_up(self, query: Query, subject: Subject) -> asyncio.Future[Found] | Unavailable:
+    def _look_up(self, query: Query, traveller: Traveller) -> asyncio.Future[Found] | Unavailable:
         try:
-            return self.lookups.ask(subject.token, query.at_least)
+            return self.lookups.ask(traveller.token, query.at_least)
         except Unavailable as exc:
             return exc
 
     async def _screen(
-        self, query: Query, subject: Subject, looked: asyncio.Future[Found] | Unavailable
+        self, query: Query, traveller: Traveller, looked: asyncio.Future[Found] | Unavailable
     ) -> Screening:
-        token = subject.token
+        token = traveller.token
         try:
             if isinstance(looked, Unavailable):
                 raise looked
             found = await looked
             entries = await self.lookups.entries(found)
             # A filter need not have reached what the check has to include.
-            others = subject.others if query.at_least else self._uncleared(subject)
+            others = traveller.others if query.at_least else self._uncleared(traveller)
             step = (token, *others)
             if len(step) == 1 and all(entry.list != BIND for entry in entries):
                 known = Person(entries, [found], complete=True)
@@ -199,23 +203,23 @@ class Desk:
         doubt = self.doubt(known)
         if doubt:
             return self.refer(doubt, token)
-        verdict = rules.decide(known.entries, self._question(query, subject, known), self.lists)
+        verdict = rules.decide(known.entries, self._question(query, traveller, known), self.lists)
         self._count(token, known)
         return Screening(
             verdict,
             known.listed_under or token,
             to_text(known.positions),
-            self._is_stale(subject),
+            self._is_stale(traveller),
             on_roster=any(entry.list < RESTRICTING_BELOW for entry in known.entries),
         )
 
-    def _uncleared(self, subject: Subject) -> list[Token]:
+    def _uncleared(self, traveller: Traveller) -> list[Token]:
         """Those of the other tokens that the filters of their partitions do not clear."""
-        return [token for token in subject.others if not self.screener.clears(token)]
+        return [token for token in traveller.others if not self.screener.clears(token)]
 
-    def _is_stale(self, subject: Subject) -> bool:
+    def _is_stale(self, traveller: Traveller) -> bool:
         fresh = self.screener.is_fresh
-        return not (fresh(subject.token[1]) and all(fresh(each[1]) for each in subject.others))
+        return not (fresh(traveller.token[1]) and all(fresh(each[1]) for each in traveller.others))
 
     def doubt(self, known: Person) -> str | None:
         """The reason code where a look-up may not be believed, else None."""
@@ -234,9 +238,9 @@ class Desk:
         stale = not self.screener.is_fresh(token[1])
         return referred(code, token, position, stale=stale, possible=possible)
 
-    def _question(self, query: Query, subject: Subject, known: Person) -> Question:
+    def _question(self, query: Query, traveller: Traveller, known: Person) -> Question:
         names = None if query.name is None else frozenset(self.tokeniser.names(query.name))
-        return Question(query.journey, known.now_ms, names, subject.valid, self.disabled)
+        return Question(query.journey, known.now_ms, names, traveller.valid, self.disabled)
 
     def _count(self, token: Token, known: Person) -> None:
         if known.entries:

@@ -25,7 +25,7 @@ from service.deciding.answers import (
     same_if_sound,
 )
 from service.deciding.questions import query_of, read_at_least
-from service.deciding.subjects import Subjects
+from service.deciding.travellers import Travellers
 from service.parts import Service
 from service.sandbox.desk import fresh_as_of
 from service.web.bodies import INVALID, Body
@@ -35,7 +35,7 @@ from service.web.shapes import ITEMS_MAX, AtLeast, BatchShape, Item, JourneyShap
 if TYPE_CHECKING:
     from roster.storage.api_keys import ApiKey
     from service.deciding.questions import Query
-    from service.deciding.screening import Screening, Subject
+    from service.deciding.screening import Screening, Traveller
 
 
 class _Typed(Shape, frozen=True):
@@ -83,11 +83,11 @@ async def answer_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
     await service.desk.freshen()
     as_of_ms = service.screener.news.as_of_all_ms
     work = _begin(service, key, batch)
-    subjects = _subjects(work)
-    left = _clear(work, subjects, asks_all=bool(everybody))
+    travellers = _travellers(work)
+    left = _clear(work, travellers, asks_all=bool(everybody))
     if left:
-        await _decide(work, subjects, left)
-    about = subjects.partitions or range(keys.PARTITIONS)
+        await _decide(work, travellers, left)
+    about = travellers.partitions or range(keys.PARTITIONS)
     said = {
         "fresh_as_of": format_ms(min(as_of_ms[number] for number in about)),
         "stale": service.screener.stale_since(arrived_s, about),
@@ -129,13 +129,13 @@ def _begin(service: Service, key: ApiKey, batch: Batch) -> _Work:
     return _Work(service, key, batch, items, malformed)
 
 
-def _subjects(work: _Work) -> Subjects:
+def _travellers(work: _Work) -> Travellers:
     today = beijing_day(now_ms())
     documents = [item.document for item in work.items]
-    return Subjects(work.service.desk.tokeniser, documents, today)
+    return Travellers(work.service.desk.tokeniser, documents, today)
 
 
-def _clear(work: _Work, subjects: Subjects, *, asks_all: bool) -> set[int]:
+def _clear(work: _Work, travellers: Travellers, *, asks_all: bool) -> set[int]:
     """CheckAnswer everybody as if on no list; those are left of whom that is not sure."""
     screener, items = work.service.screener, work.items
     journeys = [item.journey or work.batch.journey for item in items]
@@ -143,9 +143,9 @@ def _clear(work: _Work, subjects: Subjects, *, asks_all: bool) -> set[int]:
     work.answers = list(map(plain_allow, items, alike, decision_ids(len(items))))
     if asks_all or not screener.ready:
         return set(range(len(items)))
-    left = subjects.unread | subjects.invalid | subjects.known(screener.filters)
-    if silent := screener.silent(subjects.partitions):
-        left |= subjects.within(silent)
+    left = travellers.unread | travellers.invalid | travellers.known(screener.filters)
+    if silent := screener.silent(travellers.partitions):
+        left |= travellers.within(silent)
     if any(map(_AT_LEAST, items)):
         left.update(index for index, item in enumerate(items) if item.at_least)
     modes = Counter(map(_MODE, alike))
@@ -159,21 +159,21 @@ def _clear(work: _Work, subjects: Subjects, *, asks_all: bool) -> set[int]:
     return left
 
 
-async def _decide(work: _Work, subjects: Subjects, left: set[int]) -> None:
+async def _decide(work: _Work, travellers: Travellers, left: set[int]) -> None:
     """CheckAnswer about those who are left; who may be listed is looked up together with others."""
     desk = work.service.desk
-    taken, answers = subjects.taken(left), work.answers
-    asked: dict[int, tuple[Query, Subject]] = {}
+    taken, answers = travellers.taken(left), work.answers
+    asked: dict[int, tuple[Query, Traveller]] = {}
     for index in sorted(left):
         try:
             query = query_of(work.items[index], work.batch)
-            subject = taken.get(index) or desk.subject(query)  # which raises what is wrong
+            traveller = taken.get(index) or desk.traveller(query)  # which raises what is wrong
         except INVALID as exc:
             answers[index] = _Refused(problem_of(exc))
             continue
-        screening = desk.clear(query, subject)
+        screening = desk.clear(query, traveller)
         if screening is None:
-            asked[index] = query, subject
+            asked[index] = query, traveller
         else:
             answers[index] = _result(work, query, screening)
     screenings = await desk.ask_all(list(asked.values()))

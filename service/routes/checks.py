@@ -110,13 +110,13 @@ async def _asked(service: Service, key: ApiKey, body: bytes) -> bytes:
     query = query_of(_check_body.decode(body))
     service.access.spend(key, 1)
     desk, screener = service.desk, service.screener
-    subject = desk.subject(query)
+    traveller = desk.traveller(query)
     arrived_s = boot_s()
-    screening = await desk.decide(query, subject, arrived_s)
+    screening = await desk.decide(query, traveller, arrived_s)
     service.counters.screened(query.journey.mode, screening.token, screening.verdict)
     answer = answer_of(screening, query, desk.pseudonym(key.id, screening), service.lists)
     service.audit.answered(key.id, query.journey.mode, screening, answer.decision_id)
-    number = subject.token[1]
+    number = traveller.token[1]
     answer.fresh_as_of = format_ms(screener.news.as_of_ms(number))
     answer.stale = screening.stale or screener.stale_since(arrived_s, (number,))
     return _encode(answer)

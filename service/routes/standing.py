@@ -36,7 +36,7 @@ async def standing(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     told = await _standing(service, shape, departs_at_ms)
     named = any("entry_id" in reason for reason in told["reasons"])
     if named or told["forbidden"] or told["remaining"]:
-        token = service.desk.subject(Query(shape.document, Journey("air"))).token
+        token = service.desk.traveller(Query(shape.document, Journey("air"))).token
         service.audit.note(Looked(request.auth.id, "standing", token), token)
     return answered(told)
 
@@ -64,21 +64,21 @@ async def _standing(
     service: Service, shape: StandingShape, departs_at_ms: int | None
 ) -> dict[str, Any]:
     desk = service.desk
-    subject = desk.subject(Query(shape.document, Journey("air")))
+    traveller = desk.traveller(Query(shape.document, Journey("air")))
     try:
-        documents = (subject.token, *subject.others)
+        documents = (traveller.token, *traveller.others)
         known = await person(desk.lookups, documents, {})
     except (Unavailable, Unreadable):
-        return _refer(service, "registry_unavailable", subject.token)
+        return _refer(service, "registry_unavailable", traveller.token)
     except WrongKey:
-        return _refer(service, "not_covered", subject.token)
+        return _refer(service, "not_covered", traveller.token)
     position = to_text(known.positions)
-    undecided = desk.screener.is_expired(subject.token[1]) or not desk.screener.lists_known
+    undecided = desk.screener.is_expired(traveller.token[1]) or not desk.screener.lists_known
     doubt = desk.doubt(known) or ("stale" if undecided else None)
     if doubt:
-        return _refer(service, doubt, subject.token)
+        return _refer(service, doubt, traveller.token)
     names = None if shape.name is None else frozenset(desk.tokeniser.names(shape.name))
-    asked = Asked(known.now_ms, departs_at_ms, names, subject.valid, desk.disabled)
+    asked = Asked(known.now_ms, departs_at_ms, names, traveller.valid, desk.disabled)
     return standing_json(rules.standing(known.entries, asked, desk.lists), position)
 
 

@@ -209,14 +209,14 @@ async def test_a_position_is_included_under_every_code_of_a_state(valkey: Server
         await parts.cover()
         await parts.follower.poll()
         there, here = (Document(type="passport", number=NUMBER, issuer=c) for c in ("CHN", "HKG"))
-        token = parts.desk.subject(Query(there, Journey("air"))).token
+        token = parts.desk.traveller(Query(there, Journey("air"))).token
         content = pack_content(Content("e/1"), {})
         told = provenance_tail(Provenance("api", "test"))
         put = Change(token, 1, Op.PUT, 10, bytes(6), content, bytes(8), told)
         (applied,) = await parts.store.apply([put], WAIT)
         reached = applied.position
         query = Query(here, Journey("air"), at_least={reached.partition: reached})
-        screening = await parts.desk.decide(query, parts.desk.subject(query), boot_s())
+        screening = await parts.desk.decide(query, parts.desk.traveller(query), boot_s())
         assert screening.verdict.decision == "deny"
 
 
@@ -224,7 +224,7 @@ async def test_a_batch_is_stale_where_another_code_of_an_item_is(
     valkey: Server, tmp_path: Path
 ) -> None:
     async with desk(valkey, tmp_path) as api:
-        subject = api.service.desk.subject(
+        subject = api.service.desk.traveller(
             Query(Document(type="passport", number=NUMBER, issuer="HKG"), Journey("air"))
         )
         news = api.service.screener.news

@@ -87,7 +87,7 @@ async def step_by_step(api: Desk, key: ApiKey, check: dict[str, Any]) -> Any:  #
     service = api.service
     try:
         query = query_of(Body(Check).decode(msgspec.json.encode(check)))
-        subject = service.desk.subject(query)
+        subject = service.desk.traveller(query)
     except INVALID as exc:
         return plain(problem_of(exc))
     await service.desk.freshen(subject.token)

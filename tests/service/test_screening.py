@@ -29,7 +29,7 @@ async def check(parts: Parts, number: str, mode: str = "air", **more: object) ->
         Journey(mode),  # type: ignore[arg-type]
         **more,  # type: ignore[arg-type]
     )
-    subject = parts.desk.subject(query)
+    subject = parts.desk.traveller(query)
     await parts.desk.freshen(subject.token)
     return parts.desk.clear(query, subject) or await parts.desk.ask(query, subject)
 

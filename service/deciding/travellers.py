@@ -19,7 +19,7 @@ from roster.documents.tables import (
 )
 from roster.errors import InvalidInput
 from roster.filter import in_filters
-from service.deciding.screening import Subject
+from service.deciding.screening import Traveller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ _LEAST = 24
 """Fewer cards are judged sooner one by one."""
 
 
-class Subjects:
+class Travellers:
     """The documents of some checks, by their places; `unread` are where none can be read.
 
     Of most nothing is asked but whether a filter knows them, so nobody's token is more than a
@@ -89,7 +89,7 @@ class Subjects:
         """Of whom something could be known in one of these partitions."""
         return set(compress(self._places, np.isin(self._table[:, 1], list(partitions)).tolist()))
 
-    def taken(self, places: Iterable[int]) -> dict[int, Subject]:
+    def taken(self, places: Iterable[int]) -> dict[int, Traveller]:
         """Some of them, each by itself, but for those that cannot be read."""
         tokens: dict[int, list[Token]] = {place: [] for place in places if place not in self.unread}
         table = self._table.tobytes()
@@ -98,7 +98,7 @@ class Subjects:
                 at = row * TOKEN_BYTES
                 tokens[place].append(Token(table[at : at + TOKEN_BYTES]))
         return {
-            place: Subject(own, place not in self.invalid, tuple(others))
+            place: Traveller(own, place not in self.invalid, tuple(others))
             for place, (own, *others) in tokens.items()
         }
 

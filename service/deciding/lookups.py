@@ -180,7 +180,7 @@ class Lane:
         return leave
 
 
-class Person(NamedTuple):
+class PersonRecords(NamedTuple):
     """A person's entries, tombstones too, and the look-ups that they come from.
 
     `complete` is False where more than `DOCUMENTS_MAX` documents are bound. `listed_under` is the

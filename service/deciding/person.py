@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from roster.errors import Unavailable
 from roster.records.entry import BIND, State
 from roster.rules.effects import MISTAKEN_IDENTITY
-from service.deciding.lookups import DOCUMENTS_MAX, Person
+from service.deciding.lookups import DOCUMENTS_MAX, PersonRecords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,11 +36,11 @@ class _Read(NamedTuple):
     complete: bool
 
 
-async def person(
+async def read_person(
     lookups: Lookups,
     tokens: Sequence[Token],
     at_least: Mapping[int, Position],
-) -> Person:
+) -> PersonRecords:
     """What is known of the person with this document, which may be stored under any of `tokens`.
 
     Of several documents, as all of them were at one moment: they lie in partitions that are
@@ -61,7 +61,7 @@ async def person(
         raise Unavailable("what is known of these documents has not stood still")
     under = next((token for token in tokens if read.records[token]), None)
     entries = _entries(read.records, read.members, tokens)
-    return Person(entries, list(read.looked.values()), read.complete, under)
+    return PersonRecords(entries, list(read.looked.values()), read.complete, under)
 
 
 async def _followed(

@@ -16,8 +16,8 @@ from roster.records.position import to_text
 from roster.rules import rules
 from roster.rules.verdict import Question, Reason, Verdict
 from roster.times import beijing_day, now_ms
-from service.deciding.lookups import Person
-from service.deciding.person import person
+from service.deciding.lookups import PersonRecords
+from service.deciding.person import read_person
 
 if TYPE_CHECKING:
     import asyncio
@@ -194,9 +194,9 @@ class Desk:
             others = traveller.others if query.at_least else self._uncleared(traveller)
             step = (token, *others)
             if len(step) == 1 and all(entry.list != BIND for entry in entries):
-                known = Person(entries, [found], complete=True)
+                known = PersonRecords(entries, [found], complete=True)
             else:
-                known = await person(self.lookups, step, query.at_least)
+                known = await read_person(self.lookups, step, query.at_least)
         except (Unavailable, Unreadable, WrongKey) as exc:
             code = "not_covered" if isinstance(exc, WrongKey) else "registry_unavailable"
             return self.refer(code, token)
@@ -221,7 +221,7 @@ class Desk:
         fresh = self.screener.is_fresh
         return not (fresh(traveller.token[1]) and all(fresh(each[1]) for each in traveller.others))
 
-    def doubt(self, known: Person) -> str | None:
+    def doubt(self, known: PersonRecords) -> str | None:
         """The reason code where a look-up may not be believed, else None."""
         if any(not self.screener.required <= set(found.covered) for found in known.looked):
             return "not_covered"
@@ -238,11 +238,11 @@ class Desk:
         stale = not self.screener.is_fresh(token[1])
         return referred(code, token, position, stale=stale, possible=possible)
 
-    def _question(self, query: Query, traveller: Traveller, known: Person) -> Question:
+    def _question(self, query: Query, traveller: Traveller, known: PersonRecords) -> Question:
         names = None if query.name is None else frozenset(self.tokeniser.names(query.name))
         return Question(query.journey, known.now_ms, names, traveller.valid, self.disabled)
 
-    def _count(self, token: Token, known: Person) -> None:
+    def _count(self, token: Token, known: PersonRecords) -> None:
         if known.entries:
             self.screener.true_hits += 1
         elif self.screener.may_be_listed(token):

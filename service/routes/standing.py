@@ -13,7 +13,7 @@ from roster.rules.verdict import Asked, Journey, Standing
 from roster.storage.api_keys import ApiKey
 from roster.times import read_time
 from service.deciding.answers import standing_json
-from service.deciding.person import person
+from service.deciding.person import read_person
 from service.deciding.questions import Query
 from service.parts import Service
 from service.web.auth import scoped
@@ -67,7 +67,7 @@ async def _standing(
     traveller = desk.traveller(Query(shape.document, Journey("air")))
     try:
         documents = (traveller.token, *traveller.others)
-        known = await person(desk.lookups, documents, {})
+        known = await read_person(desk.lookups, documents, {})
     except (Unavailable, Unreadable):
         return _refer(service, "registry_unavailable", traveller.token)
     except WrongKey:

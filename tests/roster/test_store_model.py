@@ -43,7 +43,7 @@ from roster.storage.dictionary import Dictionary
 from roster.storage.snapshots import MIXED, Bucket, MergeOptions, Snapshot, SnapshotMerge
 from roster.storage.store import Store
 from service.deciding.lookups import Lookups
-from service.deciding.person import person
+from service.deciding.person import read_person
 from service.following.screener import Screener
 from tests.roster.plain_model import (
     BIND,
@@ -222,7 +222,7 @@ class Machine(RuleBasedStateMachine):
         """Whether a check of this document would be denied."""
         dictionary = Dictionary(self.store.nodes)
         lookups = Lookups(self.store, self.screener, dictionary, 5_000)
-        known = await person(lookups, [Token(token)], {})
+        known = await read_person(lookups, [Token(token)], {})
         question = Question(Journey("air"), known.now_ms, None, True, frozenset())
         return rules.decide(known.entries, question, LISTS).decision == "deny"
 

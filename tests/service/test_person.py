@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from roster.documents.check_digits import check_digit
 from roster.records.entry import LIFT, Content, Op
 from service.deciding.lookups import DOCUMENTS_MAX
-from service.deciding.person import person
+from service.deciding.person import read_person
 from tests.service.parts import Parts, process
 from tests.service.test_screening import check, decide
 
@@ -107,7 +107,7 @@ async def test_checks_of_one_moment_share_a_round_trip(valkey: Server) -> None:
         with valkey.client() as link:
             before = link.info("stats")["total_reads_processed"]
             found = await asyncio.gather(
-                *(person(parts.desk.lookups, [token], {}) for _ in range(20))
+                *(read_person(parts.desk.lookups, [token], {}) for _ in range(20))
             )
             after = link.info("stats")["total_reads_processed"]
         assert all(len(each.entries) == 1 for each in found)

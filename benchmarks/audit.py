@@ -29,7 +29,7 @@ from roster.redis.nodes import open_nodes
 from roster.redis.target import parse_target
 from roster.rules.verdict import Reason, Verdict
 from service.audit.recorder import Answered, Recorder
-from service.deciding.answers import lasting
+from service.deciding.answers import recorded_decision_id
 from service.deciding.screening import Screening
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def recorded(audit: Recorder, people: list[Screening], first: int) -> list[str]:
     """The names of denials of these people, recorded as a check records them."""
     names = []
     for number, each in enumerate(people, first):
-        name = lasting(f"{0:016x}{number:08x}", each.token)
+        name = recorded_decision_id(f"{0:016x}{number:08x}", each.token)
         audit.decided.append(Answered(time.time_ns(), name, _KEY_ID, "rail", each))
         names.append(name)
     return names

@@ -45,10 +45,14 @@ def decision_ids(count: int) -> list[str]:
     return [f"{_PREFIX}{number:08x}" for number in itertools.islice(_NUMBERS, count)]
 
 
-def named(screening: Screening) -> str:
+def decision_id_of(screening: Screening) -> str:
     """A name for this decision; one that the audit keeps says where."""
     name = decision_id()
-    return name if screening.verdict.decision == "allow" else lasting(name, screening.token)
+    return (
+        name
+        if screening.verdict.decision == "allow"
+        else recorded_decision_id(name, screening.token)
+    )
 
 
 class RecordedAt(NamedTuple):
@@ -59,12 +63,12 @@ class RecordedAt(NamedTuple):
     ms: int
 
 
-def lasting(decision_id: str, token: bytes) -> str:
+def recorded_decision_id(decision_id: str, token: bytes) -> str:
     """The name of a decision about this person that is recorded now."""
     return f"{decision_id}{token[1]:02x}{int(time.time()):08x}"
 
 
-def place_of(decision_id: str) -> RecordedAt | None:
+def recorded_at(decision_id: str) -> RecordedAt | None:
     """Where the audit would have it; None where it is no name of a recorded decision."""
     try:
         found = bytes.fromhex(decision_id)
@@ -158,7 +162,7 @@ class CheckAnswer(msgspec.Struct, gc=False):
     stale: bool | UnsetType = UNSET
 
 
-class Same(msgspec.Struct, frozen=True, gc=False):
+class AllowedJourney(msgspec.Struct, frozen=True, gc=False):
     """What is the same in the answers to all whom a journey is allowed."""
 
     mode: Mode | Literal[""]
@@ -166,28 +170,28 @@ class Same(msgspec.Struct, frozen=True, gc=False):
     warnings: tuple[Warned, ...] | UnsetType = UNSET
 
 
-UNSOUND = Same("")
+UNSOUND = AllowedJourney("")
 """Of no journey at all."""
 
 
 @lru_cache(maxsize=16_384)  # as many as there may be journeys
-def same(shape: JourneyShape, lists: Lists) -> Same:
+def allowed_journey(shape: JourneyShape, lists: Lists) -> AllowedJourney:
     """What is the same for one journey; raises InvalidInput where it is malformed."""
     journey = read_journey(shape)
     seats = dict.fromkeys(journey.seats, CLEAR.decision) if isinstance(shape.seat, tuple) else UNSET
-    return Same(journey.mode, seats, warnings(journey, lists) or UNSET)
+    return AllowedJourney(journey.mode, seats, warnings(journey, lists) or UNSET)
 
 
 @lru_cache(maxsize=16_384)
-def same_if_sound(shape: JourneyShape | None, lists: Lists) -> Same:
+def allowed_journey_if_sound(shape: JourneyShape | None, lists: Lists) -> AllowedJourney:
     """What is the same; `UNSOUND` where there is no journey, or a malformed one."""
     try:
-        return UNSOUND if shape is None else same(shape, lists)
+        return UNSOUND if shape is None else allowed_journey(shape, lists)
     except InvalidInput:
         return UNSOUND
 
 
-def plain_allow(asked: Check | Item, journey: Same, decision_id: str) -> CheckAnswer:
+def plain_allow(asked: Check | Item, journey: AllowedJourney, decision_id: str) -> CheckAnswer:
     """The answer about somebody who is surely on no list, as an item of a batch has it."""
     return CheckAnswer(
         "allow",
@@ -210,7 +214,7 @@ def answer_of(screening: Screening, query: Query, subject: str | None, lists: Li
         seats=seats if query.several_seats else UNSET,
         name_check=name_check(screening, query.name) or UNSET,
         subject=subject or UNSET,
-        decision_id=named(screening),
+        decision_id=decision_id_of(screening),
         position=screening.position,
         reference=UNSET if query.reference is None else query.reference,
         warnings=warnings(query.journey, lists) or UNSET,

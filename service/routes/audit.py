@@ -17,7 +17,7 @@ from roster.times import DAY_MS, LAST_MS, format_ms
 from service.audit.chains import BlockReply, HeadReply
 from service.audit.pages import Cursor, Row, Search, cursor_of, page
 from service.audit.shown import record_json
-from service.deciding.answers import place_of
+from service.deciding.answers import recorded_at
 from service.parts import Service
 from service.web.auth import scoped
 from service.web.bodies import answered, in_time
@@ -102,7 +102,7 @@ def _search(service: Service, query: Mapping[str, Any], limit: int, after: Curso
 
     if "decision" not in query:
         return Search(range(keys.PARTITIONS), after, limit, rows)
-    place = place_of(query["decision"])
+    place = recorded_at(query["decision"])
     if place is None:
         return None
     begin = after if after != _NOWHERE else Cursor((max(0, place.ms - SKEW_MS), 0))
@@ -116,7 +116,7 @@ def _wanted(query: Mapping[str, Any]) -> tuple[list[bytes], list[Wanted]]:
     """What a block of such records must have among its bytes, and what they are like."""
     needles: list[bytes] = []
     wanted: list[Wanted] = []
-    place = place_of(query.get("decision", ""))
+    place = recorded_at(query.get("decision", ""))
     if place is not None:
         needles.append(place.id)
         wanted.append(lambda record: getattr(record, "id", b"") == place.id)

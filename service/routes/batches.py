@@ -18,11 +18,11 @@ from roster.times import beijing_day, boot_s, format_ms, now_ms
 from service.deciding.answers import (
     UNSOUND,
     CheckAnswer,
+    allowed_journey_if_sound,
     answer_of,
     as_item,
     decision_ids,
     plain_allow,
-    same_if_sound,
 )
 from service.deciding.questions import query_of, read_at_least
 from service.deciding.travellers import Travellers
@@ -139,7 +139,7 @@ def _clear(work: _Work, travellers: Travellers, *, asks_all: bool) -> set[int]:
     """CheckAnswer everybody as if on no list; those are left of whom that is not sure."""
     screener, items = work.service.screener, work.items
     journeys = [item.journey or work.batch.journey for item in items]
-    alike = list(map(same_if_sound, journeys, repeat(work.service.lists)))
+    alike = list(map(allowed_journey_if_sound, journeys, repeat(work.service.lists)))
     work.answers = list(map(plain_allow, items, alike, decision_ids(len(items))))
     if asks_all or not screener.ready:
         return set(range(len(items)))

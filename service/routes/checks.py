@@ -16,7 +16,7 @@ from litestar.types import Receive, Scope, Send
 from roster.errors import InvalidInput, TooMany
 from roster.storage.api_keys import ApiKey
 from roster.times import boot_s, format_ms
-from service.deciding.answers import answer_of, decision_id, plain_allow, same
+from service.deciding.answers import allowed_journey, answer_of, decision_id, plain_allow
 from service.deciding.questions import query_of
 from service.parts import Service
 from service.routes.batches import answer_batch, made_up_batch
@@ -89,7 +89,7 @@ def _plain(service: Service, key: ApiKey, body: bytes) -> bytes | None:
     desk, news = service.desk, service.screener.news
     try:
         check = _decode(body)
-        journey = same(check.journey, service.lists)
+        journey = allowed_journey(check.journey, service.lists)
         token = None if check.at_least else desk.clear_at_once(check.document, boot_s())
         if token is None:
             return None

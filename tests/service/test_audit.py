@@ -116,7 +116,7 @@ async def test_refers_are_recorded_and_allows_are_not(valkey: Server, tmp_path: 
         assert [each["reasons"][0]["code"] for each in found] == ["name_mismatch", "listed"]
         names = [referred["decision_id"], batch["results"][0]["decision_id"]]
         assert [each["decision_id"] for each in found] == names
-        assert answers.place_of(allowed["decision_id"]) is None
+        assert answers.recorded_at(allowed["decision_id"]) is None
 
 
 async def test_changes_and_reads_are_recorded_with_who_and_what(

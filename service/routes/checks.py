@@ -1,7 +1,7 @@
 """POST /v1/check and /v1/check/batch: from a request's head and body to its answer.
 
-Nothing lies between: the server asks `at_once` and `respond` itself, and a check of somebody whom
-the filters clear is answered in the turn of the loop in which it came.
+Nothing lies between: the server asks `respond_at_once` and `respond` itself, and a check of
+somebody whom the filters clear is answered in the turn of the loop in which it came.
 """
 
 import time
@@ -58,14 +58,14 @@ async def respond(service: Service, scope: Mapping[str, Any], receive: Receive) 
                 JSON_HEADERS,
                 await (made_up_batch if many else _made_up)(service, key, body),
             )
-        told = await (answer_batch if many else _one)(service, key, body)
+        told = await (answer_batch if many else _answer_check)(service, key, body)
     except Exception as exc:  # noqa: BLE001 -- whatever it is, it is told
         return problem_bytes(exc)
     service.counters.durations.add(time.perf_counter() - started)
     return 200, JSON_HEADERS, told
 
 
-def at_once(service: Service, scope: Mapping[str, Any], body: bytes) -> bytes | None:
+def respond_at_once(service: Service, scope: Mapping[str, Any], body: bytes) -> bytes | None:
     """The answer about somebody who is surely on no list, if nothing is wrong or to be waited for.
 
     Otherwise None, and nothing has happened: `respond` tells what.
@@ -74,18 +74,18 @@ def at_once(service: Service, scope: Mapping[str, Any], body: bytes) -> bytes | 
     key = service.access.known(authorization(scope["headers"]))
     if key is None or not key.allows("check"):
         return None
-    told = _plain(service, key, body)
+    told = _answer_if_cleared(service, key, body)
     if told is not None:
         service.counters.durations.add(time.perf_counter() - started)
     return told
 
 
-async def _one(service: Service, key: ApiKey, body: bytes) -> bytes:
-    return _plain(service, key, body) or await _asked(service, key, body)
+async def _answer_check(service: Service, key: ApiKey, body: bytes) -> bytes:
+    return _answer_if_cleared(service, key, body) or await _answer_decided(service, key, body)
 
 
-def _plain(service: Service, key: ApiKey, body: bytes) -> bytes | None:
-    """What `_asked` says, where that has nothing to wait for; None where it has, or refuses."""
+def _answer_if_cleared(service: Service, key: ApiKey, body: bytes) -> bytes | None:
+    """What `_answer_decided` says where it need not wait; None where it has to, or refuses."""
     desk, news = service.desk, service.screener.news
     try:
         check = _decode(body)
@@ -106,7 +106,7 @@ def _plain(service: Service, key: ApiKey, body: bytes) -> bytes | None:
     return _encode(answer)
 
 
-async def _asked(service: Service, key: ApiKey, body: bytes) -> bytes:
+async def _answer_decided(service: Service, key: ApiKey, body: bytes) -> bytes:
     query = query_of(_check_body.decode(body))
     service.access.spend(key, 1)
     desk, screener = service.desk, service.screener
@@ -123,7 +123,7 @@ async def _asked(service: Service, key: ApiKey, body: bytes) -> bytes:
 
 
 async def _made_up(service: Service, key: ApiKey, body: bytes) -> bytes:
-    """What `_asked` says, of people who are made up: nothing is looked up, recorded or counted."""
+    """The answer about people who are made up: nothing is looked up, recorded or counted."""
     query, sandbox = query_of(_check_body.decode(body)), service.sandbox
     service.access.spend(key, 1)
     await sandbox.admit([query.document])

@@ -114,10 +114,10 @@ class Gate:
         self._begun += weight
         if self._begun >= SLICE:  # one look at the turns for a slice costs less than one for each
             self._loop.call_soon(self._turn)
-        if protocol.answered(cycle):
+        if protocol.answer_at_once(cycle):
             self.in_flight -= weight
             return
-        task = self._loop.create_task(protocol.answering(cycle, app))
+        task = self._loop.create_task(protocol.answer_in_task(cycle, app))
         self._tasks.add(task)
         task.add_done_callback(self._one_ended if weight == 1 else partial(self._ended, weight))
 

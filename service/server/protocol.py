@@ -17,7 +17,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service.routes.checks import CHECK, HOT, at_once, respond
+from service.routes.checks import CHECK, HOT, respond, respond_at_once
 from service.server.admission import FREE, IN_FLIGHT_MAX, weight_of
 from service.server.certificates import fingerprint
 from service.server.coalescing import CoalescingTransport
@@ -47,13 +47,13 @@ class Protocol(HttpToolsProtocol):
     left: Callable[[], None]
     surplus = False
     _fingerprint = ""
-    _offered = False
-    _silent = True
-    _due: tuple[Any, Any] | None = None
-    _long: asyncio.Task[None] | None = None
-    _begun: Any = None
-    _deaf = False
-    _kept = 0
+    _has_offer = False
+    _nothing_asked = True
+    _held_request: tuple[Any, Any] | None = None
+    _early_task: asyncio.Task[None] | None = None
+    _latest_cycle: Any = None
+    _answers_unread = False
+    _unsent = 0
     _phase = "head"
     _since = 0.0  # of the loop's clock; 0 until a sweep has seen the phase
 
@@ -67,9 +67,9 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Make room for another; what is under way need not be told any more."""
-        if self._begun is not None and not self._begun.response_complete:
-            self._begun.disconnected = True
-            self._begun.message_event.set()
+        if self._latest_cycle is not None and not self._latest_cycle.response_complete:
+            self._latest_cycle.disconnected = True
+            self._latest_cycle.message_event.set()
         super().connection_lost(exc)
         self.left()
 
@@ -81,8 +81,8 @@ class Protocol(HttpToolsProtocol):
             except httptools.HttpParserError:
                 self.refuse(400)
                 return
-            except httptools.HttpParserUpgrade as offer:
-                data = self._plain_head() + data[offer.args[0] :]
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._head_without_offer() + data[upgrade.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             else:
@@ -91,15 +91,15 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins; the caller's certificate goes into its scope."""
         super().on_message_begin()
-        self._offered = self._silent = False
+        self._has_offer = self._nothing_asked = False
         self._phase, self._since = "head", 0.0
         if self._fingerprint:
             cast("dict[str, Any]", self.scope)[CERT_SCOPE] = self._fingerprint
 
     def on_headers_complete(self) -> None:
         """Begin to answer, but for a head that will be read again."""
-        self._offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
-        if self._offered:
+        self._has_offer = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if self._has_offer:
             return
         self._phase, self._since = "body", 0.0
         super().on_headers_complete()
@@ -107,29 +107,29 @@ class Protocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A part of a body; of one that is held back before it is whole, somebody has to read."""
         cycle = self.cycle
-        if self._offered or cycle.response_complete:
+        if self._has_offer or cycle.response_complete:
             return
         cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
-            if self._due is not None:
-                self._long, self._due = self._begin(*self._due), None
+            if self._held_request is not None:
+                self._early_task, self._held_request = self._begin(*self._held_request), None
         cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """A whole request has come."""
-        if self._offered:
+        if self._has_offer:
             return
         self._phase, self._since = "", 0.0
         cycle = self.cycle
         if not cycle.response_complete:
             cycle.more_body = False
             cycle.message_event.set()
-        if self._due is not None:
-            due, self._due = self._due, None
-            self.context.gate.take(self, *due)
-        elif self._long is not None:
-            task, self._long = self._long, None
+        if self._held_request is not None:
+            held, self._held_request = self._held_request, None
+            self.context.gate.take(self, *held)
+        elif self._early_task is not None:
+            task, self._early_task = self._early_task, None
             self.context.gate.count(task, weight_of(self.scope))
 
     def on_response_complete(self) -> None:
@@ -138,7 +138,7 @@ class Protocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.flow.write_paused:
-            self._deaf = True
+            self._answers_unread = True
             self.flow.pause_reading()
         else:
             self._go_on()
@@ -146,8 +146,8 @@ class Protocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Go on where the caller had not read its answers."""
         super().resume_writing()
-        if self._deaf:
-            self._deaf = False
+        if self._answers_unread:
+            self._answers_unread = False
             if not self.transport.is_closing():
                 self._go_on()
 
@@ -168,10 +168,10 @@ class Protocol(HttpToolsProtocol):
     def sweep(self) -> None:
         """End the connection where its time is over."""
         now_s = self.loop.time()
-        age_s, kept = now_s - self._since, unsent(self.transport)
-        if not self._since or kept != self._kept or (self.flow.read_paused and not kept):
-            self._kept, self._since = kept, now_s  # something has moved, or we are slow
-        elif kept:
+        age_s, waiting = now_s - self._since, unsent(self.transport)
+        if not self._since or waiting != self._unsent or (self.flow.read_paused and not waiting):
+            self._unsent, self._since = waiting, now_s  # something has moved, or we are slow
+        elif waiting:
             if age_s > self.context.body_s:
                 self.transport.abort()
         elif self._phase == "head":
@@ -188,7 +188,7 @@ class Protocol(HttpToolsProtocol):
         """Whether nothing has been asked that is not answered yet."""
         if not self._phase:
             return self.cycle.response_complete and not self.pipeline
-        return self._silent
+        return self._nothing_asked
 
     def close_if_quiet(self) -> None:
         """Close, but where a request lies in the socket already: it is answered first."""
@@ -214,17 +214,17 @@ class Protocol(HttpToolsProtocol):
         """
         begun: Any = self.cycle  # None before there was any
         waits = begun is not None and begun.response_started and not begun.response_complete
-        if not self._silent and not waits:
+        if not self._nothing_asked and not waits:
             response = status_bytes(status)
             self.transport.write(self._head(response, keep=False) + response[2])
         self.transport.close()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Begin to answer; what may wait, once it has come whole: slow ones keep no place."""
-        if self._deaf:
+        if self._answers_unread:
             self.pipeline.appendleft((cycle, app))
             return
-        gate, scope, self._begun = self.context.gate, cycle.scope, cycle
+        gate, scope, self._latest_cycle = self.context.gate, cycle.scope, cycle
         if self.context.closing or self.surplus:
             cycle.keep_alive = False
         if scope["path"] in FREE:
@@ -234,20 +234,20 @@ class Protocol(HttpToolsProtocol):
         elif not cycle.more_body:
             gate.take(self, cycle, app)
         elif cycle.waiting_for_100_continue:
-            self._long = self._begin(cycle, app)
+            self._early_task = self._begin(cycle, app)
         else:
-            self._due = cycle, app
+            self._held_request = cycle, app
 
-    def answered(self, cycle: Any) -> bool:  # noqa: ANN401 -- uvicorn's
+    def answer_at_once(self, cycle: Any) -> bool:  # noqa: ANN401 -- uvicorn's
         """Whether a request that has come whole could be answered at once, and is."""
         if cycle.scope["path"] != CHECK or not _is_hot(cycle.scope):
             return False
-        told = at_once(self.context.service, cycle.scope, cycle.body)
+        told = respond_at_once(self.context.service, cycle.scope, cycle.body)
         if told is not None:
             self.answer_now(cycle, (200, JSON_HEADERS, told))
         return told is not None
 
-    def answering(self, cycle: Any, app: Any) -> Coroutine[Any, Any, None]:  # noqa: ANN401 -- uvicorn's
+    def answer_in_task(self, cycle: Any, app: Any) -> Coroutine[Any, Any, None]:  # noqa: ANN401 -- uvicorn's
         """What answers a request, to be run as a task."""
         if _is_hot(cycle.scope):
             return self._respond(cycle)
@@ -259,7 +259,7 @@ class Protocol(HttpToolsProtocol):
         self.answer_now(cycle, await respond(self.context.service, cycle.scope, cycle.receive))
 
     def _begin(self, cycle: Any, app: Any) -> asyncio.Task[None]:  # noqa: ANN401 -- uvicorn's
-        task: asyncio.Task[None] = self.loop.create_task(self.answering(cycle, app))
+        task: asyncio.Task[None] = self.loop.create_task(self.answer_in_task(cycle, app))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
@@ -273,11 +273,11 @@ class Protocol(HttpToolsProtocol):
         told = b"".join(b"%s: %s\r\n" % line for line in lines)
         return STATUS_LINE[status] + told + b"\r\n"
 
-    def _plain_head(self) -> bytes:
+    def _head_without_offer(self) -> bytes:
         """The head that was read last, without its offer."""
         lines = [(name, value) for name, value in self.headers if name not in _OFFERS]
         told = b"".join(
-            b"%s: %s\r\n" % (name, _plain(value) if name == b"connection" else value)
+            b"%s: %s\r\n" % (name, _without_offers(value) if name == b"connection" else value)
             for name, value in lines
         )
         version = self.parser.get_http_version().encode()
@@ -289,6 +289,6 @@ def _is_hot(scope: Any) -> bool:  # noqa: ANN401 -- uvicorn's
     return scope["path"] in HOT and scope["method"] == "POST" and not scope["query_string"]
 
 
-def _plain(connection: bytes) -> bytes:
+def _without_offers(connection: bytes) -> bytes:
     options = (option.strip() for option in connection.split(b","))
     return b", ".join(option for option in options if option.lower() not in _OFFERS)

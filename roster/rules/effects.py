@@ -21,7 +21,7 @@ MISTAKEN_IDENTITY = "mistaken_identity"
 _TEMPORARY = ""
 
 
-class Answer(NamedTuple):
+class Ruling(NamedTuple):
     """A decision with its reason."""
 
     decision: Decision
@@ -50,15 +50,15 @@ class EntryEffect(NamedTuple):
     """What an entry answers where its list forbids a place, and where nobody can say."""
 
     rule: ListRule | None
-    forbidden: Answer
-    unknown: Answer
+    forbidden: Ruling
+    unknown: Ruling
 
     @property
     def kind(self) -> EffectKind:
         """The effect without its reasons: many entries decide alike."""
         return EffectKind(self.rule, self.forbidden.decision, self.unknown.decision)
 
-    def answer(self, place: Place) -> Answer | None:
+    def ruling(self, place: Place) -> Ruling | None:
         """What it answers on `place`, or None where its list lets `place` be."""
         effect = _effect(self.rule, place)
         if effect == "allowed":
@@ -138,7 +138,7 @@ def _effects(person: Applicable, mode: Mode, asked: Asked, lists: Lists) -> tupl
         if permission is not None:
             found.append(EntryEffect(rule, permission, permission))
         elif rule is None or entry.list in asked.disabled:
-            manual = Answer("refer", reason("list_disabled", entry, lists))
+            manual = Ruling("refer", reason("list_disabled", entry, lists))
             found.append(EntryEffect(rule, manual, manual))
         else:
             somebody_else = check == "mismatch" and not person.confirmed
@@ -169,20 +169,20 @@ def reason(code: str, entry: Entry, lists: Lists) -> Reason:
 
 def _restriction(entry: Entry, rule: ListRule, lists: Lists, *, somebody_else: bool) -> EntryEffect:
     if somebody_else:
-        forbidden = Answer("refer", reason("name_mismatch", entry, lists))
+        forbidden = Ruling("refer", reason("name_mismatch", entry, lists))
     else:
-        forbidden = Answer("deny", reason("listed", entry, lists))
+        forbidden = Ruling("deny", reason("listed", entry, lists))
     # About the place, not the entry: once for each list.
     doubt = Reason("product_unknown", list=rule.id, contact=rule.contact)
-    return EntryEffect(rule, forbidden, Answer("refer", doubt))
+    return EntryEffect(rule, forbidden, Ruling("refer", doubt))
 
 
-def _permission(entry: Entry, mode: Mode, person: Applicable, lists: Lists) -> Answer | None:
+def _permission(entry: Entry, mode: Mode, person: Applicable, lists: Lists) -> Ruling | None:
     """What allows this person `mode` in spite of `entry`."""
     if person.cleared_by is not None:
-        return Answer("allow", reason("cleared", person.cleared_by, lists))
+        return Ruling("allow", reason("cleared", person.cleared_by, lists))
     lift = _longest([lift for lift in person.lifts if _lifts(lift, entry, mode, lists)])
-    return None if lift is None else Answer("allow", reason("lifted", lift, lists))
+    return None if lift is None else Ruling("allow", reason("lifted", lift, lists))
 
 
 def _lifts(lift: Entry, entry: Entry, mode: Mode, lists: Lists) -> bool:

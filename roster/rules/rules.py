@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from roster.records.entry import Entry
 from roster.rules.effects import (
-    Answer,
     EffectKind,
     EntryEffect,
+    Ruling,
     applicable,
     effects_by_mode,
 )
@@ -76,14 +76,14 @@ def unheard_of(entries: Sequence[Entry], asked: Asked) -> bool:
     return not asked.valid and not entries
 
 
-def judge(found: Iterable[EntryEffect], place: Place) -> list[Answer]:
+def judge(found: Iterable[EntryEffect], place: Place) -> list[Ruling]:
     """The strictest of the entries' answers on `place`; none where nobody objects to it."""
-    answers = [answer for effect in found if (answer := effect.answer(place)) is not None]
+    answers = [answer for effect in found if (answer := effect.ruling(place)) is not None]
     decision = strictest(answers)
     return [answer for answer in answers if answer.decision == decision]
 
 
-def strictest(answers: Iterable[Answer]) -> Decision:
+def strictest(answers: Iterable[Ruling]) -> Decision:
     """The strictest decision: deny, refer, allow."""
     return max((answer.decision for answer in answers), key=SEVERITY.__getitem__, default="allow")
 
@@ -94,7 +94,7 @@ def _places(journey: Journey, lists: Lists) -> list[Place]:
     return [Place(journey.mode, seat=journey.cabin or "")]
 
 
-def _reasons(answers: Iterable[list[Answer]]) -> tuple[Reason, ...]:
+def _reasons(answers: Iterable[list[Ruling]]) -> tuple[Reason, ...]:
     """The reasons of every seat, each once: two documents may carry the same entry."""
     return tuple(dict.fromkeys(answer.reason for each in answers for answer in each))
 

@@ -19,7 +19,7 @@ from roster import keys
 from roster.embedded.server_settings import resume_log_rewrites, suspend_log_rewrites
 from roster.errors import ClearwayError, LoadRefused, cause_of
 from roster.opening import Opening
-from roster.records.audited import Loaded
+from roster.records.audited import FilesLoaded
 from roster.records.position import HighWater, Position
 from roster.records.replies import Tail
 from roster.redis.calls import Wait
@@ -181,7 +181,7 @@ class Session:
         what, lists = load.kind or "load", load.lists
         whole = (number, lists, load.as_of, files, load.did, load.undoes)
         try:
-            self.run(self.account.say(Loaded(load.who, what, stage, *whole)))
+            self.run(self.account.say(FilesLoaded(load.who, what, stage, *whole)))
         except ClearwayError as exc:
             self.warn("this is not in the audit", exc)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class Kind(IntEnum):
+class AuditKind(IntEnum):
     """The kinds of records; a block says by a bit of each which of them it holds."""
 
     DECISION = 1
@@ -45,7 +45,7 @@ class Grounds(msgspec.Struct, frozen=True, array_like=True, gc=False):
     court: bytes = b""
 
 
-class Decided(_Audited, frozen=True, tag=int(Kind.DECISION)):
+class Decided(_Audited, frozen=True, tag=int(AuditKind.DECISION)):
     """A check that was denied or referred; `id` are the bytes of the decision id."""
 
     id: bytes
@@ -57,7 +57,7 @@ class Decided(_Audited, frozen=True, tag=int(Kind.DECISION)):
     token: bytes
 
 
-class Changed(_Audited, frozen=True, tag=int(Kind.CHANGE)):
+class EntryChanged(_Audited, frozen=True, tag=int(AuditKind.CHANGE)):
     """A change that was sent; `tokens` are of the documents, first its own."""
 
     key: str
@@ -72,7 +72,7 @@ class Changed(_Audited, frozen=True, tag=int(Kind.CHANGE)):
     decided_at_ms: int | None = None
 
 
-class Looked(_Audited, frozen=True, tag=int(Kind.READ)):
+class EntriesRead(_Audited, frozen=True, tag=int(AuditKind.READ)):
     """Somebody's entries that were read: `what` is `find`, `history` or `standing`."""
 
     key: str
@@ -80,7 +80,7 @@ class Looked(_Audited, frozen=True, tag=int(Kind.READ)):
     token: bytes
 
 
-class KeyMade(_Audited, frozen=True, tag=int(Kind.KEY)):
+class KeyMade(_Audited, frozen=True, tag=int(AuditKind.KEY)):
     """An API key that was `created`, `rotated` or `revoked`."""
 
     who: str
@@ -90,7 +90,7 @@ class KeyMade(_Audited, frozen=True, tag=int(Kind.KEY)):
     scopes: tuple[str, ...]
 
 
-class Switched(_Audited, frozen=True, tag=int(Kind.LIST)):
+class ListSwitched(_Audited, frozen=True, tag=int(AuditKind.LIST)):
     """A list that was `disabled` or `enabled`."""
 
     who: str
@@ -99,7 +99,7 @@ class Switched(_Audited, frozen=True, tag=int(Kind.LIST)):
     reason: str = ""
 
 
-class Accepted(_Audited, frozen=True, tag=int(Kind.ACCEPT)):
+class RewindAccepted(_Audited, frozen=True, tag=int(AuditKind.ACCEPT)):
     """What is stored was accepted as the roster, which would deny so many people again."""
 
     who: str
@@ -108,14 +108,14 @@ class Accepted(_Audited, frozen=True, tag=int(Kind.ACCEPT)):
     partitions: int
 
 
-class Restored(_Audited, frozen=True, tag=int(Kind.RESTORED)):
+class RosterRestored(_Audited, frozen=True, tag=int(AuditKind.RESTORED)):
     """A backup was said to have been restored."""
 
     who: str
     partitions: int
 
 
-class Loaded(_Audited, frozen=True, tag=int(Kind.LOAD)):
+class FilesLoaded(_Audited, frozen=True, tag=int(AuditKind.LOAD)):
     """A load, repair or undo that has `begun` or is `completed`; `load` is its number."""
 
     who: str
@@ -129,7 +129,7 @@ class Loaded(_Audited, frozen=True, tag=int(Kind.LOAD)):
     undoes: int | None = None
 
 
-class DeniedLate(_Audited, frozen=True, tag=int(Kind.LATE)):
+class DeniedLate(_Audited, frozen=True, tag=int(AuditKind.LATE)):
     """A denial for an entry whose removal had been decided, and had not arrived."""
 
     id: bytes
@@ -143,7 +143,7 @@ class DeniedLate(_Audited, frozen=True, tag=int(Kind.LATE)):
     applied_at_ms: int
 
 
-class Dropped(_Audited, frozen=True, tag=int(Kind.LOST)):
+class RecordsLost(_Audited, frozen=True, tag=int(AuditKind.LOST)):
     """So many records could not be written, and were dropped."""
 
     records: int
@@ -151,7 +151,7 @@ class Dropped(_Audited, frozen=True, tag=int(Kind.LOST)):
     upto_ms: int
 
 
-class Closed(_Audited, frozen=True, tag=int(Kind.CLOSED)):
+class ChainClosed(_Audited, frozen=True, tag=int(AuditKind.CLOSED)):
     """The process ended in order: nothing of it follows.
 
     `blocks` are how many it has sealed in each partition before this one.
@@ -160,31 +160,31 @@ class Closed(_Audited, frozen=True, tag=int(Kind.CLOSED)):
     blocks: tuple[int, ...]
 
 
-Record: TypeAlias = (
+AuditRecord: TypeAlias = (
     Decided
-    | Changed
-    | Looked
+    | EntryChanged
+    | EntriesRead
     | KeyMade
-    | Switched
-    | Accepted
-    | Restored
-    | Loaded
+    | ListSwitched
+    | RewindAccepted
+    | RosterRestored
+    | FilesLoaded
     | DeniedLate
-    | Dropped
-    | Closed
+    | RecordsLost
+    | ChainClosed
 )
 
 _SPELLED = b"name:"
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[tuple[int, Record]])
+_decoder = msgspec.msgpack.Decoder(list[tuple[int, AuditRecord]])
 
 
 class Written(msgspec.Struct, frozen=True, gc=False):
     """A record in its bytes, when it happened, and what kind it is."""
 
     at_ms: int
-    kind: Kind
+    kind: AuditKind
     data: bytes
 
 
@@ -205,10 +205,10 @@ def is_named(court: bytes, known: Mapping[bytes, str]) -> bool:
     return not court or court.startswith(_SPELLED) or court in known
 
 
-def written(at_ms: int, record: Record) -> Written:
+def written(at_ms: int, record: AuditRecord) -> Written:
     """The record as it goes into a block."""
     kind: int = record.__struct_config__.tag  # type: ignore[assignment]
-    return Written(at_ms, Kind(kind), _encoder.encode(record))
+    return Written(at_ms, AuditKind(kind), _encoder.encode(record))
 
 
 def pack(records: Sequence[Written], sealed_ms: int) -> bytes:
@@ -217,6 +217,6 @@ def pack(records: Sequence[Written], sealed_ms: int) -> bytes:
     return _encoder.encode(pairs)
 
 
-def unpack(body: bytes, sealed_ms: int) -> list[tuple[int, Record]]:
+def unpack(body: bytes, sealed_ms: int) -> list[tuple[int, AuditRecord]]:
     """When each record happened, and the record; raises msgspec.MsgspecError."""
     return [(sealed_ms - age_ms, record) for age_ms, record in _decoder.decode(body)]

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from roster import keys
-from roster.records.audited import Kind, pack, unpack
+from roster.records.audited import AuditKind, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roster.records.audited import Record, Written
+    from roster.records.audited import AuditRecord, Written
 
 VERSION = 1
 TAG_BYTES = 16
@@ -31,7 +31,7 @@ ID_BYTES = 11
 """So many bytes name a block: version, process, number."""
 
 
-class Block(NamedTuple):
+class AuditBlock(NamedTuple):
     """A block; the time, partition and tag `before` are those of the block numbered one less.
 
     `number` counts the blocks of the process, `seq` those in this partition, both from 0.
@@ -53,9 +53,9 @@ class Block(NamedTuple):
     @property
     def closes(self) -> bool:
         """Whether its process ended in order with it."""
-        return bool(self.kinds & Kind.CLOSED.bit)
+        return bool(self.kinds & AuditKind.CLOSED.bit)
 
-    def records(self) -> list[tuple[int, Record]]:
+    def records(self) -> list[tuple[int, AuditRecord]]:
         """When each of its records happened, and the record; raises ValueError."""
         try:
             return unpack(self.body, self.at_ms)
@@ -121,7 +121,7 @@ class Chain:
         return data + tag
 
 
-def read(data: bytes, key: bytes, partition: int) -> Block:
+def read(data: bytes, key: bytes, partition: int) -> AuditBlock:
     """The block of these bytes that lie there; raises ValueError where no process sealed it so."""
     whole, tag = data[:-TAG_BYTES], data[-TAG_BYTES:]
     if len(whole) < _HEAD.size or not hmac.compare_digest(_tag(whole, key), tag):
@@ -129,7 +129,7 @@ def read(data: bytes, key: bytes, partition: int) -> Block:
     version, process, *rest = _HEAD.unpack_from(whole)
     if version != VERSION:
         raise ValueError("a block of another version")
-    block = Block._make((process.hex(), *rest, tag, whole[_HEAD.size :]))
+    block = AuditBlock._make((process.hex(), *rest, tag, whole[_HEAD.size :]))
     if block.partition != partition:
         raise ValueError("moved from another partition")
     return block

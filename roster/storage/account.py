@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from roster.errors import Unavailable
-from roster.records.audited import Closed, Written, written
+from roster.records.audited import ChainClosed, Written, written
 from roster.records.blocks import Chain
 from roster.storage.audit import Sealed, write
 from roster.times import format_ms
@@ -19,7 +19,7 @@ from roster.times import format_ms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from roster.records.audited import Record
+    from roster.records.audited import AuditRecord
     from roster.redis.nodes import Nodes
 
 TRIES = 3
@@ -36,17 +36,17 @@ class Account:
         self._nodes = nodes
         self._chain = Chain(secrets.token_hex(6), seal_key)
 
-    async def say(self, *records: Record, last: bool = False) -> None:
+    async def say(self, *records: AuditRecord, last: bool = False) -> None:
         """Write the records to the audit, and with `last` that nothing follows.
 
         Raises Unavailable where they may not be.
         """
         said = list(map(_now, records))
         if last:
-            said.append(_now(Closed(self._chain.seqs)))
+            said.append(_now(ChainClosed(self._chain.seqs)))
         await self._write({HOME: said})
 
-    async def say_of(self, about: Iterable[tuple[bytes, Record]]) -> None:
+    async def say_of(self, about: Iterable[tuple[bytes, AuditRecord]]) -> None:
         """The same for records about people, each behind the token of its person."""
         by_partition: dict[int, list[Written]] = {}
         for token, record in about:
@@ -99,5 +99,5 @@ def who() -> str:
     return f"{user}@{socket.gethostname()}"[:_LONGEST_NAME]
 
 
-def _now(record: Record) -> Written:
+def _now(record: AuditRecord) -> Written:
     return written(time.time_ns() // 1_000_000, record)

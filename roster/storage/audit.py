@@ -52,7 +52,7 @@ class Sealed(NamedTuple):
         return Call(self.partition, "write_again", [key], words)
 
 
-class Stored(NamedTuple):
+class StoredBlock(NamedTuple):
     """A stream entry: where and when it was written, by its server's clock, and its bytes."""
 
     partition: int
@@ -72,7 +72,7 @@ class Window(NamedTuple):
     `last`: there was nothing behind them when they were read.
     """
 
-    entries: list[Stored]
+    entries: list[StoredBlock]
     upto: StreamId
     last: bool
 
@@ -140,7 +140,7 @@ async def window(
 
 async def between(
     nodes: Nodes, partitions: Collection[int], ids: tuple[StreamId, StreamId], at_most: int
-) -> list[Stored]:
+) -> list[StoredBlock]:
     """The entries from one id on and before another; no window has `at_most` of a partition."""
     since, upto = map(_spelled, ids)
     asked = [(p, _range(p, since, f"({upto}", at_most)) for p in partitions]
@@ -149,7 +149,7 @@ async def between(
     return [one for each in read for one in each]
 
 
-async def bite(nodes: Nodes, after: Stored, at_most: int) -> list[Stored]:
+async def bite(nodes: Nodes, after: StoredBlock, at_most: int) -> list[StoredBlock]:
     """So many entries of one partition behind one."""
     since = f"({_spelled(after.id)}"
     (found,) = await nodes.on_partitions(
@@ -197,9 +197,9 @@ def _range(partition: int, since: str, upto: str, at_most: int) -> tuple[Any, ..
     return ("XRANGE", keys.AUDIT[partition], since, upto, "COUNT", at_most)
 
 
-def _stored(partition: int, found: list[Any]) -> list[Stored]:
+def _stored(partition: int, found: list[Any]) -> list[StoredBlock]:
     read = []
     for identifier, pairs in found or ():
         ms, _, seq = identifier.partition(b"-")
-        read.append(Stored(partition, int(ms), int(seq), pairs[1] if len(pairs) > 1 else b""))
+        read.append(StoredBlock(partition, int(ms), int(seq), pairs[1] if len(pairs) > 1 else b""))
     return read

@@ -12,16 +12,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from roster.errors import Unreadable
-from roster.records.audited import Decided, DeniedLate, Kind, court_name, is_named
+from roster.records.audited import AuditKind, Decided, DeniedLate, court_name, is_named
 from roster.records.blocks import kinds_of, read
 from roster.records.entry import BIND, State
 from roster.records.record import parse_record
-from roster.storage.audit import SKEW_MS, Stored, bite
+from roster.storage.audit import SKEW_MS, StoredBlock, bite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from roster.records.audited import Record
+    from roster.records.audited import AuditRecord
     from roster.records.entry import Entry
     from roster.storage.dictionary import Dictionary
     from roster.storage.store import Store
@@ -32,7 +32,7 @@ SCAN_MAX_BYTES = 256 * 1024 * 1024
 SLACK_MS = 1_000
 """A denial is told as of when it was answered, which is after its look-up."""
 FEW = 16
-_WANTED = Kind.DECISION.bit | Kind.LATE.bit
+_WANTED = AuditKind.DECISION.bit | AuditKind.LATE.bit
 
 
 class Removal(NamedTuple):
@@ -80,7 +80,7 @@ async def search(store: Store, key: bytes, partition: int, removals: Sequence[Re
     sought = _Sought(partition, removals)
     kept_ms = max(each.applied_at_ms for each in removals) - store.keep_ms
     since_ms = max(min(each.decided_at_ms for each in removals), kept_ms) - SKEW_MS
-    last, size = Stored(partition, max(0, since_ms), 0, b""), 0
+    last, size = StoredBlock(partition, max(0, since_ms), 0, b""), 0
     while size <= SCAN_MAX_BYTES:
         entries = await bite(store.nodes, last, AT_ONCE)
         for entry in entries:
@@ -135,7 +135,7 @@ class _Sought:
         """Those that nobody has told yet."""
         return [each for name, each in self._found.items() if name not in self._told]
 
-    def _take(self, at_ms: int, record: Record) -> None:
+    def _take(self, at_ms: int, record: AuditRecord) -> None:
         if isinstance(record, DeniedLate):
             self._told.add((record.id, record.list, record.entry_id))
         if not isinstance(record, Decided) or not record.denied:

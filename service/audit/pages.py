@@ -22,7 +22,7 @@ from roster.storage.audit import ORIGIN, StreamId, Window, between, window
 
 if TYPE_CHECKING:
     from roster.redis.nodes import Nodes
-    from roster.storage.audit import Stored
+    from roster.storage.audit import StoredBlock
 
 FEWEST, MOST = 4, 64
 """Blocks that are read of each partition at once: more and more while little is found in them."""
@@ -34,18 +34,18 @@ CURSOR_MAX = 200
 _TAG_BYTES = 16
 _LAST_SEQ = 2**64 - 1
 
-Key: TypeAlias = tuple[int, ...]
-Row: TypeAlias = tuple[Key, Any]
+RowKey: TypeAlias = tuple[int, ...]
+Row: TypeAlias = tuple[RowKey, Any]
 """What orders a row, and the row."""
 _first = itemgetter(0)
 
 
-class Cursor(msgspec.Struct, frozen=True, array_like=True):
+class AuditCursor(msgspec.Struct, frozen=True, array_like=True):
     """Where to read on; `last` has been given of the window that ends before `upto`."""
 
     since: StreamId = ORIGIN
     upto: StreamId = ORIGIN
-    last: Key = ()
+    last: RowKey = ()
 
     def text(self, key: bytes) -> str:
         """It as a text, sealed with the tokeniser's key: nobody else says what is read."""
@@ -53,13 +53,13 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
         return urlsafe_b64encode(_tag(data, key) + data).decode().rstrip("=")
 
 
-def cursor_of(text: str, key: bytes) -> Cursor:
+def cursor_of(text: str, key: bytes) -> AuditCursor:
     """The cursor of a text that we gave; raises PositionError."""
     try:
         sealed = urlsafe_b64decode(text[:CURSOR_MAX] + "=" * (-len(text) % 4))
         data = sealed[_TAG_BYTES:]
         if hmac.compare_digest(_tag(data, key), sealed[:_TAG_BYTES]):
-            return msgspec.msgpack.decode(data, type=Cursor)
+            return msgspec.msgpack.decode(data, type=AuditCursor)
     except (ValueError, msgspec.MsgspecError):
         pass
     raise PositionError("not a place in the audit")
@@ -76,21 +76,21 @@ class Search(NamedTuple):
     """
 
     partitions: Collection[int]
-    after: Cursor
+    after: AuditCursor
     limit: int
-    rows: Callable[[Stored], Iterable[Row]]
+    rows: Callable[[StoredBlock], Iterable[Row]]
     stop_ms: int | None = None
     single: bool = False
 
 
-class Page(NamedTuple):
+class AuditPage(NamedTuple):
     """Rows, and where to go on; None where there are no more."""
 
     rows: list[Any]
-    following: Cursor | None
+    following: AuditCursor | None
 
 
-async def page(nodes: Nodes, search: Search) -> Page:
+async def page(nodes: Nodes, search: Search) -> AuditPage:
     """One page; it may be shorter than the limit, even empty, with more behind it.
 
     Raises Unavailable.
@@ -108,7 +108,7 @@ async def page(nodes: Nodes, search: Search) -> Page:
         rows += found
         if read.last or (search.single and rows):
             return _page(rows, None)
-        cursor = Cursor(read.upto)
+        cursor = AuditCursor(read.upto)
         if search.stop_ms is not None and cursor.since[0] > search.stop_ms:
             return _page(rows, None)
         if len(rows) == search.limit or time.monotonic() > until_s:
@@ -117,7 +117,7 @@ async def page(nodes: Nodes, search: Search) -> Page:
 
 
 async def _window(
-    nodes: Nodes, partitions: Collection[int], cursor: Cursor, at_most: int
+    nodes: Nodes, partitions: Collection[int], cursor: AuditCursor, at_most: int
 ) -> Window:
     if cursor.upto == ORIGIN:
         return await window(nodes, partitions, cursor.since, at_most)
@@ -125,7 +125,7 @@ async def _window(
     return Window(entries, cursor.upto, last=False)
 
 
-async def _found(search: Search, read: Window, cursor: Cursor) -> list[Row]:
+async def _found(search: Search, read: Window, cursor: AuditCursor) -> list[Row]:
     """The rows of a window behind the cursor, sorted."""
     found: list[Row] = []
     for at, entry in enumerate(read.entries, 1):
@@ -135,7 +135,7 @@ async def _found(search: Search, read: Window, cursor: Cursor) -> list[Row]:
     return sorted((row for row in found if row[0] > cursor.last), key=_first)
 
 
-def _cut(rows: list[Row], found: list[Row], room: int, at: tuple[Cursor, Window]) -> Page:
+def _cut(rows: list[Row], found: list[Row], room: int, at: tuple[AuditCursor, Window]) -> AuditPage:
     """A page that ends within a window, which may not grow any more: so not with its last moment.
 
     That is read anew with the next page, unless it is all that there is.
@@ -150,10 +150,10 @@ def _cut(rows: list[Row], found: list[Row], room: int, at: tuple[Cursor, Window]
         else:
             found = [row for row in found if _written(row) < upto]
     if len(found) <= room:
-        return _page(rows + found, Cursor(upto))
+        return _page(rows + found, AuditCursor(upto))
     kept = found[:room]
     last = kept[-1][0] if kept else cursor.last
-    return _page(rows + kept, Cursor(cursor.since, upto, last))
+    return _page(rows + kept, AuditCursor(cursor.since, upto, last))
 
 
 def _written(row: Row) -> StreamId:
@@ -161,5 +161,5 @@ def _written(row: Row) -> StreamId:
     return row[0][-3], row[0][-2]
 
 
-def _page(rows: list[Row], following: Cursor | None) -> Page:
-    return Page([row for _, row in rows], following)
+def _page(rows: list[Row], following: AuditCursor | None) -> AuditPage:
+    return AuditPage([row for _, row in rows], following)

@@ -17,10 +17,10 @@ from msgspec import UnsetType
 
 from roster import keys
 from roster.records.audited import (
-    Closed,
+    ChainClosed,
     Decided,
-    Dropped,
     Grounds,
+    RecordsLost,
     Written,
     court_bytes,
     written,
@@ -32,7 +32,7 @@ from service.web.auth import CANARY_KEY
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from roster.records.audited import Record
+    from roster.records.audited import AuditRecord
     from roster.records.blocks import Chain, Head
     from roster.redis.nodes import Nodes
     from service.deciding.screening import Screening
@@ -82,7 +82,7 @@ class Recorder:
         self._noted: deque[tuple[int, Written]] = deque()
         self._held: dict[int, deque[Written]] = {}
         self._sealed: dict[int, tuple[Sealed, int]] = {}
-        self._untold = Dropped(0, 0, 0)
+        self._untold = RecordsLost(0, 0, 0)
         self._told_s = time.monotonic()
         self._told_head = self.head
         self._failed: set[int] = set()
@@ -97,7 +97,7 @@ class Recorder:
         if screening.verdict.decision != "allow" and key != CANARY_KEY and decision_id:
             self.decided.append(Answered(time.time_ns(), decision_id, key, mode, screening))
 
-    def note(self, record: Record, token: bytes | None = None) -> None:
+    def note(self, record: AuditRecord, token: bytes | None = None) -> None:
         """Record this, in its token's partition."""
         at_ms = time.time_ns() // 1_000_000
         self._noted.append((token[1] if token else WITHOUT_TOKEN, written(at_ms, record)))
@@ -168,7 +168,7 @@ class Recorder:
                     if not self.waiting:
                         break
                 if self.head.blocks and not self.waiting:
-                    self.note(Closed(self._chain.seqs))
+                    self.note(ChainClosed(self._chain.seqs))
                     await self.flush()
         except TimeoutError:
             self.failing = True
@@ -232,7 +232,7 @@ class Recorder:
             times = [each.at_ms for each in dropped]
             untold = self._untold
             since_ms, upto_ms = untold.from_ms or times[0], untold.upto_ms
-            self._untold = Dropped(
+            self._untold = RecordsLost(
                 untold.records + len(dropped), min(since_ms, *times), max(upto_ms, *times)
             )
         self._held = {partition: held for partition, held in self._held.items() if held}
@@ -262,7 +262,7 @@ class Recorder:
         if self._untold.records:
             lost = written(now_ms, self._untold)
             self._held.setdefault(WITHOUT_TOKEN, deque()).appendleft(lost)
-            self._untold = Dropped(0, 0, 0)
+            self._untold = RecordsLost(0, 0, 0)
 
     async def _write(self, partitions: Collection[int]) -> bool:
         """Whether all is there that these have sealed; what may not be stays."""

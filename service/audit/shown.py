@@ -7,37 +7,37 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from roster.records import audited
-from roster.records.audited import Kind, court_name
+from roster.records.audited import AuditKind, court_name
 from roster.times import format_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from roster.records.audited import Record
-    from roster.records.blocks import Block
+    from roster.records.audited import AuditRecord
+    from roster.records.blocks import AuditBlock
 
 Shown: TypeAlias = "Callable[[Any, Mapping[bytes, str]], dict[str, Any]]"
 _NAMES = {
-    Kind.DECISION: "decision",
-    Kind.CHANGE: "change",
-    Kind.READ: "read",
-    Kind.KEY: "key",
-    Kind.LIST: "list",
-    Kind.ACCEPT: "accept",
-    Kind.RESTORED: "restored",
-    Kind.LOAD: "load",
-    Kind.LATE: "late_denial",
-    Kind.LOST: "lost",
-    Kind.CLOSED: "closed",
+    AuditKind.DECISION: "decision",
+    AuditKind.CHANGE: "change",
+    AuditKind.READ: "read",
+    AuditKind.KEY: "key",
+    AuditKind.LIST: "list",
+    AuditKind.ACCEPT: "accept",
+    AuditKind.RESTORED: "restored",
+    AuditKind.LOAD: "load",
+    AuditKind.LATE: "late_denial",
+    AuditKind.LOST: "lost",
+    AuditKind.CLOSED: "closed",
 }
 
 
 def record_json(
-    at_ms: int, record: Record, block: Block, courts: Mapping[bytes, str]
+    at_ms: int, record: AuditRecord, block: AuditBlock, courts: Mapping[bytes, str]
 ) -> dict[str, Any]:
     """A record: its kind, when it happened, which process says so, and all that it says."""
     kind: int = record.__struct_config__.tag  # type: ignore[assignment]
-    head = {"kind": _NAMES[Kind(kind)], "at": format_ms(at_ms), "process": block.process}
+    head = {"kind": _NAMES[AuditKind(kind)], "at": format_ms(at_ms), "process": block.process}
     shown: Shown = _SHOWN.get(type(record), _plain)
     return head | shown(record, courts)
 
@@ -63,7 +63,7 @@ def _grounds(grounds: audited.Grounds, courts: Mapping[bytes, str]) -> dict[str,
     return shown
 
 
-def _changed(record: audited.Changed, _: Mapping[bytes, str]) -> dict[str, Any]:
+def _changed(record: audited.EntryChanged, _: Mapping[bytes, str]) -> dict[str, Any]:
     first, *others = record.tokens or (b"",)
     shown = {
         "key": record.key,
@@ -94,7 +94,7 @@ def _late(record: audited.DeniedLate, courts: Mapping[bytes, str]) -> dict[str, 
     }
 
 
-def _loaded(record: audited.Loaded, _: Mapping[bytes, str]) -> dict[str, Any]:
+def _loaded(record: audited.FilesLoaded, _: Mapping[bytes, str]) -> dict[str, Any]:
     return {
         "who": record.who,
         "what": record.what,
@@ -108,20 +108,20 @@ def _loaded(record: audited.Loaded, _: Mapping[bytes, str]) -> dict[str, Any]:
     }
 
 
-def _lost(record: audited.Dropped, _: Mapping[bytes, str]) -> dict[str, Any]:
+def _lost(record: audited.RecordsLost, _: Mapping[bytes, str]) -> dict[str, Any]:
     from_ms, upto_ms = record.from_ms, record.upto_ms
     return {"records": record.records, "from": format_ms(from_ms), "until": format_ms(upto_ms)}
 
 
-def _looked(record: audited.Looked, _: Mapping[bytes, str]) -> dict[str, Any]:
+def _looked(record: audited.EntriesRead, _: Mapping[bytes, str]) -> dict[str, Any]:
     return {"key": record.key, "what": record.what, "token": record.token.hex()}
 
 
-def _closed(_: audited.Closed, _courts: Mapping[bytes, str]) -> dict[str, Any]:
+def _closed(_: audited.ChainClosed, _courts: Mapping[bytes, str]) -> dict[str, Any]:
     return {}
 
 
-def _plain(record: Record, _: Mapping[bytes, str]) -> dict[str, Any]:
+def _plain(record: AuditRecord, _: Mapping[bytes, str]) -> dict[str, Any]:
     return dict(msgspec.structs.asdict(record))
 
 
@@ -131,10 +131,10 @@ def _time(ms: int | None) -> str | None:
 
 _SHOWN: dict[type, Shown] = {
     audited.Decided: _decided,
-    audited.Changed: _changed,
-    audited.Looked: _looked,
-    audited.Loaded: _loaded,
+    audited.EntryChanged: _changed,
+    audited.EntriesRead: _looked,
+    audited.FilesLoaded: _loaded,
     audited.DeniedLate: _late,
-    audited.Dropped: _lost,
-    audited.Closed: _closed,
+    audited.RecordsLost: _lost,
+    audited.ChainClosed: _closed,
 }

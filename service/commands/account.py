@@ -13,7 +13,7 @@ from roster.storage.account import Account, log_line
 
 if TYPE_CHECKING:
     from roster.opening import Opening
-    from roster.records.audited import Record
+    from roster.records.audited import AuditRecord
     from roster.redis.nodes import Nodes
 
 
@@ -24,7 +24,7 @@ def free_text(_context: click.Context, _option: click.Parameter, text: str) -> s
     return text
 
 
-async def accounted(opening: Opening, nodes: Nodes, record: Record) -> None:
+async def accounted(opening: Opening, nodes: Nodes, record: AuditRecord) -> None:
     """Write what was done to the audit; standard error says where it is not there."""
     try:
         key = Tokeniser(opening.id_key(), UNKNOWN).seal_key

@@ -11,7 +11,7 @@ import click
 
 from roster.keys import PARTITIONS
 from roster.opening import Opening
-from roster.records.audited import Accepted, Restored
+from roster.records.audited import RewindAccepted, RosterRestored
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
 from roster.storage.account import who
@@ -26,7 +26,7 @@ from service.commands.tables import print_json
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from roster.records.audited import Record
+    from roster.records.audited import AuditRecord
     from roster.redis.calls import Wait
 
 
@@ -43,7 +43,7 @@ def accept(reason: str, *, dry_run: bool, as_json: bool) -> None:
         if not dry_run:
             _confirm(found)
             people, partitions = (found.people, found.partitions) if found else (0, 0)
-            record = Accepted(who(), reason, people, partitions)
+            record = RewindAccepted(who(), reason, people, partitions)
             asyncio.run(_on_roster(opening, _accept, record))
     people, partitions = (found.people, found.partitions) if found else (0, 0)
     if as_json:
@@ -62,7 +62,7 @@ def restored(*, as_json: bool) -> None:
     """
     with Opening(read_settings(os.environ)) as opening:
         lists = load_lists(opening.settings.lists_file)
-        record = Restored(who(), PARTITIONS)
+        record = RosterRestored(who(), PARTITIONS)
         if not asyncio.run(_on_roster(opening, mark_restored, record)):
             raise click.ClickException("there is no roster yet")
         found = asyncio.run(_on_roster(opening, _rewound))
@@ -100,7 +100,7 @@ async def _rewound(store: Store, _: Wait) -> Rewound | None:
 
 
 async def _on_roster(
-    opening: Opening, do: Callable[[Store, Wait], Awaitable[Any]], record: Record | None = None
+    opening: Opening, do: Callable[[Store, Wait], Awaitable[Any]], record: AuditRecord | None = None
 ) -> Any:  # noqa: ANN401 -- what `do` gives
     """What `do` gives; where that is anything, the audit has the record."""
     async with opening.changing() as nodes:

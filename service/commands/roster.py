@@ -10,7 +10,7 @@ import click
 
 from roster.documents.spelling import trimmed
 from roster.opening import Opening
-from roster.records.audited import Switched
+from roster.records.audited import ListSwitched
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
 from roster.storage.account import who
@@ -116,7 +116,7 @@ async def _disable(opening: Opening, name: str, disabled: Disabled) -> None:
     async with opening.changing() as nodes:
         wait = opening.wait(await opening.facts(nodes))
         await DisabledLists(nodes, wait).disable(name, disabled)
-        await accounted(opening, nodes, Switched(who(), "disabled", name, disabled.reason))
+        await accounted(opening, nodes, ListSwitched(who(), "disabled", name, disabled.reason))
 
 
 async def _enable(opening: Opening, name: str) -> bool:
@@ -126,7 +126,7 @@ async def _enable(opening: Opening, name: str) -> bool:
         if name not in await found.all():
             _require(load_lists(opening.settings.lists_file), name)
         was = await found.enable(name)
-        await accounted(opening, nodes, Switched(who(), "enabled", name))
+        await accounted(opening, nodes, ListSwitched(who(), "enabled", name))
         return was
 
 

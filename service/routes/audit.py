@@ -8,14 +8,14 @@ from litestar import Request, Response, get
 from roster import keys
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidInput, PositionError
-from roster.records.audited import Closed, Kind, Record, is_named
-from roster.records.blocks import Block, Head, claimed, kinds_of, read
+from roster.records.audited import AuditKind, AuditRecord, ChainClosed, is_named
+from roster.records.blocks import AuditBlock, Head, claimed, kinds_of, read
 from roster.records.bounds import ENTRY_ID_MAX, too_long
 from roster.storage.api_keys import ApiKey
-from roster.storage.audit import SKEW_MS, Stored
+from roster.storage.audit import SKEW_MS, StoredBlock
 from roster.times import DAY_MS, LAST_MS, format_ms
 from service.audit.chains import BlockReply, HeadReply
-from service.audit.pages import Cursor, Row, Search, cursor_of, page
+from service.audit.pages import AuditCursor, Row, Search, cursor_of, page
 from service.audit.shown import record_json
 from service.deciding.answers import recorded_at
 from service.parts import Service
@@ -27,9 +27,9 @@ LIMIT_DIGITS = 4
 ID_MAX = 64
 MARGIN_MS = 3_600_000
 """What is about to be forgotten is proved no more."""
-_NOWHERE = Cursor()
+_NOWHERE = AuditCursor()
 
-Wanted = Callable[[Record], bool]
+Wanted = Callable[[AuditRecord], bool]
 
 
 @get("/v1/audit", guards=[scoped("audit")])
@@ -64,7 +64,7 @@ def _limit(query: Mapping[str, Any]) -> int:
     return int(text)
 
 
-def _after(query: Mapping[str, Any], key: bytes) -> Cursor:
+def _after(query: Mapping[str, Any], key: bytes) -> AuditCursor:
     if "after" not in query:
         return _NOWHERE
     try:
@@ -80,20 +80,22 @@ def _is_true(query: Mapping[str, Any], name: str) -> bool:
     return bool(text == "true")
 
 
-def _text(cursor: Cursor | None, key: bytes) -> str | None:
+def _text(cursor: AuditCursor | None, key: bytes) -> str | None:
     return None if cursor is None else cursor.text(key)
 
 
-def _search(service: Service, query: Mapping[str, Any], limit: int, after: Cursor) -> Search | None:
+def _search(
+    service: Service, query: Mapping[str, Any], limit: int, after: AuditCursor
+) -> Search | None:
     """What is asked for; None where nothing can be found."""
     for name, most in (("decision", ID_MAX), ("entry", ENTRY_ID_MAX), ("key", ID_MAX)):
         if len(query.get(name, "")) > most:
             raise InvalidInput(name, too_long(most))
     needles, wanted = _wanted(query)
-    mask = Kind.LATE.bit if _is_true(query, "late") else -1
+    mask = AuditKind.LATE.bit if _is_true(query, "late") else -1
     key = service.tokeniser.seal_key
 
-    def rows(entry: Stored) -> Iterable[Row]:
+    def rows(entry: StoredBlock) -> Iterable[Row]:
         data = entry.data
         unlike = mask > 0 and not kinds_of(data) & mask
         if unlike or not all(each in data for each in needles):
@@ -105,8 +107,8 @@ def _search(service: Service, query: Mapping[str, Any], limit: int, after: Curso
     place = recorded_at(query["decision"])
     if place is None:
         return None
-    begin = after if after != _NOWHERE else Cursor((max(0, place.ms - SKEW_MS), 0))
-    if mask == Kind.LATE.bit:  # they are told when the removals come, weeks later
+    begin = after if after != _NOWHERE else AuditCursor((max(0, place.ms - SKEW_MS), 0))
+    if mask == AuditKind.LATE.bit:  # they are told when the removals come, weeks later
         return Search([place.partition], begin, limit, rows)
     stop_ms = place.ms + DAY_MS
     return Search([place.partition], begin, limit, rows, stop_ms, single=True)
@@ -131,13 +133,13 @@ def _wanted(query: Mapping[str, Any]) -> tuple[list[bytes], list[Wanted]]:
     return needles, wanted
 
 
-def _is_about(record: Record, entry_id: str) -> bool:
+def _is_about(record: AuditRecord, entry_id: str) -> bool:
     reasons = getattr(record, "reasons", ())
     told = getattr(record, "entry_id", None)
     return told == entry_id or any(each.entry_id == entry_id for each in reasons)
 
 
-def _records(entry: Stored, key: bytes, mask: int, wanted: list[Wanted]) -> Iterable[Row]:
+def _records(entry: StoredBlock, key: bytes, mask: int, wanted: list[Wanted]) -> Iterable[Row]:
     """The records of a block that are wanted; where it is no sound one, and all are, that."""
     try:
         block = read(entry.data, key, entry.partition)
@@ -153,7 +155,7 @@ def _records(entry: Stored, key: bytes, mask: int, wanted: list[Wanted]) -> Iter
 
 
 def _shown(
-    service: Service, at_ms: int, record: Record | None, block: Block | None
+    service: Service, at_ms: int, record: AuditRecord | None, block: AuditBlock | None
 ) -> dict[str, Any]:
     if record is None or block is None:
         return {"kind": "damaged", "at": _time(at_ms)}
@@ -165,19 +167,19 @@ def _time(ms: int) -> str:
     return format_ms(min(ms, LAST_MS))
 
 
-async def _learn_courts(service: Service, records: Iterable[Record | None]) -> None:
+async def _learn_courts(service: Service, records: Iterable[AuditRecord | None]) -> None:
     """Learn the courts that other processes have named since, where one of these is not known."""
     known = service.dictionary.courts
     if not all(is_named(court, known) for record in records for court in _courts(record)):
         await service.dictionary.refresh()
 
 
-def _courts(record: Record | None) -> list[bytes]:
+def _courts(record: AuditRecord | None) -> list[bytes]:
     named = [record, *getattr(record, "reasons", ())]
     return [getattr(each, "court", b"") for each in named]
 
 
-async def _blocks(service: Service, limit: int, after: Cursor) -> dict[str, Any]:
+async def _blocks(service: Service, limit: int, after: AuditCursor) -> dict[str, Any]:
     """A page of blocks, and how far the chains of those that run had come before it was read."""
     heads = {
         process.id: _head(
@@ -192,7 +194,7 @@ async def _blocks(service: Service, limit: int, after: Cursor) -> dict[str, Any]
     kept_ms = max(0, now_ms - service.settings.audit_days * DAY_MS + MARGIN_MS)
     key = service.tokeniser.seal_key
 
-    def rows(entry: Stored) -> Iterable[Row]:
+    def rows(entry: StoredBlock) -> Iterable[Row]:
         return [((entry.ms, entry.partition, entry.seq), _block(entry, key))]
 
     found = await page(store.nodes, Search(range(keys.PARTITIONS), after, limit, rows))
@@ -209,13 +211,13 @@ def _head(process: str, head: Head) -> HeadReply:
     return HeadReply(process, head.blocks, head.tag, at)
 
 
-def _block(entry: Stored, key: bytes) -> BlockReply:
+def _block(entry: StoredBlock, key: bytes) -> BlockReply:
     written_at = _time(entry.ms)
     try:
         if entry.ms > LAST_MS:
             raise ValueError("written after the year 9999")  # noqa: TRY301 -- told as the others
         block = read(entry.data, key, entry.partition)
-        closing = [each for _, each in block.records() if isinstance(each, Closed)]
+        closing = [each for _, each in block.records() if isinstance(each, ChainClosed)]
     except ValueError as exc:
         process, number = claimed(entry.data) or (None, None)
         return BlockReply(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roster.records.audited import Changed
+from roster.records.audited import EntryChanged
 from roster.records.entry import LIFT, Op
 from roster.storage.late import Removal
 from roster.times import now_ms
@@ -54,7 +54,7 @@ def removed(service: Service, edit: Edit, applied_at_ms: int) -> None:
 def _note(service: Service, key: ApiKey, edit: Edit, told: tuple[int, str, str]) -> None:
     if key.id == CANARY_KEY:
         return
-    record = Changed(
+    record = EntryChanged(
         key.id,
         edit.shape.op,
         service.lists.name(edit.list),

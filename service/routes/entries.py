@@ -9,7 +9,7 @@ from litestar import Request, Response, post
 from roster.documents.identity import Document, Token, normalise
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidInput, Unavailable
-from roster.records.audited import Looked
+from roster.records.audited import EntriesRead
 from roster.records.bounds import ENTRY_ID_MAX, LIST_MAX, too_long
 from roster.records.content import unpack_content
 from roster.records.entry import BIND, Content, Provenance, State
@@ -86,7 +86,7 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
 def _note(service: Service, key: ApiKey, what: str, looked: Mapping[Token, Found]) -> None:
     """Record who read what there is of these tokens."""
     for token in looked:
-        service.audit.note(Looked(key.id, what, token), token)
+        service.audit.note(EntriesRead(key.id, what, token), token)
 
 
 async def _looked(service: Service, document: Document) -> dict[Token, Found]:

@@ -6,7 +6,7 @@ from litestar import Request, Response, post
 
 from roster.documents.identity import Token, normalise
 from roster.errors import InvalidBody, Unavailable, Unreadable, WrongKey
-from roster.records.audited import Looked
+from roster.records.audited import EntriesRead
 from roster.records.position import to_text
 from roster.rules import standing as rules
 from roster.rules.verdict import Asked, Journey, Standing
@@ -37,7 +37,7 @@ async def standing(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     named = any("entry_id" in reason for reason in told["reasons"])
     if named or told["forbidden"] or told["remaining"]:
         token = service.desk.traveller(Query(shape.document, Journey("air"))).token
-        service.audit.note(Looked(request.auth.id, "standing", token), token)
+        service.audit.note(EntriesRead(request.auth.id, "standing", token), token)
     return answered(told)
 
 

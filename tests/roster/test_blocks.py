@@ -8,45 +8,45 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roster.records import audited, blocks
-from roster.records.audited import Kind, Looked, court_bytes, court_name, written
+from roster.records.audited import AuditKind, EntriesRead, court_bytes, court_name, written
 from roster.records.blocks import ORIGIN, Chain, claimed, kinds_of, read
 
 KEY, PROCESS = bytes(range(32)), "00ff00ff00ff"
 TOKEN = bytes((0, 7)) + bytes(14)
-RECORDS: list[audited.Record] = [
+RECORDS: list[audited.AuditRecord] = [
     audited.Decided(
         bytes(17), "k", "air", True, (audited.Grounds("listed", "sx", "e/1", b"abcd"),), "p", TOKEN
     ),
-    audited.Changed("k", "put", "sx", "e/1", 2**41, "applied", "p", (TOKEN, TOKEN), "", None),
-    Looked("k", "find", TOKEN),
+    audited.EntryChanged("k", "put", "sx", "e/1", 2**41, "applied", "p", (TOKEN, TOKEN), "", None),
+    EntriesRead("k", "find", TOKEN),
     audited.KeyMade("me@here", "created", "k", "airline", ("check",)),
-    audited.Switched("me@here", "disabled", "sx", "why"),
-    audited.Accepted("me@here", "why", 3, 64),
-    audited.Restored("me@here", 64),
-    audited.Loaded(
+    audited.ListSwitched("me@here", "disabled", "sx", "why"),
+    audited.RewindAccepted("me@here", "why", 3, 64),
+    audited.RosterRestored("me@here", 64),
+    audited.FilesLoaded(
         "me@here", "load", "begun", 1, ("sx",), 5, (("f", b"h"),), {"sx": {"added": 1}}, None
     ),
     audited.DeniedLate(bytes(17), "k", "sx", "e/1", b"abcd", TOKEN, 1, 2, 3),
-    audited.Dropped(5, 1, 2),
-    audited.Closed((1, 2)),
+    audited.RecordsLost(5, 1, 2),
+    audited.ChainClosed((1, 2)),
 ]
 
 
 def sealed(count: int = 3) -> tuple[Chain, list[bytes]]:
     chain = Chain(PROCESS, KEY)
-    record = written(1_000, Looked("k", "find", TOKEN))
+    record = written(1_000, EntriesRead("k", "find", TOKEN))
     return chain, [chain.seal(n % 2, [record], 2_000 + n) for n in range(count)]
 
 
 def test_every_kind_of_record_is_read_as_it_was_written() -> None:
     chain = Chain(PROCESS, KEY)
     packed = [written(at, record) for at, record in enumerate(RECORDS)]
-    assert {each.kind for each in packed} == set(Kind)
+    assert {each.kind for each in packed} == set(AuditKind)
     data = chain.seal(7, packed, 1_000)
     block = read(data, KEY, 7)
     assert block.records() == list(enumerate(RECORDS))
     assert block.closes
-    assert kinds_of(data) == block.kinds == sum(kind.bit for kind in Kind)
+    assert kinds_of(data) == block.kinds == sum(kind.bit for kind in AuditKind)
     assert (block.process, block.number, block.seq, block.size) == (PROCESS, 0, 0, len(RECORDS))
 
 
@@ -100,7 +100,7 @@ def test_what_a_later_version_has_sealed_is_told_as_that(monkeypatch: pytest.Mon
     with pytest.raises(ValueError, match="block of another version"):
         read(data, KEY, 0)
     chain = Chain(PROCESS, KEY)
-    later = audited.Written(0, Kind.READ, msgspec.msgpack.encode([99, "x"]))
+    later = audited.Written(0, AuditKind.READ, msgspec.msgpack.encode([99, "x"]))
     with pytest.raises(ValueError, match="record of another version"):
         read(chain.seal(0, [later], 1), KEY, 0).records()
 

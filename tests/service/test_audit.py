@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from roster import keys
-from roster.records.audited import Looked
+from roster.records.audited import EntriesRead
 from roster.storage.audit import trim
 from roster.times import DAY_MS, parse_time
 from service.audit import pages
@@ -215,7 +215,7 @@ async def test_pages_leave_nothing_out_and_give_nothing_twice_in_order(
         for at in range(30):
             for n in range(40):
                 token = bytes((0, (7 * at + n) % 64)) + bytes(14)
-                audit.note(Looked(f"{at:02d}-{n:02d}", "find", token), token)
+                audit.note(EntriesRead(f"{at:02d}-{n:02d}", "find", token), token)
             await audit.flush()
         wanted = sorted(f"{at:02d}-{n:02d}" for at in range(30) for n in range(40))
         for limit in (7, 400, 1_000):
@@ -234,7 +234,7 @@ async def test_a_page_may_end_while_there_is_more(
     async with desk(valkey, tmp_path) as api:
         audit = api.service.audit
         for at in range(9):
-            audit.note(Looked(f"k{at}", "find", bytes(16)), bytes(16))
+            audit.note(EntriesRead(f"k{at}", "find", bytes(16)), bytes(16))
             await audit.flush()
             await asyncio.sleep(0.002)  # so that each lies in a millisecond of its own
         found = await records(api.client, key="k8")
@@ -248,7 +248,7 @@ async def test_what_is_older_than_the_retention_is_forgotten(
     async with desk(valkey, tmp_path) as api:
         audit = api.service.audit
         for _ in range(3):
-            audit.note(Looked("k", "find", bytes(16)), bytes(16))
+            audit.note(EntriesRead("k", "find", bytes(16)), bytes(16))
             await audit.flush()
         now_ms = time.time_ns() // 1_000_000
         await trim(api.service.changes_store.nodes, 0, now_ms - DAY_MS)

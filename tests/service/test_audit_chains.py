@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from roster import keys
-from roster.records.audited import Looked, written
+from roster.records.audited import EntriesRead, written
 from roster.records.blocks import Chain, read
 from roster.times import format_ms
 from service.audit.chains import BlockReply, Chains, HeadReply
@@ -39,7 +39,7 @@ async def writing(valkey: Server, tmp_path: Path) -> AsyncIterator[Desk]:
         for at in range(ROUNDS):
             for partition in range(SPREAD):
                 token = bytes((0, partition)) + bytes(14)
-                found.service.audit.note(Looked(f"k{at}", "find", token), token)
+                found.service.audit.note(EntriesRead(f"k{at}", "find", token), token)
             await found.service.audit.flush()
         yield found
 
@@ -177,7 +177,7 @@ async def test_a_block_that_somebody_without_the_key_has_made_is_found(
 ) -> None:
     async with writing(valkey, tmp_path) as api:
         forged = Chain(api.service.audit.process, bytes(32))
-        record = written(0, Looked("k", "find", bytes(16)))
+        record = written(0, EntriesRead("k", "find", bytes(16)))
         for made in (forged.seal(0, [record], 2**40), b"", b"x" * 300):
             with valkey.client() as redis:
                 identifier = redis.xadd(keys.AUDIT[0], {"b": made})
@@ -197,7 +197,7 @@ async def test_whoever_has_the_key_cannot_rewrite_what_was_published(
             delete(redis, mine)
             for at in range(ROUNDS):
                 for partition in range(SPREAD):
-                    record = written(0, Looked(f"not k{at}", "find", bytes(16)))
+                    record = written(0, EntriesRead(f"not k{at}", "find", bytes(16)))
                     data = written_anew.seal(partition, [record], _sealed_ms(mine))
                     redis.xadd(keys.AUDIT[partition], {"b": data})
         for published in ([], [stated]):
@@ -216,7 +216,7 @@ async def test_a_process_that_ended_in_order_says_so_and_one_that_was_killed_doe
     for _ in range(2):
         async with desk(valkey, tmp_path) as api:
             processes.append(api.service.audit.process)
-            api.service.audit.note(Looked("k", "find", bytes(16)), bytes(16))
+            api.service.audit.note(EntriesRead("k", "find", bytes(16)), bytes(16))
     async with desk(valkey, tmp_path) as api:
         last = max(
             (each for each in entries(valkey) if each[2][1:7].hex() == processes[1]),
@@ -238,7 +238,7 @@ async def test_what_a_closed_process_lacks_at_the_end_is_named_by_partition(
         process = api.service.audit.process
         for partition in (0, 5):
             token = bytes((0, partition)) + bytes(14)
-            api.service.audit.note(Looked("k", "find", token), token)
+            api.service.audit.note(EntriesRead("k", "find", token), token)
     async with desk(valkey, tmp_path) as api:
         mine = [each for each in entries(valkey) if each[2][1:7].hex() == process]
         with valkey.client() as redis:
@@ -250,7 +250,7 @@ async def test_what_a_closed_process_lacks_at_the_end_is_named_by_partition(
 def replies(count: int) -> list[BlockReply]:
     """A chain in two partitions, a block a second."""
     chain = Chain(PROCESS, bytes(32))
-    record = written(0, Looked("k", "find", bytes(16)))
+    record = written(0, EntriesRead("k", "find", bytes(16)))
     found = []
     for number in range(count):
         block = read(chain.seal(number % 2, [record], 1_000 * number), bytes(32), number % 2)

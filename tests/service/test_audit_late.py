@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roster.redis.nodes import Nodes
-    from roster.storage.audit import Stored
+    from roster.storage.audit import StoredBlock
     from roster.storage.late import Removal
     from tests.servers import Server
 
@@ -230,7 +230,7 @@ async def test_a_decision_of_long_ago_reads_what_is_kept(
 ) -> None:
     begun: list[int] = []
 
-    async def noted(nodes: Nodes, after: Stored, at_most: int) -> list[Stored]:
+    async def noted(nodes: Nodes, after: StoredBlock, at_most: int) -> list[StoredBlock]:
         begun.append(after.ms)
         return await bite(nodes, after, at_most)
 

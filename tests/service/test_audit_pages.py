@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from roster import keys
-from roster.records.audited import Looked
+from roster.records.audited import EntriesRead
 from roster.storage import audit
 from service.audit import pages
-from service.audit.pages import Cursor, cursor_of
+from service.audit.pages import AuditCursor, cursor_of
 from tests.service.apps import running, settings_for
 from tests.service.audited import faults, recorded
 from tests.service.audited import pages as all_pages
@@ -40,13 +40,13 @@ def unsealed(*content: Any) -> str:  # noqa: ANN401 -- MessagePack
 
 async def look(api: Desk, name: str, partition: int = PARTITION) -> None:
     token = bytes((0, partition)) + bytes(14)
-    api.service.audit.note(Looked(name, "find", token), token)
+    api.service.audit.note(EntriesRead(name, "find", token), token)
     await api.service.audit.flush()
 
 
 async def test_a_place_that_we_did_not_give_is_refused(valkey: Server, tmp_path: Path) -> None:
     key, another = bytes(32), bytes(31) + b"1"
-    cursor = Cursor((1, 2), (3, 4), (5, 6))
+    cursor = AuditCursor((1, 2), (3, 4), (5, 6))
     assert cursor_of(cursor.text(key), key) == cursor
     own = cursor.text(another)
     async with running(settings_for(valkey, tmp_path)) as client:

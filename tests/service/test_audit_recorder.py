@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from roster import keys
-from roster.records.audited import Dropped, Looked, written
-from roster.records.blocks import Block, Chain, read
+from roster.records.audited import EntriesRead, RecordsLost, written
+from roster.records.blocks import AuditBlock, Chain, read
 from roster.redis.calls import SLOTS
 from roster.redis.nodes import Nodes
 from roster.storage import audit as audit_storage
@@ -48,21 +48,21 @@ def token(partition: int) -> bytes:
 
 def fill(audit: Recorder, count: int = COUNT) -> None:
     for n in range(count):
-        audit.note(Looked(f"k{n}", "find", token(n % 64)), token(n % 64))
+        audit.note(EntriesRead(f"k{n}", "find", token(n % 64)), token(n % 64))
 
 
-def blocks(server: Server) -> list[Block]:
+def blocks(server: Server) -> list[AuditBlock]:
     """Every block that is there, by number."""
     found = [read(data, KEY, int(key[10:12])) for key, _, data in entries(server)]
     return sorted(found, key=lambda block: block.number)
 
 
-def keys_in(found: list[Block]) -> list[str]:
+def keys_in(found: list[AuditBlock]) -> list[str]:
     told = [record for block in found for _, record in block.records()]
-    return [record.key for record in told if isinstance(record, Looked)]
+    return [record.key for record in told if isinstance(record, EntriesRead)]
 
 
-def assert_chained(found: list[Block]) -> None:
+def assert_chained(found: list[AuditBlock]) -> None:
     assert [block.number for block in found] == list(range(len(found)))
     for before, block in itertools.pairwise(found):
         assert (block.before, block.before_partition) == (before.tag, before.partition)
@@ -116,7 +116,7 @@ async def test_the_copy_is_found_among_other_blocks(
     server = make_server({})
     async with recording(server) as audit:
         chain = Chain(secrets.token_hex(6), KEY)
-        data = chain.seal(0, [written(0, Looked("k", "find", token(0)))], 0)
+        data = chain.seal(0, [written(0, EntriesRead("k", "find", token(0)))], 0)
         for at in (0, 3, 19):
             with server.client() as redis:
                 redis.delete(keys.AUDIT[0])
@@ -162,7 +162,7 @@ async def test_what_is_above_the_bound_is_dropped_counted_and_told_of(
         await audit.flush()
         found = blocks(server)
     assert_chained(found)
-    told = [each for block in found for _, each in block.records() if isinstance(each, Dropped)]
+    told = [each for block in found for _, each in block.records() if isinstance(each, RecordsLost)]
     assert [each.records for each in told] == [lost]
     assert len(keys_in(found)) == 600 - lost
 

@@ -27,7 +27,7 @@ _INJECTED = re.compile(rf"{PREFIX}(?:.*SERVICE_HOST|(?:.*_)?PORT(?:_.*)?)")
 _PLACE = re.compile(r" - at `\$\.(\w+).*`$")
 
 Days = Annotated[int, Meta(ge=1, le=36_500)]
-Names = Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(min_length=1)]
+ListNames = Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(min_length=1)]
 HexKey = Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$")]
 
 
@@ -44,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     redis_timeout_ms: Annotated[int, Meta(ge=1, le=10_000)] = 50
     id_key: HexKey | None = None
     id_key_file: Path | None = None
-    required_lists: Names = ("sx",)
+    required_lists: ListNames = ("sx",)
     fresh_ms: Annotated[int, Meta(ge=500, le=4_000)] = 3_000
     serve_stale_s: Annotated[int, Meta(ge=1, le=604_800)] = 900
     min_replicas: Annotated[int, Meta(ge=0, le=100)] | None = None

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from loader.jobs.crew import peak_bytes
 from loader.jobs.intake import Intake
 from loader.jobs.reading import Options
-from loader.jobs.report import Summary
+from loader.jobs.report import LoadSummary
 from loader.jobs.session import Session
 from loader.partitions.diffs import join
 from roster.errors import ClearwayError, LoadRefused
@@ -91,7 +91,9 @@ def as_of_after(record: Load, loads: Mapping[int, Load]) -> int:
     return as_of
 
 
-def nothing_to_do(session: Session, options: Options, intake: Intake, as_of: int) -> Summary | None:
+def nothing_to_do(
+    session: Session, options: Options, intake: Intake, as_of: int
+) -> LoadSummary | None:
     """What is said of a load that has been done already; None: there is something to do."""
     began_s = time.monotonic()
     partial = options.partial
@@ -101,7 +103,7 @@ def nothing_to_do(session: Session, options: Options, intake: Intake, as_of: int
         return None
     if options.diff is not None:
         join((), options.diff)
-    return Summary(
+    return LoadSummary(
         dry_run=False,
         as_of=format_ms(as_of),
         same_as=last,

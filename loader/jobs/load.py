@@ -17,7 +17,7 @@ from loader.jobs.intake import Intake
 from loader.jobs.late import tell_late_denials
 from loader.jobs.ledger import as_of_after, begun, count_lags, nothing_to_do
 from loader.jobs.reading import OnProgress, Options, ask, crew_for, read_files
-from loader.jobs.report import Rejects, Summary, explained, still_rewound, write_rejects
+from loader.jobs.report import LoadSummary, Rejects, explained, still_rewound, write_rejects
 from loader.jobs.session import Session, uptake_notes
 from loader.partitions.diffs import Diffing, join, write_part
 from loader.partitions.filling import fill, suits
@@ -63,7 +63,7 @@ class Loading:
         self._phases: dict[str, float] = {}
         self._now_ms = time.time_ns() // 1_000_000
 
-    def run(self) -> Summary:
+    def run(self) -> LoadSummary:
         """What the load did; raises LoadRefused, and nothing is changed then."""
         session, options = self._session, self._options
         if not options.dry_run:
@@ -131,7 +131,7 @@ class Loading:
             allowed = self._options.allow_empty or intake.may_be_empty
             guard.check_not_empty(found, lists, allowed=allowed)
 
-    def _merge(self, intake: Intake, reading: Reading, crew: Crew) -> Summary:
+    def _merge(self, intake: Intake, reading: Reading, crew: Crew) -> LoadSummary:
         metas = self._session.run(self._session.store.metas())
         standing = self._standing(reading, metas)
         jobs = jobs_of(reading.snapshot, reading.load, reading.found.kept, metas)
@@ -234,14 +234,14 @@ class Loading:
         yield
         self._phases[name] = round(time.monotonic() - began_s, 3)
 
-    def _summary(self, reading: Reading, parts: Iterable[Done], crew: Crew) -> Summary:
+    def _summary(self, reading: Reading, parts: Iterable[Done], crew: Crew) -> LoadSummary:
         parts = list(parts)
         session, found, fates = self._session, reading.found, self._fates(parts)
         together = report.total(fates)
         seconds = time.monotonic() - self._began_s
         duplicates = sum(part.duplicates for part in parts)
         skipped = {**found.skipped, **({"duplicate_in_file": duplicates} if duplicates else {})}
-        return Summary(
+        return LoadSummary(
             dry_run=self._options.dry_run,
             as_of=format_ms(reading.snapshot.as_of),
             rows=found.rows.total(),

@@ -53,7 +53,7 @@ class StillRewound(msgspec.Struct, frozen=True):
     lists: dict[str, ToLoad]
 
 
-class Summary(msgspec.Struct, kw_only=True):
+class LoadSummary(msgspec.Struct, kw_only=True):
     """What a load did, or (dry run) would do; `peak_bytes` is of all its processes together.
 
     `notes` are sentences about its rejects, which are in `rejects_file`, and about processes of the
@@ -101,7 +101,7 @@ def total(fates: Mapping[str, MergeCounts]) -> MergeCounts:
     return everything
 
 
-def summary_text(summary: Summary) -> str:
+def summary_text(summary: LoadSummary) -> str:
     """The figures for a person who reads them on a terminal."""
     if summary.same_as is not None:
         return (

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from loader.jobs.intake import Files
 from loader.jobs.load import Loading
 from loader.jobs.reading import OnProgress, Options, progress
-from loader.jobs.report import Summary
+from loader.jobs.report import LoadSummary
 from loader.jobs.session import Session
 from loader.jobs.spool import DONE, REFUSED, Spool, Waiting
 from roster.embedded import locks
@@ -36,7 +36,7 @@ class Report(msgspec.Struct, frozen=True):
     began_at: str
     ended_at: str
     message: str | None
-    summary: Summary | None
+    summary: LoadSummary | None
 
 
 class Watching:
@@ -110,7 +110,7 @@ class Watching:
 
     def _loaded(
         self, session: Session, waiting: Waiting, on_progress: OnProgress
-    ) -> Summary | None:
+    ) -> LoadSummary | None:
         """What the load did; None while somebody else loads."""
         try:
             session.take_lease()
@@ -153,7 +153,7 @@ class Watching:
         outcome: str,
         began_ms: int,
         message: str | None = None,
-        summary: Summary | None = None,
+        summary: LoadSummary | None = None,
     ) -> Report:
         began, ended = format_ms(began_ms), format_ms(time.time_ns() // 1_000_000)
         report = Report(waiting.name, outcome, began, ended, message, summary)

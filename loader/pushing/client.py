@@ -31,7 +31,7 @@ HUNG_UP = (httpx.RemoteProtocolError, httpx.ReadError)
 NOT_CLEARWAY = "what answers there is not Clearway: look at the URL"
 
 
-class Outcome(NamedTuple):
+class LineOutcome(NamedTuple):
     """What one line amounted to; `errors` are (field, message) where it was rejected."""
 
     line: int
@@ -56,7 +56,7 @@ class Pusher:
         self._client = client
         self._pause = pause
 
-    def push(self, lines: Iterable[bytes]) -> Iterator[Outcome]:
+    def push(self, lines: Iterable[bytes]) -> Iterator[LineOutcome]:
         """Every line's outcome, a batch at a time; raises PushRefused and Unavailable.
 
         What was yielded is acknowledged, whatever is raised later.
@@ -68,7 +68,7 @@ class Pusher:
                 continue
             change = _parse(line)
             if change is None:
-                yield Outcome(number, "rejected", (("", "not a JSON object"),))
+                yield LineOutcome(number, "rejected", (("", "not a JSON object"),))
                 continue
             batch.append(_Line(number, change))
             if len(batch) == BATCH:
@@ -77,7 +77,7 @@ class Pusher:
         if batch:
             yield from self._send(batch)
 
-    def _send(self, batch: list[_Line]) -> Iterator[Outcome]:
+    def _send(self, batch: list[_Line]) -> Iterator[LineOutcome]:
         answer = self._acknowledged([line.change for line in batch])
         if answer is None:  # too long for one body: a line is at most a few KiB
             half = len(batch) // 2
@@ -91,7 +91,7 @@ class Pusher:
             return
         for line, result in zip(batch, answer["results"], strict=True):
             errors = tuple((each["field"], each["message"]) for each in result.get("errors", ()))
-            yield Outcome(line.number, result["outcome"], errors)
+            yield LineOutcome(line.number, result["outcome"], errors)
 
     def _acknowledged(self, changes: list[dict[str, Any]]) -> dict[str, Any] | _Unreadable | None:
         """The answer to these changes, however often it takes; None where they are too many."""
@@ -158,9 +158,9 @@ def _unreadable(response: httpx.Response, sent: int) -> _Unreadable:
     return found
 
 
-def _rejected(batch: list[_Line], unreadable: _Unreadable) -> Iterator[Outcome]:
+def _rejected(batch: list[_Line], unreadable: _Unreadable) -> Iterator[LineOutcome]:
     for index, why in sorted(unreadable.items()):
-        yield Outcome(batch[index].number, "rejected", (("", why),))
+        yield LineOutcome(batch[index].number, "rejected", (("", why),))
 
 
 def _told(response: httpx.Response) -> str:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from loader.files.foreign import check_unpacked
-from loader.pushing.client import TIMEOUT_S, Outcome, Pusher
+from loader.pushing.client import TIMEOUT_S, LineOutcome, Pusher
 from roster.address import address_of, checked_url, open_client
 from roster.errors import LoadRefused, PushRefused
 from roster.settings import read_settings
@@ -48,7 +48,7 @@ def push(file: IO[bytes], url: str | None, key_file: Path | None, *, as_json: bo
     again.
     """
     counts: Counter[str] = Counter()
-    doubtful: list[Outcome] = []
+    doubtful: list[LineOutcome] = []
     with open_client(address_of(read_settings(os.environ), url, key_file), TIMEOUT_S) as client:
         try:
             for outcome in _shown(Pusher(client), file):
@@ -92,7 +92,7 @@ def _check_first(line: bytes) -> None:
         )
 
 
-def _shown(pusher: Pusher, file: IO[bytes]) -> Iterator[Outcome]:
+def _shown(pusher: Pusher, file: IO[bytes]) -> Iterator[LineOutcome]:
     """The outcomes as they come, with a bar for them on a terminal."""
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("changes", total=None)
@@ -101,7 +101,7 @@ def _shown(pusher: Pusher, file: IO[bytes]) -> Iterator[Outcome]:
             yield outcome
 
 
-def _report(counts: Counter[str], doubtful: list[Outcome], *, as_json: bool) -> None:
+def _report(counts: Counter[str], doubtful: list[LineOutcome], *, as_json: bool) -> None:
     if as_json:
         lines = [outcome._asdict() for outcome in doubtful]
         click.echo(msgspec.json.encode({"outcomes": dict(counts), "lines": lines}).decode())

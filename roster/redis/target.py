@@ -9,9 +9,9 @@ import msgspec
 
 from roster.errors import SettingsError
 
-Kind = Literal["server", "sentinel", "cluster"]
+TargetKind = Literal["server", "sentinel", "cluster"]
 
-_KINDS: dict[str, tuple[Kind, bool]] = {
+_KINDS: dict[str, tuple[TargetKind, bool]] = {
     "redis": ("server", False),
     "rediss": ("server", True),
     "unix": ("server", False),
@@ -31,7 +31,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     `path` is a Unix socket's, `service` the name that the sentinels know.
     """
 
-    kind: Kind
+    kind: TargetKind
     addresses: tuple[tuple[str, int], ...] = ()
     path: str = ""
     service: str = ""
@@ -97,7 +97,7 @@ def _refuse(why: str) -> NoReturn:
     raise SettingsError(f"CLEARWAY_REDIS_URL {why}") from None
 
 
-def _query(parts: SplitResult, kind: Kind, *, tls: bool) -> dict[str, str]:
+def _query(parts: SplitResult, kind: TargetKind, *, tls: bool) -> dict[str, str]:
     """The options after the question mark; an unknown one is a typo."""
     known = {"db"} if kind != "cluster" else set[str]()
     known |= {"sentinel_username", "sentinel_password"} if kind == "sentinel" else set[str]()
@@ -144,7 +144,7 @@ def _service(parts: SplitResult) -> str:
     return service
 
 
-def _db(parts: SplitResult, option: str, kind: Kind) -> int:
+def _db(parts: SplitResult, option: str, kind: TargetKind) -> int:
     """The database from `?db=`, or from the path of one server; a cluster has only 0."""
     in_path = parts.scheme in {"redis", "rediss"} or kind == "cluster"
     path = parts.path.strip("/") if in_path else ""

@@ -34,7 +34,7 @@ class ListSummary(msgspec.Struct, frozen=True):
     digest: str
 
 
-class Summary(msgspec.Struct, frozen=True):
+class RosterSummary(msgspec.Struct, frozen=True):
     """The whole roster; the canary's list is left out everywhere."""
 
     people: int
@@ -47,12 +47,12 @@ class Summary(msgspec.Struct, frozen=True):
     load_as_of_after: dict[str, str]
 
 
-def summarise(metas: Sequence[Meta], lists: Lists, disabled: Iterable[str]) -> Summary:
+def summarise(metas: Sequence[Meta], lists: Lists, disabled: Iterable[str]) -> RosterSummary:
     """What these partitions' counts amount to."""
     off, behind = frozenset(disabled), rewound(metas)
     shown = [rule for rule in lists.all if rule.code != CANARY]
     by_list = {rule.id: _list(metas, rule.code, disabled=rule.id in off) for rule in shown}
-    return Summary(
+    return RosterSummary(
         people=sum(meta.people for meta in metas),
         entries={
             state.name.lower(): sum(getattr(each, state.name.lower()) for each in by_list.values())

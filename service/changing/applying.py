@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Replies: TypeAlias = "list[Applied | Refusal]"
 """What became of the changes that one edit is."""
 
-Stored = set[tuple[bytes, int, bytes]]
+StoredEntries = set[tuple[bytes, int, bytes]]
 """The entries that there are: token, list, hash of the id."""
 
 
@@ -138,7 +138,7 @@ class Places:
             ids,
         )
 
-    async def _stored(self, tokens: Sequence[Token]) -> Stored:
+    async def _stored(self, tokens: Sequence[Token]) -> StoredEntries:
         """The entries under these tokens; of what cannot be read, none."""
         found = zip(tokens, await self.found(tokens), strict=True)
         return {
@@ -147,7 +147,7 @@ class Places:
             for each in _split(one.record)
         }
 
-    def _moved(self, edit: Edit, wanted: _Wanted, stored: Stored) -> Edit:
+    def _moved(self, edit: Edit, wanted: _Wanted, stored: StoredEntries) -> Edit:
         def is_there(token: Token, entry_id: str) -> bool:
             return (token, edit.list, self._tokeniser.entry_hash(edit.list, entry_id)) in stored
 

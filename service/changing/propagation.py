@@ -38,7 +38,7 @@ SPARE_S = 1.0
 
 log = structlog.get_logger("clearway.confirming")
 
-Confirmation = dict[str, list[str]]
+Confirmations = dict[str, list[str]]
 
 
 class Notifier:
@@ -110,8 +110,8 @@ class _Waiting:
         self.positions = newest(positions)
         self.since_s = boot_s()
         self.until_s = self.since_s + timeout_s
-        self.done: asyncio.Future[Confirmation] = asyncio.get_running_loop().create_future()
-        self.last: Confirmation | None = None
+        self.done: asyncio.Future[Confirmations] = asyncio.get_running_loop().create_future()
+        self.last: Confirmations | None = None
 
     @property
     def due_s(self) -> float:
@@ -134,7 +134,7 @@ class _Look(NamedTuple):
     live: Sequence[Process]
     here: frozenset[Position]
 
-    def confirmation(self, positions: Sequence[Position]) -> Confirmation:
+    def confirmation(self, positions: Sequence[Position]) -> Confirmations:
         """Who has applied these positions, and who has not."""
         missing = sorted(each.id for each in self.live if not self._has(each, positions))
         confirmed = sorted({each.id for each in self.live} - set(missing))
@@ -165,7 +165,7 @@ class Confirmer:
         self._looking: asyncio.Task[None] | None = None
         self._come = asyncio.Event()
 
-    async def confirmed(self, positions: Iterable[Position], timeout_ms: int) -> Confirmation:
+    async def confirmed(self, positions: Iterable[Position], timeout_ms: int) -> Confirmations:
         """Which live processes have applied these positions, and which have not in time.
 
         Raises Unavailable where that could not be seen.

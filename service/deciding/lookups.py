@@ -45,10 +45,10 @@ DOCUMENTS_MAX = 16
 LATE = 5
 """After this part of its time a pipeline is late."""
 
-Asked = tuple[bytes, "Mapping[int, Position]"]
-Ask = Callable[[Sequence[Asked]], Awaitable["list[Found]"]]
-_Batch = list[tuple[Asked, "asyncio.Future[Found]"]]
-_Queue = deque[tuple[Asked, "asyncio.Future[Found]"]]
+LookupRequest = tuple[bytes, "Mapping[int, Position]"]
+LookUp = Callable[[Sequence[LookupRequest]], Awaitable["list[Found]"]]
+_Batch = list[tuple[LookupRequest, "asyncio.Future[Found]"]]
+_Queue = deque[tuple[LookupRequest, "asyncio.Future[Found]"]]
 
 
 class CircuitBreaker:
@@ -83,7 +83,7 @@ class Lane:
     that is late leaves its place to another, so that a silent server costs nobody two time-outs.
     """
 
-    def __init__(self, ask: Ask, timeout_s: float) -> None:
+    def __init__(self, ask: LookUp, timeout_s: float) -> None:
         """`ask` gives what the server has on several tokens."""
         self._ask = ask
         self._timeout_s = timeout_s
@@ -94,7 +94,7 @@ class Lane:
         self._circuit = CircuitBreaker()
         self._probing: asyncio.Task[None] | None = None
 
-    def ask(self, asked: Asked) -> asyncio.Future[Found]:
+    def ask(self, asked: LookupRequest) -> asyncio.Future[Found]:
         """The record; raises Unavailable where the server has long been silent."""
         self._newest = asked
         if self._circuit.open:
@@ -235,7 +235,7 @@ class Lookups:
         for lane in self._lanes.values():
             lane.close()
 
-    async def _look_up(self, asked: Sequence[Asked]) -> list[Found]:
+    async def _look_up(self, asked: Sequence[LookupRequest]) -> list[Found]:
         return await self._store.lookup(asked, self._screener.high_water)
 
 

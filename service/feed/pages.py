@@ -22,7 +22,7 @@ from roster.times import format_ms
 from service.deciding.answers import op_name, time_or_null
 from service.feed.bound import Bound
 from service.feed.reader import Shared
-from service.feed.writing import CursorSteps, LineSteps, Page, PageWriter
+from service.feed.writing import CursorSteps, FeedPage, LineSteps, PageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +125,7 @@ class Pages:
         self._turns = log.turns
         self._bound = Bound(store, log)
         self._shared = Shared()
-        self._made: dict[tuple[str, View], Page] = {}
+        self._made: dict[tuple[str, View], FeedPage] = {}
         self._made_of = -1
 
     def has_none(self, text: str) -> bool:
@@ -133,7 +133,7 @@ class Pages:
         line = self._log.line
         return line is not None and line.find(text) == line.end and self._log.complete
 
-    async def page(self, text: str, view: View) -> Page:
+    async def page(self, text: str, view: View) -> FeedPage:
         """What follows a position of the feed; no change where that is its end now.
 
         Raises PositionError, LogTrimmed, Unavailable and WrongKey.
@@ -149,7 +149,7 @@ class Pages:
                 self._made[text, view] = made
         return made
 
-    async def _page(self, text: str, view: View) -> Page:
+    async def _page(self, text: str, view: View) -> FeedPage:
         line = self._log.line
         number = line.find(text) if line is not None and self._log.complete else None
         if line is not None and number is not None:
@@ -158,7 +158,7 @@ class Pages:
                 return page
         return await self._from(from_feed(text), view)
 
-    async def _live(self, line: Line, number: int, view: View) -> Page | None:
+    async def _live(self, line: Line, number: int, view: View) -> FeedPage | None:
         """A page of what has been read since; None where too much has been meanwhile."""
         count = max(COUNT_LEAST, view.limit)
         while True:
@@ -172,7 +172,7 @@ class Pages:
                 return writer.page
             number += len(read)
 
-    async def _from(self, cursor: Cursor, view: View) -> Page:
+    async def _from(self, cursor: Cursor, view: View) -> FeedPage:
         """A page from any cursor, out of memory or out of Redis."""
         count = max(COUNT_LEAST, view.limit)
         while True:

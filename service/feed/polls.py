@@ -18,7 +18,7 @@ from roster import keys
 from roster.errors import TooMany, Unavailable
 from service.feed.pages import Pages, View
 from service.feed.reader import EntryReader
-from service.feed.writing import Page
+from service.feed.writing import FeedPage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
@@ -43,7 +43,7 @@ NEWS_MAX_MS = 4_000
 T = TypeVar("T")
 
 
-class Ask(msgspec.Struct, frozen=True):
+class FeedPoll(msgspec.Struct, frozen=True):
     """What a poll asks for: what follows `after`, or the oldest kept, and how long it waits."""
 
     after: str | None
@@ -103,14 +103,14 @@ class Feed:
         """Whether a position was given by this process for a place that is still at hand."""
         return self.log.line is not None and self.log.line.find(text) is not None
 
-    async def now(self) -> Page:
+    async def now(self) -> FeedPage:
         """A page without changes that ends where the logs end now."""
         cursor = await _in_time(self.reader.now())
         if self.log.line is not None:
             self.log.line.meet(cursor)
-        return Page(b'{"changes":[],"position":"%s"}' % cursor.text.encode(), 0)
+        return FeedPage(b'{"changes":[],"position":"%s"}' % cursor.text.encode(), 0)
 
-    async def poll(self, ask: Ask) -> Page:
+    async def poll(self, ask: FeedPoll) -> FeedPage:
         """The next page, once there is anything in it or the time is up.
 
         Raises PositionError, LogTrimmed, Unavailable and WrongKey.
@@ -135,7 +135,7 @@ class Feed:
                 return page
         return await self._nothing(after, ask)
 
-    async def _next(self, after: str, ask: Ask) -> Page:
+    async def _next(self, after: str, ask: FeedPoll) -> FeedPage:
         """What is there; who does not wait is told all that there is at this moment."""
         await self.turns.take()
         page = await self.pages.page(after, ask.view)
@@ -143,7 +143,7 @@ class Feed:
             return page
         return await self._last(after, ask.view)
 
-    async def _nothing(self, after: str, ask: Ask) -> Page:
+    async def _nothing(self, after: str, ask: FeedPoll) -> FeedPage:
         """The page of somebody who has waited in vain; one that is late after all, too."""
         await self.turns.take()
         page = await self.pages.page(after, ask.view)
@@ -153,7 +153,7 @@ class Feed:
             raise Unavailable("the logs have not been read for some seconds")
         return page
 
-    async def _last(self, after: str, view: View) -> Page:
+    async def _last(self, after: str, view: View) -> FeedPage:
         """All that there is at this moment: an empty page is the end."""
         current = False
         with suppress(Unavailable):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from service.feed.log import Kept
 
 
-class Page(NamedTuple):
+class FeedPage(NamedTuple):
     """A page's JSON, and how many changes are in it."""
 
     body: bytes
@@ -134,8 +134,8 @@ class PageWriter:
         return self._steps.lost
 
     @property
-    def page(self) -> Page:
+    def page(self) -> FeedPage:
         """The page as it is now."""
         text = self._steps.page_text.encode()
         body = b'{"changes":[%s],"position":"%s"}' % (b",".join(self.changes), text)
-        return Page(body, len(self.changes))
+        return FeedPage(body, len(self.changes))

@@ -9,7 +9,7 @@ from roster.errors import InvalidInput, PositionError
 from roster.records.cursor import from_feed
 from roster.storage.api_keys import ApiKey
 from service.feed.pages import View
-from service.feed.polls import Ask, Feed, until_gone
+from service.feed.polls import Feed, FeedPoll, until_gone
 from service.parts import Service
 from service.web.auth import caller, scoped
 
@@ -31,7 +31,7 @@ async def get_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     )
     wait_ms = _number(query, "wait_ms", 0, WAIT_MAX_MS, 0)
     after = query.get("after")
-    ask = None if after == "now" else Ask(after, view, wait_ms)
+    ask = None if after == "now" else FeedPoll(after, view, wait_ms)
     if ask and ask.after is not None:
         _check(feed, ask.after)
     with feed.opened(key.id):

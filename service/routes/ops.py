@@ -25,7 +25,7 @@ from service.background.metrics import (
     render,
     sandbox_families,
 )
-from service.background.summary import Summary, last_changes, summarise
+from service.background.summary import RosterSummary, last_changes, summarise
 from service.upkeep import Upkeep
 from service.web.auth import scoped
 from service.web.bodies import answered, in_time
@@ -111,7 +111,7 @@ def degraded(upkeep: Upkeep) -> list[str]:
     return [*upkeep.unsafe, *(name for name, found in own.items() if found), *back]
 
 
-async def summary(upkeep: Upkeep) -> Summary:
+async def summary(upkeep: Upkeep) -> RosterSummary:
     """What the roster holds; raises Unavailable."""
     service = upkeep.service
     return summarise(

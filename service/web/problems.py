@@ -42,7 +42,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     scope: str | None = None
 
 
-class Kind(NamedTuple):
+class ProblemKind(NamedTuple):
     """How a class of errors is told."""
 
     status: int
@@ -55,23 +55,27 @@ class Kind(NamedTuple):
         return f"urn:clearway:problem:{self.name}"
 
 
-INVALID = Kind(400, "invalid", "The request is invalid")
-UNAVAILABLE = Kind(503, "unavailable", "The roster cannot be reached; nothing is acknowledged")
-INTERNAL = Kind(500, "internal", "Something went wrong here")
+INVALID = ProblemKind(400, "invalid", "The request is invalid")
+UNAVAILABLE = ProblemKind(
+    503, "unavailable", "The roster cannot be reached; nothing is acknowledged"
+)
+INTERNAL = ProblemKind(500, "internal", "Something went wrong here")
 
-TABLE: Mapping[type[errors.ClearwayError], Kind] = {
+TABLE: Mapping[type[errors.ClearwayError], ProblemKind] = {
     errors.InvalidInput: INVALID,
     errors.InvalidBody: INVALID,
     errors.PositionError: INVALID,
-    errors.LogTrimmed: Kind(410, "log-trimmed", "The log no longer reaches back so far"),
-    errors.Unauthorised: Kind(401, "unauthorised", "A valid API key is required"),
-    errors.Forbidden: Kind(403, "forbidden", "The API key may not do this"),
-    errors.TooMany: Kind(429, "too-many", "Too many checks at once"),
-    errors.BodyTooLarge: Kind(413, "body-too-large", "The body is longer than 4 MiB"),
+    errors.LogTrimmed: ProblemKind(410, "log-trimmed", "The log no longer reaches back so far"),
+    errors.Unauthorised: ProblemKind(401, "unauthorised", "A valid API key is required"),
+    errors.Forbidden: ProblemKind(403, "forbidden", "The API key may not do this"),
+    errors.TooMany: ProblemKind(429, "too-many", "Too many checks at once"),
+    errors.BodyTooLarge: ProblemKind(413, "body-too-large", "The body is longer than 4 MiB"),
     errors.Unavailable: UNAVAILABLE,
-    errors.Unreadable: Kind(503, "unreadable", "What is stored of this person cannot be read"),
-    errors.NotDurable: Kind(503, "not-durable", "Not acknowledged: send the same again"),
-    errors.WrongKey: Kind(503, "wrong-key", "The roster was loaded with another ID key"),
+    errors.Unreadable: ProblemKind(
+        503, "unreadable", "What is stored of this person cannot be read"
+    ),
+    errors.NotDurable: ProblemKind(503, "not-durable", "Not acknowledged: send the same again"),
+    errors.WrongKey: ProblemKind(503, "wrong-key", "The roster was loaded with another ID key"),
     errors.ServerUnfit: UNAVAILABLE,
     errors.EmbeddedError: UNAVAILABLE,
     # These end a start or a load, and never reach a client.
@@ -212,7 +216,7 @@ def _of_status(status: int) -> Problem:
         title = HTTPStatus(status).phrase
     except ValueError:
         title = INTERNAL.title
-    kind = _FOREIGN.get(status, Kind(status, title.lower().replace(" ", "-"), title))
+    kind = _FOREIGN.get(status, ProblemKind(status, title.lower().replace(" ", "-"), title))
     retry = RETRY_AFTER_MS if status in _RETRIED else None
     return Problem(
         kind.type, kind.title, status, detail=_DETAILS.get(status, ""), retry_after_ms=retry

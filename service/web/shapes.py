@@ -31,8 +31,8 @@ ITEMS_MAX = 1_000
 """Checks in a batch, and changes in a request."""
 
 Time = Annotated[str, Meta(max_length=64, description="RFC 3339 with an offset, or a bare date")]
-Position = Annotated[str, Meta(min_length=1, max_length=TEXT_LIMIT, description="Handed back")]
-AtLeast = Position | Annotated[list[Position], Meta(max_length=16)]
+PositionText = Annotated[str, Meta(min_length=1, max_length=TEXT_LIMIT, description="Handed back")]
+AtLeast = PositionText | Annotated[list[PositionText], Meta(max_length=16)]
 Seat = Annotated[str, Meta(min_length=1, max_length=8)]
 ListName = Annotated[str, Meta(min_length=1, max_length=UNTRIMMED_MAX)]
 EntryId = Annotated[str, Meta(min_length=1, max_length=UNTRIMMED_MAX)]
@@ -40,7 +40,7 @@ Name = Annotated[str, Meta(max_length=NAME_MAX)]
 AskedName = Annotated[str, Meta(max_length=1_000)]
 Case = Annotated[str, Meta(max_length=UNTRIMMED_MAX)]
 Cabin = Literal["special", "first", "second", "third", "fourth", "fifth", "seat"]
-Bound = Annotated[list[Document], Meta(min_length=2, max_length=8)]
+BoundDocuments = Annotated[list[Document], Meta(min_length=2, max_length=8)]
 Replaced = Annotated[list[Document], Meta(max_length=8)]
 ChangeOp = Literal["put", "remove", "suspend", "resume", "bind", "unbind"]
 
@@ -133,7 +133,7 @@ class ChangeShape(Shape, frozen=True):
     entry_id: EntryId | None = None
     revision: Annotated[int, Meta(ge=1, lt=2**48)] | None = None
     document: Document | None = None
-    documents: Bound | None = None
+    documents: BoundDocuments | None = None
     decided_at: Time | None = None
     entry: EntryShape | None = None
     reason: RemovalReason | DisputeReason | None = None

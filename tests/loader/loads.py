@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from loader.jobs.report import Summary
+    from loader.jobs.report import LoadSummary
     from tests.servers import Server
 
 ID_KEY = "ab" * 32
@@ -98,14 +98,14 @@ class Roster(NamedTuple):
         day: int = 1,
         lists: tuple[str, ...] = (),
         **options: Any,  # noqa: ANN401 -- as Options has them
-    ) -> Summary:
+    ) -> LoadSummary:
         rows = list(rows)
         lists = lists or tuple(sorted({row.partition(",")[0] for row in rows}))
         path = write(self.folder / "list.csv", rows)
         as_of = None if options.get("partial") else parse_time(DAY.format(day))
         return self.load_files(Files((path,), lists=lists, as_of=as_of), **options)
 
-    def load_files(self, files: Files, **options: Any) -> Summary:  # noqa: ANN401 -- the same
+    def load_files(self, files: Files, **options: Any) -> LoadSummary:  # noqa: ANN401 -- the same
         options = {"limits": self.limits} | options
         with Session(self.settings) as session:
             return Loading(session, Options(files=files, **options), _silent).run()

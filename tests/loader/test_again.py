@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from loader.jobs.report import Summary
+    from loader.jobs.report import LoadSummary
     from tests.servers import Server
 
 AS_OF = parse_time(DAY.format(1))
@@ -68,28 +68,30 @@ def test_the_same_partial_file_as_of_the_same_time_is_the_same(roster: Roster) -
     assert roster.load_files(without, partial=True).same_as is None
 
 
-def changed(roster: Roster) -> Summary:
+def changed(roster: Roster) -> LoadSummary:
     return roster.load_files(file(roster, row(1), row(2, 2), row(3, 3)))
 
 
-def later(roster: Roster) -> Summary:
+def later(roster: Roster) -> LoadSummary:
     files = file(roster, row(1), row(2, 2))
     return roster.load_files(Files(files.paths, files.lists, parse_time(DAY.format(2))))
 
 
-def packed(roster: Roster) -> Summary:
+def packed(roster: Roster) -> LoadSummary:
     path = roster.folder / "list.csv.gz"
     path.write_bytes(gzip.compress((roster.folder / "list.csv").read_bytes()))
     return roster.load_files(Files((str(path),), ("sx",), AS_OF))
 
 
-def otherwise_read(roster: Roster) -> Summary:
+def otherwise_read(roster: Roster) -> LoadSummary:
     files = file(roster, row(1), row(2, 2))
     return roster.load_files(Files(files.paths, files.lists, AS_OF, "csv"))
 
 
 @pytest.mark.parametrize("load", [changed, later, packed, otherwise_read])
-def test_what_is_not_the_same_is_loaded(load: Callable[[Roster], Summary], roster: Roster) -> None:
+def test_what_is_not_the_same_is_loaded(
+    load: Callable[[Roster], LoadSummary], roster: Roster
+) -> None:
     roster.load_files(file(roster, row(1), row(2, 2)))
     assert load(roster).same_as is None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from loader.pushing.client import BATCH, TRIES, Outcome, Pusher
+from loader.pushing.client import BATCH, TRIES, LineOutcome, Pusher
 from roster.errors import PushRefused, Unavailable
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Service:
         self.requests: list[list[dict[str, Any]]] = []
         self.pauses: list[float] = []
 
-    def push(self, *lines: bytes) -> list[Outcome]:
+    def push(self, *lines: bytes) -> list[LineOutcome]:
         with httpx.Client(
             transport=httpx.MockTransport(self._answer), base_url="http://service"
         ) as client:
@@ -62,7 +62,7 @@ def test_changes_go_in_batches_and_keep_their_lines() -> None:
 
 def test_what_was_not_acknowledged_is_sent_again() -> None:
     service = Service(lambda _: refused(503), unreachable, lambda _: refused(429), applied)
-    assert service.push(line(1)) == [Outcome(1, "applied")]
+    assert service.push(line(1)) == [LineOutcome(1, "applied")]
     assert service.requests[0] == service.requests[3]
     assert [pause for pause in service.pauses if pause == 2] == [2, 2]
 
@@ -83,11 +83,11 @@ def test_lines_of_which_nobody_can_say_what_they_do_are_told_and_the_others_go_o
     zap = b'{"op": "zap"}\n'
     outcomes = service.push(line(1), zap, line(3), zap, line(5))
     assert sorted(outcomes) == [
-        Outcome(1, "applied"),
-        Outcome(2, "rejected", (("", "no such op"),)),
-        Outcome(3, "applied"),
-        Outcome(4, "rejected", (("", "no such op"),)),
-        Outcome(5, "applied"),
+        LineOutcome(1, "applied"),
+        LineOutcome(2, "rejected", (("", "no such op"),)),
+        LineOutcome(3, "applied"),
+        LineOutcome(4, "rejected", (("", "no such op"),)),
+        LineOutcome(5, "applied"),
     ]
     assert [len(each) for each in service.requests] == [5, 3]
 
@@ -134,5 +134,5 @@ def test_a_service_that_never_acknowledges_is_given_up() -> None:
 def test_a_byte_order_mark_before_the_first_line_is_no_part_of_it() -> None:
     service = Service()
     outcomes = service.push(b"\xef\xbb\xbf" + line(1), line(2))
-    assert outcomes == [Outcome(1, "applied"), Outcome(2, "applied")]
-    assert service.push(b"\xef\xbb\xbf\n", line(1)) == [Outcome(2, "applied")]
+    assert outcomes == [LineOutcome(1, "applied"), LineOutcome(2, "applied")]
+    assert service.push(b"\xef\xbb\xbf\n", line(1)) == [LineOutcome(2, "applied")]

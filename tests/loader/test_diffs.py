@@ -23,7 +23,7 @@ from tests.loader.test_load import apply
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loader.jobs.report import Summary
+    from loader.jobs.report import LoadSummary
     from tests.servers import Server
 
 NEWER = 1_600_000_000_000
@@ -43,7 +43,7 @@ def diff(roster: Roster, rows: list[str], day: int = 2, **options: Any) -> list[
     return told[0]
 
 
-def checked(summary: Summary, text: str) -> list[tuple[str, ...]]:
+def checked(summary: LoadSummary, text: str) -> list[tuple[str, ...]]:
     header, *rows = csv.reader(text.splitlines())
     assert header == ["list", "entry_id", "case", "court", "change", "person"]
     counts = Counter((list_, change) for list_, _, _, _, change, _ in rows)

@@ -12,7 +12,7 @@ import pytest
 from roster.errors import Unavailable
 from roster.records.entry import Op
 from roster.redis.exchange import sliced_timeout
-from service.deciding.lookups import LARGEST, Asked, CircuitBreaker, Lane, Lookups
+from service.deciding.lookups import LARGEST, CircuitBreaker, Lane, LookupRequest, Lookups
 from tests.service.parts import process
 
 if TYPE_CHECKING:
@@ -117,15 +117,15 @@ def test_what_was_asked_before_the_last_answer_opens_no_circuit() -> None:
 
 async def test_a_person_who_cannot_be_looked_up_keeps_nobody_else_from_it() -> None:
     """What is asked last is tried, and the first answer closes the circuit."""
-    bad: Asked = (b"bad", {})
-    good: Asked = (b"good", {})
+    bad: LookupRequest = (b"bad", {})
+    good: LookupRequest = (b"good", {})
 
-    async def ask(asked: Sequence[Asked]) -> list[Any]:
+    async def ask(asked: Sequence[LookupRequest]) -> list[Any]:
         if bad in asked:
             raise Unavailable("not this one")
         return [None] * len(asked)
 
-    async def until(asked: Asked, *, answered: bool) -> None:
+    async def until(asked: LookupRequest, *, answered: bool) -> None:
         while True:
             try:
                 future = lane.ask(asked)

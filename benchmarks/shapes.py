@@ -33,13 +33,13 @@ from loader.files.sources import sheet_of
 from loader.jobs.intake import Files, Intake
 from loader.rows.packed_rows import Context
 from loader.rows.scatter import Scatter
-from loader.synthetic.world import Shape
+from loader.synthetic.world import FileShape
 from roster.times import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-SHAPES: tuple[Shape, ...] = get_args(Shape)
+SHAPES: tuple[FileShape, ...] = get_args(FileShape)
 ENTRIES_A_PERSON = 1.784
 _OTHER_DAY = "2019-01-02"
 FORMS = {"zxgk": "jsonl", "jsonl": "jsonl", "parquet": "parquet"}

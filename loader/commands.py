@@ -25,12 +25,12 @@ from loader.jobs.report import summary_text
 from loader.jobs.session import Session
 from loader.jobs.sign import sign
 from loader.jobs.spool import Spool
-from loader.jobs.undo import Unloading
+from loader.jobs.undo import Undoing
 from loader.jobs.undo_report import StepWriter, diff_file, undone_text
-from loader.jobs.verify import Verifying, verdict_text
+from loader.jobs.verify import Verifying, verification_text
 from loader.jobs.watch import Report, Watching, report_text
 from loader.synthetic.synthetic import generate
-from loader.synthetic.world import Recipe, Shape
+from loader.synthetic.world import FileShape, Recipe
 from roster.errors import LoadRefused
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
@@ -144,7 +144,7 @@ def verify_command(*, repair: bool, as_json: bool, **given: Any) -> None:  # noq
     how = Options(files=_files(given), jobs=given["jobs"])
     with interruptible(), Session(read_settings(os.environ)) as session, progress() as on_progress:
         verdict = Verifying(session, how, on_progress).run(repair=repair)
-    click.echo(_json(verdict) if as_json else verdict_text(verdict))
+    click.echo(_json(verdict) if as_json else verification_text(verdict))
     if not verdict.equal:
         sys.exit(1)
 
@@ -171,7 +171,7 @@ def sign_command(*, file: str, private_key: Path, as_json: bool, **given: Any) -
 @click.option("--entries", type=click.IntRange(1), required=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True,
               help="The list: JSON Lines if .jsonl, else CSV; .gz packs it.")  # fmt: skip
-@click.option("--shape", type=click.Choice(get_args(Shape)), default="party", show_default=True,
+@click.option("--shape", type=click.Choice(get_args(FileShape)), default="party", show_default=True,
               help="How its rows are written.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--changes", type=click.IntRange(0), default=0, show_default=True)
@@ -218,7 +218,7 @@ def undo_command(load: int, *, dry_run: bool, diff: Path | None, as_json: bool) 
         progress() as on_progress,
     ):
         writer = StepWriter(session.lists, session.dictionary.courts, file)
-        undone = Unloading(session, load, on_progress, writer).run(dry_run=dry_run)
+        undone = Undoing(session, load, on_progress, writer).run(dry_run=dry_run)
     click.echo(_json(undone) if as_json else undone_text(undone))
 
 

@@ -20,7 +20,7 @@ import msgspec
 
 from loader.files.sources import sheet_of
 from loader.rows.packed_rows import Context
-from loader.rows.scatter import Piece, Scatter, Scattered
+from loader.rows.scatter import Piece, Scatter, ScatterResult
 from roster.errors import ClearwayError, LoadRefused
 from roster.redis.nodes import bulk_nodes
 from roster.redis.target import Target
@@ -46,7 +46,7 @@ class Setup(msgspec.Struct, frozen=True):
     audit_days: int
 
 
-class Worker:
+class LoadWorker:
     """A load's work in one process."""
 
     def __init__(self, setup: Setup, number: int) -> None:
@@ -69,7 +69,7 @@ class Worker:
         sheet = sheet_of(piece.block, piece.layout)
         return self._scatter.read(piece, sheet)
 
-    def close_scatter(self) -> Scattered:
+    def close_scatter(self) -> ScatterResult:
         """What this process has read; no more is to come."""
         return self._scatter.close()
 
@@ -98,7 +98,7 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-Make = Callable[[int], Worker]
+Make = Callable[[int], LoadWorker]
 """A worker by its number, which tells it from the load's other workers."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from loader.rows.scatter import ENDINGS_MAX, ENTRIES_MAX, Scattered
+from loader.rows.scatter import ENDINGS_MAX, ENTRIES_MAX, ScatterResult
 from roster.errors import LoadRefused, WrongUsage
 from roster.rules.restrictions import Lists
 from roster.storage.snapshots import MergeCounts
@@ -63,7 +63,7 @@ def check_names(names: Iterable[str], lists: Lists) -> None:
         raise LoadRefused(f"not loaded from files, only changed over HTTP: {', '.join(own)}")
 
 
-def check_named(found: Scattered, lists: Sequence[str]) -> None:
+def check_named(found: ScatterResult, lists: Sequence[str]) -> None:
     """Somebody says which lists a full snapshot is of; raises WrongUsage with those it has."""
     if lists:
         return
@@ -75,7 +75,7 @@ def check_named(found: Scattered, lists: Sequence[str]) -> None:
     )
 
 
-def check_lists(found: Scattered, lists: Sequence[str]) -> None:
+def check_lists(found: ScatterResult, lists: Sequence[str]) -> None:
     """The rows are of lists that are known, and of those that the load is for."""
     if found.unknown:
         told = ", ".join(f"{name} ({rows} rows)" for name, rows in sorted(found.unknown.items()))
@@ -86,7 +86,7 @@ def check_lists(found: Scattered, lists: Sequence[str]) -> None:
         raise LoadRefused(f"rows of lists that this load is not for: {told}")
 
 
-def check_not_empty(found: Scattered, lists: Sequence[str], *, allowed: bool) -> None:
+def check_not_empty(found: ScatterResult, lists: Sequence[str], *, allowed: bool) -> None:
     """Every list has rows, or may be empty."""
     empty = [name for name in lists if not found.lists[name]]
     if empty and not allowed:
@@ -97,7 +97,7 @@ def check_not_empty(found: Scattered, lists: Sequence[str], *, allowed: bool) ->
         )
 
 
-def check_rows(found: Scattered, limits: Limits) -> None:
+def check_rows(found: ScatterResult, limits: Limits) -> None:
     """Not too many rows of a list are unusable, or doubtful."""
     for counts, limit, option, what, reasons in (
         (found.rejected_of, limits.rejects, "--max-rejects", "are rejected", found.rejected),
@@ -113,7 +113,7 @@ def check_rows(found: Scattered, limits: Limits) -> None:
                 )
 
 
-def check_alike(found: Scattered, folder: Path, lists: Lists) -> None:
+def check_alike(found: ScatterResult, folder: Path, lists: Lists) -> None:
     """No number is in very many entries, and ID numbers do not end alike: raises LoadRefused."""
     for code, most, total in found.alike.too_many_alike():
         raise LoadRefused(

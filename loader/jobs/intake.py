@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from loader.files.sources import Format, Source, SourceOptions
 from loader.files.streams import STDIN
 from loader.jobs.manifest import Manifest, manifest_path, read_manifest, signature_path
-from loader.rows.scatter import Piece, Scattered
+from loader.rows.scatter import Piece, ScatterResult
 from roster.documents.spelling import trimmed
 from roster.errors import LoadRefused, WrongUsage
 from roster.storage.dictionary import LoadedFile
@@ -140,7 +140,7 @@ class Intake:
                 "load that"
             )
 
-    def check(self, found: Scattered) -> None:
+    def check(self, found: ScatterResult) -> None:
         """The files are those that the manifests speak of; raises LoadRefused."""
         for index, manifest in enumerate(self.manifests):
             if manifest is not None:

@@ -23,7 +23,7 @@ from loader.partitions.diffs import Diffing, join, write_part
 from loader.partitions.filling import fill, suits
 from loader.partitions.partition import Done, Job, jobs_of, merge, preview
 from loader.rows.packed_rows import Context
-from loader.rows.scatter import Scattered
+from loader.rows.scatter import ScatterResult
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
 from roster.records.content import court_id
@@ -42,7 +42,7 @@ class Reading(msgspec.Struct, frozen=True):
     first, and at last about who has not taken it up.
     """
 
-    found: Scattered
+    found: ScatterResult
     lists: tuple[str, ...]
     snapshot: Snapshot
     load: int
@@ -122,7 +122,7 @@ class Loading:
         notes = [told, *intake.hints.values()] if told else []
         return Reading(found, lists, snapshot, context.load, record, rejects, notes)
 
-    def _guard_rows(self, intake: Intake, found: Scattered, lists: tuple[str, ...]) -> None:
+    def _guard_rows(self, intake: Intake, found: ScatterResult, lists: tuple[str, ...]) -> None:
         if not self._options.partial:
             guard.check_named(found, intake.lists)
         guard.check_lists(found, lists)

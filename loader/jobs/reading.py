@@ -16,12 +16,12 @@ from typing import Any
 import msgspec
 
 from loader.jobs.cores import cores
-from loader.jobs.crew import Crew, Setup, Task, Worker
+from loader.jobs.crew import Crew, LoadWorker, Setup, Task
 from loader.jobs.guard import Limits
 from loader.jobs.intake import Files, Intake, total_bytes
 from loader.jobs.session import Session
 from loader.rows.packed_rows import Context
-from loader.rows.scatter import Scattered
+from loader.rows.scatter import ScatterResult
 from roster.embedded import locks
 from roster.embedded.server_files import private_folder
 from roster.errors import LoadRefused
@@ -159,17 +159,17 @@ def crew_for(session: Session, options: Options, context: Context) -> Iterator[t
     with _spill_folder(session.settings.data_dir) as folder:
         setup = Setup(context, folder, session.opening.target, session.settings.audit_days)
         with session.at_rest():
-            crew = Crew(partial(Worker, setup), jobs, session.keep_lease)
+            crew = Crew(partial(LoadWorker, setup), jobs, session.keep_lease)
         with crew:
             yield crew, folder
 
 
-def read_files(intake: Intake, crew: Crew, on_progress: OnProgress) -> Scattered:
+def read_files(intake: Intake, crew: Crew, on_progress: OnProgress) -> ScatterResult:
     """What the files hold; their rows are put aside. Raises LoadRefused."""
     size = total_bytes(intake.paths)
     for _ in crew.map("read", intake.pieces(lambda read: on_progress("reading", read, size))):
         pass
-    found = Scattered()
+    found = ScatterResult()
     for part in crew.each("close_scatter"):
         found.add(part)
     return found

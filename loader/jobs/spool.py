@@ -17,23 +17,23 @@ _LOCK, _REPORT, _REJECTS = ".clearway-watch", ".report.json", ".rejects.csv"
 _NO_AS_OF_MS = -1
 """Before all others: it is refused, and holds up nobody."""
 
-Stamp = tuple[tuple[int, int, int], ...]
+FileStamp = tuple[tuple[int, int, int], ...]
 """Inode, size and time of change of a file, its manifest, and its signature."""
 
 
-class Waiting(msgspec.Struct, frozen=True, order=True):
+class WaitingFile(msgspec.Struct, frozen=True, order=True):
     """A file that is there with its manifest; they sort as they are to be loaded."""
 
     as_of_ms: int
     name: str
-    stamp: Stamp
+    stamp: FileStamp
 
 
 class Moving(msgspec.Struct, frozen=True):
     """A file that was dealt with, on its way: whether all of it has been moved is not known."""
 
     name: str
-    stamp: Stamp
+    stamp: FileStamp
     folder: str
     base: str
     report: msgspec.Raw
@@ -56,20 +56,20 @@ class Spool:
         """Where the rejects of a file lie until it is moved."""
         return self.folder / f".{name}{_REJECTS}"
 
-    def waiting(self) -> list[Waiting]:
+    def waiting(self) -> list[WaitingFile]:
         """The files that are there with all that belongs to them, in their order."""
         found = []
         for name in self._names():
             stamp = self._stamp(name)
             if stamp is not None:
-                found.append(Waiting(self._as_of_ms(name), name, stamp))
+                found.append(WaitingFile(self._as_of_ms(name), name, stamp))
         return sorted(found)
 
     def alone(self) -> set[str]:
         """The files that lack a manifest or, where it is required, a signature."""
         return {name for name in self._names() if self._stamp(name) is None}
 
-    def same(self, waiting: Waiting) -> bool:
+    def same(self, waiting: WaitingFile) -> bool:
         """Whether file and manifest are what they were."""
         return self._stamp(waiting.name) == waiting.stamp
 
@@ -84,7 +84,7 @@ class Spool:
             return False
         return manifest is not None and (manifest.sha256 or "").lower() == sha256
 
-    def move(self, waiting: Waiting, folder: str, report: object) -> None:
+    def move(self, waiting: WaitingFile, folder: str, report: object) -> None:
         """Move the file and all that belongs to it to that folder; write the report beside it."""
         into = self.folder / folder
         into.mkdir(exist_ok=True)
@@ -129,7 +129,7 @@ class Spool:
         path = str(self.folder / name)
         return Path(path), manifest_path(path), signature_path(path)
 
-    def _stamp(self, name: str) -> Stamp | None:
+    def _stamp(self, name: str) -> FileStamp | None:
         """Of all its files; None where one is missing. A signature counts where there is one."""
         stamps = [_stamp_of(path) for path in self._paths(name)]
         needed = stamps if self._signed else stamps[:2]

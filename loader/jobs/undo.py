@@ -17,7 +17,7 @@ from loader.jobs.undo_plan import (
     PUT_BACK,
     REMOVED,
     Step,
-    Undoing,
+    UndoTerms,
     chained,
     state_of,
     step,
@@ -27,7 +27,7 @@ from roster.errors import Unavailable
 from roster.keys import PARTITIONS
 from roster.records.change import Change
 from roster.records.entry import Outcome
-from roster.records.record import Packed
+from roster.records.record import PackedEntry
 from roster.records.replies import Applied, Refusal
 from roster.storage.dictionary import Load
 from roster.storage.histories import UndoNote, records, uncover, undo_notes
@@ -42,7 +42,7 @@ Apply = Callable[[Sequence[Change]], list[Applied | Refusal]]
 _DONE = frozenset({Outcome.APPLIED, Outcome.DUPLICATE})
 
 
-class Unloading:
+class Undoing:
     """One undo of one load; done again, it completes what was begun."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Unloading:
         floors = undo_plan.floors(metas, [rule.code for rule in session.lists.all])
         now_ms = time.time_ns() // 1_000_000
         number = known or session.run(session.dictionary.next_load())
-        undoing = Undoing(number, floors, now_ms)
+        undoing = UndoTerms(number, floors, now_ms)
         if dry_run or (known is not None and loads[known].applied_at_ms is not None):
             self._pass(load, undoing, _FREES | _BINDS, None)
         else:
@@ -79,7 +79,7 @@ class Unloading:
             self._undo(load, undoing, record, is_new=known is None)
         return self._undone(load, None if dry_run and known is None else number, dry_run=dry_run)
 
-    def _undo(self, load: Load, undoing: Undoing, record: Load, *, is_new: bool) -> None:
+    def _undo(self, load: Load, undoing: UndoTerms, record: Load, *, is_new: bool) -> None:
         """First what frees people; every process hears of that before the rest is done."""
         session = self._session
         wait = session.wait()
@@ -99,7 +99,7 @@ class Unloading:
         session.close_load(undoing.number, replace(record, did=self._did()))
 
     def _pass(
-        self, load: Load, undoing: Undoing, whats: frozenset[str], apply: Apply | None
+        self, load: Load, undoing: UndoTerms, whats: frozenset[str], apply: Apply | None
     ) -> None:
         for partition in range(PARTITIONS):
             steps = self._planned(partition, load, undoing, whats)
@@ -112,7 +112,7 @@ class Unloading:
             self._session.keep_lease()
 
     def _planned(
-        self, partition: int, load: Load, undoing: Undoing, whats: frozenset[str]
+        self, partition: int, load: Load, undoing: UndoTerms, whats: frozenset[str]
     ) -> list[Step]:
         """The steps of this pass; those of the next one are kept, where they are not too many.
 
@@ -126,7 +126,7 @@ class Unloading:
                 self._kept[partition] = others
         return [each for each in steps if each.what in whats]
 
-    def _steps(self, partition: int, load: Load, undoing: Undoing) -> Iterator[Step]:
+    def _steps(self, partition: int, load: Load, undoing: UndoTerms) -> Iterator[Step]:
         session = self._session
         notes = chained(session.run(undo_notes(session.store, partition, load.nonce)))
         now = self._stored(list(dict.fromkeys(token for token, _, _ in notes)))
@@ -139,7 +139,7 @@ class Unloading:
             whole = undo_plan.FirstLoad(self._number, codes, undoing, frozenset(notes))
             yield from session.run(undo_plan.steps(session.store, partition, whole))
 
-    def _stored(self, tokens: Sequence[bytes]) -> dict[tuple[bytes, int, bytes], Packed]:
+    def _stored(self, tokens: Sequence[bytes]) -> dict[tuple[bytes, int, bytes], PackedEntry]:
         got = self._session.run(records(self._session.store, tokens))
         return {
             (token, packed.list, packed.entry_hash): packed
@@ -191,7 +191,10 @@ class Unloading:
 
 
 def _step(
-    name: tuple[bytes, int, bytes], note: UndoNote | None, now: Packed | None, undoing: Undoing
+    name: tuple[bytes, int, bytes],
+    note: UndoNote | None,
+    now: PackedEntry | None,
+    undoing: UndoTerms,
 ) -> Step | None:
     if note is not None:
         return step(note, now, undoing)

@@ -15,7 +15,7 @@ from roster.keys import BUCKETS
 from roster.records.change import Change
 from roster.records.entry import RESTRICTIVE_STATES, Op, Provenance, Registers, State
 from roster.records.meta import Meta
-from roster.records.record import Packed, load_of, provenance_tail, readable, split_record
+from roster.records.record import PackedEntry, load_of, provenance_tail, readable, split_record
 from roster.rules.restrictions import Lists
 from roster.storage.account import who
 from roster.storage.dictionary import Load
@@ -29,7 +29,7 @@ _TOMBSTONES = {State.REMOVED: Op.REMOVE}
 _STATES = {State.SUSPENDED: Op.SUSPEND, State.ACTIVE: Op.RESUME}
 
 
-class Undoing(NamedTuple):
+class UndoTerms(NamedTuple):
     """The undo: its number, how far files speak for each list by code, when it runs."""
 
     number: int
@@ -62,7 +62,7 @@ def chained(notes: Iterable[UndoNote]) -> dict[tuple[bytes, int, bytes], UndoNot
     return found
 
 
-def step(note: UndoNote, now: Packed | None, undoing: Undoing) -> Step | None:
+def step(note: UndoNote, now: PackedEntry | None, undoing: UndoTerms) -> Step | None:
     """What to do with an entry that is `now`; None where nothing was, and nothing is, there."""
     was, left = state_of(note.before), state_of(note.left)
     what = CHANGED_BACK if live(was) and live(left) else PUT_BACK if live(was) else REMOVED
@@ -79,13 +79,13 @@ def step(note: UndoNote, now: Packed | None, undoing: Undoing) -> Step | None:
     return told._replace(changes=_changes(note, now, undoing))
 
 
-def removal(token: bytes, now: Packed, undoing: Undoing) -> Step:
+def removal(token: bytes, now: PackedEntry, undoing: UndoTerms) -> Step:
     """What to do with an entry that a list's first load added."""
     note = UndoNote(token, now._replace(registers=(0, 0, 0, 0, 0)), now)
     return Step(token, now.list, now.content, REMOVED, _changes(note, now, undoing))
 
 
-def _changes(note: UndoNote, now: Packed | None, undoing: Undoing) -> tuple[Change, ...]:
+def _changes(note: UndoNote, now: PackedEntry | None, undoing: UndoTerms) -> tuple[Change, ...]:
     before, wanted = note.before, state_of(note.before)
     known = Registers(*now.registers) if now else Registers()
     revision = max(undoing.floors[before.list], known.revision) + 1
@@ -106,11 +106,11 @@ def _changes(note: UndoNote, now: Packed | None, undoing: Undoing) -> tuple[Chan
     return (*changes, change) if put else tuple(changes)
 
 
-def _same(a: Packed, b: Packed) -> bool:
+def _same(a: PackedEntry, b: PackedEntry) -> bool:
     return a.registers == b.registers and a.digest == b.digest
 
 
-def state_of(packed: Packed | None) -> State:
+def state_of(packed: PackedEntry | None) -> State:
     """The state of an entry, or of none."""
     return Registers(*packed.registers).state if packed else State.UNKNOWN
 
@@ -164,7 +164,7 @@ def floors(metas: Sequence[Meta], codes: Iterable[int]) -> dict[int, int]:
     }
 
 
-def record(number: int, load: Load, undoing: Undoing, lists: Lists) -> Load:
+def record(number: int, load: Load, undoing: UndoTerms, lists: Lists) -> Load:
     """What stays known of the undo; its `as_of` is that of the last full file it goes against."""
     return Load(
         actor=f"undo of load {number}",
@@ -182,14 +182,14 @@ class FirstLoad(NamedTuple):
 
     number: int
     lists: frozenset[int]
-    undoing: Undoing
+    undoing: UndoTerms
     noted: Collection[tuple[bytes, int, bytes]]
 
 
 async def steps(store: Store, partition: int, first: FirstLoad) -> list[Step]:
     """What to do in a partition with entries of these lists."""
     found: list[Step] = []
-    touched: list[tuple[bytes, Packed]] = []
+    touched: list[tuple[bytes, PackedEntry]] = []
     for start in range(0, BUCKETS, BUCKETS_A_CALL):
         for token, packed in await _entries(store, partition, start, first):
             signed = load_of(packed.provenance)
@@ -204,7 +204,7 @@ async def steps(store: Store, partition: int, first: FirstLoad) -> list[Step]:
 
 async def _entries(
     store: Store, partition: int, start: int, first: FirstLoad
-) -> list[tuple[bytes, Packed]]:
+) -> list[tuple[bytes, PackedEntry]]:
     numbers = range(start, start + BUCKETS_A_CALL)
     found = []
     for number, bucket in zip(numbers, await store.buckets(partition, numbers), strict=True):
@@ -219,7 +219,7 @@ async def _entries(
     ]
 
 
-async def _changed_since(store: Store, touched: list[tuple[bytes, Packed]]) -> list[Step]:
+async def _changed_since(store: Store, touched: list[tuple[bytes, PackedEntry]]) -> list[Step]:
     """Those that were there before the first thing that is remembered of them: the load's."""
     past = await histories(store, [token for token, _ in touched])
     return [

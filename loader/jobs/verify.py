@@ -16,7 +16,7 @@ from loader.jobs.session import Session
 from loader.partitions.diffs import KINDS, Compared, compare, repair
 from loader.partitions.partition import Job, jobs_of
 from loader.rows.packed_rows import Context
-from loader.rows.scatter import Scattered
+from loader.rows.scatter import ScatterResult
 from roster.errors import LoadRefused
 from roster.records.content import unpack_content
 from roster.records.meta import Meta
@@ -47,7 +47,7 @@ class Difference(msgspec.Struct):
     bucket: int
 
 
-class Verdict(msgspec.Struct, kw_only=True):
+class Verification(msgspec.Struct, kw_only=True):
     """Whether roster and file are equal; `differences` are the first thousand.
 
     `repaired` are records that were written; what is counted then is what was left.
@@ -74,7 +74,7 @@ class Verifying:
         self._began_s = time.monotonic()
         self._courts: set[str] = set()
 
-    def run(self, *, repair: bool) -> Verdict:
+    def run(self, *, repair: bool) -> Verification:
         """How the roster differs; after a repair, how it still does. Raises LoadRefused."""
         session = self._session
         if repair:
@@ -99,7 +99,7 @@ class Verifying:
             written = self._repair(crew, jobs, compared, context) if repair else 0
             if written:
                 compared = self._compare(crew, jobs)
-        return self._verdict(found, compared, snapshot, written)
+        return self._verification(found, compared, snapshot, written)
 
     def _compare(self, crew: Crew, jobs: list[Job]) -> list[Compared]:
         compared = ask(crew, "comparing", self._on_progress, ((compare, job) for job in jobs))
@@ -128,9 +128,9 @@ class Verifying:
         session.close_load(context.load, record)
         return int(written)
 
-    def _verdict(
-        self, found: Scattered, compared: list[Compared], snapshot: Snapshot, written: int
-    ) -> Verdict:
+    def _verification(
+        self, found: ScatterResult, compared: list[Compared], snapshot: Snapshot, written: int
+    ) -> Verification:
         lists = self._digests(compared, snapshot.lists)
         differ = any(
             each.file != each.roster or each.missing + each.extra + each.different + each.newer
@@ -139,7 +139,7 @@ class Verifying:
         shown = [self._shown(one.partition, each) for one in compared for each in one.differences][
             :SHOWN_MAX
         ]
-        return Verdict(
+        return Verification(
             equal=not differ,
             as_of=format_ms(snapshot.as_of),
             rows=found.rows.total(),
@@ -188,7 +188,7 @@ def _last_begun(metas: list[Meta]) -> int:
     return as_of_ms
 
 
-def verdict_text(verdict: Verdict) -> str:
+def verification_text(verdict: Verification) -> str:
     """The differences for a person who reads them on a terminal."""
     lines = [
         f"{name}: {'equal' if each.file == each.roster else 'DIFFERENT'} "

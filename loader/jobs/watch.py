@@ -16,7 +16,7 @@ from loader.jobs.load import Loading
 from loader.jobs.reading import OnProgress, Options, progress
 from loader.jobs.report import LoadSummary
 from loader.jobs.session import Session
-from loader.jobs.spool import DONE, REFUSED, Spool, Waiting
+from loader.jobs.spool import DONE, REFUSED, Spool, WaitingFile
 from roster.embedded import locks
 from roster.errors import LoadRefused, NotDurable, Unavailable
 from roster.settings import Settings
@@ -51,8 +51,8 @@ class Watching:
         self._options = options
         self._say = say
         self._stop = False
-        self._seen: dict[str, Waiting] = {}
-        self._later: dict[Waiting, float] = {}
+        self._seen: dict[str, WaitingFile] = {}
+        self._later: dict[WaitingFile, float] = {}
         self._said: set[str] = set()
 
     def run(self, reported: Callable[[Report], None]) -> None:
@@ -70,7 +70,7 @@ class Watching:
                 elif report := self._load(waiting):
                     reported(report)
 
-    def _next(self) -> Waiting | None:
+    def _next(self) -> WaitingFile | None:
         """The next file, where it has been as it is since the last look.
 
         What has just come is waited for; what changes all the time, and what is put off, is not.
@@ -91,7 +91,7 @@ class Watching:
             self._said.add(name)
             self._say(f"{name} waits for its manifest ({name}.manifest.json)")
 
-    def _load(self, waiting: Waiting) -> Report | None:
+    def _load(self, waiting: WaitingFile) -> Report | None:
         began_ms = time.time_ns() // 1_000_000
         try:
             with Session(self._settings) as session, progress() as on_progress:
@@ -109,7 +109,7 @@ class Watching:
         return self._moved(waiting, DONE, began_ms, summary=summary)
 
     def _loaded(
-        self, session: Session, waiting: Waiting, on_progress: OnProgress
+        self, session: Session, waiting: WaitingFile, on_progress: OnProgress
     ) -> LoadSummary | None:
         """What the load did; None while somebody else loads."""
         try:
@@ -130,7 +130,7 @@ class Watching:
                 raise Unavailable(str(exc)) from exc
             raise
 
-    def _refused(self, waiting: Waiting, began_ms: int, message: str) -> Report | None:
+    def _refused(self, waiting: WaitingFile, began_ms: int, message: str) -> Report | None:
         if not self._spool.same(waiting):
             self._put_off(waiting, "it has changed while it was read", POLL_S)
             return None
@@ -141,7 +141,7 @@ class Watching:
             return None
         return self._moved(waiting, REFUSED, began_ms, message)
 
-    def _put_off(self, waiting: Waiting, why: str, for_s: float) -> None:
+    def _put_off(self, waiting: WaitingFile, why: str, for_s: float) -> None:
         self._later[waiting] = time.monotonic() + for_s
         if f"{waiting.name}: {why}" not in self._said:
             self._said.add(f"{waiting.name}: {why}")
@@ -149,7 +149,7 @@ class Watching:
 
     def _moved(
         self,
-        waiting: Waiting,
+        waiting: WaitingFile,
         outcome: str,
         began_ms: int,
         message: str | None = None,

@@ -27,7 +27,7 @@ from loader.rows.packed_rows import (
     PLACE_BYTES,
     PRESENT_AT,
     PROVENANCE_SIZE_AT,
-    Packed,
+    PackedRows,
 )
 from roster.keys import BUCKETS
 from roster.records.entry import RESTRICTING_BELOW, State
@@ -55,7 +55,7 @@ class Rows(msgspec.Struct):
     duplicates: int = 0
 
 
-class Stored(NamedTuple):
+class NewBuckets(NamedTuple):
     """The people of some buckets, as they are to be stored where Redis has nothing of them.
 
     `starts` are the first of each bucket. `write` puts all records, of these sizes, at places of
@@ -72,7 +72,7 @@ class Stored(NamedTuple):
 class People:
     """The people of a partition: their rows, sorted, and which of them are plain and alike."""
 
-    def __init__(self, packed: Packed, provenance: bytes) -> None:
+    def __init__(self, packed: PackedRows, provenance: bytes) -> None:
         """The rows of a spill; plain ones have this provenance."""
         self._provenance = provenance
         self._rests = bytes(packed.rests.source)
@@ -187,7 +187,7 @@ class People:
         for number, (at, end) in zip(numbers.tolist(), bounds, strict=True):
             yield number, records[at:end].tobytes()
 
-    def stored(self) -> Stored:
+    def new_buckets(self) -> NewBuckets:
         """Fields and records alone."""
         plain, unusual = self._kinds > 0, pieces_of([stored_of(each) for each in self._unusual])
         sizes = self._record_sizes()
@@ -198,7 +198,7 @@ class People:
             self._put_plain(into, places, plain)
 
         fields = self._fixed[self._first, _NUMBER_BYTES:PLACE_BYTES]
-        return Stored(*self._bucket_starts(), fields, sizes, write)
+        return NewBuckets(*self._bucket_starts(), fields, sizes, write)
 
     def _record_sizes(self) -> Numbers:
         """Of plain people."""

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from loader.partitions.imaging import Replies
+from loader.partitions.imaging import MergeReplies
 from loader.partitions.partition import Done, Job, done_of, in_turn, kept_in_buckets, parts_of
 from roster.errors import LoadRefused, Unreadable
 from roster.records.entry import BIND, LIFT, RESTRICTING_BELOW, Entry, State, active
 from roster.records.record import Dictionaries, parse_record
-from roster.records.replies import Changed
+from roster.records.replies import Rewritten
 from roster.rules.effects import in_force
 from roster.rules.restrictions import Lists
 from roster.rules.standing import standing
@@ -65,7 +65,11 @@ async def compare(store: Store, job: Job, folder: Path) -> Compared:
 
 async def repair(store: Store, job: Job, folder: Path, numbers: set[int]) -> Done:
     """What merging these buckets again did; the partition gets a new image."""
-    portion, merging, total = job.portion(folder), SnapshotMerge(store, job.snapshot), Replies()
+    portion, merging, total = (
+        job.portion(folder),
+        SnapshotMerge(store, job.snapshot),
+        MergeReplies(),
+    )
     for part in parts_of(portion.with_rows(numbers), job.call_buckets):
         total.add(await merging.merge(job.partition, part.buckets, job.how(part)))
     here = await end(store, job.partition)
@@ -109,7 +113,7 @@ def join(parts: Iterable[Path], path: Path) -> None:
         raise LoadRefused(f"the diff cannot be written: {exc.strerror}") from exc
 
 
-def _rows(changed: Changed, diffing: Diffing) -> Iterator[tuple[str, ...]]:
+def _rows(changed: Rewritten, diffing: Diffing) -> Iterator[tuple[str, ...]]:
     """A row for each entry of the person that changes."""
     known = Dictionaries(diffing.courts, {})
     try:

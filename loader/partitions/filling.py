@@ -20,7 +20,7 @@ import numpy as np
 
 from loader.columns.columns import Numbers, Octets, Pieces, put
 from loader.partitions import imaging
-from loader.partitions.imaging import Replies
+from loader.partitions.imaging import MergeReplies
 from loader.partitions.partition import Done, Job, done_of, parts_of
 from roster.keys import BUCKETS, FIELD_BYTES
 from roster.records.position import Position
@@ -43,14 +43,14 @@ _FIELD_HEAD = 0x80 | FIELD_BYTES
 _FIELD_ELEMENT_BYTES = 1 + FIELD_BYTES + 1
 _BACK_MAX = (127, 16_382, 2_097_150, 268_435_454)
 """How long an element may be, for its length to fit behind it in one, two, three, four bytes."""
-Written = Callable[[Octets, Numbers], None]
+WriteRecords = Callable[[Octets, Numbers], None]
 CALL_BYTES = 384 << 10
 """In one call, and a bucket more: Redis answers nobody else meanwhile, 2 ms at national size."""
 HELD_MAX = 32
 """Entries of a partition in Redis: with more of them most calls would meet one's bucket."""
 
 
-def payloads(counts: Numbers, fields: Octets, sizes: Numbers, write: Written) -> list[bytes]:
+def payloads(counts: Numbers, fields: Octets, sizes: Numbers, write: WriteRecords) -> list[bytes]:
     """A payload for each hash, which has the next so many (at least one) fields and values.
 
     `write` puts all values, of these sizes, at places of an array.
@@ -156,7 +156,7 @@ class _Filling:
     def __init__(self, merging: SnapshotMerge, job: Job, folder: Path) -> None:
         """Of the file everything is known then."""
         self.merging = merging
-        self.total = Replies()
+        self.total = MergeReplies()
         self.portion = job.portion(folder)
         self._job = job
         self._payloads = [b""] * BUCKETS
@@ -166,7 +166,7 @@ class _Filling:
             self._lay_out()
 
     def _lay_out(self) -> None:
-        numbers, starts, fields, sizes, write = self.portion.people.stored()
+        numbers, starts, fields, sizes, write = self.portion.people.new_buckets()
         counts = np.diff(starts, append=len(sizes))
         made = payloads(counts, fields, sizes, write)
         for number, payload in zip(numbers.tolist(), made, strict=True):

@@ -24,7 +24,7 @@ TOLD_LEAST = 1_000
 """Entries that a load tells in a partition before its image is made anew."""
 
 
-class Replies:
+class MergeReplies:
     """The replies of a partition's calls together."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Replies:
 
 
 async def finish(
-    merging: SnapshotMerge, begun: Position, fields: bytes | None, total: Replies
+    merging: SnapshotMerge, begun: Position, fields: bytes | None, total: MergeReplies
 ) -> None:
     """Finish a full snapshot's partition, with an image up to its log's end.
 
@@ -69,7 +69,7 @@ async def has_no_others(merging: SnapshotMerge, partition: int) -> bool:
     return meta.live_lists <= {*merging.snapshot.lists}
 
 
-async def extend(merging: SnapshotMerge, begun: Position, total: Replies) -> None:
+async def extend(merging: SnapshotMerge, begun: Position, total: MergeReplies) -> None:
     """Finish the partition, with the image that it had and who has joined since.
 
     Who has left stays in it until it is made anew: where much was told, or when it is full.
@@ -98,7 +98,7 @@ async def _finish(merging: SnapshotMerge, begun: Position, tail: Tail, bits: byt
     await merging.finish(tail.position if goes_on else begun, bits)
 
 
-async def renew_if_much_told(store: Store, partition: int, total: Replies) -> None:
+async def renew_if_much_told(store: Store, partition: int, total: MergeReplies) -> None:
     """Renew the image where a partial file has told much: no process has to read it in the log."""
     if sum(map(len, total.told)) >= TOLD_LEAST:
         await renew(store, partition)

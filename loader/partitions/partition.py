@@ -19,7 +19,7 @@ import msgspec
 from loader.columns.columns import Octets
 from loader.partitions import imaging
 from loader.partitions.buckets import Rows
-from loader.partitions.imaging import Replies
+from loader.partitions.imaging import MergeReplies
 from loader.partitions.portion import Portion, Prepared, seal_table, sealed_runs
 from loader.rows.packed_rows import KEPT_BYTES, kept_in
 from roster.keys import BUCKETS, PARTITIONS
@@ -104,7 +104,7 @@ class Done(msgspec.Struct):
     digests: dict[int, int] = {}
 
 
-def done_of(job: Job, total: Replies, rows: Rows) -> Done:
+def done_of(job: Job, total: MergeReplies, rows: Rows) -> Done:
     """What all replies come to; `rows` is what the file has of the partition."""
     return Done(job.partition, total.fates, rows.people, rows.duplicates, total.written)
 
@@ -130,7 +130,11 @@ def call_buckets(entries: int) -> int:
 
 async def preview(store: Store, job: Job, folder: Path) -> Done:
     """What the merge would do; nothing of the roster is written. The merge finds it."""
-    portion, merging, total = job.portion(folder), SnapshotMerge(store, job.snapshot), Replies()
+    portion, merging, total = (
+        job.portion(folder),
+        SnapshotMerge(store, job.snapshot),
+        MergeReplies(),
+    )
     seals = await merging.seals(job.partition) if job.snapshot.lists else b""
     kept = portion.kept(seals, job.due_ms)
     parts = parts_of(kept.buckets, job.call_buckets)
@@ -150,7 +154,7 @@ async def merge(store: Store, job: Job, folder: Path, begun: Position) -> Done:
     """
     path, portion = _path(job, folder), cache(partial(job.portion, folder))
     kept = _decode(path.read_bytes()) if path.exists() else portion().kept()
-    merging, total, left = SnapshotMerge(store, job.snapshot), Replies(), list[int]()
+    merging, total, left = SnapshotMerge(store, job.snapshot), MergeReplies(), list[int]()
     seals = seal_table(kept.seals)
     parts = parts_of(kept.buckets, job.call_buckets, kept.sealed, seals)
     async for part, merged in in_turn(merging, job, parts):

@@ -62,7 +62,7 @@ KEPT_BYTES = 21
 _ILLEGIBLE = "\ufffd".encode()
 _ROWS_MAX = 1_024
 _CHUNK = struct.Struct(">IQ")
-"""How many rows follow, and the size of their rests; then all of `Packed`."""
+"""How many rows follow, and the size of their rests; then all of `PackedRows`."""
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -120,16 +120,16 @@ def fixed_of(parts: Iterable[bytes]) -> Octets:
     return np.frombuffer(bytearray().join(parts), np.uint8).reshape(-1, FIXED_BYTES)
 
 
-class Packed(msgspec.Struct, frozen=True):
+class PackedRows(msgspec.Struct, frozen=True):
     """Some rows: `fixed` in shape (n, `FIXED_BYTES`), the rest of each, and its partition."""
 
     fixed: Octets
     rests: Pieces
     partitions: Octets
 
-    def chosen(self, which: Bools | Numbers) -> Packed:
+    def chosen(self, which: Bools | Numbers) -> PackedRows:
         """Some of them only, or in another order."""
-        return Packed(self.fixed[which], self.rests.chosen(which), self.partitions[which])
+        return PackedRows(self.fixed[which], self.rests.chosen(which), self.partitions[which])
 
 
 def entry_hashes(ids: Column, codes: Octets, tokeniser: Tokeniser) -> Octets:
@@ -191,7 +191,7 @@ class Spill:
         self._waiting: list[list[tuple[bytes, bytes, bytes]]] = [[] for _ in range(PARTITIONS)]
         self._counts = [0] * PARTITIONS
 
-    def add(self, packed: Packed) -> None:
+    def add(self, packed: PackedRows) -> None:
         """Put rows aside; at most `_ROWS_MAX` of each partition are in memory still."""
         order = np.argsort(packed.partitions, kind="stable")
         sorted_, rests = packed.chosen(order), concatenated([packed.rests.chosen(order)])
@@ -221,7 +221,7 @@ class Spill:
         self._waiting[partition], self._counts[partition] = [], 0
 
 
-def read_spill(folder: Path, partition: int) -> Packed:
+def read_spill(folder: Path, partition: int) -> PackedRows:
     """The rows of a partition that all processes have put aside."""
     fixed, sizes, rests = [], [], []
     for path in folder.glob(f"*-{partition:02d}.rows"):
@@ -233,4 +233,4 @@ def read_spill(folder: Path, partition: int) -> Packed:
                 rests.append(file.read(size))
     numbers = np.frombuffer(b"".join(sizes), np.int64)
     pieces = Pieces(b"".join(rests), np.cumsum(numbers) - numbers, numbers)
-    return Packed(fixed_of(fixed), pieces, np.full(len(numbers), partition, np.uint8))
+    return PackedRows(fixed_of(fixed), pieces, np.full(len(numbers), partition, np.uint8))

@@ -47,7 +47,7 @@ from loader.rows.packed_rows import (
     SUSPENDED,
     Context,
     Courts,
-    Packed,
+    PackedRows,
     are_legible,
     digests,
     entry_hashes,
@@ -76,7 +76,7 @@ class PackedBlock(msgspec.Struct, frozen=True):
     `kept` are the entries of rejected rows, `unknown` names of lists that no roster has.
     """
 
-    packed: Packed
+    packed: PackedRows
     warned: Bools
     faults: Octets
     codes: Octets
@@ -151,7 +151,9 @@ class BlockPacker:
         rows = rows[are_legible(ids.chosen(rows))]
         return kept_of(ids.chosen(rows), codes[rows], tokens[rows], self._tokeniser)
 
-    def _packed(self, named: NamedColumns, table: Octets, codes: Octets, faults: Octets) -> Packed:
+    def _packed(
+        self, named: NamedColumns, table: Octets, codes: Octets, faults: Octets
+    ) -> PackedRows:
         """The rows without a fault."""
         revisions, presents = self._revisions(named, faults)
         contents = self._content(named, codes, presents, faults)
@@ -172,9 +174,9 @@ class BlockPacker:
             fixed, ids, provenances = fixed[which], ids.chosen(which), provenances.chosen(which)
             texts = [text.chosen(which) for text in texts]
             table = table[which]
-        return self._hashed(Packed(fixed, provenances, table[:, 1]), ids, concatenated(texts))
+        return self._hashed(PackedRows(fixed, provenances, table[:, 1]), ids, concatenated(texts))
 
-    def _hashed(self, packed: Packed, ids: Column, texts: Pieces) -> Packed:
+    def _hashed(self, packed: PackedRows, ids: Column, texts: Pieces) -> PackedRows:
         """The rows with all that is left: hashes, and the contents before the provenances."""
         fixed, tokeniser = packed.fixed, self._tokeniser
         fixed[:, HASH] = entry_hashes(ids, fixed[:, LIST_AT], tokeniser)
@@ -186,7 +188,7 @@ class BlockPacker:
         if two.any() or packed.rests.sizes.any():
             registers = rows_of(np.ascontiguousarray(fixed[:, HEAD_BYTES:]))
             rests = concatenated([registers.where(two), contents, packed.rests])
-        return Packed(fixed, rests, packed.partitions)
+        return PackedRows(fixed, rests, packed.partitions)
 
     def _revisions(self, named: NamedColumns, faults: Octets) -> tuple[Numbers, Octets]:
         """When each row was edited, and its header's bits."""

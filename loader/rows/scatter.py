@@ -28,7 +28,7 @@ from loader.rows.packed_rows import (
     PLACE_BYTES,
     Context,
     Courts,
-    Packed,
+    PackedRows,
     Spill,
     read_spill,
     written,
@@ -64,7 +64,7 @@ class Repeats(msgspec.Struct):
         for code, counts in other.endings.items():
             self._ended(code, counts)
 
-    def count(self, packed: Packed, endings: Numbers) -> None:
+    def count(self, packed: PackedRows, endings: Numbers) -> None:
         """Count these rows; `endings` as from `endings_in`."""
         places = packed.partitions * np.int64(BUCKETS)
         places += packed.fixed[:, 0] * np.int64(256) + packed.fixed[:, 1]
@@ -136,7 +136,7 @@ class Piece(msgspec.Struct, frozen=True):
     block: Block
 
 
-class Scattered(msgspec.Struct):
+class ScatterResult(msgspec.Struct):
     """What a process has read: rows by list and file, rejects and the rest by reason and list.
 
     `kept` are the entries of rejected rows, as `kept_of` has them; `unknown` are names of
@@ -157,7 +157,7 @@ class Scattered(msgspec.Struct):
     courts: set[str] = msgspec.field(default_factory=set)
     kept: set[bytes] = msgspec.field(default_factory=set)
 
-    def add(self, other: Scattered) -> None:
+    def add(self, other: ScatterResult) -> None:
         """Speak for both."""
         for name in self.__struct_fields__:
             mine, theirs = getattr(self, name), getattr(other, name)
@@ -186,7 +186,7 @@ class Scatter:
         self._rejects: TextIO | None = None
         self._quicks: dict[tuple[tuple[str, ...], str | None], BlockPacker] = {}
         self._names = {code: name for name, code in context.codes.items()}
-        self.found = Scattered()
+        self.found = ScatterResult()
 
     def read(self, piece: Piece, sheet: Sheet) -> int:
         """How many rows the piece has, whose `sheet` this is; they are put aside."""
@@ -208,14 +208,14 @@ class Scatter:
             getattr(self.found, what)[reason] += rows
             getattr(self.found, f"{what}_of")[self._names.get(code, "")] += rows
 
-    def _put_aside(self, packed: Packed, endings: Numbers) -> None:
+    def _put_aside(self, packed: PackedRows, endings: Numbers) -> None:
         self._spill.add(packed)
         self.found.alike.count(packed, endings)
         for code, rows in enumerate(np.bincount(packed.fixed[:, LIST_AT]).tolist()):
             if rows:
                 self.found.lists[self._names[code]] += rows
 
-    def close(self) -> Scattered:
+    def close(self) -> ScatterResult:
         """What was found; everything is on disk."""
         self._spill.close()
         with written("the data folder"):

@@ -67,7 +67,7 @@ _CODES = np.array([code for _, code, _ in DISTRICTS])
 _ISSUERS = ("", "CHN", *FOREIGN_ISSUERS)
 
 
-class People(msgspec.Struct):
+class SyntheticPeople(msgspec.Struct):
     """Of each person by its index: the document's kind and number, and the name."""
 
     kinds: NDArray[np.uint8]
@@ -93,7 +93,7 @@ class People(msgspec.Struct):
 
 def make_people(
     count: int, rng: np.random.Generator, shares: tuple[float, ...] = USUAL_SHARES
-) -> People:
+) -> SyntheticPeople:
     """`count` different people; raises ValueError where there are not so many numbers."""
     kinds = rng.choice(len(shares), size=count, p=shares).astype(np.uint8)
     numbers = np.zeros((count, 18), np.uint8)
@@ -112,7 +112,7 @@ def make_people(
     names = rng.integers(len(SURNAMES) * len(GIVEN) * _SECONDS, size=count)
     foreign = (kinds == FOREIGN) | (kinds == PERMANENT)
     names[foreign] = -1 - names[foreign]
-    return People(kinds, numbers.view("S18").ravel(), issuers, names)
+    return SyntheticPeople(kinds, numbers.view("S18").ravel(), issuers, names)
 
 
 def _scattered(count: int, space: int, start: int) -> Ints:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from loader.synthetic.fictions import DISTRICTS
 from loader.synthetic.people import Ints
-from loader.synthetic.world import COURTS_UP_TO, FIRST_YEAR, LISTS, STATES, Shape, World
+from loader.synthetic.world import COURTS_UP_TO, FIRST_YEAR, LISTS, STATES, FileShape, World
 from roster.times import BEIJING_OFFSET_MS, DAY_MS
 
 Cells = dict[str, list[str]]
@@ -35,7 +35,7 @@ COLUMNS = (
 """Those of the shape `party`."""
 
 _UPDATED = tuple("updated_at" if name == "revision" else name for name in COLUMNS)
-COLUMNS_OF: Mapping[Shape, tuple[str, ...]] = {
+COLUMNS_OF: Mapping[FileShape, tuple[str, ...]] = {
     "party": COLUMNS,
     "numeric": _UPDATED,
     "uuid": _UPDATED,
@@ -58,7 +58,7 @@ _FIRST_ID, _IDS, _ID_STEP = 10**9, 9 * 10**9, 2_654_435_761
 _REASONS = {"": "", "suspended": "dispute", "removed": "performed"}
 
 
-def cells_of(world: World, which: Ints, shape: Shape) -> Cells:
+def cells_of(world: World, which: Ints, shape: FileShape) -> Cells:
     """The cells of these entries, column by column."""
     cases, courts, parties = _named_cases(world, which)
     types, numbers, issuers = world.people.document(world.who[which])
@@ -89,12 +89,12 @@ def cells_of(world: World, which: Ints, shape: Shape) -> Cells:
     return {name: cells[name] for name in COLUMNS_OF[shape]}
 
 
-def header_of(shape: Shape) -> tuple[str, ...]:
+def header_of(shape: FileShape) -> tuple[str, ...]:
     """The names in the first line of a CSV file."""
     return _ZXGK if shape == "zxgk" else COLUMNS_OF[shape]
 
 
-def csv_lines(cells: Cells, shape: Shape) -> bytes:
+def csv_lines(cells: Cells, shape: FileShape) -> bytes:
     """Rows of CSV, each with its end of line."""
     if shape == "zxgk":
         text = io.StringIO()
@@ -103,13 +103,13 @@ def csv_lines(cells: Cells, shape: Shape) -> bytes:
     return joined(zip(*cells.values(), strict=True), shape)
 
 
-def joined(rows: Iterable[Iterable[str]], shape: Shape) -> bytes:
+def joined(rows: Iterable[Iterable[str]], shape: FileShape) -> bytes:
     """Rows of CSV whose cells need no quotes, and have them in the shape `quoted`."""
     between, beside = ('","', '"') if shape == "quoted" else (",", "")
     return "".join(f"{beside}{between.join(row)}{beside}\n" for row in rows).encode()
 
 
-def json_lines(cells: Cells, shape: Shape) -> bytes:
+def json_lines(cells: Cells, shape: FileShape) -> bytes:
     """Rows of JSON Lines, without what is empty."""
     rows = zip(*cells.values(), strict=True)
     records: Iterable[dict[str, str]] = (dict(zip(cells, row, strict=True)) for row in rows)
@@ -229,7 +229,7 @@ def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return words ^ words >> np.uint64(31)
 
 
-_IDS_OF: Mapping[Shape, Callable[[Ints, list[str]], list[str]]] = {
+_IDS_OF: Mapping[FileShape, Callable[[Ints, list[str]], list[str]]] = {
     "numeric": _numeric_ids,
     "uuid": _uuids,
     "zxgk": _numeric_ids,

@@ -14,12 +14,12 @@ from loader.synthetic.people import (
     MANY_SHARES,
     USUAL_SHARES,
     Ints,
-    People,
+    SyntheticPeople,
     make_people,
 )
 from roster.times import DAY_MS
 
-Shape = Literal["party", "numeric", "uuid", "times", "decided", "quoted", "documents", "zxgk"]
+FileShape = Literal["party", "numeric", "uuid", "times", "decided", "quoted", "documents", "zxgk"]
 
 LISTS = ("sx", "xgl", "ndrc-rail-conduct", "ndrc-rail", "ndrc-air")
 _LIST_SHARES = (0.66, 0.31, 0.008, 0.012, 0.01)
@@ -47,13 +47,13 @@ class Recipe(msgspec.Struct, frozen=True):
     entries: int
     seed: int = 1
     changes: int = 0
-    shape: Shape = "party"
+    shape: FileShape = "party"
 
 
 class World(msgspec.Struct):
     """Everything about every entry, by its index; `who` is its person's."""
 
-    people: People
+    people: SyntheticPeople
     who: Ints
     lists: NDArray[np.uint8]
     districts: NDArray[np.uint8]

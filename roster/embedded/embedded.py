@@ -34,7 +34,7 @@ from roster.embedded.server_files import (
 )
 from roster.embedded.server_process import (
     Trouble,
-    Waiting,
+    TroubleTimer,
     client,
     holder,
     stands_still,
@@ -123,7 +123,7 @@ class Embedded:
         whoever still has a connection to it loses that.
         """
         deadline = time.monotonic() + self._options.timeout_s
-        process, starts, waiting = None, 0, Waiting()
+        process, starts, waiting = None, 0, TroubleTimer()
         while (trouble := self._trouble()) is not None:
             if process is not None and process.poll() is not None:
                 if process.returncode >= 0 or starts == _STARTS_MAX:

@@ -25,7 +25,7 @@ class Trouble(Enum):
     NO_WAY_IN = 3.0
 
 
-class Waiting:
+class TroubleTimer:
     """How long the same trouble has lasted."""
 
     def __init__(self) -> None:

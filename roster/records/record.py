@@ -32,7 +32,7 @@ _ACTOR_BYTES = 180
 _SOURCES = ("", "api", "load")
 
 
-class Packed(NamedTuple):
+class PackedEntry(NamedTuple):
     """One entry, ready for a record: `registers` are the five of `Registers`, in ms.
 
     `flags` is 0, or `WITHOUT_REVISION` for a file's row that states none.
@@ -105,7 +105,7 @@ def load_of(data: bytes) -> int | None:
     return actor if isinstance(actor, int) else None
 
 
-def pack_record(entries: Iterable[Packed]) -> bytes:
+def pack_record(entries: Iterable[PackedEntry]) -> bytes:
     """One document's entries as Redis stores them; no two may share list and entry hash."""
     ordered = sorted(entries)
     heads, registers, contents, provenances = [COUNT.pack(len(ordered))], [], [], []
@@ -122,7 +122,7 @@ def pack_record(entries: Iterable[Packed]) -> bytes:
     return b"".join([*heads, *registers, *contents, *provenances])
 
 
-def split_record(data: bytes) -> list[Packed]:
+def split_record(data: bytes) -> list[PackedEntry]:
     """A record's entries, contents still packed; raises ValueError and its like for any other.
 
     See `readable`.
@@ -146,7 +146,7 @@ def split_record(data: bytes) -> list[Packed]:
     if at != len(data):
         raise ValueError("the bytes end too early, or too late")
     return [
-        Packed(head[0], head[2], head[3], raised, content, provenance)
+        PackedEntry(head[0], head[2], head[3], raised, content, provenance)
         for head, raised, content, provenance in zip(
             heads, registers, contents, provenances, strict=True
         )

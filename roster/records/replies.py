@@ -281,7 +281,7 @@ def events(partition: int, data: bytes) -> list[LogEntry]:
     return events
 
 
-class Changed(NamedTuple):
+class Rewritten(NamedTuple):
     """A person whose record changes: where it is, before and after; `b""` is no record."""
 
     place: bytes
@@ -289,11 +289,11 @@ class Changed(NamedTuple):
     after: bytes
 
 
-def changed(joined: bytes) -> Iterator[Changed]:
+def rewritten(joined: bytes) -> Iterator[Rewritten]:
     """Each of them, of the reply's bytes."""
     at = 0
     while at < len(joined):
         place, before, after = _CHANGED.unpack_from(joined, at)
         middle = at + _CHANGED.size + before
-        yield Changed(place, joined[middle - before : middle], joined[middle : middle + after])
+        yield Rewritten(place, joined[middle - before : middle], joined[middle : middle + after])
         at = middle + after

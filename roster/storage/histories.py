@@ -15,7 +15,7 @@ from roster.redis.calls import Call
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from roster.records.record import Packed
+    from roster.records.record import PackedEntry
     from roster.records.replies import LogEntry
     from roster.redis.calls import Wait
     from roster.storage.store import Store
@@ -25,8 +25,8 @@ class UndoNote(NamedTuple):
     """One entry that a load changed: how it was, and how it was left, without its content."""
 
     token: bytes
-    before: Packed
-    left: Packed
+    before: PackedEntry
+    left: PackedEntry
 
 
 async def undo_notes(store: Store, partition: int, nonce: str) -> list[UndoNote]:
@@ -44,9 +44,9 @@ async def undo_notes(store: Store, partition: int, nonce: str) -> list[UndoNote]
     ]
 
 
-async def records(store: Store, tokens: Sequence[bytes]) -> list[list[Packed]]:
+async def records(store: Store, tokens: Sequence[bytes]) -> list[list[PackedEntry]]:
     """What is stored of each of these documents now; of what cannot be read, nothing."""
-    found: list[list[Packed]] = []
+    found: list[list[PackedEntry]] = []
     for record in await _each(store, tokens, keys.bucket):
         found.append([])
         with suppress(Unreadable), readable():

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 from roster import keys
 from roster.errors import LoadRefused
 from roster.records.position import Position, from_wire
-from roster.records.replies import MARK_BYTES, Changed, changed
+from roster.records.replies import MARK_BYTES, Rewritten, rewritten
 from roster.redis.calls import Call
 from roster.redis.connection import error_code
 
@@ -87,7 +87,7 @@ class MergeCounts(NamedTuple):
     """What became of the entries of a list, and of the rows about it."""
 
     added: int = 0
-    changed: int = 0
+    rewritten: int = 0
     ended: int = 0
     unchanged: int = 0
     superseded: int = 0
@@ -201,12 +201,12 @@ class SnapshotMerge:
             args += bucket
         return Call(partition, "merge_buckets", names, args)
 
-    async def diff(self, partition: int, buckets: Sequence[Bucket], kept: bytes) -> list[Changed]:
+    async def diff(self, partition: int, buckets: Sequence[Bucket], kept: bytes) -> list[Rewritten]:
         """Whose records the rows of these buckets would change; nothing is written."""
         how = MergeOptions(0, kept=kept, dry=True)
         call = self._merge_call(partition, buckets, how)
         (reply,) = await self._run([Call(partition, "diff_buckets", call.keys, call.args)])
-        return list(changed(reply[0]))
+        return list(rewritten(reply[0]))
 
     async def fill(self, partition: int, filled: FilledBuckets) -> MergeResult | None:
         """What these buckets, which are new, did; only for a full snapshot.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from roster.documents.identity import Token
     from roster.documents.tokeniser import Tokeniser
     from roster.records.position import HighWater
-    from roster.records.record import Packed
+    from roster.records.record import PackedEntry
     from roster.records.replies import Found
     from roster.redis.calls import Wait
     from roster.storage.dictionary import Dictionary
@@ -269,7 +269,7 @@ def whole(replies: Replies) -> TypeGuard[list[Applied]]:
     return not any(isinstance(reply, Refusal) for reply in replies)
 
 
-def _split(record: bytes) -> Sequence[Packed]:
+def _split(record: bytes) -> Sequence[PackedEntry]:
     """A record's entries; none where they cannot be read."""
     try:
         with readable():

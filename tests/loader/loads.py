@@ -11,7 +11,7 @@ from loader.jobs.intake import Files
 from loader.jobs.load import Loading
 from loader.jobs.reading import Options
 from loader.jobs.session import Session
-from loader.jobs.verify import Verdict, Verifying
+from loader.jobs.verify import Verification, Verifying
 from roster.documents.check_digits import check_digit
 from roster.documents.identity import Document, normalise
 from roster.documents.tokeniser import Tokeniser
@@ -112,7 +112,7 @@ class Roster(NamedTuple):
 
     def verify(
         self, rows: Iterable[str], lists: tuple[str, ...] = (), *, repair: bool = False
-    ) -> Verdict:
+    ) -> Verification:
         rows = list(rows)
         lists = lists or tuple(sorted({row.partition(",")[0] for row in rows}))
         path = write(self.folder / "verified.csv", rows)

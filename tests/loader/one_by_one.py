@@ -25,7 +25,7 @@ from loader.rows.packed_rows import (
     RESUMED,
     Context,
     Courts,
-    Packed,
+    PackedRows,
     fixed_of,
 )
 from roster.documents.check_digits import holds_id_number
@@ -265,8 +265,8 @@ def present_of(row: Row) -> int:
     return raised if row.revision is not None else (raised & ~RESUMED) | WITHOUT_REVISION
 
 
-def packed_of(rows: Sequence[tuple[bytes, bytes]]) -> Packed:
+def packed_of(rows: Sequence[tuple[bytes, bytes]]) -> PackedRows:
     """Rows that were packed one by one: the token and the bytes of each."""
     partitions = np.array([token[1] for token, _ in rows], np.uint8)
     fixed = fixed_of(row[:FIXED_BYTES] for _, row in rows)
-    return Packed(fixed, pieces_of([row[FIXED_BYTES:] for _, row in rows]), partitions)
+    return PackedRows(fixed, pieces_of([row[FIXED_BYTES:] for _, row in rows]), partitions)

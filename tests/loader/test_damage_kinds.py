@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from loader.jobs.guard import Limits
 from loader.jobs.intake import Files
 from loader.synthetic.shapes import Cells, cells_of, csv_lines, header_of, joined
-from loader.synthetic.world import Recipe, Shape, make_world
+from loader.synthetic.world import FileShape, Recipe, make_world
 from roster.documents.identity import Document, DocumentType, Token, normalise
 from roster.errors import LoadRefused
 from roster.records.record import parse_record
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 AS_OF = parse_time("2019-01-01")
 ENTRIES, PEOPLE = 90, 60
-SHAPES: tuple[Shape, ...] = get_args(Shape)
+SHAPES: tuple[FileShape, ...] = get_args(FileShape)
 Damage = Callable[[str, str], str]
 """What becomes of a number of a type."""
 
@@ -86,14 +86,14 @@ DAMAGE: dict[str, Damage] = {
 EVERY = WRAPPERS | DAMAGE
 
 
-def made(shape: Shape, seed: int) -> Cells:
+def made(shape: FileShape, seed: int) -> Cells:
     """A small list, column by column."""
     recipe = Recipe(PEOPLE, ENTRIES, shape=shape, seed=seed)
     world = make_world(recipe, np.random.default_rng(seed))
     return cells_of(world, np.arange(ENTRIES), shape)
 
 
-def written(path: Path, cells: Cells, shape: Shape) -> Path:
+def written(path: Path, cells: Cells, shape: FileShape) -> Path:
     if shape == "zxgk":
         path.write_bytes(joined([header_of(shape)], shape) + csv_lines(cells, shape))
         return path
@@ -144,7 +144,7 @@ def rejected_rows(path: Path) -> set[int]:
     return {lines.index(int(line)) - 1 for _, line, *_ in told}
 
 
-def unnoticed(roster: Roster, path: Path, cells: Cells, shape: Shape) -> list[int]:
+def unnoticed(roster: Roster, path: Path, cells: Cells, shape: FileShape) -> list[int]:
     """Rows that are neither on the roster nor in the rejects after a load; raises LoadRefused."""
     rejects = path.with_suffix(".rejects")
     files = Files((str(path),), tuple(sorted(set(cells["list"]))), AS_OF,
@@ -165,7 +165,7 @@ def unnoticed(roster: Roster, path: Path, cells: Cells, shape: Shape) -> list[in
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_kind_of_damage_in_each_shape_is_undone_or_rejected(
-    roster: Roster, shape: Shape
+    roster: Roster, shape: FileShape
 ) -> None:
     cells = made(shape, 1)
     kinds = dict(zip(range(0, ENTRIES, 3), (*EVERY, *WRAPPERS), strict=False))
@@ -177,7 +177,9 @@ def test_each_kind_of_damage_in_each_shape_is_undone_or_rejected(
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_list_that_a_spreadsheet_has_wrapped_loads_whole(roster: Roster, shape: Shape) -> None:
+def test_a_list_that_a_spreadsheet_has_wrapped_loads_whole(
+    roster: Roster, shape: FileShape
+) -> None:
     cells = made(shape, 2)
     path = written(
         roster.folder / "list.csv",
@@ -198,7 +200,7 @@ def test_a_list_that_a_spreadsheet_has_wrapped_loads_whole(roster: Roster, shape
     seed=st.integers(0, 1_000),
 )
 def test_no_damage_lets_somebody_through_in_silence(
-    valkey: Server, shape: Shape, kinds: list[str], count: int, seed: int
+    valkey: Server, shape: FileShape, kinds: list[str], count: int, seed: int
 ) -> None:
     lot = random.Random(seed)
     cells = made(shape, seed)

@@ -18,7 +18,7 @@ from loader.files.sources import Source, sheet_of
 from loader.partitions.portion import Portion
 from loader.partitions.unusual import distinct
 from loader.rows.packed_rows import Context
-from loader.rows.scatter import Piece, Scatter, Scattered, reject_rows
+from loader.rows.scatter import Piece, Scatter, ScatterResult, reject_rows
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
 from roster.records.record import split_record
@@ -51,7 +51,7 @@ AT_ONCE = 2_000
 class Found(NamedTuple):
     """What became of a file's rows."""
 
-    scattered: Scattered
+    scattered: ScatterResult
     rejects: list[list[str]]
     one_by_one: list[Row | Reject | Skip]
 

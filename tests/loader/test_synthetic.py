@@ -17,7 +17,7 @@ from loader.files.sources import Source, SourceOptions
 from loader.synthetic.fictions import DISTRICTS
 from loader.synthetic.shapes import COLUMNS
 from loader.synthetic.synthetic import generate
-from loader.synthetic.world import Recipe, Shape
+from loader.synthetic.world import FileShape, Recipe
 from roster.times import parse_time, parse_until
 from tests.loader.one_by_one import Reader, Row
 from tests.loader.rowwise import parse_block
@@ -134,10 +134,10 @@ def test_a_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> 
         assert sum(1 for _ in file) == 301
 
 
-SHAPES: tuple[Shape, ...] = get_args(Shape)
+SHAPES: tuple[FileShape, ...] = get_args(FileShape)
 
 
-def read(shape: Shape, path: Path) -> list[Row]:
+def read(shape: FileShape, path: Path) -> list[Row]:
     """The rows of a list of that shape; each can be loaded, without a warning."""
     generate(Recipe(2_000, 3_500, seed=3, shape=shape), path, None, ignore)
     options = SourceOptions(format="zxgk" if shape == "zxgk" else "auto")
@@ -154,7 +154,7 @@ def read(shape: Shape, path: Path) -> list[Row]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_row_of_every_shape_can_be_loaded(shape: Shape, tmp_path: Path) -> None:
+def test_every_row_of_every_shape_can_be_loaded(shape: FileShape, tmp_path: Path) -> None:
     found = read(shape, tmp_path / "list.csv")
     assert len({(row.list, row.entry_id, row.number) for row in found}) == 3_500
     assert len({row.number for row in found}) == 2_000
@@ -183,7 +183,7 @@ def test_shapes_differ_in_what_they_are_named_after(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_changes_name_entries_of_every_shape(shape: Shape, tmp_path: Path) -> None:
+def test_changes_name_entries_of_every_shape(shape: FileShape, tmp_path: Path) -> None:
     out, changes_out = tmp_path / "l.csv", tmp_path / "c.jsonl"
     recipe = Recipe(2_000, 3_500, seed=3, changes=200, shape=shape)
     generate(recipe, out, changes_out, ignore)

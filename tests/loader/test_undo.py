@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from loader.jobs.guard import Limit, Limits
 from loader.jobs.intake import Files
-from loader.jobs.undo import Unloading
+from loader.jobs.undo import Undoing
 from loader.jobs.undo_report import StepWriter, Undone, diff_file, undone_text
 from roster import keys
 from roster.errors import LoadRefused
@@ -100,7 +100,7 @@ def undo(
 ) -> Undone:
     with roster.opened() as session, diff_file(diff) as file:
         writer = StepWriter(session.lists, session.dictionary.courts, file)
-        return Unloading(session, number, lambda *_: None, writer).run(dry_run=dry_run)
+        return Undoing(session, number, lambda *_: None, writer).run(dry_run=dry_run)
 
 
 def figures(undone: Undone) -> tuple[int, int, int, int]:

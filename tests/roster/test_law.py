@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from roster.records.change import Change
 from roster.records.entry import Op, Outcome, Registers, State
-from roster.records.record import WITHOUT_REVISION, Packed, pack_record, split_record
+from roster.records.record import WITHOUT_REVISION, PackedEntry, pack_record, split_record
 from roster.redis.calls import Wait
 from roster.storage.snapshots import (
     MIXED,
@@ -105,13 +105,13 @@ async def stored_entries(store: Store) -> dict[tuple[bytes, bytes], Stored]:
 
 def row_blob(rows: list[tuple[tuple[bytes, bytes], Row]]) -> dict[int, bytes]:
     """The rows of each bucket, as the loader sends them."""
-    groups: dict[bytes, list[Packed]] = {}
+    groups: dict[bytes, list[PackedEntry]] = {}
     for (token, entry), row in rows:
         r = row.registers
         values = (r.listed_at, r.removed_at, r.suspended_at, r.resumed_at, 0)
         flags = 0 if row.has_revision else WITHOUT_REVISION
         digest = digest_of(token, entry, row.content)
-        packed = Packed(LIST, entry, digest, values, row.content, b"", flags)
+        packed = PackedEntry(LIST, entry, digest, values, row.content, b"", flags)
         groups.setdefault(token, []).append(packed)
     out = {0: b"", 5: b""}
     for token, packed_rows in groups.items():
@@ -119,7 +119,7 @@ def row_blob(rows: list[tuple[tuple[bytes, bytes], Row]]) -> dict[int, bytes]:
     return out
 
 
-def record_blob(rows: list[Packed]) -> bytes:
+def record_blob(rows: list[PackedEntry]) -> bytes:
     plain = all(p.registers[1:4] == (0, 0, 0) for p in rows)
     flags = {p.flags for p in rows}
     kind = MIXED

@@ -16,7 +16,7 @@ from roster.records.content import (
 from roster.records.entry import Content, NameToken, Provenance, Registers
 from roster.records.record import (
     Dictionaries,
-    Packed,
+    PackedEntry,
     pack_load,
     pack_provenance,
     pack_record,
@@ -123,7 +123,7 @@ def test_records_survive_their_bytes(
     raw: dict[tuple[int, bytes], tuple[tuple[int, int, int, int, int], bytes, bytes]],
 ) -> None:
     packed = [
-        Packed(code, name, bytes(8), raised, content, provenance)
+        PackedEntry(code, name, bytes(8), raised, content, provenance)
         for (code, name), (raised, content, provenance) in raw.items()
     ]
     assert split_record(pack_record(packed)) == sorted(packed)
@@ -132,7 +132,7 @@ def test_records_survive_their_bytes(
 def test_a_record_parses_into_entries_with_their_state() -> None:
     content = Content("e", court="C")
     provenance = Provenance("api", "court feed", "performed", 1, 2, 3)
-    packed = Packed(
+    packed = PackedEntry(
         1,
         b"123456",
         b"12345678",

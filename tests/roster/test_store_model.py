@@ -29,7 +29,7 @@ from roster.records.content import pack_content
 from roster.records.entry import Content, Op, Provenance
 from roster.records.record import (
     WITHOUT_REVISION,
-    Packed,
+    PackedEntry,
     pack_record,
     provenance_tail,
     split_record,
@@ -297,7 +297,7 @@ def blob(told: dict[Name, FileRow], partition: int, bucket: int, as_of: int) -> 
     return out
 
 
-def pack_row(name: Name, row: FileRow, as_of: int) -> Packed:
+def pack_row(name: Name, row: FileRow, as_of: int) -> PackedEntry:
     at = as_of if row.revision is None else row.revision
     registers = {
         "": (at, 0, 0, 0, 0),
@@ -307,7 +307,7 @@ def pack_row(name: Name, row: FileRow, as_of: int) -> Packed:
     }[row.state]
     flags = WITHOUT_REVISION if row.revision is None else 0
     digest = word(name, row.content)
-    return Packed(name.list, hash_of(name), digest, registers, row.content, b"", flags)
+    return PackedEntry(name.list, hash_of(name), digest, registers, row.content, b"", flags)
 
 
 def run_machines(examples: int, steps: int, phases: Collection[Phase] = tuple(Phase)) -> None:

@@ -11,7 +11,7 @@ from roster import keys
 from roster.documents.identity import Document, normalise
 from roster.records.change import Change
 from roster.records.entry import Op, Outcome
-from roster.records.record import Packed, pack_record
+from roster.records.record import PackedEntry, pack_record
 from roster.storage.retention import BucketRange, RetentionPeriods, forget
 from roster.storage.rewinds import adopt
 from roster.storage.snapshots import MIXED, Bucket, MergeOptions, Snapshot, SnapshotMerge
@@ -73,7 +73,7 @@ async def merged(parts: Parts, people: Sequence[int], revision: int, *, dry: boo
     rows = b""
     for n in people:
         record = pack_record(
-            [Packed(LIST, HASH, bytes(8), (revision, 0, 0, 0, 0), b"file", b"", 0)]
+            [PackedEntry(LIST, HASH, bytes(8), (revision, 0, 0, 0, 0), b"file", b"", 0)]
         )
         rows += token(n)[4:] + bytes((MIXED,)) + len(record).to_bytes(4) + record
     (bucket,) = {token(n)[3] for n in people}

@@ -11,7 +11,7 @@ from roster.errors import InvalidInput
 from roster.filter import TokenFilter
 from roster.records.content import pack_content
 from roster.records.entry import Content, Op, Provenance
-from roster.records.record import Packed, pack_load, pack_record, provenance_tail
+from roster.records.record import PackedEntry, pack_load, pack_record, provenance_tail
 from roster.storage.api_keys import KeyStore, KeyTerms
 from roster.storage.histories import histories
 from roster.storage.retention import purge_histories
@@ -36,7 +36,7 @@ async def merge_one(parts: Parts, as_of: int) -> SnapshotMerge:
     content = pack_content(Content("e"), {})
     digest = parts.tokeniser.digest(token, 1, content)
     name = parts.tokeniser.entry_hash(1, "e")
-    record = pack_record([Packed(1, name, digest, (5, 0, 0, 0, 0), content, pack_load(1))])
+    record = pack_record([PackedEntry(1, name, digest, (5, 0, 0, 0, 0), content, pack_load(1))])
     rows = token[4:] + bytes((PLAIN,)) + len(record).to_bytes(4) + record
     tally = (
         b'{"counts":{"n:1:1":1,"p:1":1,"ever":1,"people":1},"digests":{"1":"%s"},"added":{"1":1}}'

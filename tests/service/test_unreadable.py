@@ -14,7 +14,13 @@ from roster.errors import Unreadable
 from roster.keys import place
 from roster.records.content import pack_content
 from roster.records.entry import Content, NameToken, Provenance
-from roster.records.record import Dictionaries, Packed, pack_provenance, pack_record, parse_record
+from roster.records.record import (
+    Dictionaries,
+    PackedEntry,
+    pack_provenance,
+    pack_record,
+    parse_record,
+)
 from roster.rules import rules
 from roster.rules.lists import load_lists
 from roster.rules.verdict import Journey, Question
@@ -146,7 +152,7 @@ def a_record() -> bytes:
     ]
     stamp = pack_provenance(Provenance("api", "k", "performed", 1, 2, 3))
     return pack_record(
-        Packed(
+        PackedEntry(
             code, bytes((code,)) * 6, bytes(8), (9, 0, 3, 0, 0), pack_content(content, {}), stamp
         )
         for code, content in zip((1, 201, 200), contents, strict=True)

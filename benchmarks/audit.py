@@ -28,7 +28,7 @@ from roster.redis.connection import change_client
 from roster.redis.nodes import open_nodes
 from roster.redis.target import parse_target
 from roster.rules.verdict import Reason, Verdict
-from service.audit.recorder import Answered, Recorder
+from service.audit.recorder import DecidedCheck, Recorder
 from service.deciding.answers import recorded_decision_id
 from service.deciding.screening import Screening
 
@@ -54,7 +54,7 @@ def recorded(audit: Recorder, people: list[Screening], first: int) -> list[str]:
     names = []
     for number, each in enumerate(people, first):
         name = recorded_decision_id(f"{0:016x}{number:08x}", each.token)
-        audit.decided.append(Answered(time.time_ns(), name, _KEY_ID, "rail", each))
+        audit.decided.append(DecidedCheck(time.time_ns(), name, _KEY_ID, "rail", each))
         names.append(name)
     return names
 

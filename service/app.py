@@ -38,7 +38,7 @@ from service.background.canary import Canary, canary_key
 from service.background.counters import Counters
 from service.background.forgetting import Forgetting
 from service.background.renewal import Renewer
-from service.changing.applying import Applier, Places
+from service.changing.applying import Applier, EntryLocator
 from service.changing.propagation import Confirmer, Notifier
 from service.deciding.lookups import Lookups
 from service.deciding.screening import Desk
@@ -186,7 +186,7 @@ def _upkeep(app: Litestar, opening: Opening, nodes: _Nodes) -> Upkeep:
         access=access,
         counters=counters,
         processes=processes,
-        places=Places(change, tokeniser, screener.high_water),
+        places=EntryLocator(change, tokeniser, screener.high_water),
         applier=Applier(change, tokeniser, dictionary, screener.high_water, wait),
         notifier=Notifier(change, processes),
         confirmer=Confirmer(change, processes),

@@ -12,7 +12,7 @@ from service.audit.ledger import Ledger
 from service.audit.recorder import Recorder
 from service.background.canary import Canary
 from service.background.counters import Counters
-from service.changing.applying import Applier, Places
+from service.changing.applying import Applier, EntryLocator
 from service.changing.propagation import Confirmer, Notifier
 from service.deciding.screening import Desk
 from service.feed.polls import Feed
@@ -41,7 +41,7 @@ class Service(msgspec.Struct, frozen=True):
     access: Access
     counters: Counters
     processes: Processes
-    places: Places
+    places: EntryLocator
     applier: Applier
     notifier: Notifier
     confirmer: Confirmer

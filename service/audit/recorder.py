@@ -54,7 +54,7 @@ WITHOUT_TOKEN = 0
 log = structlog.get_logger("clearway.audit")
 
 
-class Answered(NamedTuple):
+class DecidedCheck(NamedTuple):
     """A denied or referred check, as it is kept until it is packed."""
 
     at_ns: int
@@ -70,7 +70,7 @@ class Recorder:
     def __init__(self, chain: Chain, nodes: Nodes, courts: Mapping[str, bytes]) -> None:
         """`courts` are the dictionary's four bytes by name."""
         self.process = chain.process
-        self.decided: list[Answered] = []
+        self.decided: list[DecidedCheck] = []
         self.head = chain.head
         self.seal_key = chain.key
         self.records = 0
@@ -95,7 +95,7 @@ class Recorder:
     ) -> None:
         """Record a check that was not allowed. The canary's are nobody's."""
         if screening.verdict.decision != "allow" and key != CANARY_KEY and decision_id:
-            self.decided.append(Answered(time.time_ns(), decision_id, key, mode, screening))
+            self.decided.append(DecidedCheck(time.time_ns(), decision_id, key, mode, screening))
 
     def note(self, record: AuditRecord, token: bytes | None = None) -> None:
         """Record this, in its token's partition."""
@@ -203,7 +203,7 @@ class Recorder:
                 self._held.setdefault(partition, deque()).append(self._packed(each))
             await asyncio.sleep(0)
 
-    def _packed(self, answer: Answered) -> Written:
+    def _packed(self, answer: DecidedCheck) -> Written:
         screening, courts = answer.screening, self._courts
         verdict = screening.verdict
         reasons = tuple(

@@ -56,7 +56,7 @@ class _Wanted(msgspec.Struct, frozen=True):
         return (*edit.own, *self.tokens, *self.replaced)
 
 
-class Places:
+class EntryLocator:
     """Looks at what is stored of the entries that are to be changed.
 
     The same passport may be stored under another code of its state, and an entry of an earlier

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from roster.storage.store import Store
-    from service.feed.log import FeedLog, Kept
+    from service.feed.log import FeedEntry, FeedLog
 
 LOOKUPS_AT_ONCE = 128
 _UNREADABLE = (struct.error, msgspec.MsgspecError, ValueError, IndexError, KeyError)
@@ -39,7 +39,7 @@ class Binding(NamedTuple):
 Records = dict[bytes, list[Binding]]
 
 
-class Bound:
+class BindingFollower:
     """Finds out once for each entry whom it is about."""
 
     def __init__(self, store: Store, log: FeedLog) -> None:
@@ -50,7 +50,7 @@ class Bound:
         self._counted_gaps = -1
         self._one = asyncio.Lock()
 
-    async def tell(self, entries: Sequence[Kept]) -> None:
+    async def tell(self, entries: Sequence[FeedEntry]) -> None:
         """Find `told` of every one of these entries; raises Unavailable and WrongKey."""
         if all(kept.told is not None for kept in entries):
             return
@@ -70,7 +70,7 @@ class Bound:
             self._counted_gaps = gaps
         return self._counted | self._log.binding
 
-    async def _follow(self, entries: Sequence[Kept]) -> None:
+    async def _follow(self, entries: Sequence[FeedEntry]) -> None:
         records: Records = {}
         while entries:
             found = [_about(kept, records) for kept in entries]
@@ -89,7 +89,7 @@ class Bound:
                 records[token] = _bindings(one.record)
 
 
-def _about(kept: Kept, records: Mapping[bytes, list[Binding]]) -> list[bytes]:
+def _about(kept: FeedEntry, records: Mapping[bytes, list[Binding]]) -> list[bytes]:
     """The documents that an entry is about, its own first, as far as `records` tell.
 
     Those whose record is lacking are among them, to be looked up. A binding that was made or
@@ -107,7 +107,7 @@ def _about(kept: Kept, records: Mapping[bytes, list[Binding]]) -> list[bytes]:
     return list(found)[:DOCUMENTS_MAX]
 
 
-def _named(kept: Kept, bindings: Iterable[Binding]) -> list[bytes]:
+def _named(kept: FeedEntry, bindings: Iterable[Binding]) -> list[bytes]:
     if kept.list != BIND or kept.is_reset:
         return []
     with suppress(*_UNREADABLE):

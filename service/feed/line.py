@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from roster.records.position import Position
-    from service.feed.log import Kept
+    from service.feed.log import FeedEntry
 
 LENGTH = 10_000
 """Who is further behind is no longer live."""
@@ -23,12 +23,12 @@ SLACK = 256
 """So many places are passed one by one; more would keep everything else waiting."""
 
 
-class Line:
+class ArrivalOrder:
     """Entries in the order of their arrival; a number is how many of them have been passed."""
 
     def __init__(self, places: Sequence[Position]) -> None:
         """It starts where these places are, one in each partition."""
-        self._kept: list[Kept] = []
+        self._kept: list[FeedEntry] = []
         self._numbers: dict[str, int] = {}
         self._texts: dict[int, str] = {}
         self._pages: dict[int, str] = {}
@@ -42,7 +42,7 @@ class Line:
         """The number of who has passed everything."""
         return self._first + len(self._kept)
 
-    def append(self, new: Sequence[Kept]) -> None:
+    def append(self, new: Sequence[FeedEntry]) -> None:
         """Add entries that have been read after all others."""
         self._kept += new
         if len(self._kept) > LENGTH + SLACK:
@@ -56,7 +56,7 @@ class Line:
         """Whether all that follows is still here."""
         return number >= self._first
 
-    def after(self, number: int, count: int) -> Sequence[Kept]:
+    def after(self, number: int, count: int) -> Sequence[FeedEntry]:
         """At most so many entries that follow."""
         at = number - self._first
         return self._kept[at : at + count]

@@ -17,7 +17,7 @@ from roster import keys
 from roster.records.entry import BIND, CANARY, Op
 from roster.records.position import Position
 from roster.records.replies import LogEntry, parse_log_entry
-from service.feed.line import Line
+from service.feed.line import ArrivalOrder
 from service.feed.turns import Turns
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ BYTES_MAX = 16 * 1024 * 1024
 _MARK, _OP, _LIST, _AT_MS = slice(6, 10), 10, 11, slice(34, 40)
 
 
-class Kept(msgspec.Struct, gc=False, eq=False):
+class FeedEntry(msgspec.Struct, gc=False, eq=False):
     """One entry of a log, and what has been made of it for those who read the feed.
 
     `data` is the entry as a tail has it, behind its seq and its mark; `shown` its JSON for
@@ -84,7 +84,7 @@ class _Stretch:
 
     def __init__(self, start: Position) -> None:
         self.start = self.end = start
-        self.entries: list[Kept] = []
+        self.entries: list[FeedEntry] = []
 
     def index(self, place: Position) -> int | None:
         """How many entries lie before or at `place`, or None where it is not on this stretch."""
@@ -122,7 +122,7 @@ class FeedLog:
         self._chunks: deque[tuple[_Stretch, int, int]] = deque()
         self._count = self._bytes = 0
         self._short: set[int] = set()
-        self._line: Line | None = None
+        self._line: ArrivalOrder | None = None
         self._moved = asyncio.Event()
 
     def is_polled(self) -> bool:
@@ -134,7 +134,7 @@ class FeedLog:
         number = tail.position.partition
         self._ends[number] = tail.position
         self._told_at[number] = time.monotonic()
-        read = [Kept(number, asked.history, data) for data in tail.logged]
+        read = [FeedEntry(number, asked.history, data) for data in tail.logged]
         stretch = self._stretches[number]
         known = _overlap(stretch, asked, read) if stretch is not None and tail.continues else None
         if stretch is None or known is None:
@@ -159,12 +159,12 @@ class FeedLog:
         return ends if len(ends) == keys.PARTITIONS else None
 
     @property
-    def line(self) -> Line | None:
+    def line(self) -> ArrivalOrder | None:
         """What has been read, in order; None until something of every partition has been."""
         if self._line is None:
             places = [stretch.end for stretch in self._stretches if stretch is not None]
             if len(places) == keys.PARTITIONS:
-                self._line = Line(places)
+                self._line = ArrivalOrder(places)
         return self._line
 
     @property
@@ -179,7 +179,7 @@ class FeedLog:
             return None
         return max(0, stretch.start.seq - place.seq) or None
 
-    def after(self, place: Position, count: int) -> Sequence[Kept] | None:
+    def after(self, place: Position, count: int) -> Sequence[FeedEntry] | None:
         """At most so many entries that follow `place`; None where Redis has to be asked."""
         stretch = self._stretches[place.partition]
         at = stretch.index(place) if stretch is not None else None
@@ -219,7 +219,7 @@ class FeedLog:
             self._bytes = sum(size for _, _, size in left)
         return made
 
-    def _append(self, stretch: _Stretch, new: list[Kept]) -> None:
+    def _append(self, stretch: _Stretch, new: list[FeedEntry]) -> None:
         stretch.entries += new
         if self._line is not None:
             self._line.append(new)
@@ -246,7 +246,7 @@ class FeedLog:
         self.turns.wake()
 
 
-def _overlap(stretch: _Stretch, asked: Position, read: list[Kept]) -> int | None:
+def _overlap(stretch: _Stretch, asked: Position, read: list[FeedEntry]) -> int | None:
     """How many of the entries read are kept already; None where they do not go on from here."""
     at = stretch.index(asked)
     if at is None:

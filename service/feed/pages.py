@@ -20,8 +20,8 @@ from roster.records.entry import CANARY, Op
 from roster.records.record import unpack_provenance
 from roster.times import format_ms
 from service.deciding.answers import op_name, time_or_null
-from service.feed.bound import Bound
-from service.feed.reader import Shared
+from service.feed.bound import BindingFollower
+from service.feed.reader import SharedWork
 from service.feed.writing import CursorSteps, FeedPage, LineSteps, PageWriter
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from roster.rules.restrictions import Lists
     from roster.storage.dictionary import Dictionary
     from roster.storage.store import Store
-    from service.feed.line import Line
-    from service.feed.log import FeedLog, Kept
+    from service.feed.line import ArrivalOrder
+    from service.feed.log import FeedEntry, FeedLog
     from service.feed.reader import EntryReader
 
 COUNT_LEAST, COUNT_MOST = 16, 1_024
@@ -53,7 +53,7 @@ class View(NamedTuple):
     limit: int
     key_id: str | None
 
-    def shows(self, kept: Kept) -> bool:
+    def shows(self, kept: FeedEntry) -> bool:
         """Whether an entry is any of this caller's business."""
         return kept.list != CANARY and (self.key_id is None or not kept.is_reset)
 
@@ -72,7 +72,7 @@ class Writer:
 
         self.subject = subject
 
-    async def write(self, entries: Sequence[Kept]) -> None:
+    async def write(self, entries: Sequence[FeedEntry]) -> None:
         """Write entries for maintainers; what they refer to is read first, where not known."""
         read = False
         for kept in entries:
@@ -123,8 +123,8 @@ class Pages:
         self._reader = reader
         self._writer = writer
         self._turns = log.turns
-        self._bound = Bound(store, log)
-        self._shared = Shared()
+        self._bound = BindingFollower(store, log)
+        self._shared = SharedWork()
         self._made: dict[tuple[str, View], FeedPage] = {}
         self._made_of = -1
 
@@ -158,7 +158,7 @@ class Pages:
                 return page
         return await self._from(from_feed(text), view)
 
-    async def _live(self, line: Line, number: int, view: View) -> FeedPage | None:
+    async def _live(self, line: ArrivalOrder, number: int, view: View) -> FeedPage | None:
         """A page of what has been read since; None where too much has been meanwhile."""
         count = max(COUNT_LEAST, view.limit)
         while True:
@@ -189,7 +189,7 @@ class Pages:
                 return writer.page
             count = min(2 * count, COUNT_MOST)
 
-    async def _fill(self, writer: PageWriter, read: Sequence[Kept], view: View) -> None:
+    async def _fill(self, writer: PageWriter, read: Sequence[FeedEntry], view: View) -> None:
         since = time.perf_counter()
         for first in range(0, len(read), PREPARED_AT_ONCE):
             part = read[first : first + PREPARED_AT_ONCE]
@@ -204,7 +204,7 @@ class Pages:
                 since = await self._turns.breathe(since)
         self._turns.charge(time.perf_counter() - since)
 
-    def _told(self, kept: Kept, view: View) -> Sequence[bytes]:
+    def _told(self, kept: FeedEntry, view: View) -> Sequence[bytes]:
         """The changes that an entry is told as, each but for its position."""
         if not view.shows(kept):
             return ()

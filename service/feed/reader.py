@@ -18,7 +18,7 @@ from roster import keys
 from roster.errors import LogTrimmed, Unavailable
 from roster.records.cursor import Cursor
 from roster.storage import logs
-from service.feed.log import Kept
+from service.feed.log import FeedEntry
 
 if TYPE_CHECKING:
     from roster.records.position import Position
@@ -33,7 +33,7 @@ POLL_EVERY_S = 0.02
 """Whoever asks for what is there *now* shares a poll with all others of such a time."""
 
 
-class Shared:
+class SharedWork:
     """Work that everybody who needs it at one moment shares."""
 
     def __init__(self) -> None:
@@ -65,13 +65,13 @@ class EntryReader:
         self._store = store
         self._log = log
         self._poll = poll
-        self._shared = Shared()
+        self._shared = SharedWork()
         self._slots = asyncio.Semaphore(READS_AT_ONCE)
         self._polled: asyncio.Task[bool] | None = None
         self._next_poll: asyncio.Task[bool] | None = None
         self._polled_at = float("-inf")
 
-    async def entries(self, places: list[Position], count: int) -> list[Kept]:
+    async def entries(self, places: list[Position], count: int) -> list[FeedEntry]:
         """At most `count` entries behind these places, each partition's in order; none at the end.
 
         Raises LogTrimmed and Unavailable.
@@ -114,7 +114,7 @@ class EntryReader:
         self._polled_at = time.monotonic()
         return await self._poll()
 
-    async def _older(self, places: list[Position], count: int) -> list[list[Kept]]:
+    async def _older(self, places: list[Position], count: int) -> list[list[FeedEntry]]:
         """What follows in Redis: of those that lack most, or of the first that have anything."""
         lacking = {place: self._log.before(place) for place in places}
         most = 1 << 48  # what is not known may be lost: it has to be looked at
@@ -128,7 +128,7 @@ class EntryReader:
                 return tails
         return []
 
-    async def _read(self, asked: tuple[Position, ...], limit: int) -> list[list[Kept]]:
+    async def _read(self, asked: tuple[Position, ...], limit: int) -> list[list[FeedEntry]]:
         async with self._slots:
             tails = await self._store.tails({p.partition: p for p in asked}, {}, limit)
         if not all(tail.continues for tail in tails.values()):
@@ -140,10 +140,10 @@ async def _run(work: Callable[[], Awaitable[T]]) -> T:
     return await work()
 
 
-def _kept(tail: Tail) -> list[Kept]:
+def _kept(tail: Tail) -> list[FeedEntry]:
     here = tail.position
-    return [Kept(here.partition, here.history, data) for data in tail.logged]
+    return [FeedEntry(here.partition, here.history, data) for data in tail.logged]
 
 
-def _at_ms(kept: Kept) -> int:
+def _at_ms(kept: FeedEntry) -> int:
     return kept.at_ms

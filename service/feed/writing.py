@@ -9,8 +9,8 @@ from roster.records.cursor import Cursor, CursorWriter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from service.feed.line import Line
-    from service.feed.log import Kept
+    from service.feed.line import ArrivalOrder
+    from service.feed.log import FeedEntry
 
 
 class FeedPage(NamedTuple):
@@ -31,16 +31,16 @@ class CursorSteps:
 
     lost = False
 
-    def begun(self, kept: Kept) -> int:
+    def begun(self, kept: FeedEntry) -> int:
         """How many changes of this next entry have been told."""
         return self._begun[1] if self._begun[0] == kept.partition else 0
 
-    def within(self, kept: Kept, told: int) -> str:
+    def within(self, kept: FeedEntry, told: int) -> str:
         """The text of so many changes into this next entry."""
         self._begun = kept.partition, told
         return self._writer.text(*self._begun)
 
-    def after(self, kept: Kept) -> None:
+    def after(self, kept: FeedEntry) -> None:
         """Go behind this entry."""
         place = self._places[kept.partition] = kept.place
         self._writer.move(place)
@@ -66,7 +66,7 @@ class CursorSteps:
 class LineSteps:
     """Goes on from a place on the line, whose texts all readers share."""
 
-    def __init__(self, line: Line, number: int) -> None:
+    def __init__(self, line: ArrivalOrder, number: int) -> None:
         """It stands behind so many entries."""
         self._line = line
         self._number = number
@@ -77,16 +77,16 @@ class LineSteps:
         """Whether the line does not reach back so far any more."""
         return not self._line.holds(self._number)
 
-    def begun(self, _: Kept) -> int:
+    def begun(self, _: FeedEntry) -> int:
         """None of the next entry has been told: such places are not on the line."""
         return 0
 
-    def within(self, kept: Kept, told: int) -> str:
+    def within(self, kept: FeedEntry, told: int) -> str:
         """The text of so many changes into this next entry."""
         self._within = self._line.within(self._number, kept.partition, told)
         return self._within
 
-    def after(self, _: Kept) -> None:
+    def after(self, _: FeedEntry) -> None:
         """Go behind this entry."""
         self._number += 1
         self._within = ""
@@ -111,7 +111,7 @@ class PageWriter:
         self._steps = steps
         self._limit = limit
 
-    def take(self, kept: Kept, told: Sequence[bytes]) -> bool:
+    def take(self, kept: FeedEntry, told: Sequence[bytes]) -> bool:
         """Whether there is room left behind this entry, which is told as these changes."""
         steps = self._steps
         begun = steps.begun(kept) if len(told) > 1 else 0

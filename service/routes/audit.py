@@ -20,7 +20,7 @@ from service.audit.shown import record_json
 from service.deciding.answers import recorded_at
 from service.parts import Service
 from service.web.auth import scoped
-from service.web.bodies import answered, in_time
+from service.web.bodies import in_time, json_response
 
 LIMIT_MAX = 1_000
 LIMIT_DIGITS = 4
@@ -45,15 +45,15 @@ async def get_audit(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
             if name in query:
                 raise InvalidInput(name, "does not go with verify: all blocks are proved")
         async with in_time():
-            return answered(await _blocks(service, limit, after))
+            return json_response(await _blocks(service, limit, after))
     search = _search(service, query, limit, after)
     if search is None:
-        return answered({"records": [], "next": None})
+        return json_response({"records": [], "next": None})
     async with in_time():
         found = await page(service.changes_store.nodes, search)
         await _learn_courts(service, [record for _, record, _ in found.rows])
     shown = [_shown(service, *each) for each in found.rows]
-    return answered({"records": shown, "next": _text(found.following, key)})
+    return json_response({"records": shown, "next": _text(found.following, key)})
 
 
 def _limit(query: Mapping[str, Any]) -> int:

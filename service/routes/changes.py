@@ -21,7 +21,7 @@ from service.changing.edits import BINDS, Edit, EditReader
 from service.parts import Service
 from service.routes.change_records import changed, removed, unacknowledged
 from service.web.auth import CANARY_KEY, known_caller, require
-from service.web.bodies import INVALID, Body, answered
+from service.web.bodies import INVALID, Body, json_response
 from service.web.faults import FieldError
 from service.web.problems import problem_of
 from service.web.shapes import ChangeOp, ChangeShape, ChangesShape, ListName
@@ -79,7 +79,7 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
             service.screener.acknowledge(reached, _applied_ms(replies))
             on = _joining(edits.values(), replies)
             service.notifier.tell(reached, on, wanted=body.wait == "all")
-        return answered(await _answer(service, body, results, reached))
+        return json_response(await _answer(service, body, results, reached))
     except (NotDurable, Unavailable, WrongKey) as exc:
         refused = type(exc)(*exc.args)
         refused.revisions = tuple(revisions.get(index, 0) for index in range(len(results)))

@@ -22,7 +22,7 @@ from service.parts import Service
 from service.routes.batches import answer_batch, made_up_batch
 from service.sandbox.desk import fresh_as_of
 from service.web.auth import authorization, identified, require
-from service.web.bodies import JSON_HEADERS, Body, Whole, body_of, send_whole
+from service.web.bodies import JSON_HEADERS, Body, WholeResponse, body_of, send_whole
 from service.web.problems import problem_bytes
 from service.web.shapes import Check
 
@@ -42,7 +42,7 @@ async def check_routes(scope: Scope, receive: Receive, send: Send) -> None:
     await send_whole(send, await respond(service, scope, receive))
 
 
-async def respond(service: Service, scope: Mapping[str, Any], receive: Receive) -> Whole:
+async def respond(service: Service, scope: Mapping[str, Any], receive: Receive) -> WholeResponse:
     """Status, headers and body of the answer to a request; never raises."""
     started = time.perf_counter()
     try:

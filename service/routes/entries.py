@@ -22,7 +22,7 @@ from roster.times import DAY_MS, beijing_day, format_ms, now_ms
 from service.deciding.answers import op_name, time_or_null
 from service.parts import Service
 from service.web.auth import scoped
-from service.web.bodies import READ_TIMEOUT_S, Body, answered, in_time
+from service.web.bodies import READ_TIMEOUT_S, Body, in_time, json_response
 from service.web.shapes import FindShape, HistoryShape
 
 _find_decoder = Body(FindShape)
@@ -52,7 +52,7 @@ async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
             }
             for entry in entries
         ]
-    return answered({"entries": shown, "position": _position(looked)})
+    return json_response({"entries": shown, "position": _position(looked)})
 
 
 @post("/v1/entries/history", status_code=200, guards=[scoped("list:read")])
@@ -80,7 +80,7 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         if shape.list in (None, event["list"])
         and shape.entry_id in (None, trimmed(event["entry_id"]))
     ]
-    return answered({"history": shown, "position": _position(looked)})
+    return json_response({"history": shown, "position": _position(looked)})
 
 
 def _note(service: Service, key: ApiKey, what: str, looked: Mapping[Token, Found]) -> None:

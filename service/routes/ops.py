@@ -28,7 +28,7 @@ from service.background.metrics import (
 from service.background.summary import RosterSummary, last_changes, summarise
 from service.upkeep import Upkeep
 from service.web.auth import scoped
-from service.web.bodies import answered, in_time
+from service.web.bodies import in_time, json_response
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class Condition(msgspec.Struct, frozen=True):
 @get("/healthz")
 async def healthz() -> Response[bytes]:
     """200 while the process lives."""
-    return answered({"alive": True})
+    return json_response({"alive": True})
 
 
 @get("/readyz")
@@ -51,7 +51,7 @@ async def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
     found = conditions(upkeep)
     ready = all(condition.ok for condition in found.values())
     told = {"ready": ready, "conditions": found, "degraded": degraded(upkeep)}
-    answer = answered(told | code_json())
+    answer = json_response(told | code_json())
     if not ready:
         answer.status_code = 503
         answer.headers["retry-after"] = "1"
@@ -62,7 +62,7 @@ async def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def get_roster(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Counts, digest, positions, decisions so far, removal lag, processes."""
     async with in_time():
-        return answered(await roster_json(request.app.state.upkeep))
+        return json_response(await roster_json(request.app.state.upkeep))
 
 
 @get("/metrics", guards=[scoped("ops")], media_type=MEDIA_TYPE)

@@ -17,7 +17,7 @@ from service.deciding.person import read_person
 from service.deciding.questions import Query
 from service.parts import Service
 from service.web.auth import scoped
-from service.web.bodies import Body, answered
+from service.web.bodies import Body, json_response
 from service.web.faults import gathered
 from service.web.shapes import StandingShape
 
@@ -31,14 +31,14 @@ async def standing(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     shape = _decoder.decode(await request.body())
     departs_at_ms = _read_time(shape)
     if request.auth.sandbox:
-        return answered(await _made_up(service, shape, departs_at_ms))
+        return json_response(await _made_up(service, shape, departs_at_ms))
     await service.desk.freshen()
     told = await _standing(service, shape, departs_at_ms)
     named = any("entry_id" in reason for reason in told["reasons"])
     if named or told["forbidden"] or told["remaining"]:
         token = service.desk.traveller(Query(shape.document, Journey("air"))).token
         service.audit.note(EntriesRead(request.auth.id, "standing", token), token)
-    return answered(told)
+    return json_response(told)
 
 
 async def _made_up(

@@ -23,7 +23,7 @@ from service.server.certificates import fingerprint
 from service.server.coalescing import CoalescingTransport
 from service.server.sockets import unread, unsent
 from service.web.auth import CERT_SCOPE
-from service.web.bodies import JSON_HEADERS, Whole
+from service.web.bodies import JSON_HEADERS, WholeResponse
 from service.web.problems import status_bytes
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class Protocol(HttpToolsProtocol):
         if not unread(self.transport):
             self.transport.close()
 
-    def answer_now(self, cycle: Any, response: Whole) -> None:  # noqa: ANN401 -- uvicorn's
+    def answer_now(self, cycle: Any, response: WholeResponse) -> None:  # noqa: ANN401 -- uvicorn's
         """Answer a request that no task has begun, without reading its body."""
         if cycle.disconnected or cycle.response_complete:
             return
@@ -264,7 +264,7 @@ class Protocol(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
         return task
 
-    def _head(self, response: Whole, *, keep: bool) -> bytes:
+    def _head(self, response: WholeResponse, *, keep: bool) -> bytes:
         status, headers, body = response
         length = (b"content-length", b"%d" % len(body))
         lines = [*self.server_state.default_headers, *headers, length]

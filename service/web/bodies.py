@@ -18,7 +18,7 @@ BODY_MAX_BYTES = 4 * 1024 * 1024
 INVALID = (InvalidInput, InvalidBody, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What a part of a body raises where it is the sender's fault."""
 
-Whole = tuple[int, list[tuple[bytes, bytes]], bytes]
+WholeResponse = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers but for the length, and body of an answer."""
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
@@ -73,7 +73,7 @@ def _bounded(body: bytes) -> bytes:
     return body
 
 
-async def send_whole(send: Send, whole: Whole) -> None:
+async def send_whole(send: Send, whole: WholeResponse) -> None:
     """Send an answer."""
     status, headers, body = whole
     length = (b"content-length", b"%d" % len(body))
@@ -82,7 +82,7 @@ async def send_whole(send: Send, whole: Whole) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def answered(content: object) -> Response[bytes]:
+def json_response(content: object) -> Response[bytes]:
     """The answer of a Litestar handler."""
     return Response(
         msgspec.json.encode(content),

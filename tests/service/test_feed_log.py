@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from roster.records.entry import Content, Op
 from roster.records.position import Position
-from service.feed.log import Kept
+from service.feed.log import FeedEntry
 from service.following.share import Listener
 from tests.service.parts import process
 from tests.service.test_screening import LISTED
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def test_the_collector_need_not_look_through_what_is_kept() -> None:
     """There are 50,000 of them: all would wait for it."""
-    kept = Kept(3, 1, bytes(5) + b"\7mark" + bytes(30))
+    kept = FeedEntry(3, 1, bytes(5) + b"\7mark" + bytes(30))
     kept.shown, kept.told = b"{}", (b"token",)
     assert not gc.is_tracked(kept)
     assert kept.place == Position(3, 1, 7, b"mark")

@@ -127,7 +127,7 @@ async def _running(settings: Settings, app: Litestar) -> AsyncIterator[None]:
     opening = await asyncio.to_thread(Opening, settings)
     try:
         await look_before(settings, opening)
-        nodes = _Nodes(
+        nodes = _NodesByUse(
             opening.check_nodes(),
             opening.change_nodes(),
             opening.follow_nodes(),
@@ -147,7 +147,7 @@ async def _running(settings: Settings, app: Litestar) -> AsyncIterator[None]:
         await asyncio.to_thread(opening.close)
 
 
-class _Nodes(NamedTuple):
+class _NodesByUse(NamedTuple):
     """Redis, by what it is asked for: each use has its own time-outs and connections."""
 
     check: Nodes
@@ -156,7 +156,7 @@ class _Nodes(NamedTuple):
     audit: Nodes
 
 
-def _upkeep(app: Litestar, opening: Opening, nodes: _Nodes) -> Upkeep:
+def _upkeep(app: Litestar, opening: Opening, nodes: _NodesByUse) -> Upkeep:
     """All parts of the process, and what they are kept up with."""
     settings, lists = opening.settings, load_lists(opening.settings.lists_file)
     tokeniser = Tokeniser(opening.id_key(), UNKNOWN)  # the follower opens the roster
@@ -200,7 +200,7 @@ def _upkeep(app: Litestar, opening: Opening, nodes: _Nodes) -> Upkeep:
     return Upkeep(service, opening, tallies, disabled, memory, _renewer(service, keys))
 
 
-def _stores(settings: Settings, nodes: _Nodes, tokeniser: Tokeniser) -> Iterator[Store]:
+def _stores(settings: Settings, nodes: _NodesByUse, tokeniser: Tokeniser) -> Iterator[Store]:
     """The stores of checks, of changes and of polls, which share the roster's id."""
     keep_ms, roster_id = settings.audit_days * DAY_MS, RosterId(nodes.follow)
     return (Store(each, tokeniser, keep_ms=keep_ms, roster_id=roster_id) for each in nodes[:3])
@@ -220,7 +220,7 @@ def _strictest(settings: Settings) -> Wait:
     return Wait(aof=True, replicas=settings.replicas, timeout_ms=SAFE_TIMEOUT_MS)
 
 
-def _recorder(nodes: _Nodes, tokeniser: Tokeniser) -> tuple[Dictionary, Recorder]:
+def _recorder(nodes: _NodesByUse, tokeniser: Tokeniser) -> tuple[Dictionary, Recorder]:
     """The dictionary, and the recorder, which names courts by it."""
     dictionary, chain = Dictionary(nodes.change), Chain(secrets.token_hex(6), tokeniser.seal_key)
     return dictionary, Recorder(chain, nodes.audit, dictionary.court_ids)

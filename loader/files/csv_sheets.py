@@ -14,7 +14,7 @@ from loader.columns.texts import utf8_of
 from loader.files.blocks import FEED, QUOTE, RETURN, Marks, Spans, judged, marks_of, spans_of, unfit
 
 
-class _Rows(msgspec.Struct, frozen=True):
+class _RowBounds(msgspec.Struct, frozen=True):
     """The rows of some lines: their first and last lines, which are good, and which are blank.
 
     `ends` are those of the cells of these, in shape (good rows, columns), and `doubled` is where
@@ -49,7 +49,7 @@ def csv_sheet(block: Block, layout: Layout, wanted: Sequence[str] = ()) -> Sheet
     return sheet_of(columns, block.first_line + rows.firsts, rows.good, odd)
 
 
-def _rows(marks: Marks, spans: Spans, width: int, broken: Sequence[int]) -> _Rows:
+def _rows(marks: Marks, spans: Spans, width: int, broken: Sequence[int]) -> _RowBounds:
     inside = np.zeros(marks.lines + 1, np.int8)
     inside[spans.firsts + 1] = 1
     inside[spans.lasts + 1] -= 1
@@ -71,7 +71,7 @@ def _rows(marks: Marks, spans: Spans, width: int, broken: Sequence[int]) -> _Row
     good &= ~blank
     if not good.all():
         real &= np.repeat(good, sizes)
-    return _Rows(firsts, lasts, good, blank, marks.at[real].reshape(-1, width), doubled)
+    return _RowBounds(firsts, lasts, good, blank, marks.at[real].reshape(-1, width), doubled)
 
 
 def _hold(begins: Numbers, places: Numbers) -> Bools:
@@ -82,7 +82,7 @@ def _hold(begins: Numbers, places: Numbers) -> Bools:
     return held
 
 
-def _columns(text: bytes, octets: Octets, begins: Numbers, rows: _Rows) -> Columns:
+def _columns(text: bytes, octets: Octets, begins: Numbers, rows: _RowBounds) -> Columns:
     """The cells of good rows, without their quotes."""
     behind = np.ascontiguousarray(rows.ends.T)
     starts = np.empty_like(behind)
@@ -96,7 +96,7 @@ def _columns(text: bytes, octets: Octets, begins: Numbers, rows: _Rows) -> Colum
     return Columns(text, starts + (AHEAD_BYTES - 1), behind - starts)
 
 
-def _single(columns: Columns, rows: _Rows, wanted: Bools) -> Columns:
+def _single(columns: Columns, rows: _RowBounds, wanted: Bools) -> Columns:
     """The cells with one quote where two stand for it, in some columns."""
     ends = rows.ends.reshape(-1)
     places = np.unique(np.searchsorted(ends, rows.doubled))
@@ -113,7 +113,7 @@ def _single(columns: Columns, rows: _Rows, wanted: Bools) -> Columns:
 
 
 def _odd(
-    block: Block, encoding: str, rows: _Rows, which: Numbers, spans: Spans
+    block: Block, encoding: str, rows: _RowBounds, which: Numbers, spans: Spans
 ) -> dict[int, list[str]]:
     """The cells of some rows, read one by one; blank ones are left out."""
     if not len(which):

@@ -28,7 +28,7 @@ _NO_ROW = "\0"
 """What no text may hold: its row is `Torn`."""
 
 
-class _Cells(msgspec.Struct, frozen=True):
+class _ColumnCells(msgspec.Struct, frozen=True):
     """The cells of a column; the row of a torn one is `Torn`."""
 
     text: bytes
@@ -36,9 +36,9 @@ class _Cells(msgspec.Struct, frozen=True):
     sizes: Numbers
     torn: Bools
 
-    def chosen(self, which: Numbers) -> _Cells:
+    def chosen(self, which: Numbers) -> _ColumnCells:
         """Some of them."""
-        return _Cells(self.text, self.starts[which], self.sizes[which], self.torn[which])
+        return _ColumnCells(self.text, self.starts[which], self.sizes[which], self.torn[which])
 
 
 def parquet_blocks(file: IO[bytes]) -> tuple[tuple[str, ...], Iterator[Block]]:
@@ -82,7 +82,7 @@ def _blocks(table: Any) -> Iterator[Block]:  # noqa: ANN401 -- pyarrow has no ty
         line += batch.num_rows
 
 
-def _sheet(columns: Sequence[_Cells], line: int, count: int) -> Sheet:
+def _sheet(columns: Sequence[_ColumnCells], line: int, count: int) -> Sheet:
     befores = np.cumsum([AHEAD_BYTES, *(len(each.text) for each in columns)]).tolist()
     found = Columns(
         padded(b"".join(each.text for each in columns)),
@@ -95,7 +95,7 @@ def _sheet(columns: Sequence[_Cells], line: int, count: int) -> Sheet:
     return Sheet(found, np.arange(line, line + count), odd)
 
 
-def _cells(column: Any) -> _Cells:  # noqa: ANN401 -- pyarrow has no types
+def _cells(column: Any) -> _ColumnCells:  # noqa: ANN401 -- pyarrow has no types
     """A column's cells: of texts the bytes as they lie there, once each."""
     import pyarrow as pa  # noqa: PLC0415 -- an extra
 
@@ -110,7 +110,7 @@ def _cells(column: Any) -> _Cells:  # noqa: ANN401 -- pyarrow has no types
     return _of_values([_cell(value, exact_below) for value in column.to_pylist()])
 
 
-def _of_texts(column: Any) -> _Cells:  # noqa: ANN401 -- pyarrow has no types
+def _of_texts(column: Any) -> _ColumnCells:  # noqa: ANN401 -- pyarrow has no types
     column = column.fill_null("")
     _, ends, octets = column.buffers()
     ends = np.frombuffer(ends, np.int32)[column.offset :][: len(column) + 1].astype(np.int64)
@@ -120,18 +120,18 @@ def _of_texts(column: Any) -> _Cells:  # noqa: ANN401 -- pyarrow has no types
     begun = starts[starts < len(text)]
     inside = np.frombuffer(text, np.int8)[begun] < BEHIND_FIRST
     if sizes.max(initial=0) <= _CELL_MAX and not (b"\0" in text or inside.any()) and is_utf8(text):
-        return _Cells(text, starts, sizes, np.zeros(len(starts), np.bool_))
+        return _ColumnCells(text, starts, sizes, np.zeros(len(starts), np.bool_))
     places = zip(starts.tolist(), sizes.tolist(), strict=True)
     cells = (text[start : start + size] for start, size in places)
     return _of_values([_cell(cell.decode("utf-8", "surrogateescape")) for cell in cells])
 
 
-def _of_values(cells: Sequence[str]) -> _Cells:
+def _of_values(cells: Sequence[str]) -> _ColumnCells:
     rows = [whole([cell]) for cell in cells]
     parts = [row[0].encode() for row in rows]
     sizes = sizes_of(parts)
     torn = np.array([row.__class__ is Torn for row in rows], np.bool_)
-    return _Cells(b"".join(parts), np.cumsum(sizes) - sizes, sizes, torn)
+    return _ColumnCells(b"".join(parts), np.cumsum(sizes) - sizes, sizes, torn)
 
 
 def _cell(value: object, exact_below: int = 0) -> str:

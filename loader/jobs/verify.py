@@ -167,13 +167,13 @@ class Verifying:
         return lists
 
     def _shown(self, partition: int, one: DifferingEntry) -> Difference:
-        content = unpack_content(one.content, _Courts()) if one.content else None
+        content = unpack_content(one.content, _AnyCourt()) if one.content else None
         entry_id = content.entry_id if content else ""
         name = self._session.lists.name(one.list)
         return Difference(KINDS[one.kind], name, entry_id, partition, one.bucket)
 
 
-class _Courts(dict[bytes, str]):
+class _AnyCourt(dict[bytes, str]):
     """Any court: only the entry's id is wanted."""
 
     def __missing__(self, _identifier: bytes) -> str:

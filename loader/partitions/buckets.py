@@ -43,7 +43,7 @@ _BEGIN = np.dtype([("field", "u1", 12), ("kind", "u1"), ("size", ">u4")])
 _ENTRY_BYTES, _U16 = FIXED_BYTES - PLACE_BYTES, 0xFFFF
 
 
-class Rows(msgspec.Struct):
+class RowTotals(msgspec.Struct):
     """What a partition's rows amount to; `fields` are those of people who are on a list.
 
     `digests` are by list; `duplicates` were left out.
@@ -103,7 +103,7 @@ class People:
         least = np.minimum.reduceat(kinds, self._first)
         return np.where(least == np.maximum.reduceat(kinds, self._first), least, 0)
 
-    def count(self, found: Rows) -> Counts:
+    def count(self, found: RowTotals) -> Counts:
         """What the buckets' records count; `found` is as they say, `lost` are duplicate rows."""
         counts, plain = Counts(), self._kinds > 0
         unusual = np.flatnonzero(~plain).tolist()
@@ -116,7 +116,7 @@ class People:
         found.fields += self._fixed[self._first[plain], _NUMBER_BYTES:PLACE_BYTES].tobytes()
         return counts
 
-    def _one(self, index: int, counts: Counts, found: Rows) -> bytes:
+    def _one(self, index: int, counts: Counts, found: RowTotals) -> bytes:
         """An unusual person's record."""
         first, size = self._first[index], self._counts[index]
         rows = [

@@ -18,7 +18,7 @@ import msgspec
 
 from loader.columns.columns import Octets
 from loader.partitions import imaging
-from loader.partitions.buckets import Rows
+from loader.partitions.buckets import RowTotals
 from loader.partitions.imaging import MergeReplies
 from loader.partitions.portion import Portion, Prepared, seal_table, sealed_runs
 from loader.rows.packed_rows import KEPT_BYTES, kept_in
@@ -63,7 +63,7 @@ class Job(msgspec.Struct, frozen=True):
         """What the file has of the partition."""
         return Portion(folder, self.partition, self.load, self.snapshot.lists)
 
-    def how(self, call: Part, *, dry: bool = False, shows: bool = False) -> MergeOptions:
+    def how(self, call: MergeCall, *, dry: bool = False, shows: bool = False) -> MergeOptions:
         """How to merge some buckets, and all before the last of them."""
         return MergeOptions(
             call.upto,
@@ -79,7 +79,7 @@ class Job(msgspec.Struct, frozen=True):
         return self.snapshot.as_of - self.snapshot.tombstone_ms
 
 
-class Part(NamedTuple):
+class MergeCall(NamedTuple):
     """The buckets of one call, up to one: some with rows, some of which the seals are told."""
 
     buckets: list[Bucket]
@@ -104,7 +104,7 @@ class Done(msgspec.Struct):
     digests: dict[int, int] = {}
 
 
-def done_of(job: Job, total: MergeReplies, rows: Rows) -> Done:
+def done_of(job: Job, total: MergeReplies, rows: RowTotals) -> Done:
     """What all replies come to; `rows` is what the file has of the partition."""
     return Done(job.partition, total.fates, rows.people, rows.duplicates, total.written)
 
@@ -181,9 +181,9 @@ async def _opened(
     merging: SnapshotMerge,
     job: Job,
     portion: Callable[[], Portion],
-    part: Part,
+    part: MergeCall,
     merged: MergeResult,
-) -> AsyncIterator[tuple[Part, MergeResult]]:
+) -> AsyncIterator[tuple[MergeCall, MergeResult]]:
     """The call and its reply; or those that bring its buckets, with rows where they need them."""
     if not merged.unsealed:
         yield part, merged
@@ -202,7 +202,7 @@ def parts_of(
     sealed: Sequence[int] = (),
     seals: Octets = _NO_SEALS,
     upto: int = BUCKETS,
-) -> Iterator[Part]:
+) -> Iterator[MergeCall]:
     """The buckets, in ascending order, in as few calls as may be: so many in each at most.
 
     The `sealed` ones, of all the `seals`, go with those that they lie between.
@@ -212,22 +212,22 @@ def parts_of(
     for bucket in buckets:
         if len(call) == most or size > CALL_BYTES:
             end = bisect_left(sealed, bucket.number)
-            yield Part(call, bucket.number, sealed[at:end], seals)
+            yield MergeCall(call, bucket.number, sealed[at:end], seals)
             call, size, at = [], 0, end
         call.append(bucket)
         size += len(bucket.rows)
     if call or sealed:
-        yield Part(call, upto, sealed[at:], seals)
+        yield MergeCall(call, upto, sealed[at:], seals)
 
 
 async def in_turn(
     merging: SnapshotMerge,
     job: Job,
-    parts: Iterable[Part],
+    parts: Iterable[MergeCall],
     *,
     dry: bool = False,
     shows: bool = False,
-) -> AsyncIterator[tuple[Part, MergeResult]]:
+) -> AsyncIterator[tuple[MergeCall, MergeResult]]:
     """Each call and its reply; the next is made ready while Redis answers the last.
 
     It is sent behind that reply: between any two calls Redis answers others.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loader.columns.columns import Octets, words_at
-from loader.partitions.buckets import People, Rows
+from loader.partitions.buckets import People, RowTotals
 from loader.partitions.unusual import Counts
 from loader.rows.packed_rows import DIGEST, HEAD_BYTES, LIST_AT, PRESENT_AT, read_spill
 from roster.keys import BUCKETS
@@ -40,7 +40,7 @@ class Prepared(msgspec.Struct):
     sealed: list[int]
     seals: bytes
     unchanged: dict[int, MergeCounts]
-    rows: Rows
+    rows: RowTotals
 
 
 class Portion:
@@ -48,7 +48,7 @@ class Portion:
 
     def __init__(self, folder: Path, partition: int, load: int, lists: bytes) -> None:
         """`lists` are the snapshot's; `rows` is what the rows amount to."""
-        self.rows = Rows()
+        self.rows = RowTotals()
         self.people = People(read_spill(folder, partition), pack_load(load))
         self.counts = self.people.count(self.rows)
         self._lists = lists

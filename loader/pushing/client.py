@@ -44,7 +44,7 @@ class _Line(NamedTuple):
     change: dict[str, Any]
 
 
-class _Unreadable(dict[int, str]):
+class _RejectedLines(dict[int, str]):
     """Changes, by their place in the batch, for which the service refused all of it: and why."""
 
 
@@ -84,7 +84,7 @@ class Pusher:
             yield from self._send(batch[:half])
             yield from self._send(batch[half:])
             return
-        if isinstance(answer, _Unreadable):
+        if isinstance(answer, _RejectedLines):
             yield from _rejected(batch, answer)
             rest = [line for index, line in enumerate(batch) if index not in answer]
             yield from self._send(rest) if rest else ()
@@ -93,7 +93,9 @@ class Pusher:
             errors = tuple((each["field"], each["message"]) for each in result.get("errors", ()))
             yield LineOutcome(line.number, result["outcome"], errors)
 
-    def _acknowledged(self, changes: list[dict[str, Any]]) -> dict[str, Any] | _Unreadable | None:
+    def _acknowledged(
+        self, changes: list[dict[str, Any]]
+    ) -> dict[str, Any] | _RejectedLines | None:
         """The answer to these changes, however often it takes; None where they are too many."""
         for attempt in range(TRIES):
             try:
@@ -147,9 +149,9 @@ def _with_revisions(
     ]
 
 
-def _unreadable(response: httpx.Response, sent: int) -> _Unreadable:
+def _unreadable(response: httpx.Response, sent: int) -> _RejectedLines:
     """Which changes a 400 names; none where it is about the request as a whole."""
-    found = _Unreadable()
+    found = _RejectedLines()
     if response.status_code == HTTPStatus.BAD_REQUEST:
         for each in _content(response).get("errors", []):
             place = _CHANGE.match(str(each.get("field")))
@@ -158,7 +160,7 @@ def _unreadable(response: httpx.Response, sent: int) -> _Unreadable:
     return found
 
 
-def _rejected(batch: list[_Line], unreadable: _Unreadable) -> Iterator[LineOutcome]:
+def _rejected(batch: list[_Line], unreadable: _RejectedLines) -> Iterator[LineOutcome]:
     for index, why in sorted(unreadable.items()):
         yield LineOutcome(batch[index].number, "rejected", (("", why),))
 

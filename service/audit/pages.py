@@ -35,7 +35,7 @@ _TAG_BYTES = 16
 _LAST_SEQ = 2**64 - 1
 
 RowKey: TypeAlias = tuple[int, ...]
-Row: TypeAlias = tuple[RowKey, Any]
+AuditRow: TypeAlias = tuple[RowKey, Any]
 """What orders a row, and the row."""
 _first = itemgetter(0)
 
@@ -78,7 +78,7 @@ class Search(NamedTuple):
     partitions: Collection[int]
     after: AuditCursor
     limit: int
-    rows: Callable[[StoredBlock], Iterable[Row]]
+    rows: Callable[[StoredBlock], Iterable[AuditRow]]
     stop_ms: int | None = None
     single: bool = False
 
@@ -95,7 +95,7 @@ async def page(nodes: Nodes, search: Search) -> AuditPage:
 
     Raises Unavailable.
     """
-    rows: list[Row] = []
+    rows: list[AuditRow] = []
     cursor, until_s = search.after, time.monotonic() + WORK_S
     times = ALONE if len(search.partitions) == 1 else 1
     at_most = FEWEST * times
@@ -125,9 +125,9 @@ async def _window(
     return Window(entries, cursor.upto, last=False)
 
 
-async def _found(search: Search, read: Window, cursor: AuditCursor) -> list[Row]:
+async def _found(search: Search, read: Window, cursor: AuditCursor) -> list[AuditRow]:
     """The rows of a window behind the cursor, sorted."""
-    found: list[Row] = []
+    found: list[AuditRow] = []
     for at, entry in enumerate(read.entries, 1):
         found += search.rows(entry)
         if not at % TURN:
@@ -135,7 +135,9 @@ async def _found(search: Search, read: Window, cursor: AuditCursor) -> list[Row]
     return sorted((row for row in found if row[0] > cursor.last), key=_first)
 
 
-def _cut(rows: list[Row], found: list[Row], room: int, at: tuple[AuditCursor, Window]) -> AuditPage:
+def _cut(
+    rows: list[AuditRow], found: list[AuditRow], room: int, at: tuple[AuditCursor, Window]
+) -> AuditPage:
     """A page that ends within a window, which may not grow any more: so not with its last moment.
 
     That is read anew with the next page, unless it is all that there is.
@@ -156,10 +158,10 @@ def _cut(rows: list[Row], found: list[Row], room: int, at: tuple[AuditCursor, Wi
     return _page(rows + kept, AuditCursor(cursor.since, upto, last))
 
 
-def _written(row: Row) -> StreamId:
+def _written(row: AuditRow) -> StreamId:
     """Where in its stream the row's block lies: before the end of what orders it."""
     return row[0][-3], row[0][-2]
 
 
-def _page(rows: list[Row], following: AuditCursor | None) -> AuditPage:
+def _page(rows: list[AuditRow], following: AuditCursor | None) -> AuditPage:
     return AuditPage([row for _, row in rows], following)

@@ -44,7 +44,7 @@ class Origin(NamedTuple):
     received_at_ms: int
 
 
-class _Wanted(msgspec.Struct, frozen=True):
+class _OtherPlaces(msgspec.Struct, frozen=True):
     """Under what else an edit's entry, and those that it replaces, may stand."""
 
     tokens: tuple[Token, ...]
@@ -123,7 +123,7 @@ class EntryLocator:
     def _entry(self, edit: Edit) -> tuple[int, bytes]:
         return edit.list, self._tokeniser.entry_hash(edit.list, edit.content[0].entry_id)
 
-    def _wanted(self, edit: Edit) -> _Wanted | None:
+    def _wanted(self, edit: Edit) -> _OtherPlaces | None:
         shape = edit.shape
         others = self._tokeniser.others
         tokens = others(shape.document) if shape.document else ()
@@ -132,7 +132,7 @@ class EntryLocator:
         ids = (own_id,) if own_id == spelled else (own_id, spelled)
         if not tokens and not replaced and len(ids) == 1:
             return None
-        return _Wanted(
+        return _OtherPlaces(
             tuple(t for t in tokens if t not in edit.replaced),
             tuple(t for t in replaced if t not in edit.own),
             ids,
@@ -147,7 +147,7 @@ class EntryLocator:
             for each in _split(one.record)
         }
 
-    def _moved(self, edit: Edit, wanted: _Wanted, stored: StoredEntries) -> Edit:
+    def _moved(self, edit: Edit, wanted: _OtherPlaces, stored: StoredEntries) -> Edit:
         def is_there(token: Token, entry_id: str) -> bool:
             return (token, edit.list, self._tokeniser.entry_hash(edit.list, entry_id)) in stored
 

@@ -103,7 +103,7 @@ class Notifier:
                 await self._processes.ring(positions, joining, wanted=wanted)
 
 
-class _Waiting:
+class _WaitingRequest:
     """Somebody who waits for every process to have applied these positions."""
 
     def __init__(self, positions: Iterable[Position], timeout_s: float) -> None:
@@ -161,7 +161,7 @@ class Confirmer:
         """`processes` are the list's, `store` knows the logs."""
         self._store = store
         self._processes = processes
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_WaitingRequest] = []
         self._looking: asyncio.Task[None] | None = None
         self._come = asyncio.Event()
 
@@ -170,7 +170,7 @@ class Confirmer:
 
         Raises Unavailable where that could not be seen.
         """
-        waiting = _Waiting(positions, timeout_ms / 1000)
+        waiting = _WaitingRequest(positions, timeout_ms / 1000)
         self._waiting.append(waiting)
         self._come.set()
         if self._looking is None or self._looking.done():
@@ -194,7 +194,7 @@ class Confirmer:
             if self._waiting:
                 await self._pause()
 
-    async def _tell(self, waiting: Sequence[_Waiting]) -> None:
+    async def _tell(self, waiting: Sequence[_WaitingRequest]) -> None:
         """One look for these; an error counts only for those whose time is up.
 
         One that nobody has foreseen would come again, and counts for all.
@@ -220,7 +220,7 @@ class Confirmer:
             if hopeless or seen or now_s >= each.due_s:
                 each.end(error)
 
-    async def _look(self, waiting: Sequence[_Waiting]) -> _Look:
+    async def _look(self, waiting: Sequence[_WaitingRequest]) -> _Look:
         live = await self._processes.live()
         wanted = {position for each in waiting for position in each.positions}
         doubtful: set[Position] = set()

@@ -47,7 +47,7 @@ LATE = 5
 
 LookupRequest = tuple[bytes, "Mapping[int, Position]"]
 LookUp = Callable[[Sequence[LookupRequest]], Awaitable["list[Found]"]]
-_Batch = list[tuple[LookupRequest, "asyncio.Future[Found]"]]
+_LookupBatch = list[tuple[LookupRequest, "asyncio.Future[Found]"]]
 _Queue = deque[tuple[LookupRequest, "asyncio.Future[Found]"]]
 
 
@@ -124,7 +124,7 @@ class Lane:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, batch: _Batch) -> None:
+    async def _run(self, batch: _LookupBatch) -> None:
         asked_at = time.monotonic()
         leave = self._leaving()
         late = asyncio.get_running_loop().call_later(self._timeout_s / LATE, leave)

@@ -20,7 +20,7 @@ _REST = 3.0
 _LATE_S = 0.005
 """A loop that comes so late has more to do than it can."""
 
-_Waiting = asyncio.Future[None]
+_Waiter = asyncio.Future[None]
 
 
 class Turns:
@@ -28,9 +28,9 @@ class Turns:
 
     def __init__(self) -> None:
         """Nobody waits."""
-        self._waiting: dict[_Waiting, None] = {}
-        self._due: deque[_Waiting] = deque()
-        self._long: deque[_Waiting] = deque()
+        self._waiting: dict[_Waiter, None] = {}
+        self._due: deque[_Waiter] = deque()
+        self._long: deque[_Waiter] = deque()
         self._free_at = 0.0
         self._planned = self._ended = False
 
@@ -41,7 +41,7 @@ class Turns:
 
     async def news(self) -> None:
         """Wait for news, and then for a turn."""
-        waiting: _Waiting = asyncio.get_running_loop().create_future()
+        waiting: _Waiter = asyncio.get_running_loop().create_future()
         self._waiting[waiting] = None
         try:
             await waiting
@@ -78,8 +78,8 @@ class Turns:
                 if not waiting.done():
                     waiting.set_result(None)
 
-    async def _queue(self, queue: deque[_Waiting]) -> None:
-        waiting: _Waiting = asyncio.get_running_loop().create_future()
+    async def _queue(self, queue: deque[_Waiter]) -> None:
+        waiting: _Waiter = asyncio.get_running_loop().create_future()
         queue.append(waiting)
         self._plan()
         await waiting
@@ -107,7 +107,7 @@ class Turns:
         self._plan()
 
 
-def _give_one(queue: deque[_Waiting]) -> bool:
+def _give_one(queue: deque[_Waiter]) -> bool:
     """Whether somebody in the queue was still there to take a turn."""
     while queue:
         waiting = queue.popleft()

@@ -27,7 +27,7 @@ _MARK, _AT = slice(6, 10), slice(34, 40)
 """Where mark and time stand in a log entry behind its seq."""
 
 
-class _Part:
+class _TrailPart:
     """A stretch of one history: mark 4 and time u48 of each position from `first` on."""
 
     def __init__(self, position: Position) -> None:
@@ -58,11 +58,11 @@ class Trail:
 
     def __init__(self, position: Position) -> None:
         """The filter includes `position`."""
-        self._parts = [_Part(position)]
+        self._parts = [_TrailPart(position)]
 
     def start(self, position: Position) -> None:
         """Go on from here, in another history."""
-        self._parts = [*self._parts[1 - HISTORIES :], _Part(position)]
+        self._parts = [*self._parts[1 - HISTORIES :], _TrailPart(position)]
 
     def extend(self, logged: Iterable[bytes]) -> None:
         """Note these entries behind the last position, as `Tail.logged` has them."""

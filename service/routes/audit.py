@@ -15,7 +15,7 @@ from roster.storage.api_keys import ApiKey
 from roster.storage.audit import SKEW_MS, StoredBlock
 from roster.times import DAY_MS, LAST_MS, format_ms
 from service.audit.chains import BlockReply, HeadReply
-from service.audit.pages import AuditCursor, Row, Search, cursor_of, page
+from service.audit.pages import AuditCursor, AuditRow, Search, cursor_of, page
 from service.audit.shown import record_json
 from service.deciding.answers import recorded_at
 from service.parts import Service
@@ -29,7 +29,7 @@ MARGIN_MS = 3_600_000
 """What is about to be forgotten is proved no more."""
 _NOWHERE = AuditCursor()
 
-Wanted = Callable[[AuditRecord], bool]
+RecordFilter = Callable[[AuditRecord], bool]
 
 
 @get("/v1/audit", guards=[scoped("audit")])
@@ -95,7 +95,7 @@ def _search(
     mask = AuditKind.LATE.bit if _is_true(query, "late") else -1
     key = service.tokeniser.seal_key
 
-    def rows(entry: StoredBlock) -> Iterable[Row]:
+    def rows(entry: StoredBlock) -> Iterable[AuditRow]:
         data = entry.data
         unlike = mask > 0 and not kinds_of(data) & mask
         if unlike or not all(each in data for each in needles):
@@ -114,10 +114,10 @@ def _search(
     return Search([place.partition], begin, limit, rows, stop_ms, single=True)
 
 
-def _wanted(query: Mapping[str, Any]) -> tuple[list[bytes], list[Wanted]]:
+def _wanted(query: Mapping[str, Any]) -> tuple[list[bytes], list[RecordFilter]]:
     """What a block of such records must have among its bytes, and what they are like."""
     needles: list[bytes] = []
-    wanted: list[Wanted] = []
+    wanted: list[RecordFilter] = []
     place = recorded_at(query.get("decision", ""))
     if place is not None:
         needles.append(place.id)
@@ -139,7 +139,9 @@ def _is_about(record: AuditRecord, entry_id: str) -> bool:
     return told == entry_id or any(each.entry_id == entry_id for each in reasons)
 
 
-def _records(entry: StoredBlock, key: bytes, mask: int, wanted: list[Wanted]) -> Iterable[Row]:
+def _records(
+    entry: StoredBlock, key: bytes, mask: int, wanted: list[RecordFilter]
+) -> Iterable[AuditRow]:
     """The records of a block that are wanted; where it is no sound one, and all are, that."""
     try:
         block = read(entry.data, key, entry.partition)
@@ -194,7 +196,7 @@ async def _blocks(service: Service, limit: int, after: AuditCursor) -> dict[str,
     kept_ms = max(0, now_ms - service.settings.audit_days * DAY_MS + MARGIN_MS)
     key = service.tokeniser.seal_key
 
-    def rows(entry: StoredBlock) -> Iterable[Row]:
+    def rows(entry: StoredBlock) -> Iterable[AuditRow]:
         return [((entry.ms, entry.partition, entry.seq), _block(entry, key))]
 
     found = await page(store.nodes, Search(range(keys.PARTITIONS), after, limit, rows))

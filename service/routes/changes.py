@@ -41,14 +41,14 @@ _HELD = 2
 """So many documents that name each other make a binding."""
 
 
-class _Head(msgspec.Struct, frozen=True):
+class _ChangeHead(msgspec.Struct, frozen=True):
     """As much of a change as its scope needs, also where the rest is invalid."""
 
     op: ChangeOp
     list: ListName | None = None
 
 
-_head_decoder = msgspec.json.Decoder(_Head)
+_head_decoder = msgspec.json.Decoder(_ChangeHead)
 
 
 @post("/v1/changes", status_code=200, guards=[known_caller])
@@ -210,13 +210,13 @@ def _count(service: Service, edit: Edit, replies: Replies, received_at_ms: int) 
     service.counters.removed("service", max(0, first.applied_at_ms - received_at_ms))
 
 
-def _heads(changes: Sequence[msgspec.Raw]) -> list[_Head]:
+def _heads(changes: Sequence[msgspec.Raw]) -> list[_ChangeHead]:
     """What each change says that it would do; raises InvalidBody with all that cannot be read.
 
     They are read as a whole change is: where a field stands twice, the last one counts. Only
     bindings need no list.
     """
-    found: list[_Head] = []
+    found: list[_ChangeHead] = []
     faults: list[tuple[str, str]] = []
     for index, raw in enumerate(changes):
         try:

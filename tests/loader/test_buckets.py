@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.partitions.buckets import People, Rows
+from loader.partitions.buckets import People, RowTotals
 from loader.rows.packed_rows import LISTED, REMOVED, RESUMED, SUSPENDED
 from roster.records.record import HEADER, WITHOUT_REVISION, pack_load, split_record
 from tests.loader.loads import records
@@ -58,7 +58,7 @@ def expected(rows: Sequence[bytes]) -> dict[bytes, dict[bytes, tuple[bytes, byte
 @settings(deadline=None)
 def test_every_record_holds_each_entry_of_its_person_once(rows: list[bytes]) -> None:
     packed = packed_of([(bytes(16), row) for row in rows])
-    found, wanted = Rows(), expected(rows)
+    found, wanted = RowTotals(), expected(rows)
     held, counted = {}, 0
     people = People(packed, pack_load(LOAD))
     counts = people.count(found)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from loader.partitions.partition import Job, Part, in_turn
+from loader.partitions.partition import Job, MergeCall, in_turn
 from roster.storage.snapshots import Snapshot, SnapshotMerge
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ class Slow:
         self.noted: list[str] = []
         self.may_answer = asyncio.Event()
 
-    def parts(self, count: int, *, then_fails: bool = False) -> Iterator[Part]:
+    def parts(self, count: int, *, then_fails: bool = False) -> Iterator[MergeCall]:
         for number in range(count):
             self.noted.append(f"made {number}")
-            yield Part([], number)
+            yield MergeCall([], number)
         if then_fails:
             raise OSError
 

@@ -76,8 +76,8 @@ def check_columns(
     if not said:
         return columns
     advice = _advice(names, lines)
-    told = "; ".join(said)[:_SAID_MAX]
-    raise LoadRefused(f"the header {told}{': ' if advice else ''}{advice}")
+    faults = "; ".join(said)[:_SAID_MAX]
+    raise LoadRefused(f"the header {faults}{': ' if advice else ''}{advice}")
 
 
 def check_keys(keys: Collection[str]) -> None:
@@ -133,13 +133,13 @@ def unreadable(line: str, hint: str, encoding: Encoding) -> LoadRefused:
 
 def _shown(names: Iterable[str]) -> list[str]:
     """Names as they are, but what may be a person's or a number, and what no terminal shows."""
-    told = [
+    shown = [
         name[:_NAME_MAX] + ("…" if len(name) > _NAME_MAX else "")
         if _may_be_shown(name)
         else _HIDDEN
         for name in names
     ]
-    return told[:_NAMES_MAX] + (["…"] if len(told) > _NAMES_MAX else [])
+    return shown[:_NAMES_MAX] + (["…"] if len(shown) > _NAMES_MAX else [])
 
 
 def _may_be_shown(name: str) -> bool:
@@ -206,10 +206,10 @@ def _separator(line: str) -> str:
 
 def _nearest(columns: Sequence[str]) -> str:
     """Which columns the unknown ones may be meant to be."""
-    told = []
+    hints = []
     for name in columns:
         word = re.sub(r"[\W_]+", "_", name.strip().lower()).strip("_")
         if name.strip().lower() not in COLUMNS and not _DIGITS.match(name):
             near = [word] if word in COLUMNS else get_close_matches(word, COLUMNS, 1, _NEAR)
-            told += [f"{_shown([name])[0]} is perhaps {near[0]}"] if near else []
-    return ", ".join(told[:_NAMES_MAX])
+            hints += [f"{_shown([name])[0]} is perhaps {near[0]}"] if near else []
+    return ", ".join(hints[:_NAMES_MAX])

@@ -68,9 +68,9 @@ def check_named(found: ScatterResult, lists: Sequence[str]) -> None:
     if lists:
         return
     seen = [name for name in found.names if name]
-    told = f"this file has rows of {', '.join(seen)}" if seen else "this file has no rows"
+    seen_lists = f"this file has rows of {', '.join(seen)}" if seen else "this file has no rows"
     raise WrongUsage(
-        f"say with --list, or in a manifest, which lists a full snapshot is of: {told} "
+        f"say with --list, or in a manifest, which lists a full snapshot is of: {seen_lists} "
         "(what a list of them lacks, ends; --partial ends nothing)"
     )
 
@@ -78,12 +78,12 @@ def check_named(found: ScatterResult, lists: Sequence[str]) -> None:
 def check_lists(found: ScatterResult, lists: Sequence[str]) -> None:
     """The rows are of lists that are known, and of those that the load is for."""
     if found.unknown:
-        told = ", ".join(f"{name} ({rows} rows)" for name, rows in sorted(found.unknown.items()))
-        raise LoadRefused(f"rows of lists that are not in lists.toml: {told}")
+        listed = ", ".join(f"{name} ({rows} rows)" for name, rows in sorted(found.unknown.items()))
+        raise LoadRefused(f"rows of lists that are not in lists.toml: {listed}")
     others = [name for name in found.names if name and name not in lists]
     if others:
-        told = ", ".join(f"{name} ({found.rows_of(name)} rows)" for name in others)
-        raise LoadRefused(f"rows of lists that this load is not for: {told}")
+        listed = ", ".join(f"{name} ({found.rows_of(name)} rows)" for name in others)
+        raise LoadRefused(f"rows of lists that this load is not for: {listed}")
 
 
 def check_not_empty(found: ScatterResult, lists: Sequence[str], *, allowed: bool) -> None:
@@ -106,10 +106,10 @@ def check_rows(found: ScatterResult, limits: Limits) -> None:
         for name, count in sorted(counts.items()):
             rows = found.rows_of(name)
             if count > (most := limit.of(rows)):
-                told = ", ".join(f"{reason} {many}" for reason, many in reasons.most_common())
+                listed = ", ".join(f"{reason} {many}" for reason, many in reasons.most_common())
                 raise LoadRefused(
                     f"{name or 'no list'}: {count} of {rows} rows {what}, more than {option} "
-                    f"{limit.text} ({most}): {told}"
+                    f"{limit.text} ({most}): {listed}"
                 )
 
 
@@ -133,8 +133,8 @@ def check_as_of(as_of: int, now_ms: int, begun: Mapping[str, int]) -> None:
         raise LoadRefused(f"as_of {format_ms(as_of)} lies in the future (now {format_ms(now_ms)})")
     newer = {name: begun_ms for name, begun_ms in begun.items() if begun_ms > as_of}
     if newer:
-        told = ", ".join(f"{name} {format_ms(ms)}" for name, ms in newer.items())
-        raise LoadRefused(f"as_of {format_ms(as_of)} is older than the last load begun: {told}")
+        listed = ", ".join(f"{name} {format_ms(ms)}" for name, ms in newer.items())
+        raise LoadRefused(f"as_of {format_ms(as_of)} is older than the last load begun: {listed}")
 
 
 class ListBefore(msgspec.Struct, frozen=True):

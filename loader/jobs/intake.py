@@ -63,8 +63,8 @@ class Intake:
         given = {self._files.as_of} | {manifest.as_of_ms for manifest in self.stated}
         times = sorted(ms for ms in given if ms is not None)
         if len(times) > 1 and times[0] != times[-1]:
-            told = ", ".join(map(format_ms, times))
-            raise LoadRefused(f"--as-of and the manifests disagree: {told}")
+            stated = ", ".join(map(format_ms, times))
+            raise LoadRefused(f"--as-of and the manifests disagree: {stated}")
         return times[0] if times else None
 
     @property

@@ -55,8 +55,10 @@ def last_of(lists: Sequence[str], loads: Mapping[int, Load]) -> int | None:
 
 def is_same(load: Load, before: Load) -> bool:
     """Whether a load would bring what one before it, which is done, has brought."""
-    told = [(*sorted(each.lists), each.as_of, each.partial, _read(each)) for each in (load, before)]
-    return bool(load.files) and before.applied_at_ms is not None and told[0] == told[1]
+    identities = [
+        (*sorted(each.lists), each.as_of, each.partial, _read(each)) for each in (load, before)
+    ]
+    return bool(load.files) and before.applied_at_ms is not None and identities[0] == identities[1]
 
 
 def _read(load: Load) -> list[tuple[bytes, str, str]]:

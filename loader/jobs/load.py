@@ -118,8 +118,8 @@ class Loading:
         loads = self._session.run(self._session.dictionary.all_loads())
         snapshot = self._session.snapshot(codes, as_of_after(record, loads))
         record = replace(record, nonce=snapshot.nonce, as_of=snapshot.as_of)
-        told = rejects.sentence(found.rows.total())
-        notes = [told, *intake.hints.values()] if told else []
+        sentence = rejects.sentence(found.rows.total())
+        notes = [sentence, *intake.hints.values()] if sentence else []
         return Reading(found, lists, snapshot, context.load, record, rejects, notes)
 
     def _guard_rows(self, intake: Intake, found: ScatterResult, lists: tuple[str, ...]) -> None:

@@ -129,28 +129,28 @@ def summary_text(summary: LoadSummary) -> str:
     ]
     if len(summary.lists) > 1 or summary.dry_run:
         for name, fates in summary.lists.items():
-            told = ", ".join(f"{count:,} {what}" for what, count in fates.items() if count)
-            lines.append(f"{name}: {told}")
+            counted = ", ".join(f"{count:,} {what}" for what, count in fates.items() if count)
+            lines.append(f"{name}: {counted}")
     return "\n".join([*lines, *_rewound_lines(summary.rewound)])
 
 
 def _rewound_lines(found: StillRewound | None) -> list[str]:
     if found is None:
         return []
-    told = (
+    lists = (
         f"  {name}: {each.why}; a full file as of after {each.as_of_after} is to be loaded"
         for name, each in sorted(found.lists.items())
     )
     return [
         f"still rewound: {found.partitions} partitions, where nobody is denied until then",
-        *told,
+        *lists,
         "  or look at what is stored and `clearway accept`",
     ]
 
 
 def _reasons(counts: Mapping[str, int]) -> str:
-    told = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items()))
-    return f"  ({told})" if told else ""
+    counted = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items()))
+    return f"  ({counted})" if counted else ""
 
 
 class Rejects(msgspec.Struct, frozen=True):
@@ -173,8 +173,8 @@ def explained(rejects: Rejects, rows: int, hints: Iterable[str]) -> Iterator[Non
     except LoadRefused as exc:
         if not rejects.count:
             raise
-        told = [rejects.sentence(rows), str(exc), *hints, f"the rejects are in {rejects.path}"]
-        raise LoadRefused("; ".join(told)) from exc
+        sentences = [rejects.sentence(rows), str(exc), *hints, f"the rejects are in {rejects.path}"]
+        raise LoadRefused("; ".join(sentences)) from exc
 
 
 def write_rejects(folder: Path, path: Path | None, data_dir: Path, now_ms: int) -> Rejects:
@@ -222,20 +222,20 @@ def _why(rows: Iterable[list[str]]) -> str:
     def place(file: str, line: str) -> str:
         return f"{Path(file).name} line {line}" if len(files) > 1 else f"line {line}"
 
-    told = [
+    faults = [
         f"{_what(count, *about)} (first in {place(*first[about])})"
         for about, count in counts.most_common(_TOLD_MAX)
     ]
     others = counts.total() - sum(count for _, count in counts.most_common(_TOLD_MAX))
-    return ", ".join([*told, *([f"{others:,} others"] if others else [])])
+    return ", ".join([*faults, *([f"{others:,} others"] if others else [])])
 
 
 def _what(count: int, field: str, reason: str) -> str:
     what = _WHAT.get(reason, f"{reason}{{}}")
     if reason == "malformed":
         what = _MALFORMED.get(field, "bad value{}")
-    told = f"{count:,} {what.format('' if count == 1 else 's')}"
-    return f"{told} in column {field}" if field else told
+    counted = f"{count:,} {what.format('' if count == 1 else 's')}"
+    return f"{counted} in column {field}" if field else counted
 
 
 def still_rewound(session: Session, snapshot: Snapshot) -> StillRewound | None:

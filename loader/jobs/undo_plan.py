@@ -67,16 +67,16 @@ def step(note: UndoNote, now: PackedEntry | None, undoing: UndoTerms) -> Step | 
     was, left = state_of(note.before), state_of(note.left)
     what = CHANGED_BACK if live(was) and live(left) else PUT_BACK if live(was) else REMOVED
     content = note.before.content or (now.content if now else b"")
-    told = Step(note.token, note.before.list, content, what)
+    planned = Step(note.token, note.before.list, content, what)
     if was is left and note.before.digest == note.left.digest:
         return None  # another revision of the same
     if now is None:
-        return told._replace(changes=_changes(note, None, undoing)) if live(was) else None
+        return planned._replace(changes=_changes(note, None, undoing)) if live(was) else None
     if load_of(now.provenance) == undoing.number:
-        return told
+        return planned
     if not _same(now, note.left):
-        return told._replace(stays=state_of(now))
-    return told._replace(changes=_changes(note, now, undoing))
+        return planned._replace(stays=state_of(now))
+    return planned._replace(changes=_changes(note, now, undoing))
 
 
 def removal(token: bytes, now: PackedEntry, undoing: UndoTerms) -> Step:

@@ -68,14 +68,16 @@ class StepWriter:
         shown = step.stays is not None and len(self.staying) < SHOWN_MAX
         if not shown and not self._lines:
             return
-        told = self._told(step)
+        entry = self._staying(step)
         if shown:
-            self.staying.append(told)
+            self.staying.append(entry)
         if self._lines:
-            what = told.what if step.stays is None else STAYS
-            self._lines.writerow((told.list, told.entry_id, told.case, told.court, what, told.now))
+            what = entry.what if step.stays is None else STAYS
+            self._lines.writerow(
+                (entry.list, entry.entry_id, entry.case, entry.court, what, entry.now)
+            )
 
-    def _told(self, step: Step) -> Staying:
+    def _staying(self, step: Step) -> Staying:
         with readable():
             content = unpack_content(step.content, self._courts)
         return Staying(

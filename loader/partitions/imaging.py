@@ -30,14 +30,14 @@ class MergeReplies:
     def __init__(self) -> None:
         self.fates: dict[int, MergeCounts] = {}
         self.exceptions: dict[bytes, bool] = {}
-        self.told: list[range] = []
+        self.logged: list[range] = []
         self.written = 0
 
     def add(self, merged: MergeResult) -> None:
         """Add one more reply."""
         self.add_fates(merged.fates)
         self.exceptions |= merged.exceptions
-        self.told += [merged.told] if merged.told else []
+        self.logged += [merged.logged] if merged.logged else []
         self.written += merged.written
 
     def add_fates(self, fates: Mapping[int, MergeCounts]) -> None:
@@ -57,7 +57,7 @@ async def finish(
     tail = (await merging.store.tails({begun.partition: begun}, {}, 1))[begun.partition]
     bits = None
     if tail.continues and fields is not None:
-        joined = await _joined(merging.store, begun, tail.position, total.told)
+        joined = await _joined(merging.store, begun, tail.position, total.logged)
         if joined is not None:
             bits = filter_of(fields, total.exceptions | dict.fromkeys(joined, True))
     await _finish(merging, begun, tail, bits)
@@ -78,7 +78,7 @@ async def extend(merging: SnapshotMerge, begun: Position, total: MergeReplies) -
     tail = (await store.tails({here: begun}, {}, 1))[here]
     (image,) = await store.images([here])
     bits = None
-    little = sum(map(len, total.told)) < TOLD_LEAST
+    little = sum(map(len, total.logged)) < TOLD_LEAST
     if image and little and (await store.log(image.header.position, 1)).continues:
         joined = await _joined(store, image.header.position, tail.position, ())
         known = TokenFilter.from_bytes(image.bits)
@@ -98,9 +98,9 @@ async def _finish(merging: SnapshotMerge, begun: Position, tail: Tail, bits: byt
     await merging.finish(tail.position if goes_on else begun, bits)
 
 
-async def renew_if_much_told(store: Store, partition: int, total: MergeReplies) -> None:
+async def renew_if_much_logged(store: Store, partition: int, total: MergeReplies) -> None:
     """Renew the image where a partial file has told much: no process has to read it in the log."""
-    if sum(map(len, total.told)) >= TOLD_LEAST:
+    if sum(map(len, total.logged)) >= TOLD_LEAST:
         await renew(store, partition)
 
 

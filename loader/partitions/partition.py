@@ -163,7 +163,7 @@ async def merge(store: Store, job: Job, folder: Path, begun: Position) -> Done:
             left += sent.sealed
     total.add_fates(kept.unchanged if left == kept.sealed else portion().unchanged(left))
     if not job.snapshot.lists:
-        await imaging.renew_if_much_told(store, job.partition, total)
+        await imaging.renew_if_much_logged(store, job.partition, total)
     elif not left or await imaging.has_no_others(merging, job.partition):
         await imaging.finish(merging, begun, kept.rows.fields, total)
     elif job.covered:

@@ -107,6 +107,6 @@ def _report(counts: Counter[str], doubtful: list[LineOutcome], *, as_json: bool)
         click.echo(msgspec.json.encode({"outcomes": dict(counts), "lines": lines}).decode())
         return
     for outcome in doubtful:
-        told = "; ".join(f"{field}: {message}" for field, message in outcome.errors)
-        click.echo(f"line {outcome.line}: {outcome.outcome} {told}".rstrip())
+        errors = "; ".join(f"{field}: {message}" for field, message in outcome.errors)
+        click.echo(f"line {outcome.line}: {outcome.outcome} {errors}".rstrip())
     click.echo(", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "empty")

@@ -99,9 +99,9 @@ class Documents:
             rest = rest[~self._old(numbers.chosen(rest), types[rest], rest, table)]
         if len(rest):
             columns = [named[name].chosen(rest) for name in _COLUMNS]
-            usual, told = self._usual(columns, types[rest], cards[rest]), faults[rest]
-            spelled, warned[rest] = self._spelled(usual, columns, told)
-            faults[rest], good = told, told == SOUND
+            usual, found_faults = self._usual(columns, types[rest], cards[rest]), faults[rest]
+            spelled, warned[rest] = self._spelled(usual, columns, found_faults)
+            faults[rest], good = found_faults, found_faults == SOUND
             right = [number.encode() for number in compress(spelled, good)]
             table[rest[good]] = token_table(self._tokeniser, right)
         return table, warned

@@ -257,12 +257,12 @@ class Scatter:
     def _write(self, piece: Piece, lines: Numbers, faults: Octets) -> None:
         rows = np.flatnonzero(REJECTED[faults])
         about = zip(lines[rows].tolist(), faults[rows].tolist(), strict=True)
-        told = [(piece.file, piece.name, line, *FAULTS[fault]) for line, fault in about]
+        rejects = [(piece.file, piece.name, line, *FAULTS[fault]) for line, fault in about]
         with written("the data folder"):
-            if self._rejects is None and told:
+            if self._rejects is None and rejects:
                 self._rejects = self._rejects_path.open("w", encoding="utf-8", newline="")
             if self._rejects is not None:
-                csv.writer(self._rejects).writerows(told)
+                csv.writer(self._rejects).writerows(rejects)
 
 
 def _endings(layout: Layout, columns: Columns, which: Bools) -> Numbers:

@@ -34,13 +34,13 @@ def put_right(client: Client) -> None:
 
 def rewrite_if_quiet(client: Client, size_before: int) -> int:
     """The log's size; it is being rewritten, if it has doubled and little is written just now."""
-    told = client.info("persistence")
-    size = int(told["aof_current_size"])
+    persistence = client.info("persistence")
+    size = int(persistence["aof_current_size"])
     grown = size - size_before
-    due = size > max(_REWRITE_QUIET_BYTES, 2 * int(told["aof_base_size"]))
-    calm = 0 <= grown < _QUIET_BYTES and not told["aof_rewrite_in_progress"]
+    due = size > max(_REWRITE_QUIET_BYTES, 2 * int(persistence["aof_base_size"]))
+    calm = 0 <= grown < _QUIET_BYTES and not persistence["aof_rewrite_in_progress"]
     # After a failure it is the server's own affair: it tries again, less and less.
-    calm = calm and told["aof_last_bgrewrite_status"] == "ok"
+    calm = calm and persistence["aof_last_bgrewrite_status"] == "ok"
     if due and calm and not _loading(client):
         with suppress(redis.ResponseError):  # another process was first
             client.bgrewriteaof()

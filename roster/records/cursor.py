@@ -23,19 +23,21 @@ _HISTORY_BYTES = _MARK_BYTES = 4
 class Cursor(NamedTuple):
     """A place in every partition's log, by partition.
 
-    An entry may be told as several changes. `told` are how many of the next entry of
+    An entry may be told as several changes. `given` are how many of the next entry of
     `partition` have been read.
     """
 
     places: tuple[Position, ...]
     partition: int = 0
-    told: int = 0
+    given: int = 0
 
     @property
     def text(self) -> str:
         """The text of a page that ends here."""
         return (
-            CursorWriter(self).text(self.partition, self.told) if self.told else rising(self.places)
+            CursorWriter(self).text(self.partition, self.given)
+            if self.given
+            else rising(self.places)
         )
 
 
@@ -52,9 +54,9 @@ class CursorWriter:
         """Go to this place in its partition."""
         self._pieces[place.partition] = self._piece(place)
 
-    def text(self, partition: int = 0, told: int = 0) -> str:
-        """The text of where it stands, `told` changes into the next entry of `partition`."""
-        head = bytes((*COMPACT, partition, told)) + self._history.to_bytes(_HISTORY_BYTES)
+    def text(self, partition: int = 0, given: int = 0) -> str:
+        """The text of where it stands, `given` changes into the next entry of `partition`."""
+        head = bytes((*COMPACT, partition, given)) + self._history.to_bytes(_HISTORY_BYTES)
         return encoded(head + b"".join(self._pieces))
 
     def _piece(self, place: Position) -> bytes:
@@ -90,13 +92,13 @@ def from_text(text: str) -> list[Position]:
 
 def _compact(data: bytes) -> Cursor:
     try:
-        partition, told = data[1:3]
+        partition, given = data[1:3]
         places, end = _places(data, int.from_bytes(data[3:7]))
     except (IndexError, ValueError) as exc:
         raise PositionError("this is not a position") from exc
     if end != len(data) or partition >= PARTITIONS:
         raise PositionError("this is not a position")
-    return Cursor(tuple(places), partition, told)
+    return Cursor(tuple(places), partition, given)
 
 
 def _places(data: bytes, common: int) -> tuple[Sequence[Position], int]:

@@ -96,8 +96,8 @@ class Discovery:
 
     def _why(self) -> str:
         silent = dict.fromkeys(self._tasks, "no answer yet")
-        told = {**silent, **self.failures}
-        return "; ".join(f"{host}:{port}: {why}" for (host, port), why in sorted(told.items()))
+        reasons = {**silent, **self.failures}
+        return "; ".join(f"{host}:{port}: {why}" for (host, port), why in sorted(reasons.items()))
 
     def _members(self) -> set[Address]:
         """Those who can be asked: the URL's, and whom they have named."""

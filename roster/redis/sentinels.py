@@ -43,11 +43,11 @@ async def ask_sentinel(sentinel: redis.asyncio.Redis, service: str) -> SentinelV
     address = raised(got[0])
     if address is None:
         raise Unavailable("a sentinel does not know the service", f"no service {service}")
-    told = {} if isinstance(got[1], Exception) else _pairs(got[1])
+    primary_state = {} if isinstance(got[1], Exception) else _pairs(got[1])
     others = [] if isinstance(got[2], Exception) else [_pairs(each) for each in got[2]]
-    flags = told.get("flags", "").split(",")
+    flags = primary_state.get("flags", "").split(",")
     return SentinelView(
-        epoch=int(told.get("config-epoch", 0)),
+        epoch=int(primary_state.get("config-epoch", 0)),
         primary=(address[0].decode(), int(address[1])),
         others=frozenset((each["ip"], int(each["port"])) for each in others),
         troubled=any(flag in _TROUBLE for flag in flags),

@@ -86,12 +86,12 @@ class CounterStore:
 
     async def _add(self, key: str, counted: Counter[str]) -> None:
         """Tell Redis; where it did not answer, the same is told again later."""
-        told = dict(counted)
-        if told:
-            commands = [("HINCRBY", key, field, count) for field, count in told.items()]
+        sent = dict(counted)
+        if sent:
+            commands = [("HINCRBY", key, field, count) for field, count in sent.items()]
             await self._nodes.keyed(key, commands)
-            counted.subtract(told)
-            for field in told:
+            counted.subtract(sent)
+            for field in sent:
                 if not counted[field]:
                     del counted[field]
 

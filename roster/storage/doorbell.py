@@ -71,8 +71,8 @@ class DoorbellMessage(NamedTuple):
         A cluster's servers tell one another, so any may ring: one that has just changed lives.
         """
         for key in (*(keys.META[place.partition] for place in self.positions[:1]), keys.ROSTER):
-            told = (keys.DOORBELL, self.payload, WAKE if wake else b"", self._places)
-            (rung,) = await nodes.keyed(key, [("EVAL", RING, 1, key, *told)])
+            arguments = (keys.DOORBELL, self.payload, WAKE if wake else b"", self._places)
+            (rung,) = await nodes.keyed(key, [("EVAL", RING, 1, key, *arguments)])
             if rung >= 0:
                 return
 

@@ -97,7 +97,7 @@ class RosterId:
         """
         known = await self._stated()
         if known is None:
-            known = await self._make(await self._told(remembered or {}))
+            known = await self._make(await self._likeliest(remembered or {}))
         self.id = known
         return known
 
@@ -105,12 +105,12 @@ class RosterId:
         (known,) = await self._nodes.keyed(keys.ROSTER, [("GET", keys.ROSTER)])
         return None if known is None else bytes(known)
 
-    async def _told(self, remembered: Histories) -> bytes:
+    async def _likeliest(self, remembered: Histories) -> bytes:
         """What most partitions say, else the id so far where it is the same roster, or `b""`."""
         partitions = await self._partitions()
-        told = Counter(roster for roster, _ in partitions if roster)
-        if told:
-            return told.most_common(1)[0][0]
+        stated = Counter(roster for roster, _ in partitions if roster)
+        if stated:
+            return stated.most_common(1)[0][0]
         same = any(
             history and history == remembered.get(n) for n, (_, history) in enumerate(partitions)
         )

@@ -100,12 +100,12 @@ class MergeCounts(NamedTuple):
 class MergeResult(NamedTuple):
     """What a merge did: `written` records of `size_bytes` together, in the buckets `touched`.
 
-    `told` are the seqs of the log entries that it wrote. `exceptions` are fields and whether
+    `logged` are the seqs of the log entries that it wrote. `exceptions` are fields and whether
     their people are on a list, where the rows say otherwise. `fates` are by list code. Where
     buckets are `unsealed` that were told to be sealed, nothing was merged.
     """
 
-    told: range
+    logged: range
     written: int
     size_bytes: int
     touched: frozenset[int]

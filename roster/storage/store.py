@@ -209,12 +209,12 @@ class Store:
         """As `tails`, from servers that list a process before."""
         calls = self._tail_calls(applied, high_water, limit)
         got = await self.nodes.run([*listing.commands, *calls], listing.wait)
-        told, got = got[: len(listing.commands)], got[len(listing.commands) :]
+        listed, got = got[: len(listing.commands)], got[len(listing.commands) :]
         tails = {
             call.partition: replies.tail(call.partition, reply)
             for call, reply in zip(calls, got, strict=False)
         }
-        return Polled(tails, bool(told) and all(got[len(calls) :]), max(told, default=0))
+        return Polled(tails, bool(listed) and all(got[len(calls) :]), max(listed, default=0))
 
     def _tail_calls(
         self,

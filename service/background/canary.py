@@ -132,12 +132,12 @@ class Canary:
         answer = await client.post("/v1/changes", json={"changes": [change], "wait": wait})
         if not answer.is_success:
             raise Unavailable(f"{op}: status {answer.status_code}")
-        told = answer.json()
-        outcome = told["results"][0]["outcome"]
-        missing = told.get("processes", {"missing": []})["missing"]
+        content = answer.json()
+        outcome = content["results"][0]["outcome"]
+        missing = content.get("processes", {"missing": []})["missing"]
         if outcome != "applied" or missing:
             raise Unavailable(f"{op}: {outcome}, {len(missing)} missing")
-        return str(told["position"])
+        return str(content["position"])
 
     async def _expect(
         self, client: httpx.AsyncClient, decision: str, at_least: str | None = None

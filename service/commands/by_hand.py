@@ -184,8 +184,10 @@ def _change(op: str, options: dict[str, Any]) -> None:
     if options["as_json"]:
         print_json(result)
     else:
-        told = "; ".join(f"{each['field']}: {each['message']}" for each in result.get("errors", []))
-        click.echo(f"{result['outcome']}  {entry['list']}  {entry['entry_id']}  {told}".rstrip())
+        errors = "; ".join(
+            f"{each['field']}: {each['message']}" for each in result.get("errors", [])
+        )
+        click.echo(f"{result['outcome']}  {entry['list']}  {entry['entry_id']}  {errors}".rstrip())
     if result["outcome"] not in _DONE:
         raise click.exceptions.Exit(1)
 
@@ -196,7 +198,7 @@ def _meant(caller: Caller, op: str, options: dict[str, Any]) -> dict[str, Any]:
         return {"list": options["list_"], "entry_id": options["entry_id"]}
     entries = caller.post("/v1/entries/find", {"document": document(options)})["entries"]
     wanted = {"list": options["list_"], "entry_id": options["entry_id"]}
-    told = [
+    candidates = [
         entry
         for entry in entries
         if all(
@@ -204,9 +206,9 @@ def _meant(caller: Caller, op: str, options: dict[str, Any]) -> dict[str, Any]:
             for name, value in wanted.items()
         )
     ]
-    found = [each for each in told if options["entry_id"] or each["state"] in _MEANT[op]]
+    found = [each for each in candidates if options["entry_id"] or each["state"] in _MEANT[op]]
     if len(found) != 1:
-        raise _undecided(op, told)
+        raise _undecided(op, candidates)
     return dict(found[0])
 
 

@@ -120,7 +120,7 @@ def _checked(response: httpx.Response) -> dict[str, Any]:
     if response.is_success or response.is_redirect:
         raise click.ClickException(f"{response.status_code}: {NOT_CLEARWAY}")
     errors = [f"{each.get('field')}: {each.get('message')}" for each in content.get("errors", [])]
-    told = "; ".join(errors) or content.get("detail") or content.get("title") or ""
+    detail = "; ".join(errors) or content.get("detail") or content.get("title") or ""
     if response.status_code in _NOWHERE and not content:
-        told = NOT_CLEARWAY
-    raise click.ClickException(f"{response.status_code} {told}".strip())
+        detail = NOT_CLEARWAY
+    raise click.ClickException(f"{response.status_code} {detail}".strip())

@@ -121,8 +121,8 @@ class Stage:
         command = [*_CLEARWAY, *arguments]
         done = subprocess.run(command, env=self.env, capture_output=True, check=False)  # noqa: S603 -- ours
         if done.returncode:
-            told = done.stderr.decode(errors="replace").strip()[-500:]
-            raise click.ClickException(f"{arguments[0]} failed: {told}")
+            error = done.stderr.decode(errors="replace").strip()[-500:]
+            raise click.ClickException(f"{arguments[0]} failed: {error}")
 
 
 _CLEARWAY = (sys.executable, "-m", "clearway")
@@ -168,8 +168,8 @@ def _show(stage: Stage, answer: dict[str, Any]) -> None:
     colour = {"deny": "red", "allow": "green"}.get(answer["decision"], "yellow")
     stage.tell(f"[bold {colour}]{answer['decision']}[/]")
     for reason in answer["reasons"]:
-        told = (str(reason[name]) for name in ("list", "case", "court") if reason.get(name))
-        stage.tell("  " + ", ".join(told))
+        facts = (str(reason[name]) for name in ("list", "case", "court") if reason.get(name))
+        stage.tell("  " + ", ".join(facts))
     for product in answer["allowed_instead"][:2]:
         trains, seats = product.get("trains") or [], product.get("seats") or []
         stage.tell(f"  instead: {product['mode']} {' '.join(trains)}, seats {' '.join(seats)}")

@@ -32,11 +32,11 @@ def loads_command(*, as_json: bool) -> None:
     """Show what was loaded, the last first: what it did, and whether it was undone."""
     with Opening(read_settings(os.environ)) as opening:
         known = asyncio.run(_all_loads(opening))
-    told = [_told(number, load, known) for number, load in known.items()]
+    loads = [_load_json(number, load, known) for number, load in known.items()]
     if as_json:
-        print_json({"loads": told})
+        print_json({"loads": loads})
     else:
-        print_rows(_COLUMNS, [_row(each) for each in told])
+        print_rows(_COLUMNS, [_row(each) for each in loads])
 
 
 async def _all_loads(opening: Opening) -> dict[int, Load]:
@@ -44,7 +44,7 @@ async def _all_loads(opening: Opening) -> dict[int, Load]:
         return await Dictionary(nodes).all_loads()
 
 
-def _told(number: int, load: Load, known: Mapping[int, Load]) -> dict[str, Any]:
+def _load_json(number: int, load: Load, known: Mapping[int, Load]) -> dict[str, Any]:
     """A load for programs; figures of one that has not ended, or is long past, are not known."""
     began, ended = load.received_at_ms, load.applied_at_ms
     return {
@@ -75,22 +75,22 @@ def _undone_by(number: int, known: Mapping[int, Load]) -> int | None:
     return next((each for each, load in known.items() if load.undoes == number), None)
 
 
-def _row(told: dict[str, Any]) -> list[object]:
-    shown = told | {
-        "files": " ".join(file["name"] for file in told["files"]) or told["name"],
-        "sha256": " ".join(file["sha256"] for file in told["files"]),
-        "lists": " ".join(told["lists"]),
-        "rejected": sum(told["rejected"].values()),
-        "note": _note(told),
+def _row(load: dict[str, Any]) -> list[object]:
+    shown = load | {
+        "files": " ".join(file["name"] for file in load["files"]) or load["name"],
+        "sha256": " ".join(file["sha256"] for file in load["files"]),
+        "lists": " ".join(load["lists"]),
+        "rejected": sum(load["rejected"].values()),
+        "note": _note(load),
     }
     return [shown[column] for column in _COLUMNS]
 
 
-def _note(told: dict[str, Any]) -> str:
+def _note(load: dict[str, Any]) -> str:
     notes = (
-        (told["ended_at"] is None, "not completed"),
-        (told["partial"], "partial"),
-        (told["undoes"] is not None, f"undoes load {told['undoes']}"),
-        (told["undone_by"] is not None, f"undone by load {told['undone_by']}"),
+        (load["ended_at"] is None, "not completed"),
+        (load["partial"], "partial"),
+        (load["undoes"] is not None, f"undoes load {load['undoes']}"),
+        (load["undone_by"] is not None, f"undone by load {load['undone_by']}"),
     )
     return ", ".join(text for holds, text in notes if holds)

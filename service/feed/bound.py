@@ -51,16 +51,16 @@ class BindingFollower:
         self._one = asyncio.Lock()
 
     async def tell(self, entries: Sequence[FeedEntry]) -> None:
-        """Find `told` of every one of these entries; raises Unavailable and WrongKey."""
-        if all(kept.told is not None for kept in entries):
+        """Find `about` of every one of these entries; raises Unavailable and WrongKey."""
+        if all(kept.about is not None for kept in entries):
             return
         async with self._one:  # whoever comes second finds it done
-            left = [kept for kept in entries if kept.told is None]
+            left = [kept for kept in entries if kept.about is None]
             with_bindings = await self._with_bindings()
             alone = [kept for kept in left if kept.partition not in with_bindings]
             for kept in alone:
-                kept.told = (kept.entry.token,)
-            await self._follow([kept for kept in left if kept.told is None])
+                kept.about = (kept.entry.token,)
+            await self._follow([kept for kept in left if kept.about is None])
 
     async def _with_bindings(self) -> set[int]:
         """Partitions in which there may be one."""
@@ -77,9 +77,9 @@ class BindingFollower:
             lacking = sorted({token for about in found for token in about if token not in records})
             for kept, about in zip(entries, found, strict=True):
                 if all(token in records for token in about):
-                    kept.told = tuple(about)
+                    kept.about = tuple(about)
             await self._look_up(lacking, records)
-            entries = [kept for kept in entries if kept.told is None]
+            entries = [kept for kept in entries if kept.about is None]
 
     async def _look_up(self, tokens: Sequence[bytes], records: Records) -> None:
         for first in range(0, len(tokens), LOOKUPS_AT_ONCE):

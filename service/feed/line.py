@@ -66,10 +66,10 @@ class ArrivalOrder:
         self._walk(number)
         return self._texts[number]
 
-    def within(self, number: int, partition: int, told: int) -> str:
+    def within(self, number: int, partition: int, given: int) -> str:
         """The text of so many changes into the next entry, which is of this partition."""
         data = decoded(self.text(number))
-        return encoded(COMPACT + bytes((partition, told)) + data[3:])
+        return encoded(COMPACT + bytes((partition, given)) + data[3:])
 
     def page_text(self, number: int) -> str:
         """The text of a page that ends there; compact where others have gone on already."""
@@ -86,7 +86,7 @@ class ArrivalOrder:
         places = list(self._places)
         for kept in self._kept[self._walked - self._first :]:
             places[kept.partition] = kept.place
-        if cursor.told or tuple(places) != cursor.places:
+        if cursor.given or tuple(places) != cursor.places:
             return
         if self.end - self._walked > SLACK:
             self._forget(self.end)

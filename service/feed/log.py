@@ -35,7 +35,7 @@ class FeedEntry(msgspec.Struct, gc=False, eq=False):
     """One entry of a log, and what has been made of it for those who read the feed.
 
     `data` is the entry as a tail has it, behind its seq and its mark; `shown` its JSON for
-    maintainers, but for the position; `told` the documents that it is about. These two are None
+    maintainers, but for the position; `about` the documents that it is about. These two are None
     until somebody needs them.
 
     There are 50,000: were the collector to look through them, all would wait for 90 ms.
@@ -45,7 +45,7 @@ class FeedEntry(msgspec.Struct, gc=False, eq=False):
     history: int
     data: bytes
     shown: bytes | None = None
-    told: tuple[bytes, ...] | None = None
+    about: tuple[bytes, ...] | None = None
 
     @property
     def place(self) -> Position:

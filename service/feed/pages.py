@@ -177,7 +177,7 @@ class Pages:
         count = max(COUNT_LEAST, view.limit)
         while True:
             read = await self._reader.entries(list(cursor.places), count)
-            if cursor.told:  # what has been begun is ended first
+            if cursor.given:  # what has been begun is ended first
                 read.sort(key=lambda kept: kept.partition != cursor.partition)
             steps = CursorSteps(cursor)
             writer = PageWriter(steps, view.limit)
@@ -210,4 +210,4 @@ class Pages:
             return ()
         if view.key_id is None:
             return (kept.shown,) if kept.shown else ()
-        return [self._writer.subject(view.key_id, token) for token in kept.told or ()]
+        return [self._writer.subject(view.key_id, token) for token in kept.about or ()]

@@ -27,7 +27,7 @@ class CursorSteps:
         """It stands at `cursor`."""
         self._writer = CursorWriter(cursor)
         self._places = list(cursor.places)
-        self._begun = cursor.partition, cursor.told
+        self._begun = cursor.partition, cursor.given
 
     lost = False
 
@@ -35,9 +35,9 @@ class CursorSteps:
         """How many changes of this next entry have been told."""
         return self._begun[1] if self._begun[0] == kept.partition else 0
 
-    def within(self, kept: FeedEntry, told: int) -> str:
+    def within(self, kept: FeedEntry, given: int) -> str:
         """The text of so many changes into this next entry."""
-        self._begun = kept.partition, told
+        self._begun = kept.partition, given
         return self._writer.text(*self._begun)
 
     def after(self, kept: FeedEntry) -> None:
@@ -81,9 +81,9 @@ class LineSteps:
         """None of the next entry has been told: such places are not on the line."""
         return 0
 
-    def within(self, kept: FeedEntry, told: int) -> str:
+    def within(self, kept: FeedEntry, given: int) -> str:
         """The text of so many changes into this next entry."""
-        self._within = self._line.within(self._number, kept.partition, told)
+        self._within = self._line.within(self._number, kept.partition, given)
         return self._within
 
     def after(self, _: FeedEntry) -> None:
@@ -111,13 +111,13 @@ class PageWriter:
         self._steps = steps
         self._limit = limit
 
-    def take(self, kept: FeedEntry, told: Sequence[bytes]) -> bool:
+    def take(self, kept: FeedEntry, about: Sequence[bytes]) -> bool:
         """Whether there is room left behind this entry, which is told as these changes."""
         steps = self._steps
-        begun = steps.begun(kept) if len(told) > 1 else 0
-        last = len(told) - 1
+        begun = steps.begun(kept) if len(about) > 1 else 0
+        last = len(about) - 1
         room = self._limit - len(self.changes)
-        for index, change in enumerate(told[begun : begun + room], begun):
+        for index, change in enumerate(about[begun : begun + room], begun):
             if index < last:
                 text = steps.within(kept, index + 1)
             else:

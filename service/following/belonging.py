@@ -89,9 +89,9 @@ class Belonging:
     async def _named(self, tails: Collection[Tail], was: dict[int, int]) -> bytes:
         """The id that most partitions state; one that none states is read, or made."""
         name = self._store.roster_id
-        told = Counter(tail.roster for tail in tails if tail.roster)
-        if told:
-            name.id = told.most_common(1)[0][0]
+        stated = Counter(tail.roster for tail in tails if tail.roster)
+        if stated:
+            name.id = stated.most_common(1)[0][0]
         else:
             await name.read(was)
         if any(tail.position.history and not tail.roster for tail in tails):

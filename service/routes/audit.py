@@ -135,8 +135,8 @@ def _wanted(query: Mapping[str, Any]) -> tuple[list[bytes], list[RecordFilter]]:
 
 def _is_about(record: AuditRecord, entry_id: str) -> bool:
     reasons = getattr(record, "reasons", ())
-    told = getattr(record, "entry_id", None)
-    return told == entry_id or any(each.entry_id == entry_id for each in reasons)
+    own_entry_id = getattr(record, "entry_id", None)
+    return own_entry_id == entry_id or any(each.entry_id == entry_id for each in reasons)
 
 
 def _records(

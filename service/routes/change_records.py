@@ -28,8 +28,8 @@ def changed(
         result = results[index]
         current = result.get("current") or {}
         revision = edit.revision or current.get("revision", 0)
-        told = revision, result["outcome"], result.get("position", "")
-        _note(service, key, edit, told)
+        result_fields = revision, result["outcome"], result.get("position", "")
+        _note(service, key, edit, result_fields)
 
 
 def unacknowledged(
@@ -51,7 +51,7 @@ def removed(service: Service, edit: Edit, applied_at_ms: int) -> None:
     service.ledger.removed(Removal(edit.own[:1], name, entry_id, edit.decided_at_ms, applied_at_ms))
 
 
-def _note(service: Service, key: ApiKey, edit: Edit, told: tuple[int, str, str]) -> None:
+def _note(service: Service, key: ApiKey, edit: Edit, result_fields: tuple[int, str, str]) -> None:
     if key.id == CANARY_KEY:
         return
     record = EntryChanged(
@@ -59,7 +59,7 @@ def _note(service: Service, key: ApiKey, edit: Edit, told: tuple[int, str, str])
         edit.shape.op,
         service.lists.name(edit.list),
         edit.content[0].entry_id,
-        *told,
+        *result_fields,
         (*edit.own, *edit.replaced),
         edit.shape.reason or "",
         edit.decided_at_ms,

@@ -161,18 +161,22 @@ def _result(edit: Edit, replies: Replies) -> dict[str, Any]:
         reasons = dict.fromkeys(reply.value for reply in replies if isinstance(reply, Refusal))
         return {"outcome": "rejected", "errors": [FieldError("", reason) for reason in reasons]}
     if len(replies) == 1:  # as nearly all are; a third of the cost
-        told = replies[0]
-        outcome, position, at_ms = told.outcome, one_text(told.position), told.applied_at_ms
+        decisive = replies[0]
+        outcome, position, at_ms = (
+            decisive.outcome,
+            one_text(decisive.position),
+            decisive.applied_at_ms,
+        )
     else:
         outcome, own = _outcome(edit, replies), replies[: len(edit.own)]
-        told = next((reply for reply in own if reply.outcome is outcome), own[0])
+        decisive = next((reply for reply in own if reply.outcome is outcome), own[0])
         position = to_text([reply.position for reply in replies])
         at_ms = max(reply.applied_at_ms for reply in replies)
     names = _BOUND_NAMES if edit.list == BIND else _STATE_NAMES
     return {
         "outcome": _OUTCOME_NAMES[outcome],
-        "was": names[told.was],
-        "current": {"state": names[told.state], "revision": told.revision},
+        "was": names[decisive.was],
+        "current": {"state": names[decisive.state], "revision": decisive.revision},
         "position": position,
         "applied_at": format_ms(at_ms),
     }

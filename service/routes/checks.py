@@ -58,11 +58,11 @@ async def respond(service: Service, scope: Mapping[str, Any], receive: Receive) 
                 JSON_HEADERS,
                 await (made_up_batch if many else _made_up)(service, key, body),
             )
-        told = await (answer_batch if many else _answer_check)(service, key, body)
+        answer = await (answer_batch if many else _answer_check)(service, key, body)
     except Exception as exc:  # noqa: BLE001 -- whatever it is, it is told
         return problem_bytes(exc)
     service.counters.durations.add(time.perf_counter() - started)
-    return 200, JSON_HEADERS, told
+    return 200, JSON_HEADERS, answer
 
 
 def respond_at_once(service: Service, scope: Mapping[str, Any], body: bytes) -> bytes | None:
@@ -74,10 +74,10 @@ def respond_at_once(service: Service, scope: Mapping[str, Any], body: bytes) -> 
     key = service.access.known(authorization(scope["headers"]))
     if key is None or not key.allows("check"):
         return None
-    told = _answer_if_cleared(service, key, body)
-    if told is not None:
+    answer = _answer_if_cleared(service, key, body)
+    if answer is not None:
         service.counters.durations.add(time.perf_counter() - started)
-    return told
+    return answer
 
 
 async def _answer_check(service: Service, key: ApiKey, body: bytes) -> bytes:

@@ -67,16 +67,16 @@ async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         looked = await _looked(service, shape.document)
         _note(service, request.auth, "history", looked)
         with readable():
-            told_of = await histories(service.changes_store, list(looked))
-    events = list(heapq.merge(*told_of, key=_when))
+            by_token = await histories(service.changes_store, list(looked))
+    events = list(heapq.merge(*by_token, key=_when))
     since_ms = max(found.now_ms for found in looked.values()) - service.settings.audit_days * DAY_MS
     with readable():
-        told = [
+        recent = [
             await event_json(service, event) for event in events if event.applied_at_ms >= since_ms
         ]
     shown = [
         event
-        for event in told
+        for event in recent
         if shape.list in (None, event["list"])
         and shape.entry_id in (None, trimmed(event["entry_id"]))
     ]

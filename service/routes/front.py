@@ -44,18 +44,18 @@ class Front:
         return (check_routes.fn if scope["path"] in HOT else self._app)(scope, receive, send)
 
     async def _odd(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        told = send
+        sender = send
         if scope["method"] == "HEAD":
             # The server's own scope still says HEAD, so that it sends no body either.
-            scope, told = {**scope, "method": "GET"}, _bodiless(send)
+            scope, sender = {**scope, "method": "GET"}, _bodiless(send)
         elif scope["method"] == "OPTIONS":
-            told = _allowing(scope["path"], send)
+            sender = _allowing(scope["path"], send)
         try:
             check_query(scope["method"], scope["path"], scope["query_string"])
         except InvalidInput as exc:
-            await send_whole(told, problem_bytes(exc))
+            await send_whole(sender, problem_bytes(exc))
             return
-        await self._plain(scope, receive, told)
+        await self._plain(scope, receive, sender)
 
 
 def check_query(method: str, path: str, query: bytes) -> None:
@@ -78,12 +78,12 @@ def check_query(method: str, path: str, query: bytes) -> None:
 
 
 def _bodiless(send: Send) -> Send:
-    async def told(message: Any) -> None:  # noqa: ANN401 -- ASGI's
+    async def send_head(message: Any) -> None:  # noqa: ANN401 -- ASGI's
         if message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await send(message)
 
-    return told
+    return send_head
 
 
 def _allowing(path: str, send: Send) -> Send:
@@ -91,7 +91,7 @@ def _allowing(path: str, send: Send) -> Send:
     path = path.rstrip("/") or "/"
     ours = [method for method, taken in _TAKEN if taken == path]
 
-    async def told(message: Any) -> None:  # noqa: ANN401 -- ASGI's
+    async def send_allowing(message: Any) -> None:  # noqa: ANN401 -- ASGI's
         if message["type"] == "http.response.start":
             headers = [
                 (name, _joined(value, ours)) if name.lower() == b"allow" else (name, value)
@@ -100,7 +100,7 @@ def _allowing(path: str, send: Send) -> Send:
             message = {**message, "headers": headers}
         await send(message)
 
-    return told
+    return send_allowing
 
 
 def _joined(allow: bytes, ours: list[str]) -> bytes:

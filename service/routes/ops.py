@@ -50,8 +50,8 @@ async def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
     upkeep: Upkeep = request.app.state.upkeep
     found = conditions(upkeep)
     ready = all(condition.ok for condition in found.values())
-    told = {"ready": ready, "conditions": found, "degraded": degraded(upkeep)}
-    answer = json_response(told | code_json())
+    state = {"ready": ready, "conditions": found, "degraded": degraded(upkeep)}
+    answer = json_response(state | code_json())
     if not ready:
         answer.status_code = 503
         answer.headers["retry-after"] = "1"
@@ -185,8 +185,8 @@ async def _roster_families(upkeep: Upkeep) -> list[Family]:
         return []
     text = "Denials given after a removal was decided, before it arrived."
     counts = {tuple(name): float(count) for name, count in late.items()}
-    told = labelled("late_denials", text, ("list", "court"), counts)
-    return [*_of_metas(upkeep, metas), told]
+    late_denials = labelled("late_denials", text, ("list", "court"), counts)
+    return [*_of_metas(upkeep, metas), late_denials]
 
 
 def _of_metas(upkeep: Upkeep, metas: list[Meta]) -> Iterator[Family]:

@@ -33,12 +33,12 @@ async def standing(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     if request.auth.sandbox:
         return json_response(await _made_up(service, shape, departs_at_ms))
     await service.desk.freshen()
-    told = await _standing(service, shape, departs_at_ms)
-    named = any("entry_id" in reason for reason in told["reasons"])
-    if named or told["forbidden"] or told["remaining"]:
+    answer = await _standing(service, shape, departs_at_ms)
+    named = any("entry_id" in reason for reason in answer["reasons"])
+    if named or answer["forbidden"] or answer["remaining"]:
         token = service.desk.traveller(Query(shape.document, Journey("air"))).token
         service.audit.note(EntriesRead(request.auth.id, "standing", token), token)
-    return json_response(told)
+    return json_response(answer)
 
 
 async def _made_up(

@@ -242,10 +242,10 @@ class Protocol(HttpToolsProtocol):
         """Whether a request that has come whole could be answered at once, and is."""
         if cycle.scope["path"] != CHECK or not _is_hot(cycle.scope):
             return False
-        told = respond_at_once(self.context.service, cycle.scope, cycle.body)
-        if told is not None:
-            self.answer_now(cycle, (200, JSON_HEADERS, told))
-        return told is not None
+        body = respond_at_once(self.context.service, cycle.scope, cycle.body)
+        if body is not None:
+            self.answer_now(cycle, (200, JSON_HEADERS, body))
+        return body is not None
 
     def answer_in_task(self, cycle: Any, app: Any) -> Coroutine[Any, Any, None]:  # noqa: ANN401 -- uvicorn's
         """What answers a request, to be run as a task."""
@@ -270,18 +270,18 @@ class Protocol(HttpToolsProtocol):
         lines = [*self.server_state.default_headers, *headers, length]
         if not keep:
             lines.append((b"connection", b"close"))
-        told = b"".join(b"%s: %s\r\n" % line for line in lines)
-        return STATUS_LINE[status] + told + b"\r\n"
+        fields = b"".join(b"%s: %s\r\n" % line for line in lines)
+        return STATUS_LINE[status] + fields + b"\r\n"
 
     def _head_without_offer(self) -> bytes:
         """The head that was read last, without its offer."""
         lines = [(name, value) for name, value in self.headers if name not in _OFFERS]
-        told = b"".join(
+        fields = b"".join(
             b"%s: %s\r\n" % (name, _without_offers(value) if name == b"connection" else value)
             for name, value in lines
         )
         version = self.parser.get_http_version().encode()
-        return b"%s %s HTTP/%s\r\n%s\r\n" % (self.parser.get_method(), self.url, version, told)
+        return b"%s %s HTTP/%s\r\n%s\r\n" % (self.parser.get_method(), self.url, version, fields)
 
 
 def _is_hot(scope: Any) -> bool:  # noqa: ANN401 -- uvicorn's

@@ -25,10 +25,10 @@ def cursors(draw: st.DrawFn) -> Cursor:
 
 @given(cursors())
 def test_a_cursor_survives_its_texts(cursor: Cursor) -> None:
-    compact = CursorWriter(cursor).text(cursor.partition, cursor.told)
+    compact = CursorWriter(cursor).text(cursor.partition, cursor.given)
     assert from_feed(compact) == cursor
     assert from_feed(cursor.text).places == cursor.places
-    assert from_feed(cursor.text).told == cursor.told
+    assert from_feed(cursor.text).given == cursor.given
     assert from_text(compact) == from_text(cursor.text) == list(cursor.places)
     assert max(len(compact), len(cursor.text)) <= TEXT_LIMIT
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def test_the_collector_need_not_look_through_what_is_kept() -> None:
     """There are 50,000 of them: all would wait for it."""
     kept = FeedEntry(3, 1, bytes(5) + b"\7mark" + bytes(30))
-    kept.shown, kept.told = b"{}", (b"token",)
+    kept.shown, kept.about = b"{}", (b"token",)
     assert not gc.is_tracked(kept)
     assert kept.place == Position(3, 1, 7, b"mark")
 

@@ -61,7 +61,7 @@ from service.routes.ops import get_metrics, get_roster, healthz, readyz
 from service.routes.pages import page_routes
 from service.routes.standing import standing
 from service.sandbox.desk import Sandbox
-from service.upkeep import Upkeep, repeat, stay
+from service.upkeep import Upkeep, keep_running, repeat
 from service.web.auth import Access
 from service.web.bodies import BODY_MAX_BYTES
 from service.web.problems import problem_response
@@ -250,7 +250,7 @@ def _renewer(service: Service, keys: KeyStore) -> Renewer:
 async def _tasks(upkeep: Upkeep) -> AsyncIterator[None]:
     """Everything that runs beside the requests; the keys and lists are known before."""
     await upkeep.begin()
-    running = [asyncio.create_task(stay("follower", upkeep.service.follower.run))]
+    running = [asyncio.create_task(keep_running("follower", upkeep.service.follower.run))]
     running += [asyncio.create_task(repeat(chore)) for chore in upkeep.chores()]
     try:
         yield

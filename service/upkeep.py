@@ -21,8 +21,8 @@ from service.audit.recorder import EVERY_S as AUDIT_EVERY_S
 from service.background.canary import EVERY_S as CANARY_EVERY_S
 from service.background.renewal import EVERY_S as RENEWAL_EVERY_S
 from service.changing.propagation import NOTE_EVERY_S
-from service.following.belonging import EVERY_S as BELONGING_EVERY_S
 from service.following.memory import EVERY_S as MEMORY_EVERY_S
+from service.following.roster_watch import EVERY_S as ROSTER_WATCH_EVERY_S
 from service.following.screener import EVERY
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Upkeep(msgspec.Struct):
             Chore("embedded", EMBEDDED_EVERY_S, self.revive),
             Chore("settings", SETTINGS_EVERY_S, self.put_right),
             Chore("memory", MEMORY_EVERY_S, self.memory.save),
-            Chore("belonging", BELONGING_EVERY_S, self.watch_roster),
+            Chore("belonging", ROSTER_WATCH_EVERY_S, self.watch_roster),
             Chore("note", NOTE_EVERY_S, service.notifier.note),
             Chore("renewal", RENEWAL_EVERY_S, self.renewer.tick),
             Chore("canary", CANARY_EVERY_S, service.canary.probe),
@@ -95,7 +95,7 @@ class Upkeep(msgspec.Struct):
         """Read the roster's id, the keys and the lists, as far as Redis answers."""
         service = self.service
         with suppress(Unavailable):
-            await service.follower.belonging.begin(EVERY)
+            await service.follower.roster_watch.begin(EVERY)
         with suppress(Unavailable):
             await service.access.refresh()
             await service.dictionary.refresh()
@@ -204,7 +204,7 @@ async def repeat(chore: Chore) -> None:
         await asyncio.sleep(chore.every_s)
 
 
-async def stay(name: str, run: Callable[[], Awaitable[None]]) -> None:
+async def keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
     """Never returns: starts what must never end again when it ends."""
     while True:
         try:

@@ -14,7 +14,7 @@ import numpy as np
 from loader.columns.columns import Numbers
 from loader.columns.sheets import UNFIT, Block, Dialect, Layout, Sheet, Torn, sheet_of_cells
 from loader.files.csv_sheets import csv_sheet
-from loader.files.dialects import DATES, READERS, TELLING, TEXTS
+from loader.files.dialects import DATES, LIST_FIELDS, READERS, TEXTS
 from loader.files.fields import Fields, spell
 from loader.files.json_sheets import loose, set_apart, values_of
 
@@ -24,7 +24,7 @@ _RECORDS: dict[str, Callable[..., Any]] = {
     dialect: msgspec.defstruct(
         "_Record",
         [
-            *((f"{name}_", str | None if name in TELLING else Any, "") for name in names),
+            *((f"{name}_", str | None if name in LIST_FIELDS else Any, "") for name in names),
             # What says something here is no record, or not a whole one.
             *((f"{name}_", Literal[""], "") for name in (_INNER, "result", "data")),
         ],
@@ -113,8 +113,8 @@ def _record(dialect: Dialect, record: Mapping[str, object]) -> object:
     except (ValueError, RecursionError):
         inner = None
     whole = {**inner, **record} if isinstance(inner, dict) else {**record}
-    if not any(_said(whole.get(name)) for name in TELLING):
-        whole |= dict.fromkeys(whole.keys() & set(TELLING), " ")
+    if not any(_said(whole.get(name)) for name in LIST_FIELDS):
+        whole |= dict.fromkeys(whole.keys() & set(LIST_FIELDS), " ")
     known = {f"{name}_": whole[name] for name in _NAMES[dialect] if name in whole}
     return _RECORDS[dialect](**known)
 

@@ -91,7 +91,7 @@ DATES = {
     "xycj": ("FBSJ", "JZSJ", "PBSJ", "CXSJ", "LASTUPDATE"),
 }
 """The other fields that count; a date may be an object."""
-TELLING = ("iname", "caseCode", "XM", "AH")
+LIST_FIELDS = ("iname", "caseCode", "XM", "AH")
 """By these it is known of which list a record of `zxgk` is."""
 _SITE_ID = re.compile(r"[?&]id=([0-9]+)")
 _SEX = re.compile(r"[男女]性?|09_00003.*", re.DOTALL)

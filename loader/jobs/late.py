@@ -42,7 +42,7 @@ async def _tell(session: Session, endings: Iterable[LogEntry]) -> None:
         searched = await search(store, session.seal_key, partition, removals)
         found += searched.found
     await count_late(store.nodes, await counted(found, session.dictionary))
-    await session.account.say_of((each.token, each) for each in found)
+    await session.account.record_about((each.token, each) for each in found)
 
 
 async def _removal(session: Session, entry: LogEntry) -> Removal:

@@ -15,13 +15,13 @@ from loader.jobs.crew import Crew
 from loader.jobs.guard import ListBefore
 from loader.jobs.intake import Intake
 from loader.jobs.late import tell_late_denials
-from loader.jobs.ledger import as_of_after, begun, count_lags, nothing_to_do
+from loader.jobs.load_records import as_of_after, begun, count_lags, nothing_to_do
 from loader.jobs.reading import OnProgress, Options, ask, crew_for, read_files
 from loader.jobs.report import LoadSummary, Rejects, explained, still_rewound, write_rejects
 from loader.jobs.session import Session, uptake_notes
-from loader.partitions.diffs import Diffing, join, write_part
+from loader.partitions.diffs import DiffContext, join, write_part
 from loader.partitions.filling import fill, suits
-from loader.partitions.partition import Done, Job, jobs_of, merge, preview
+from loader.partitions.partition import PartitionJob, PartitionResult, jobs_of, merge, preview
 from loader.rows.packed_rows import Context
 from loader.rows.scatter import ScatterResult
 from roster.errors import LoadRefused
@@ -140,7 +140,7 @@ class Loading:
                 diffing = self._diffing(reading.found.courts)
                 tasks = ((write_part, job, diffing) for job in jobs)
                 join(ask(crew, "diffing", self._on_progress, tasks), self._options.diff)
-        previews: list[Done] = []
+        previews: list[PartitionResult] = []
         if self._needs_preview(intake, standing):
             with self._phase("compare"):
                 asked = ((preview, job) for job in jobs)
@@ -156,11 +156,11 @@ class Loading:
             done = self._write(reading, jobs, previews, crew)
         return self._summary(reading, done, crew)
 
-    def _diffing(self, named: Iterable[str]) -> Diffing:
+    def _diffing(self, named: Iterable[str]) -> DiffContext:
         """Whatever court the files name is spelled out, known already or not."""
         courts = {court_id(court): court for court in named if court}
         known = self._session.dictionary.courts
-        return Diffing(self._session.lists, courts | known, self._now_ms)
+        return DiffContext(self._session.lists, courts | known, self._now_ms)
 
     def _standing(self, reading: Reading, metas: list[Meta]) -> dict[str, ListBefore]:
         rules = self._session.lists.ids
@@ -181,7 +181,7 @@ class Loading:
         return known or self._options.dry_run or intake.digest() is not None
 
     def _guard_changes(
-        self, intake: Intake, previews: Iterable[Done], standing: dict[str, ListBefore]
+        self, intake: Intake, previews: Iterable[PartitionResult], standing: dict[str, ListBefore]
     ) -> None:
         stated, digest = intake.digest(), 0
         for each in previews:
@@ -194,15 +194,19 @@ class Loading:
         guard.check_changes(self._fates(previews), standing, self._options.limits)
 
     def _write(
-        self, reading: Reading, jobs: list[Job], previews: list[Done], crew: Crew
-    ) -> list[Done]:
+        self,
+        reading: Reading,
+        jobs: list[PartitionJob],
+        previews: list[PartitionResult],
+        crew: Crew,
+    ) -> list[PartitionResult]:
         session = self._session
         begun = self._begin(reading)
         tasks = (
             (fill if suits(job) and not previews else merge, job, begun[job.partition].position)
             for job in jobs
         )
-        done: list[Done] = list(ask(crew, "merging", self._on_progress, tasks))
+        done: list[PartitionResult] = list(ask(crew, "merging", self._on_progress, tasks))
         did = report.by_list(self._fates(done))
         late = session.close_load(reading.load, replace(reading.record, did=did))
         reading.notes.extend(uptake_notes(late))
@@ -220,7 +224,7 @@ class Loading:
         merging = SnapshotMerge(session.store, reading.snapshot)
         return session.run(merging.begin(range(PARTITIONS)))
 
-    def _fates(self, parts: Iterable[Done]) -> dict[str, MergeCounts]:
+    def _fates(self, parts: Iterable[PartitionResult]) -> dict[str, MergeCounts]:
         fates: dict[str, MergeCounts] = {}
         for part in parts:
             for code, fate in part.fates.items():
@@ -234,7 +238,9 @@ class Loading:
         yield
         self._phases[name] = round(time.monotonic() - began_s, 3)
 
-    def _summary(self, reading: Reading, parts: Iterable[Done], crew: Crew) -> LoadSummary:
+    def _summary(
+        self, reading: Reading, parts: Iterable[PartitionResult], crew: Crew
+    ) -> LoadSummary:
         parts = list(parts)
         session, found, fates = self._session, reading.found, self._fates(parts)
         together = report.total(fates)

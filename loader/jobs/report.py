@@ -187,7 +187,7 @@ def write_rejects(folder: Path, path: Path | None, data_dir: Path, now_ms: int) 
         return Rejects()
     try:
         if path is None:
-            path = _own(data_dir, now_ms)
+            path = _own_path(data_dir, now_ms)
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("file", "line", "field", "reason"))
@@ -197,7 +197,7 @@ def write_rejects(folder: Path, path: Path | None, data_dir: Path, now_ms: int) 
     return Rejects(len(rows), _why(rows), path)
 
 
-def _own(data_dir: Path, now_ms: int) -> Path:
+def _own_path(data_dir: Path, now_ms: int) -> Path:
     """A new file in the data folder, for us alone; the oldest of those there are gone."""
     folder = private_folder(private_folder(data_dir) / _FOLDER)
     old = sorted(folder.glob("*.csv"))[: -(KEPT - 1)]

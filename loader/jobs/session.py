@@ -181,7 +181,7 @@ class Session:
         what, lists = load.kind or "load", load.lists
         whole = (number, lists, load.as_of, files, load.did, load.undoes)
         try:
-            self.run(self.account.say(FilesLoaded(load.who, what, stage, *whole)))
+            self.run(self.account.record(FilesLoaded(load.who, what, stage, *whole)))
         except ClearwayError as exc:
             self.warn("this is not in the audit", exc)
 

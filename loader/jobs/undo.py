@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec.structs import replace
 
 from loader.jobs import undo_plan
-from loader.jobs.ledger import undone_by
+from loader.jobs.load_records import undone_by
 from loader.jobs.reading import OnProgress
 from loader.jobs.session import Session
 from loader.jobs.undo_plan import (

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from loader.jobs.ledger import undone_by
+from loader.jobs.load_records import undone_by
 from roster.errors import LoadRefused, Unreadable
 from roster.keys import BUCKETS
 from roster.records.change import Change

@@ -10,11 +10,11 @@ import msgspec
 from loader.jobs import guard
 from loader.jobs.crew import Crew
 from loader.jobs.intake import Intake
-from loader.jobs.ledger import begun
+from loader.jobs.load_records import begun
 from loader.jobs.reading import OnProgress, Options, ask, crew_for, read_files
 from loader.jobs.session import Session
 from loader.partitions.diffs import KINDS, Compared, compare, repair
-from loader.partitions.partition import Job, jobs_of
+from loader.partitions.partition import PartitionJob, jobs_of
 from loader.rows.packed_rows import Context
 from loader.rows.scatter import ScatterResult
 from roster.errors import LoadRefused
@@ -101,12 +101,12 @@ class Verifying:
                 compared = self._compare(crew, jobs)
         return self._verification(found, compared, snapshot, written)
 
-    def _compare(self, crew: Crew, jobs: list[Job]) -> list[Compared]:
+    def _compare(self, crew: Crew, jobs: list[PartitionJob]) -> list[Compared]:
         compared = ask(crew, "comparing", self._on_progress, ((compare, job) for job in jobs))
         return sorted(compared, key=attrgetter("partition"))
 
     def _repair(
-        self, crew: Crew, jobs: list[Job], compared: list[Compared], context: Context
+        self, crew: Crew, jobs: list[PartitionJob], compared: list[Compared], context: Context
     ) -> int:
         """Records written; each partition that differs is begun, merged in part and finished."""
         session = self._session

@@ -15,7 +15,14 @@ from pathlib import Path
 import msgspec
 
 from loader.partitions.imaging import MergeReplies
-from loader.partitions.partition import Done, Job, done_of, in_turn, kept_in_buckets, parts_of
+from loader.partitions.partition import (
+    PartitionJob,
+    PartitionResult,
+    done_of,
+    in_turn,
+    kept_in_buckets,
+    parts_of,
+)
 from roster.errors import LoadRefused, Unreadable
 from roster.records.entry import BIND, LIFT, RESTRICTING_BELOW, Entry, State, active
 from roster.records.record import Dictionaries, parse_record
@@ -51,7 +58,7 @@ class Compared(msgspec.Struct):
     buckets: set[int]
 
 
-async def compare(store: Store, job: Job, folder: Path) -> Compared:
+async def compare(store: Store, job: PartitionJob, folder: Path) -> Compared:
     """How the roster differs from the file; nothing is written, and every record is read."""
     portion, merging = job.portion(folder), SnapshotMerge(store, job.snapshot)
     found = Compared(job.partition, portion.rows.digests, Counter(), [], set())
@@ -63,7 +70,9 @@ async def compare(store: Store, job: Job, folder: Path) -> Compared:
     return found
 
 
-async def repair(store: Store, job: Job, folder: Path, numbers: set[int]) -> Done:
+async def repair(
+    store: Store, job: PartitionJob, folder: Path, numbers: set[int]
+) -> PartitionResult:
     """What merging these buckets again did; the partition gets a new image."""
     portion, merging, total = (
         job.portion(folder),
@@ -77,7 +86,7 @@ async def repair(store: Store, job: Job, folder: Path, numbers: set[int]) -> Don
     return done_of(job, total, portion.rows)
 
 
-class Diffing(msgspec.Struct, frozen=True):
+class DiffContext(msgspec.Struct, frozen=True):
     """By what records are read and judged; `courts` are names by their four bytes."""
 
     lists: Lists
@@ -85,7 +94,7 @@ class Diffing(msgspec.Struct, frozen=True):
     now_ms: int
 
 
-async def write_part(store: Store, job: Job, folder: Path, diffing: Diffing) -> Path:
+async def write_part(store: Store, job: PartitionJob, folder: Path, diffing: DiffContext) -> Path:
     """A partition's part of the diff, in the folder."""
     merging, part = SnapshotMerge(store, job.snapshot), folder / f"{job.partition:02d}.diff"
     with part.open("w", encoding="utf-8", newline="") as file:
@@ -113,7 +122,7 @@ def join(parts: Iterable[Path], path: Path) -> None:
         raise LoadRefused(f"the diff cannot be written: {exc.strerror}") from exc
 
 
-def _rows(changed: Rewritten, diffing: Diffing) -> Iterator[tuple[str, ...]]:
+def _rows(changed: Rewritten, diffing: DiffContext) -> Iterator[tuple[str, ...]]:
     """A row for each entry of the person that changes."""
     known = Dictionaries(diffing.courts, {})
     try:
@@ -148,7 +157,7 @@ def _change(before: Entry | None, after: Entry | None) -> str:
     return "" if was is now or after is None else "changed"
 
 
-def _person(before: list[Entry], after: list[Entry], diffing: Diffing) -> str:
+def _person(before: list[Entry], after: list[Entry], diffing: DiffContext) -> str:
     """What becomes of the person, with all their entries: free, newly denied, or as before."""
     if any(entry.list == BIND and entry.registers.state in _LIVE for entry in (*before, *after)):
         return BOUND
@@ -156,7 +165,7 @@ def _person(before: list[Entry], after: list[Entry], diffing: Diffing) -> str:
     return {(True, False): FREE, (False, True): DENIED}.get((denied[0], denied[1]), "")
 
 
-def _denied(entries: list[Entry], diffing: Diffing) -> bool:
+def _denied(entries: list[Entry], diffing: DiffContext) -> bool:
     """Whether a person of these entries is denied anything at all, now."""
     binding = active(entries)
     if any(entry.list == LIFT for entry in binding):

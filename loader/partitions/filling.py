@@ -21,7 +21,7 @@ import numpy as np
 from loader.columns.columns import Numbers, Octets, Pieces, put
 from loader.partitions import imaging
 from loader.partitions.imaging import MergeReplies
-from loader.partitions.partition import Done, Job, done_of, parts_of
+from loader.partitions.partition import PartitionJob, PartitionResult, done_of, parts_of
 from roster.keys import BUCKETS, FIELD_BYTES
 from roster.records.position import Position
 from roster.redis.requirements import LISTPACK_ENTRIES, LISTPACK_VALUE_BYTES
@@ -132,12 +132,12 @@ def _octets(numbers: Numbers, kind: str) -> Octets:
     return np.ascontiguousarray(numbers.astype(kind)).view(np.uint8).reshape(len(numbers), -1)
 
 
-def suits(job: Job) -> bool:
+def suits(job: PartitionJob) -> bool:
     """Whether the partition's buckets may be new to Redis."""
     return bool(job.snapshot.lists) and job.held <= HELD_MAX
 
 
-async def fill(store: Store, job: Job, folder: Path, begun: Position) -> Done:
+async def fill(store: Store, job: PartitionJob, folder: Path, begun: Position) -> PartitionResult:
     """What the merge did, of a job that `suits`.
 
     The partition is finished with an image up to its log's end.
@@ -153,7 +153,7 @@ async def fill(store: Store, job: Job, folder: Path, begun: Position) -> Done:
 class _Filling:
     """A partition's buckets on their way to Redis."""
 
-    def __init__(self, merging: SnapshotMerge, job: Job, folder: Path) -> None:
+    def __init__(self, merging: SnapshotMerge, job: PartitionJob, folder: Path) -> None:
         """Of the file everything is known then."""
         self.merging = merging
         self.total = MergeReplies()

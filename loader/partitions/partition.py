@@ -20,7 +20,7 @@ from loader.columns.columns import Octets
 from loader.partitions import imaging
 from loader.partitions.buckets import RowTotals
 from loader.partitions.imaging import MergeReplies
-from loader.partitions.portion import Portion, Prepared, seal_table, sealed_runs
+from loader.partitions.portion import Portion, PreparedPortion, seal_table, sealed_runs
 from loader.rows.packed_rows import KEPT_BYTES, kept_in
 from roster.keys import BUCKETS, PARTITIONS
 from roster.records.meta import Meta
@@ -40,10 +40,10 @@ CALL_ENTRIES = 512
 """At most in one call, and a bucket more: Redis answers nobody else meanwhile, 2 ms."""
 _NO_SEALS = seal_table(b"")
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Prepared).decode
+_decode = msgspec.msgpack.Decoder(PreparedPortion).decode
 
 
-class Job(msgspec.Struct, frozen=True):
+class PartitionJob(msgspec.Struct, frozen=True):
     """A partition to merge; `kept` are entries of rejected rows (`MergeOptions`).
 
     `call_buckets` is how many buckets go into one call at most, for what Redis holds in them.
@@ -88,7 +88,7 @@ class MergeCall(NamedTuple):
     seals: Octets = _NO_SEALS
 
 
-class Done(msgspec.Struct):
+class PartitionResult(msgspec.Struct):
     """What a partition's merge did, or would do.
 
     `written` are records; `sealed` is how many buckets it would leave alone; `digests` are those
@@ -104,20 +104,20 @@ class Done(msgspec.Struct):
     digests: dict[int, int] = {}
 
 
-def done_of(job: Job, total: MergeReplies, rows: RowTotals) -> Done:
+def done_of(job: PartitionJob, total: MergeReplies, rows: RowTotals) -> PartitionResult:
     """What all replies come to; `rows` is what the file has of the partition."""
-    return Done(job.partition, total.fates, rows.people, rows.duplicates, total.written)
+    return PartitionResult(job.partition, total.fates, rows.people, rows.duplicates, total.written)
 
 
 def jobs_of(
     snapshot: Snapshot, load: int, kept: Iterable[bytes], metas: Sequence[Meta]
-) -> list[Job]:
+) -> list[PartitionJob]:
     """A job for each partition; `kept` are the entries of rejected rows, as `kept_of` has them."""
     held = [meta.ever for meta in metas]
     size = call_buckets(sum(held))
     covered = all(code in meta.covered for meta in metas for code in snapshot.lists)
     return [
-        Job(number, snapshot, load, kept_in(number, kept), size, held[number], covered)
+        PartitionJob(number, snapshot, load, kept_in(number, kept), size, held[number], covered)
         for number in range(PARTITIONS)
     ]
 
@@ -128,7 +128,7 @@ def call_buckets(entries: int) -> int:
     return max(1, min(BUCKETS, CALL_ENTRIES // in_bucket))
 
 
-async def preview(store: Store, job: Job, folder: Path) -> Done:
+async def preview(store: Store, job: PartitionJob, folder: Path) -> PartitionResult:
     """What the merge would do; nothing of the roster is written. The merge finds it."""
     portion, merging, total = (
         job.portion(folder),
@@ -147,7 +147,7 @@ async def preview(store: Store, job: Job, folder: Path) -> Done:
     return done
 
 
-async def merge(store: Store, job: Job, folder: Path, begun: Position) -> Done:
+async def merge(store: Store, job: PartitionJob, folder: Path, begun: Position) -> PartitionResult:
     """What the merge did; buckets that a preview found sealed are not sent where they still are.
 
     A full snapshot's partition is finished with an image up to its log's end.
@@ -173,13 +173,13 @@ async def merge(store: Store, job: Job, folder: Path, begun: Position) -> Done:
     return done_of(job, total, kept.rows)
 
 
-def _path(job: Job, folder: Path) -> Path:
+def _path(job: PartitionJob, folder: Path) -> Path:
     return folder / f"{job.partition:02d}.kept"
 
 
 async def _opened(
     merging: SnapshotMerge,
-    job: Job,
+    job: PartitionJob,
     portion: Callable[[], Portion],
     part: MergeCall,
     merged: MergeResult,
@@ -222,7 +222,7 @@ def parts_of(
 
 async def in_turn(
     merging: SnapshotMerge,
-    job: Job,
+    job: PartitionJob,
     parts: Iterable[MergeCall],
     *,
     dry: bool = False,

@@ -30,7 +30,7 @@ _48_BITS = np.uint64((1 << 48) - 1)
 _EMPTY = Counts().json(slice(0))
 
 
-class Prepared(msgspec.Struct):
+class PreparedPortion(msgspec.Struct):
     """What is kept of a portion for the merge: its buckets, those that are `sealed` without rows.
 
     `seals` are those of all of them; `unchanged` is what becomes of the entries of sealed ones.
@@ -58,7 +58,7 @@ class Portion:
         """All buckets, for a full snapshot; else those that have rows."""
         return self.with_rows(range(BUCKETS) if self._lists else self.people.numbers())
 
-    def kept(self, seals: bytes = b"", due_ms: int = 0) -> Prepared:
+    def kept(self, seals: bytes = b"", due_ms: int = 0) -> PreparedPortion:
         """All buckets that the merge takes, with what is known of them.
 
         Some are left alone for these seals, but those with a tombstone from then or earlier.
@@ -67,7 +67,7 @@ class Portion:
         sealed = self._sealed(seals, due_ms) if seals else []
         left = frozenset(sealed)
         buckets = list(self.with_rows(number for number in numbers if number not in left))
-        return Prepared(buckets, sealed, seals, self.unchanged(sealed), self.rows)
+        return PreparedPortion(buckets, sealed, seals, self.unchanged(sealed), self.rows)
 
     def _sealed(self, seals: bytes, due_ms: int) -> list[int]:
         """The buckets which the file does not change."""

@@ -36,7 +36,7 @@ class Account:
         self._nodes = nodes
         self._chain = Chain(secrets.token_hex(6), seal_key)
 
-    async def say(self, *records: AuditRecord, last: bool = False) -> None:
+    async def record(self, *records: AuditRecord, last: bool = False) -> None:
         """Write the records to the audit, and with `last` that nothing follows.
 
         Raises Unavailable where they may not be.
@@ -46,7 +46,7 @@ class Account:
             said.append(_now(ChainClosed(self._chain.seqs)))
         await self._write({HOME: said})
 
-    async def say_of(self, about: Iterable[tuple[bytes, AuditRecord]]) -> None:
+    async def record_about(self, about: Iterable[tuple[bytes, AuditRecord]]) -> None:
         """The same for records about people, each behind the token of its person."""
         by_partition: dict[int, list[Written]] = {}
         for token, record in about:
@@ -56,7 +56,7 @@ class Account:
     async def close(self) -> None:
         """Write that nothing follows, where anything was said."""
         if self._chain.head.blocks:
-            await self.say(last=True)
+            await self.record(last=True)
 
     @property
     def stated(self) -> str:

@@ -149,7 +149,7 @@ async def between(
     return [one for each in read for one in each]
 
 
-async def bite(nodes: Nodes, after: StoredBlock, at_most: int) -> list[StoredBlock]:
+async def next_blocks(nodes: Nodes, after: StoredBlock, at_most: int) -> list[StoredBlock]:
     """So many entries of one partition behind one."""
     since = f"({_spelled(after.id)}"
     (found,) = await nodes.on_partitions(

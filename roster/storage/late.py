@@ -16,7 +16,7 @@ from roster.records.audited import AuditKind, Decided, DeniedLate, court_name, i
 from roster.records.blocks import kinds_of, read
 from roster.records.entry import BIND, State
 from roster.records.record import parse_record
-from roster.storage.audit import SKEW_MS, StoredBlock, bite
+from roster.storage.audit import SKEW_MS, StoredBlock, next_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ async def search(store: Store, key: bytes, partition: int, removals: Sequence[Re
     since_ms = max(min(each.decided_at_ms for each in removals), kept_ms) - SKEW_MS
     last, size = StoredBlock(partition, max(0, since_ms), 0, b""), 0
     while size <= SCAN_MAX_BYTES:
-        entries = await bite(store.nodes, last, AT_ONCE)
+        entries = await next_blocks(store.nodes, last, AT_ONCE)
         for entry in entries:
             sought.look(entry.data, key)
         size += sum(len(entry.data) for entry in entries)

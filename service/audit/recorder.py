@@ -90,7 +90,7 @@ class Recorder:
         self._in_hand: set[int] = set()
         self._sending: set[asyncio.Task[None]] = set()
 
-    def answered(
+    def record_decision(
         self, key: str, mode: str, screening: Screening, decision_id: str | UnsetType
     ) -> None:
         """Record a check that was not allowed. The canary's are nobody's."""
@@ -126,7 +126,7 @@ class Recorder:
         await self._send()
         await self._sent(PATIENCE_S)
         if time.monotonic() - self._told_s >= TELL_EVERY_S:
-            self.tell()
+            self.log_head()
 
     async def _send(self) -> None:
         """Have each server that is not busy with it write what its partitions have."""
@@ -173,7 +173,7 @@ class Recorder:
         except TimeoutError:
             self.failing = True
             await self._give_up()
-        self.tell()
+        self.log_head()
         if self.waiting:
             log.error("audit records are lost with this process", count=self.waiting)
 
@@ -182,7 +182,7 @@ class Recorder:
             task.cancel()
         await self._sent()
 
-    def tell(self) -> None:
+    def log_head(self) -> None:
         """Log how far the chain has come, if that is news."""
         self._told_s = time.monotonic()
         if self.head != self._told_head:
@@ -241,7 +241,7 @@ class Recorder:
         """Whether any of these has a block to write: a new one for each that can take one."""
         now_ms = time.time_ns() // 1_000_000
         if WITHOUT_TOKEN in partitions and WITHOUT_TOKEN not in self._sealed:
-            self._own_up(now_ms)
+            self._record_lost(now_ms)
         ready = [p for p in self._held if p in partitions and p not in self._sealed]
         sealed = 0
         for partition in sorted(ready, key=lambda p: (p - self._first) % keys.PARTITIONS):
@@ -257,7 +257,7 @@ class Recorder:
                 break
         return any(partition in self._sealed for partition in partitions)
 
-    def _own_up(self, now_ms: int) -> None:
+    def _record_lost(self, now_ms: int) -> None:
         """Tell of what was dropped."""
         if self._untold.records:
             lost = written(now_ms, self._untold)

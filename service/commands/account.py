@@ -29,7 +29,7 @@ async def accounted(opening: Opening, nodes: Nodes, record: AuditRecord) -> None
     try:
         key = Tokeniser(opening.id_key(), UNKNOWN).seal_key
         account = Account(nodes, key)
-        await account.say(record, last=True)
+        await account.record(record, last=True)
     except ClearwayError as exc:
         click.echo(f"done, but not in the audit: {cause_of(exc)}", err=True)
     else:

@@ -50,7 +50,7 @@ class BindingFollower:
         self._counted_gaps = -1
         self._one = asyncio.Lock()
 
-    async def tell(self, entries: Sequence[FeedEntry]) -> None:
+    async def find_about(self, entries: Sequence[FeedEntry]) -> None:
         """Find `about` of every one of these entries; raises Unavailable and WrongKey."""
         if all(kept.about is not None for kept in entries):
             return

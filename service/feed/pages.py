@@ -196,7 +196,7 @@ class Pages:
             if view.key_id is None:
                 await self._writer.write([kept for kept in part if kept.shown is None])
             else:
-                await self._bound.tell([kept for kept in part if view.shows(kept)])
+                await self._bound.find_about([kept for kept in part if view.shows(kept)])
             for kept in part:
                 if writer.lost or not writer.take(kept, self._told(kept, view)):
                     self._turns.charge(time.perf_counter() - since)

@@ -19,9 +19,9 @@ from roster import keys
 from roster.errors import ClearwayError, cause_of
 from roster.redis.shares import by_server
 from roster.storage.doorbell import DoorbellMessage, parse, parse_old
-from service.following.belonging import Belonging
+from service.following.roster_watch import RosterWatch
 from service.following.screener import EVERY, Screener
-from service.following.share import Listener, Means, Share
+from service.following.share import Listener, Share, ShareContext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,9 +53,11 @@ class Follower:
         self._nodes = store.nodes
         self._screener = screener
         self._announcer = announcer
-        self.belonging = Belonging(store, screener, memory, self._listen_anew)
+        self.roster_watch = RosterWatch(store, screener, memory, self._listen_anew)
         self._renamed = asyncio.Event()
-        self._means = Means(store, screener, announcer, self.belonging, listener, self._on_poll)
+        self._means = ShareContext(
+            store, screener, announcer, self.roster_watch, listener, self._on_poll
+        )
         self._shares: dict[Server, Share] = {}
         self._running: set[Server] = set()
         self._tried: set[int] = set()
@@ -104,7 +106,7 @@ class Follower:
 
     async def watch_roster(self, processes: Processes) -> None:
         """See whether anybody would notice if the roster had gone back; raises Unavailable."""
-        await self.belonging.watch(processes, self._announcer.id)
+        await self.roster_watch.watch(processes, self._announcer.id)
 
     async def _split(self) -> dict[Server, list[int]]:
         """The partitions by server; what is not known yet is looked for."""

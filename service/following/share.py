@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from roster.storage.store import Store
     from service.following.announcing import Announcer
-    from service.following.belonging import Belonging
     from service.following.catching_up import OnTail
+    from service.following.roster_watch import RosterWatch
     from service.following.screener import Screener
 
 POLL_S = 1.0
@@ -42,7 +42,7 @@ class Listener(NamedTuple):
     eager: Callable[[], bool] = lambda: False
 
 
-class Means(NamedTuple):
+class ShareContext(NamedTuple):
     """What all shares of one process follow with.
 
     `on_poll` is told of every poll: of which partitions, and whether they are fresh by it.
@@ -51,7 +51,7 @@ class Means(NamedTuple):
     store: Store
     screener: Screener
     announcer: Announcer
-    belonging: Belonging
+    roster_watch: RosterWatch
     listener: Listener
     on_poll: Callable[[Sequence[int], bool], None]
 
@@ -62,7 +62,7 @@ class Share:
     `numbers` says which they are now. `wrong_key` is what the last poll said.
     """
 
-    def __init__(self, means: Means, numbers: Callable[[], Sequence[int]]) -> None:
+    def __init__(self, means: ShareContext, numbers: Callable[[], Sequence[int]]) -> None:
         """Nothing is read yet."""
         self._means = means
         self._numbers = numbers
@@ -124,7 +124,7 @@ class Share:
         return pause * random.uniform(0.75, 1.0)  # noqa: S311 -- jitter
 
     async def _poll(self, numbers: Sequence[int]) -> bool:
-        await self._means.belonging.begin(numbers)
+        await self._means.roster_watch.begin(numbers)
         await self._catch_up.begin(numbers)
         sent_s = boot_s()
         followed = await self._follow(numbers)
@@ -144,7 +144,7 @@ class Share:
         if not self._wanted:
             self._rung.clear()  # whatever has rung is read now
         polled = await self._catch_up.poll(numbers, means.announcer.listing(numbers))
-        if await means.belonging.look(polled.tails):  # with what is remembered of that one
+        if await means.roster_watch.look(polled.tails):  # with what is remembered of that one
             polled = await self._catch_up.poll(numbers, means.announcer.listing(numbers))
         reached = await self._catch_up.apply(polled.tails)
         means.announcer.processes = max(1, polled.processes)

@@ -186,7 +186,7 @@ def _result(work: _Work, query: Query, screening: Screening) -> CheckAnswer:
     service.counters.screened(query.journey.mode, screening.token, screening.verdict)
     subject = service.desk.pseudonym(work.key.id, screening)
     answer = answer_of(screening, query, subject, service.lists)
-    service.audit.answered(work.key.id, query.journey.mode, screening, answer.decision_id)
+    service.audit.record_decision(work.key.id, query.journey.mode, screening, answer.decision_id)
     return as_item(answer)
 
 

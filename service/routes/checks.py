@@ -115,7 +115,7 @@ async def _answer_decided(service: Service, key: ApiKey, body: bytes) -> bytes:
     screening = await desk.decide(query, traveller, arrived_s)
     service.counters.screened(query.journey.mode, screening.token, screening.verdict)
     answer = answer_of(screening, query, desk.pseudonym(key.id, screening), service.lists)
-    service.audit.answered(key.id, query.journey.mode, screening, answer.decision_id)
+    service.audit.record_decision(key.id, query.journey.mode, screening, answer.decision_id)
     number = traveller.token[1]
     answer.fresh_as_of = format_ms(screener.news.as_of_ms(number))
     answer.stale = screening.stale or screener.stale_since(arrived_s, (number,))

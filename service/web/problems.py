@@ -105,7 +105,7 @@ _RETRIED = frozenset({429, 503})
 def problem_of(exc: BaseException) -> Problem:
     """The problem that tells an error to whoever asked."""
     if isinstance(exc, errors.ClearwayError):
-        return _own(exc)
+        return _of_ours(exc)
     if isinstance(exc, (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)):
         return _invalid([_field_error(exc)])
     if isinstance(exc, ValidationException):
@@ -118,7 +118,7 @@ def problem_of(exc: BaseException) -> Problem:
 def problem_bytes(exc: BaseException) -> tuple[int, Headers, bytes]:
     """Status, headers and body of the answer to any error, as a server sends them."""
     problem = problem_of(exc)
-    return _bytes(problem, _told_with(exc, problem))
+    return _bytes(problem, _headers_of(exc, problem))
 
 
 def status_bytes(status: int) -> tuple[int, Headers, bytes]:
@@ -143,11 +143,11 @@ def problem_response(_: Request[Any, Any, Any], exc: Exception) -> Response[byte
         msgspec.json.encode(problem),
         status_code=problem.status,
         media_type=MEDIA_TYPE,
-        headers=_told_with(exc, problem),
+        headers=_headers_of(exc, problem),
     )
 
 
-def _told_with(exc: BaseException, problem: Problem) -> dict[str, str]:
+def _headers_of(exc: BaseException, problem: Problem) -> dict[str, str]:
     """The headers of the problem; what is our own fault is logged."""
     if problem.status == INTERNAL.status:
         _report(exc)
@@ -167,7 +167,7 @@ def with_head(allow: str) -> str:
     return ", ".join(methods)
 
 
-def _own(exc: errors.ClearwayError) -> Problem:
+def _of_ours(exc: errors.ClearwayError) -> Problem:
     kind = next(TABLE[each] for each in type(exc).__mro__ if each in TABLE)
     hidden = kind.status == INTERNAL.status
     return Problem(

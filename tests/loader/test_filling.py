@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from loader.jobs.intake import Files
 from loader.partitions import filling, partition
-from loader.partitions.partition import Done, Job
+from loader.partitions.partition import PartitionJob, PartitionResult
 from loader.rows.packed_rows import Spill
 from roster.records.change import Change
 from roster.records.entry import Op, Provenance
@@ -70,16 +70,16 @@ def differing(a: Stored, b: Stored) -> Stored:
     return {key: (a.get(key), b.get(key)) for key in a | b if a.get(key) != b.get(key)}
 
 
-def merged(roster: Roster, rows: list[bytes], merge: Callable[..., Any]) -> Done:
+def merged(roster: Roster, rows: list[bytes], merge: Callable[..., Any]) -> PartitionResult:
     """What a first load of one partition did."""
     with tempfile.TemporaryDirectory() as name, roster.opened() as session:
         spill = Spill(Path(name), 0)
         spill.add(packed_of([(bytes((0, PARTITION)) + bytes(14), each) for each in rows]))
         spill.close()
-        job = Job(PARTITION, SNAPSHOT, 3)
+        job = PartitionJob(PARTITION, SNAPSHOT, 3)
         (begun,) = session.run(SnapshotMerge(session.store, SNAPSHOT).begin([PARTITION]))
         done = session.run(merge(session.store, job, Path(name), begun.position))
-    assert isinstance(done, Done)
+    assert isinstance(done, PartitionResult)
     return done
 
 

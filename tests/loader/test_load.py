@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from loader.jobs.intake import Files
-from loader.partitions.partition import Job, merge, preview
+from loader.partitions.partition import PartitionJob, merge, preview
 from loader.rows.packed_rows import Context, Spill
 from roster import keys
 from roster.errors import LoadRefused
@@ -218,7 +218,7 @@ def test_a_change_between_the_preview_and_the_merge_is_not_lost(roster: Roster) 
     folder = spilled(roster, [row(1)])
     partition = token(1)[1]
     snapshot = Snapshot(b"\1", parse_time("2020-01-02"), "nonce", 10**11)
-    job = Job(partition, snapshot, 3)
+    job = PartitionJob(partition, snapshot, 3)
     with roster.opened() as session:
         store = session.store
         session.run(preview(store, job, folder))

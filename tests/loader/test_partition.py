@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from loader.partitions.partition import Job, MergeCall, in_turn
+from loader.partitions.partition import MergeCall, PartitionJob, in_turn
 from roster.storage.snapshots import Snapshot, SnapshotMerge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-JOB = Job(5, Snapshot(b"\1", 100, "nonce", 1_000), 3, b"", covered=False)
+JOB = PartitionJob(5, Snapshot(b"\1", 100, "nonce", 1_000), 3, b"", covered=False)
 
 
 class Slow:

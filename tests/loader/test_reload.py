@@ -17,7 +17,7 @@ import redis.asyncio
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from loader.partitions.partition import Done, Job, merge, preview
+from loader.partitions.partition import PartitionJob, PartitionResult, merge, preview
 from loader.rows.packed_rows import LISTED, REMOVED, RESUMED, SUSPENDED, Spill
 from roster import keys
 from roster.filter import TokenFilter
@@ -160,13 +160,15 @@ class Bench:
     async def apply(self, edit: Edit) -> None:
         await self.own.apply([change(edit)], WAIT)
 
-    async def load(self, file: File, as_of: int, how: Way) -> tuple[Done, Done | None]:
+    async def load(
+        self, file: File, as_of: int, how: Way
+    ) -> tuple[PartitionResult, PartitionResult | None]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             spilled(file, as_of, folder)
             snapshot = Snapshot(file.lists, as_of, "n", TOMBSTONE_MS)
             covered = set(file.lists) <= await self.covered()
-            job = Job(PARTITION, snapshot, 3, file.kept, covered=covered)
+            job = PartitionJob(PARTITION, snapshot, 3, file.kept, covered=covered)
             return await how(self, job, folder)
 
     async def come_to(self, before: list[Edit | File]) -> None:
@@ -224,16 +226,22 @@ def told(meta: dict[bytes, bytes]) -> dict[bytes, bytes]:
     return {name: value for name, value in meta.items() if value.strip(b"\0") not in (b"", b"0")}
 
 
-Way = Callable[[Bench, Job, Path], Awaitable[tuple[Done, Done | None]]]
+Way = Callable[
+    [Bench, PartitionJob, Path], Awaitable[tuple[PartitionResult, PartitionResult | None]]
+]
 
 
-async def everybody(bench: Bench, job: Job, folder: Path) -> tuple[Done, Done | None]:
+async def everybody(
+    bench: Bench, job: PartitionJob, folder: Path
+) -> tuple[PartitionResult, PartitionResult | None]:
     """As a first load does it."""
     (begun,) = await SnapshotMerge(bench.store, job.snapshot).begin([PARTITION])
     return await merge(bench.store, job, folder, begun.position), None
 
 
-async def those_who_differ(bench: Bench, job: Job, folder: Path) -> tuple[Done, Done | None]:
+async def those_who_differ(
+    bench: Bench, job: PartitionJob, folder: Path
+) -> tuple[PartitionResult, PartitionResult | None]:
     seen = await preview(bench.store, job, folder)
     (begun,) = await SnapshotMerge(bench.store, job.snapshot).begin([PARTITION])
     return await merge(bench.store, job, folder, begun.position), seen
@@ -242,7 +250,9 @@ async def those_who_differ(bench: Bench, job: Job, folder: Path) -> tuple[Done, 
 def with_changes_between(edits: Sequence[Edit]) -> Way:
     """Changes come after the preview."""
 
-    async def load(bench: Bench, job: Job, folder: Path) -> tuple[Done, Done | None]:
+    async def load(
+        bench: Bench, job: PartitionJob, folder: Path
+    ) -> tuple[PartitionResult, PartitionResult | None]:
         seen = await preview(bench.store, job, folder)
         for edit in edits:
             await bench.apply(edit)
@@ -312,7 +322,9 @@ def test_merging_those_who_differ_is_merging_everybody(
 def removed_one_by_one(edits: Sequence[Edit]) -> Way:
     """Before each call of the merge comes one of these."""
 
-    async def load(bench: Bench, job: Job, folder: Path) -> tuple[Done, Done | None]:
+    async def load(
+        bench: Bench, job: PartitionJob, folder: Path
+    ) -> tuple[PartitionResult, PartitionResult | None]:
         seen = await preview(bench.store, job, folder)
         (begun,) = await SnapshotMerge(bench.store, job.snapshot).begin([PARTITION])
         left = iter(edits)
@@ -411,7 +423,9 @@ def test_changes_at_any_moment_of_a_load_give_the_same_roster(
 def meddled(during: Sequence[tuple[int, Edit]]) -> Way:
     """Changes come before the nth call of the load, wherever that is."""
 
-    async def load(bench: Bench, job: Job, folder: Path) -> tuple[Done, Done | None]:
+    async def load(
+        bench: Bench, job: PartitionJob, folder: Path
+    ) -> tuple[PartitionResult, PartitionResult | None]:
         calls = 0
 
         async def meddle() -> None:
@@ -476,7 +490,9 @@ def test_the_same_file_again_reads_no_record_and_sends_no_row(valkey: Server) ->
 
 
 def test_after_a_write_by_a_version_without_seals_all_is_compared(valkey: Server) -> None:
-    async def without(bench: Bench, job: Job, folder: Path) -> tuple[Done, Done | None]:
+    async def without(
+        bench: Bench, job: PartitionJob, folder: Path
+    ) -> tuple[PartitionResult, PartitionResult | None]:
         seen = await preview(bench.store, job, folder)
         assert seen.sealed == BUCKETS
         await bench.client.hincrby(keys.META[PARTITION], "writes", 1)
@@ -498,7 +514,9 @@ def test_after_a_write_by_a_version_without_seals_all_is_compared(valkey: Server
 
 
 def test_a_load_ends_while_changes_come_before_each_of_its_calls(valkey: Server) -> None:
-    async def restless(bench: Bench, job: Job, folder: Path) -> tuple[Done, Done | None]:
+    async def restless(
+        bench: Bench, job: PartitionJob, folder: Path
+    ) -> tuple[PartitionResult, PartitionResult | None]:
         revision = 20
 
         async def meddle() -> None:

@@ -12,7 +12,7 @@ import pytest
 from roster.errors import Unavailable
 from roster.records.audited import DeniedLate
 from roster.records.content import court_id
-from roster.storage.audit import SKEW_MS, bite
+from roster.storage.audit import SKEW_MS, next_blocks
 from roster.storage.late import counted
 from roster.times import format_ms
 from service.audit import ledger
@@ -232,7 +232,7 @@ async def test_a_decision_of_long_ago_reads_what_is_kept(
 
     async def noted(nodes: Nodes, after: StoredBlock, at_most: int) -> list[StoredBlock]:
         begun.append(after.ms)
-        return await bite(nodes, after, at_most)
+        return await next_blocks(nodes, after, at_most)
 
     monkeypatch.setattr("roster.storage.late.bite", noted)
     async with desk(valkey, tmp_path) as api:

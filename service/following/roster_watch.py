@@ -29,7 +29,7 @@ EVERY_S = 1.0
 log = structlog.get_logger("clearway.belonging")
 
 
-class Belonging:
+class RosterWatch:
     """One process' knowledge of its roster's id."""
 
     def __init__(

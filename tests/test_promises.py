@@ -57,6 +57,27 @@ def test_what_decides_does_no_io() -> None:
     } == {}
 
 
+def types(module: Module) -> Iterator[tuple[str, str]]:
+    """Name and meaning of each class and alias; a type variable is none."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ClassDef):
+            yield node.name, module.path
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            meaning = ast.unparse(node.value)
+            if isinstance(target, ast.Name) and not meaning.startswith("TypeVar("):
+                yield target.id, meaning
+
+
+def test_no_two_types_have_one_name() -> None:
+    meanings: dict[str, set[str]] = {}
+    for module in product():
+        for name, meaning in types(module):
+            if re.fullmatch("_?[A-Z][a-z][A-Za-z]*", name):
+                meanings.setdefault(name.lstrip("_"), set()).add(meaning)
+    assert {name: found for name, found in meanings.items() if len(found) > 1} == {}
+
+
 def test_only_the_keys_module_spells_a_redis_key() -> None:
     key = re.compile(r"(?<![\w:])clearway:(?!\s)")
     spelled = [

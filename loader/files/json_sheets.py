@@ -26,20 +26,20 @@ from loader.columns.texts import utf8_of
 
 _Cell = str | int | float | list[str] | None
 _FIELDS = [f"{column}_" for column in COLUMNS]
-_Row = msgspec.defstruct(
-    "_Row",
+_JsonRow = msgspec.defstruct(
+    "_JsonRow",
     [(field, _Cell, "") for field in _FIELDS],
     rename=lambda field: field[:-1],
     forbid_unknown_fields=True,
     gc=False,
 )
-_decode = msgspec.json.Decoder(_Row).decode
+_decode = msgspec.json.Decoder(_JsonRow).decode
 
 
 def json_sheet(block: Block, layout: Layout) -> Sheet:
     """The block's rows, in the order of `COLUMNS`; blank lines are none."""
     rows, lines = values_of(block, layout, _decode, _torn)
-    torn = set_apart(rows, _Row())
+    torn = set_apart(rows, _JsonRow())
     columns = [list(map(attrgetter(field), rows)) for field in _FIELDS]
     return sheet_of_cells(columns, lines, torn)
 

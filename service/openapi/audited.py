@@ -9,7 +9,7 @@ import msgspec
 
 from roster.rules.restrictions import Mode
 from service.audit.chains import BlockReply, HeadReply
-from service.openapi.documented import EntryOp, OutcomeName, Reply
+from service.openapi.documented import EntryOp, OutcomeName, ReasonCode, Reply
 
 RecordKind = Literal[
     "decision", "change", "read", "key", "list", "accept", "restored", "load", "late_denial",
@@ -20,7 +20,7 @@ RecordKind = Literal[
 class GroundsReply(Reply, frozen=True):
     """Why a check was not allowed: a code, and the entry."""
 
-    code: str
+    code: ReasonCode
     list: str | None = None
     entry_id: str | None = None
     court: str | None = None

@@ -15,6 +15,11 @@ from service.web.problems import Problem
 
 StateName = Literal["unknown", "active", "suspended", "removed", "absent"]
 OutcomeName = Literal["applied", "duplicate", "superseded", "unseen", "rejected"]
+ReasonCode = Literal[
+    "listed", "lifted", "cleared", "name_mismatch", "document_invalid", "product_unknown",
+    "list_disabled", "rewound", "too_many_documents", "registry_unavailable", "not_covered",
+    "stale",
+]  # fmt: skip
 EntryOp = Literal["put", "remove", "suspend", "resume", "bind", "unbind", "absent", "reset"]
 
 
@@ -25,7 +30,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 class ReasonReply(Reply, frozen=True):
     """Why: a code, and the entry that it rests on where there is one."""
 
-    code: str
+    code: ReasonCode
     list: str | None = None
     entry_id: str | None = None
     case: str | None = None

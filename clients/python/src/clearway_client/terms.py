@@ -1,0 +1,75 @@
+"""What the caller chooses: what a referral and silence amount to, how long to try."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import Literal
+
+import msgspec
+
+from clearway_client.answers import Answer, Reason
+from clearway_client.errors import NoAnswer, Referred
+
+OnRefer = Literal["return", "raise", "allow_if_clear", "allow"]
+OnNoAnswer = Literal["raise", "refer", "allow"]
+NO_ANSWER = "no_answer"
+"""The reason code of an answer that this package gives where nobody else did."""
+
+_log = logging.getLogger("clearway_client")
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """The caller's choices. None of them ever makes a denial: only the service denies.
+
+    on_refer: what to do where the service cannot decide. `return` its answer, for your manual
+        procedure; `raise` Referred; `allow_if_clear`: allow whom its filter does not know
+        (`last_known` is `clear`), and return the others; `allow` everybody.
+    on_no_answer: where nobody answers in time. `raise` NoAnswer; `refer`: return a `refer` whose
+        reason is `no_answer`; `allow`. What is allowed so has a `note`, and is logged.
+    check_s: how long checks may take in all, with all tries and pauses.
+    change_s: the same for changes and other questions, and for the feed beyond its long poll.
+    try_s: how long one try waits for the connection, and for each part of the answer.
+    remember: of how many people positions are remembered, so that what they are answered never
+        goes back behind what was told of them already.
+    tls: your own certificates; None: those that are trusted here.
+    allow_plain_http: `http://` to another machine shows it the key and every number on the way.
+    """
+
+    on_refer: OnRefer = "return"
+    on_no_answer: OnNoAnswer = "raise"
+    check_s: float = 2.0
+    change_s: float = 30.0
+    try_s: float = 1.0
+    remember: int = 10_000
+    tls: ssl.SSLContext | None = None
+    allow_plain_http: bool = False
+
+    def settled(self, answer: Answer) -> Answer:
+        """What an answer amounts to; raises Referred."""
+        if answer.decision != "refer" or self.on_refer == "return":
+            return answer
+        if self.on_refer == "raise":
+            raise Referred(answer)
+        if self.on_refer == "allow_if_clear" and not _is_clear(answer):
+            return answer
+        return _allowed(answer, f"referred ({', '.join(answer.codes)}), allowed by on_refer")
+
+    def unanswered(self, silence: NoAnswer, reference: str | None) -> Answer:
+        """What silence amounts to; raises NoAnswer."""
+        if self.on_no_answer == "raise":
+            raise silence
+        answer = Answer("refer", (Reason(NO_ANSWER),), reference=reference, note=silence.why)
+        if self.on_no_answer == "refer":
+            return answer
+        return _allowed(answer, f"{silence.why}, allowed by on_no_answer")
+
+
+def _is_clear(answer: Answer) -> bool:
+    return bool(answer.reasons) and all(each.last_known == "clear" for each in answer.reasons)
+
+
+def _allowed(answer: Answer, note: str) -> Answer:
+    _log.warning("%s", note)
+    seats = dict.fromkeys(answer.seats, "allow")
+    return msgspec.structs.replace(answer, decision="allow", seats=seats, note=note)

@@ -1,0 +1,91 @@
+"""Requests and replies as httpx has them: where the service is, and what went wrong on the way."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from typing import Any
+
+import httpx
+
+from clearway_client.exchange import NO_REPLY, Reply, Request
+from clearway_client.terms import Terms
+
+PORT_MAX = 65_535
+AGENT = "clearway-client/0.1.0"
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+def options(url: str, key: str, terms: Terms) -> dict[str, Any]:
+    """What either of httpx's clients is made with; raises ValueError, which repeats nothing.
+
+    No proxy that only the environment names ever sees the key and the numbers.
+    """
+    _check_key(key)
+    _check_url(url, plain=terms.allow_plain_http)
+    return {
+        "base_url": url,
+        "headers": {
+            "authorization": f"Bearer {key}",
+            "content-type": "application/json",
+            "user-agent": AGENT,
+        },
+        "trust_env": False,
+        "verify": terms.tls or httpx.create_ssl_context(),
+    }
+
+
+def sending(request: Request) -> dict[str, Any]:
+    """What either of them is asked with."""
+    return {
+        "method": request.method,
+        "url": request.path,
+        "content": request.content or None,
+        "params": dict(request.query),
+        "timeout": request.timeout_s,
+    }
+
+
+def reply_of(response: httpx.Response) -> Reply:
+    """What came back."""
+    retry_after = response.headers.get("retry-after", "")
+    return Reply(response.status_code, response.content, retry_after)
+
+
+def lost(exc: httpx.RequestError) -> Reply:
+    """What to know where nothing came back: the error itself holds what was sent."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            fault = "no TLS: " + (getattr(cause, "verify_message", "") or "not spoken as asked")
+            return Reply(NO_REPLY, fault=fault, sent=False, hopeless=True)
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(exc, httpx.TimeoutException):
+        fault = "nothing came in time"
+    else:
+        fault = "no connection" if isinstance(exc, _UNSENT) else "the connection broke off"
+    return Reply(NO_REPLY, fault=fault, sent=not isinstance(exc, _UNSENT))
+
+
+def _check_key(key: str) -> None:
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("the key must be the key alone: plain ASCII, without blanks")
+
+
+def _check_url(url: str, *, plain: bool) -> None:
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        parts = httpx.URL()
+    rooted = parts.scheme in {"http", "https"} and parts.host and (parts.port or 1) <= PORT_MAX
+    if not rooted or parts.userinfo or parts.query:
+        raise ValueError("write the service's root: https://HOST:PORT")
+    if parts.scheme == "http" and not plain and not _is_here(parts.host):
+        raise ValueError("http:// shows the key and every number on the way: allow_plain_http")
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

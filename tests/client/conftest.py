@@ -1,0 +1,49 @@
+"""One service for the tests of a module, and keys for it."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from roster.settings import read_settings
+from tests.servers import Server
+from tests.service.apps import make_key
+from tests.service.served import Served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that runs; `desk` is a key that may do everything, `carrier` what carriers may."""
+
+    url: str
+    desk: str
+    carrier: str
+    server: Server
+    served: Served
+
+    def key(self, scopes: list[str], **terms: Any) -> str:  # noqa: ANN401 -- as KeyTerms has them
+        return asyncio.run(make_key(read_settings(self.served.settings), scopes, **terms))
+
+
+@pytest.fixture(scope="module")
+def service(valkey_binary: str) -> Iterator[Service]:
+    with tempfile.TemporaryDirectory(prefix="cw-", dir="/tmp") as name:
+        server = Server(valkey_binary, Path(name))
+        server.start()
+        try:
+            served = Served(server, Path(name))
+            served.cover()
+            settings = read_settings(served.settings)
+            carrier = asyncio.run(make_key(settings, ["check", "standing", "feed"]))
+            with served.running() as running:
+                yield Service(running.url, running.key, carrier, server, served)
+        finally:
+            server.stop()

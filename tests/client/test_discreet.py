@@ -1,0 +1,104 @@
+"""No number, name or key in what is printed, raised or logged."""
+
+from __future__ import annotations
+
+import logging
+import pprint
+import traceback
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from clearway_client import Air, Check, ClearwayError, Client, Document, Entry, Person, Rail, Terms
+from tests.client.gateway import Trouble, gateway
+from tests.client.people import KEY, LISTED, NAME, OTHER_NAME, PASSPORT, gives_away, put
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.client.conftest import Service
+
+WRONG = Check(Document("passport", PASSPORT.number), Rail("?", "?"), name=NAME)
+ASKED = Check(LISTED, Air(), name=NAME, reference=OTHER_NAME)
+PRINTED = [
+    LISTED,
+    ASKED,
+    Person(LISTED, NAME),
+    put(),
+    Entry(name=NAME),
+    Entry(names=(NAME, OTHER_NAME)),
+    [ASKED],
+]
+CALLS: list[Callable[[Client], object]] = [
+    lambda client: client.check(WRONG),
+    lambda client: client.check_all([WRONG] * 3, Air()),
+    lambda client: client.standing(Person(WRONG.document, NAME)),
+    lambda client: client.change([put(WRONG.document)]),
+    lambda client: client.change([put()] * 2_000),
+    lambda client: client.check(Check(LISTED, Air(), name=NAME + "\ud800")),
+    lambda client: next(client.feed("nowhere", wait_s=0)),
+]
+TROUBLES = [
+    None,
+    Trouble(),
+    Trouble(500, {"title": NAME, "detail": LISTED.number}),
+    Trouble(404, {"title": NAME, "type": "about:blank"}),
+    Trouble(200, {"decision": LISTED.number, "results": [{"decision": NAME}]}),
+]
+
+
+@pytest.mark.parametrize("value", PRINTED)
+def test_what_is_printed_tells_no_person(value: object) -> None:
+    told = StringIO()
+    Console(file=told, width=500).print(value)
+    spelled = [repr(value), str(value), f"{value}", pprint.pformat(value), told.getvalue()]
+    assert not [text for text in spelled if gives_away(text)]
+
+
+def test_what_is_printed_is_of_use() -> None:
+    assert (
+        repr(ASKED) == "Check(document=Document(type='resident_id'), journey=Air(departs_at=None))"
+    )
+
+
+@pytest.fixture
+def everything(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What is logged at all."""
+    with caplog.at_level(logging.DEBUG):
+        yield caplog
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_what_is_raised_and_logged_tells_no_person(
+    service: Service, everything: pytest.LogCaptureFixture, trouble: Trouble | None
+) -> None:
+    terms = Terms(check_s=0.3, change_s=0.3)
+    raised = []
+    with gateway(service.url) as between, Client(between.url, service.carrier, terms) as client:
+        for call in CALLS:
+            between.plan.clear()
+            between.plan += [trouble] * 50 if trouble else []
+            try:
+                call(client)
+            except (ClearwayError, ValueError) as exc:
+                raised.append(told_of(exc))
+    assert len(raised) >= len(CALLS) - 2
+    assert not [text for text in [*raised, everything.text] if gives_away(text)]
+    assert service.carrier not in everything.text + "".join(raised)
+
+
+def told_of(exc: Exception) -> str:
+    """A traceback as crash reporters send it: with every frame's variables, but the test's own."""
+    assert exc.__traceback__ is not None
+    frames = exc.__traceback__.tb_next
+    while frames is not None and "tests" in frames.tb_frame.f_code.co_filename:
+        frames = frames.tb_next
+    told = traceback.TracebackException(type(exc), exc, frames, capture_locals=True)
+    return "".join(told.format()) + repr(exc) + repr(vars(exc))
+
+
+def test_a_client_does_not_show_its_key() -> None:
+    with Client("http://localhost:1", KEY) as client:
+        assert not gives_away(repr(client) + repr(vars(client)))

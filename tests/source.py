@@ -53,7 +53,7 @@ def product() -> tuple[Module, ...]:
 
 
 def python() -> tuple[Module, ...]:
-    return product() + modules("tests/**/*.py", "benchmarks/**/*.py")
+    return product() + modules("tests/**/*.py", "benchmarks/**/*.py", "docs/**/*.py")
 
 
 def lua() -> dict[str, str]:

@@ -20,7 +20,6 @@ OUTSIDE = {
         "id_key",
         "keys",
         "opening",
-        "parse_errors",
         "settings",
         "times",
     },

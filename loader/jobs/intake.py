@@ -172,6 +172,8 @@ def _naming(path: str) -> Iterator[None]:
     try:
         yield
     except LoadRefused as exc:
+        if str(exc).startswith(path):
+            raise
         raise LoadRefused(f"{_name(path)}: {exc}") from exc
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import os
 import signal
 import socket
@@ -11,9 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +22,7 @@ from roster.opening import Opening
 from roster.settings import PREFIX, read_settings
 from roster.storage.api_keys import KeyStore, KeyTerms
 from roster.times import format_ms, now_ms
+from service.commands.cast import find_cast, to_try
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +31,8 @@ ENTRIES_PER_PERSON = 1.78
 """As in the published lists (docs/domain.md, Volumes)."""
 AS_OF = "2019-01-01"
 """What `generate` dates its lists at."""
-SCOPES = ("check", "list:read", "list:add", "list:remove", "ops")
+DESK = KeyTerms(name="demo", scopes=("check", "list:read", "list:add", "list:remove", "ops"))
+CARRIER = KeyTerms(name="carrier", scopes=("check", "standing", "feed"))
 START_TIMEOUT_S = 60.0
 POLL_S = 0.05
 STOP_TIMEOUT_S = 10.0
@@ -51,11 +50,13 @@ def demo(people: int, *, once: bool) -> None:
         # Held open, so that the embedded server outlives each command.
         with Opening(read_settings(stage.env)) as opening:
             stage.load(people)
-            key = asyncio.run(_make_key(opening))
+            keys = [asyncio.run(_make_key(opening, each)) for each in (CARRIER, DESK)]
+            cast = find_cast(stage.list)
             with stage.serving() as (process, url):
-                _tell(stage, _client(url, key))
+                _tell(stage, _client(url, keys[1]), cast.paying)
                 if not once:
-                    _stay(console, process, url, key)
+                    click.echo(to_try(cast, url, *keys))
+                    _stay(console, process)
 
 
 class Stage:
@@ -98,17 +99,6 @@ class Stage:
         finally:
             _end(process)
 
-    def person(self) -> dict[str, str]:
-        """A row of somebody with one entry only, which binds today."""
-        with self.list.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        entries = Counter(row["document_number"] for row in rows)
-        today = datetime.now(UTC).date().isoformat()
-        for row in rows:
-            if entries[row["document_number"]] == 1 and _binds(row, today):
-                return row
-        raise click.ClickException("nobody in this small list is listed once: try more --people")
-
     def say(self, step: str, text: str) -> None:
         """Print a step of the story."""
         self.console.print(f"[bold cyan]{step}[/] [bold]{text}[/]")
@@ -128,9 +118,8 @@ class Stage:
 _CLEARWAY = (sys.executable, "-m", "clearway")
 
 
-def _tell(stage: Stage, client: httpx.Client) -> None:
+def _tell(stage: Stage, client: httpx.Client, row: dict[str, str]) -> None:
     """The story: asked, denied, paid, removed, asked, allowed."""
-    row = stage.person()
     document = {"type": row["document_type"], "number": row["document_number"]}
     flight = {"document": document, "journey": {"mode": "air"}}
     with client:
@@ -186,20 +175,18 @@ def _post(client: httpx.Client, path: str, content: dict[str, Any]) -> dict[str,
     return answer
 
 
-def _stay(console: Console, process: subprocess.Popen[bytes], url: str, key: str) -> None:
+def _stay(console: Console, process: subprocess.Popen[bytes]) -> None:
     """Keep serving until Ctrl-C, or until the service ends."""
-    console.print(f"\nThe status page: {url}/\nThe API, to try: {url}/schema")
-    console.print(f"Both ask for a key: {key}\nCtrl-C ends the demo.", soft_wrap=True)
     try:
         process.wait()
     except KeyboardInterrupt:
         console.print("ended")
 
 
-async def _make_key(opening: Opening) -> str:
+async def _make_key(opening: Opening, terms: KeyTerms) -> str:
     async with opening.changing() as nodes:
         store = KeyStore(nodes, opening.wait(await opening.facts(nodes)))
-        _, text = await store.create(KeyTerms(name="demo", scopes=SCOPES), now_ms())
+        _, text = await store.create(terms, now_ms())
     return text
 
 
@@ -222,16 +209,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _binds(row: dict[str, str], today: str) -> bool:
-    return (
-        row["list"] in {"sx", "xgl"}
-        and row["document_type"] == "resident_id"
-        and row["state"] in {"", "active"}
-        and row["from"] < today
-        and (not row["until"] or row["until"] > today)
-    )
 
 
 def _free_port() -> int:

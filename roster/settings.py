@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from roster.errors import SettingsError
+from roster.parse_errors import complaint_of
 from roster.redis.target import Target, parse_target
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ DATA_DIR = ".local/share/clearway"
 
 # What Kubernetes injects for a service called clearway, or clearway-something.
 _INJECTED = re.compile(rf"{PREFIX}(?:.*SERVICE_HOST|(?:.*_)?PORT(?:_.*)?)")
-_PLACE = re.compile(r" - at `\$\.(\w+).*`$")
 
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 ListNames = Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(min_length=1)]
@@ -117,11 +117,9 @@ def _convert(given: Mapping[str, Any]) -> Settings:
     try:
         return msgspec.convert(given, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as exc:
-        message = str(exc)
-        place = _PLACE.search(message)
-        name = place[1].upper() if place else ""
-        # An enum's message repeats what was sent.
-        what = _PLACE.sub("", message).partition(" value '")[0]
+        complaint = complaint_of(exc)
+        name = str(complaint.path[0]).upper()
+        what = complaint.expected or "it is none of those that there are"
         raise SettingsError(f"{PREFIX}{name} has a bad value: {what}") from None
 
 

@@ -12,7 +12,7 @@ from roster import keys
 from roster.records.meta import Field, ListField
 from tests.source import ROOT, Module, lua, modules, product, texts
 
-COMMON = {"keys", "times", "errors", "settings", "address", "build"}
+COMMON = {"keys", "parse_errors", "times", "errors", "settings", "address", "build"}
 """Modules of the roster beside its rooms."""
 
 PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")

@@ -20,6 +20,7 @@ OUTSIDE = {
         "id_key",
         "keys",
         "opening",
+        "parse_errors",
         "settings",
         "times",
     },

@@ -96,12 +96,14 @@ def check_keys(keys: Collection[str]) -> None:
         )
 
 
-def check_fields(fields: Collection[str], dialect: Dialect) -> None:
-    """Raise LoadRefused where none of a record's fields is one of the dialect."""
+def fields_of(names: Sequence[str], dialect: Dialect) -> tuple[str, ...]:
+    """The dialect's names of these columns; raises LoadRefused where none is one of its fields."""
+    fields = tuple(ZXGK.get(name, name) for name in names) if dialect == "zxgk" else tuple(names)
     if fields and not _FIELDS[dialect] & set(fields) and "id" not in map(str.lower, fields):
         shown = "" if is_data(fields) else f", but {', '.join(_shown(fields))}"
         advice = _advice(list(fields), ()) or "leave --format out where the columns are ours"
         raise LoadRefused(f"the file has none of the fields of {dialect}{shown}: {advice}")
+    return fields
 
 
 def key_hint(keys: Iterable[str]) -> str:

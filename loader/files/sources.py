@@ -120,8 +120,7 @@ class Source:
         line, _, rest = head.partition(b"\n")
         names = [name.strip() for name in _header(line, layout.encoding, self.hint)]
         if layout.dialect:
-            header = tuple(headers.ZXGK.get(name, name) for name in names)
-            headers.check_fields(header, layout.dialect)
+            header = headers.fields_of(names, layout.dialect)
         else:
             lines = _lines(head, layout.encoding)
             header = headers.check_columns(names, listed=self._options.listed, lines=lines)

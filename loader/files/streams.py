@@ -193,7 +193,7 @@ def _open(path: str) -> IO[bytes]:
     try:
         return Path(path).open("rb", buffering=0)
     except OSError as exc:
-        raise LoadRefused(f"{Path(path).name}: {exc.strerror}") from exc
+        raise LoadRefused(f"the file cannot be opened: {exc.strerror}") from exc
 
 
 def _is_file(info: zipfile.ZipInfo) -> bool:

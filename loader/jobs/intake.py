@@ -172,8 +172,6 @@ def _naming(path: str) -> Iterator[None]:
     try:
         yield
     except LoadRefused as exc:
-        if str(exc).startswith(path):
-            raise
         raise LoadRefused(f"{_name(path)}: {exc}") from exc
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from loader.jobs import undo_plan
 from loader.jobs.load_records import undone_by
 from loader.jobs.reading import OnProgress
-from loader.jobs.session import Session
+from loader.jobs.session import Session, uptake_notes
 from loader.jobs.undo_plan import (
     CHANGED_BACK,
     PUT_BACK,
@@ -55,6 +55,7 @@ class Undoing:
         self._write = write
         self._counts: Counter[tuple[int, str]] = Counter()
         self._kept: dict[int, list[Step]] = {}
+        self._late = 0
         self._began_s = time.monotonic()
 
     def run(self, *, dry_run: bool) -> Undone:
@@ -96,7 +97,7 @@ class Undoing:
                 lambda changes: session.run(session.store.apply_each(changes, wait)),
             )
             session.publish()
-        session.close_load(undoing.number, replace(record, did=self._did()))
+        self._late = session.close_load(undoing.number, replace(record, did=self._did()))
 
     def _pass(
         self, load: Load, undoing: UndoTerms, whats: frozenset[str], apply: Apply | None
@@ -186,6 +187,7 @@ class Undoing:
             stays=counts[STAYS],
             never_loaded=load.first,
             staying=self._write.staying,
+            notes=uptake_notes(self._late),
             seconds=round(time.monotonic() - self._began_s, 3),
         )
 

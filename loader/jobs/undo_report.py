@@ -35,7 +35,8 @@ class Staying(msgspec.Struct, frozen=True):
 class Undone(msgspec.Struct, kw_only=True):
     """What an undo did, or (dry run) would do; `staying` are the first thousand of `stays`.
 
-    The lists in `never_loaded` count as never loaded in full: it was their first load.
+    The lists in `never_loaded` count as never loaded in full: it was their first load. `notes` are
+    about processes of the service that were not waited for any longer.
     """
 
     dry_run: bool
@@ -48,6 +49,7 @@ class Undone(msgspec.Struct, kw_only=True):
     stays: int
     never_loaded: tuple[str, ...]
     staying: list[Staying]
+    notes: list[str]
     seconds: float
 
 
@@ -118,6 +120,7 @@ def undone_text(undone: Undone) -> str:
         f"changed back {undone.changed_back:>12,}",
         f"stays        {undone.stays:>12,}",
         f"seconds      {undone.seconds:>12.1f}",
+        *(f"  {note}" for note in undone.notes),
         *(f"{name}: counts as never loaded, as it was before" for name in undone.never_loaded),
         *(
             f"stays, since it was changed by somebody else: {each.list} {each.entry_id} "

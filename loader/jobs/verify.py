@@ -12,7 +12,7 @@ from loader.jobs.crew import Crew
 from loader.jobs.intake import Intake
 from loader.jobs.load_records import begun
 from loader.jobs.reading import OnProgress, Options, ask, crew_for, read_files
-from loader.jobs.session import Session
+from loader.jobs.session import Session, uptake_notes
 from loader.partitions.diffs import KINDS, Compared, compare, repair
 from loader.partitions.partition import PartitionJob, jobs_of
 from loader.rows.packed_rows import Context
@@ -50,7 +50,8 @@ class Difference(msgspec.Struct):
 class Verification(msgspec.Struct, kw_only=True):
     """Whether roster and file are equal; `differences` are the first thousand.
 
-    `repaired` are records that were written; what is counted then is what was left.
+    `repaired` are records that were written; what is counted then is what was left. `notes` are
+    about processes of the service that were not waited for any longer.
     """
 
     equal: bool
@@ -60,6 +61,7 @@ class Verification(msgspec.Struct, kw_only=True):
     differences: list[Difference]
     rejected: dict[str, int]
     repaired: int
+    notes: list[str]
     seconds: float
 
 
@@ -73,6 +75,7 @@ class Verifying:
         self._on_progress = on_progress
         self._began_s = time.monotonic()
         self._courts: set[str] = set()
+        self._late = 0
 
     def run(self, *, repair: bool) -> Verification:
         """How the roster differs; after a repair, how it still does. Raises LoadRefused."""
@@ -125,7 +128,7 @@ class Verifying:
         session.run(merging.begin([one.partition for one in wrong]))
         tasks = ((repair, jobs[one.partition], one.buckets) for one in wrong)
         written = sum(done.written for done in crew.map("run", tasks))
-        session.close_load(context.load, record)
+        self._late = session.close_load(context.load, record)
         return int(written)
 
     def _verification(
@@ -147,6 +150,7 @@ class Verifying:
             differences=shown,
             rejected=dict(found.rejected),
             repaired=written,
+            notes=uptake_notes(self._late),
             seconds=round(time.monotonic() - self._began_s, 3),
         )
 
@@ -202,5 +206,6 @@ def verification_text(verdict: Verification) -> str:
     ]
     if verdict.repaired:
         lines.append(f"repaired: {verdict.repaired:,} records written")
+    lines += [f"  {note}" for note in verdict.notes]
     equal = "equals the file" if verdict.equal else "does not equal the file"
     return "\n".join([*lines, f"the roster {equal} ({verdict.rows:,} rows)"])

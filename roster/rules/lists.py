@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from roster.errors import ListsError
+from roster.parse_errors import FieldPath, complaint_of, toml_line
 from roster.records.entry import BIND, CANARY, LIFT, RESTRICTING_BELOW
 from roster.rules.restrictions import Effect, ListRule, Lists, Mode, Place, SeatRule, TrainClass
 
@@ -54,7 +55,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Mistake(Exception):  # noqa: N818 -- never leaves this module
-    def __init__(self, path: TomlPath, message: str) -> None:
+    def __init__(self, path: FieldPath, message: str) -> None:
         super().__init__(message)
         self.path = path
 
@@ -77,9 +78,7 @@ def _parse(text: str, name: str) -> Lists:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        at = re.search(r"at line (\d+)", str(exc))
-        line = int(at[1]) if at else len(text.splitlines())
-        raise ListsError(f"{name}:{line}: not TOML: {exc}") from exc
+        raise ListsError(f"{name}:{toml_line(exc, text)}: not TOML: {exc}") from exc
     try:
         return _lists(_convert(document))
     except _Mistake as exc:
@@ -90,11 +89,11 @@ def _convert(document: dict[str, object]) -> _File:
     try:
         return msgspec.convert(document, _File)
     except msgspec.ValidationError as exc:
-        message, _, place = str(exc).partition(" - at ")
-        path = parse_path(place)
-        if unknown := re.search(r"unknown field `(.+)`", message):
-            path = (*path, unknown[1])
-        raise _Mistake(path, message) from exc
+        complaint = complaint_of(exc)
+        path = complaint.path
+        if complaint.unknown is not None:
+            path = (*path, complaint.unknown)
+        raise _Mistake(path, complaint.words) from exc
 
 
 def _lists(file: _File) -> Lists:
@@ -137,7 +136,7 @@ def _check_names(file: _File) -> None:
 def _letters(file: _File) -> dict[str, str]:
     letters: dict[str, str] = {}
     for index, trains in enumerate(file.trains):
-        path: TomlPath = ("trains", index, "letters")
+        path: FieldPath = ("trains", index, "letters")
         if not trains.letters:
             raise _Mistake(path, f"trains `{trains.id}` have no letters")
         for letter in trains.letters:
@@ -169,7 +168,7 @@ def _cells(index: int, file: _File) -> dict[Place, Effect]:
     return cells
 
 
-def _places(row: SeatRule, file: _File, path: TomlPath) -> Iterator[Place]:
+def _places(row: SeatRule, file: _File, path: FieldPath) -> Iterator[Place]:
     for trains in row.trains:
         _known(trains, [known.id for known in file.trains], "trains", (*path, "trains"))
         for seat in file.seats if row.seats == _EVERY else row.seats:
@@ -208,7 +207,7 @@ def _rule(index: int, file: _File, tables: dict[str, dict[Place, Effect]]) -> Li
     )
 
 
-def _cabins(forbidden: tuple[str, ...], file: _File, path: TomlPath) -> dict[Place, Effect]:
+def _cabins(forbidden: tuple[str, ...], file: _File, path: FieldPath) -> dict[Place, Effect]:
     for cabin in forbidden:
         _known(cabin, file.cabins, "cabin", path)
     return {
@@ -217,7 +216,7 @@ def _cabins(forbidden: tuple[str, ...], file: _File, path: TomlPath) -> dict[Pla
     }
 
 
-def _check_kind(given: _List, path: TomlPath, *, forbids: bool) -> None:
+def _check_kind(given: _List, path: FieldPath, *, forbids: bool) -> None:
     """Refuse a list that forbids nothing, and one of Clearway's own that is not as it must be."""
     if given.code < RESTRICTING_BELOW and given.id not in OWN_LISTS:
         if not forbids:
@@ -231,22 +230,13 @@ def _check_kind(given: _List, path: TomlPath, *, forbids: bool) -> None:
         raise _Mistake(path, f"Clearway's own list `{given.id}` forbids nothing")
 
 
-def _known(name: str, names: Iterable[str], kind: str, path: TomlPath) -> None:
+def _known(name: str, names: Iterable[str], kind: str, path: FieldPath) -> None:
     if name not in names:
         raise _Mistake(path, f"unknown {kind} `{name}`")
 
 
-TomlPath = tuple[str | int, ...]
-"""Where a value stands: `("list", 2, "code")` is the code of the third `[[list]]`."""
-
 _HEADER = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]")
 _KEY = re.compile(r"""\s*["']?([\w-]+)["']?\s*=""")
-_STEP = re.compile(r"\.([\w-]+)|\[(\d+)\]")
-
-
-def parse_path(text: str) -> TomlPath:
-    """The path that msgspec writes as `$.list[2].code`."""
-    return tuple(int(index) if index else name for name, index in _STEP.findall(text))
 
 
 class TomlLines:
@@ -254,9 +244,9 @@ class TomlLines:
 
     def __init__(self, text: str) -> None:
         """Index the headers and keys of `text`, which is valid TOML."""
-        self._lines: dict[TomlPath, int] = {}
-        counts: dict[TomlPath, int] = {}
-        prefix: TomlPath = ()
+        self._lines: dict[FieldPath, int] = {}
+        counts: dict[FieldPath, int] = {}
+        prefix: FieldPath = ()
         for number, line in enumerate(text.splitlines(), 1):
             if header := _HEADER.match(line):
                 prefix = _open(header[2].split("."), counts, array=header[1] == "[[")
@@ -264,7 +254,7 @@ class TomlLines:
             elif key := _KEY.match(line):
                 self._lines.setdefault((*prefix, key[1]), number)
 
-    def find(self, path: TomlPath) -> int:
+    def find(self, path: FieldPath) -> int:
         """The line of `path`, or of the nearest table around it."""
         for length in range(len(path), 0, -1):
             if line := self._lines.get(path[:length]):
@@ -272,8 +262,8 @@ class TomlLines:
         return 1
 
 
-def _open(names: list[str], counts: dict[TomlPath, int], *, array: bool) -> TomlPath:
-    path: TomlPath = ()
+def _open(names: list[str], counts: dict[FieldPath, int], *, array: bool) -> FieldPath:
+    path: FieldPath = ()
     for name in names[:-1]:
         path = (*path, name)
         if path in counts:

@@ -8,6 +8,7 @@ from litestar import Request, Response, post
 
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidBody, InvalidInput, NotDurable, Unavailable, WrongKey
+from roster.parse_errors import complaint_of
 from roster.records.bounds import LIST_MAX
 from roster.records.entry import BIND, LIFT, Op, Outcome, State
 from roster.records.position import Position, one_text, to_text
@@ -239,9 +240,9 @@ def _heads(changes: Sequence[msgspec.Raw]) -> list[_ChangeHead]:
 
 def _blamed(exc: Exception) -> str:
     """The field to blame, of the two; empty where the change is no object at all."""
-    text = str(exc)
-    named = (name for name in ("op", "list") if text.endswith((f"`$.{name}`", f"field `{name}`")))
-    return "".join(f".{name}" for name in named)
+    complaint = complaint_of(exc)
+    field = complaint.missing or "".join(map(str, complaint.path))
+    return f".{field}" if field in {"op", "list"} else ""
 
 
 def _require_scope(key: ApiKey, lists: Lists, op: str, name: str | None) -> None:

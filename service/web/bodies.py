@@ -10,7 +10,7 @@ from litestar import Response
 from litestar.types import Receive, Send
 
 from roster.errors import BodyTooLarge, InvalidBody, InvalidInput, Unavailable
-from service.web.faults import faults, told
+from service.web.faults import faults, field_error
 
 T = TypeVar("T")
 READ_TIMEOUT_S = 2.0
@@ -36,7 +36,7 @@ class Body(Generic[T]):
         try:
             return self._decoder.decode(body)
         except msgspec.ValidationError as exc:
-            found = faults(msgspec.json.decode(body), self._shape) or [told(str(exc))]
+            found = faults(msgspec.json.decode(body), self._shape) or [field_error(exc)]
             pairs = [(each.field, each.message) for each in found]
         raise InvalidBody(pairs)
 

@@ -6,7 +6,6 @@ field: this costs only those who sent something wrong.
 
 from __future__ import annotations
 
-import re
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 from typing import get_type_hints as hints_of
@@ -15,6 +14,7 @@ import msgspec
 
 from roster.documents.identity import Document
 from roster.errors import InvalidInput
+from roster.parse_errors import complaint_of
 from service.web import shapes
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ TOLD_MAX = 32
 """More faults than this help nobody."""
 _UNIONS = (Union, UnionType)
 _ARRAYS = (list, tuple)
-_PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")
-_NAMED = re.compile(r"`([a-z_]{1,32})`$")
 NO_JSON = "the body is not JSON in UTF-8, or is nested too deeply"
 
 
@@ -51,19 +49,16 @@ def gathered(tries: Iterable[Callable[[], object]]) -> Iterator[tuple[str, str]]
             yield exc.field, exc.message
 
 
-def told(message: str) -> FieldError:
-    """A msgspec message as field and reason; values and unknown names are left out."""
-    place = _PLACE.search(message)
-    path = place[1].removeprefix(".") if place else ""
-    what = _PLACE.sub("", message)
-    named = _NAMED.search(what)
-    if what.startswith("Object missing required field") and named:
-        return FieldError(join(path, named[1]), "required")
-    if what.startswith("Object contains unknown field"):
-        return FieldError(join(path, known_word(named[1] if named else "")), "unknown field")
-    if what.startswith("Expected"):
-        return FieldError(path, "e" + what[1:])
-    return FieldError(path, "not one of the values that are known here")
+def field_error(said: Exception | str) -> FieldError:
+    """What msgspec says, as field and reason; values and unknown names are left out."""
+    complaint = complaint_of(said)
+    steps = (f"[{at}]" if isinstance(at, int) else f".{known_word(at)}" for at in complaint.path)
+    path = "".join(steps).strip(".")
+    if complaint.missing is not None:
+        return FieldError(join(path, complaint.missing), "required")
+    if complaint.unknown is not None:
+        return FieldError(join(path, known_word(complaint.unknown)), "unknown field")
+    return FieldError(path, complaint.expected or "not one of the values that are known here")
 
 
 def join(path: str, name: str) -> str:
@@ -119,7 +114,7 @@ def _alone(value: object, shape: object, path: str) -> Iterator[FieldError]:
     try:
         msgspec.convert(value, _hollow(shape))
     except msgspec.ValidationError as exc:
-        yield FieldError(path, told(str(exc)).message)
+        yield FieldError(path, field_error(exc).message)
 
 
 def _hollow(shape: object) -> Any:  # noqa: ANN401 -- any shape

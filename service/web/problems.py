@@ -14,7 +14,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from roster import errors
-from service.web.faults import NO_JSON, FieldError, join, told
+from service.web.faults import NO_JSON, FieldError, field_error, join
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -107,7 +107,7 @@ def problem_of(exc: BaseException) -> Problem:
     if isinstance(exc, errors.ClearwayError):
         return _of_ours(exc)
     if isinstance(exc, (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)):
-        return _invalid([_field_error(exc)])
+        return _invalid([_body_error(exc)])
     if isinstance(exc, ValidationException):
         return _invalid(_parameter_errors(exc))
     if isinstance(exc, HTTPException):
@@ -229,22 +229,22 @@ def _invalid(found: Iterable[FieldError]) -> Problem:
     return Problem(INVALID.type, INVALID.title, INVALID.status, detail=detail, errors=errors)
 
 
-def _field_error(exc: BaseException) -> FieldError:
+def _body_error(exc: BaseException) -> FieldError:
     """What msgspec complains of, without what was sent."""
     if not isinstance(exc, msgspec.ValidationError):
         return FieldError("", NO_JSON)
-    return told(str(exc))
+    return field_error(exc)
 
 
 def _parameter_errors(exc: ValidationException) -> list[FieldError]:
     """What Litestar complains of, each under the name of its parameter or field."""
     found = exc.extra if isinstance(exc.extra, list) else []
-    each_told = [
-        (str(each.get("key", "")), told(str(each.get("message", ""))))
+    errors = [
+        (str(each.get("key", "")), field_error(str(each.get("message", ""))))
         for each in found
         if isinstance(each, dict)
     ]
-    return [FieldError(join(key, one.field), one.message) for key, one in each_told]
+    return [FieldError(join(key, error.field), error.message) for key, error in errors]
 
 
 def _report(exc: BaseException) -> None:

@@ -172,6 +172,12 @@ def test_columns_with_chinese_names_are_read_as_zxgk(tmp_path: Path) -> None:
         assert "北京市朝阳区人民法院" in row
 
 
+def test_columns_with_chinese_names_are_none_of_xycj(tmp_path: Path) -> None:
+    said = refused(tmp_path, f"编号,{COURTS}\n1,{COURTS_ROW}\n", format="xycj")
+    assert "none of the fields of xycj, but 编号, 案号" in said
+    assert "--format zxgk reads them" in said
+
+
 def test_a_dialect_that_the_file_is_not_of_is_refused(tmp_path: Path) -> None:
     assert "none of the fields of zxgk" in refused(tmp_path, LIST, format="zxgk")
     assert "none of the fields of xycj" in refused(tmp_path, f"{COURTS}\n", format="xycj")

@@ -1,4 +1,4 @@
-"""A load ends when the service has taken it up, or has been waited for long enough."""
+"""What writes whole files ends when the service has taken it up, or was waited for long enough."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from loader.jobs import session
+from loader.jobs.undo_report import undone_text
+from loader.jobs.verify import verification_text
 from roster import keys
 from roster.records.position import Position
 from roster.storage.processes import NOTHING, Process, Processes
 from tests.loader.loads import Roster, row, settings_for
+from tests.loader.test_undo import undo
+from tests.loader.test_verify import lose
 from tests.rosters import opened
 
 if TYPE_CHECKING:
@@ -68,3 +72,26 @@ def test_a_load_says_who_has_not_taken_it_up_in_time(
         processes = Processes(held.store.nodes)
         held.run(processes.announce(replace(silent, id="another")))
     assert roster.load([row(2)], day=2).notes[0].startswith("2 processes of the service")
+
+
+def test_a_repair_and_an_undo_say_who_has_not_taken_them_up_in_time(
+    valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "TAKEN_UP_S", 0.1)
+    late = "one process of the service had not taken it up after 0 s"
+    roster = Roster(settings_for(valkey, tmp_path), tmp_path)
+    rows = [row(1), row(2, 2)]
+    roster.load(rows)
+    with roster.opened() as held:
+        silent = process("silent", NOTHING, fresh_ms=60_000)
+        held.run(Processes(held.store.nodes).announce(silent))
+    assert roster.verify(rows, repair=True).notes == []
+    lose(roster, 1)
+    verdict = roster.verify(rows, repair=True)
+    assert (verdict.repaired, verdict.notes) == (1, [late])
+    assert late in verification_text(verdict)
+    roster.load(rows[:1], day=2)
+    assert undo(roster, 3, dry_run=True).notes == []
+    undone = undo(roster, 3)
+    assert (undone.put_back, undone.notes) == (1, [late])
+    assert late in undone_text(undone)

@@ -6,7 +6,7 @@ import pytest
 
 from roster.errors import ListsError
 from roster.records.entry import Content, Entry
-from roster.rules.lists import TomlLines, load_lists, parse_path
+from roster.rules.lists import TomlLines, load_lists
 from roster.rules.restrictions import Place
 from roster.rules.rules import decide
 from roster.rules.verdict import Journey, Question
@@ -281,4 +281,3 @@ def test_lines_are_found_by_path() -> None:
     assert lines.find(("x", 1, "y", 1, "d", 0)) == 10
     assert lines.find(("x", 1, "y", 0, "d")) == 8
     assert lines.find(("nothing",)) == 1
-    assert parse_path("`$.x[1].y[1].d`") == ("x", 1, "y", 1, "d")

@@ -65,6 +65,7 @@ from service.upkeep import Upkeep, keep_running, repeat
 from service.web.auth import Access
 from service.web.bodies import BODY_MAX_BYTES
 from service.web.problems import problem_response
+from service.web.rates import Rates
 
 END_TRIES = 6
 
@@ -77,8 +78,10 @@ API = (
 )
 
 
-def create_app(settings: Settings) -> Litestar:
+def create_app(settings: Settings, rates: Rates | None = None) -> Litestar:
     """The ASGI application; its lifespan opens the roster that the settings name.
+
+    `rates` are what it counts together with other processes; without them it counts alone.
 
     The start raises SettingsError, ListsError, EmbeddedError, ServerUnfit or WrongKey. A
     Redis that does not answer is no error: it is asked again until it does.
@@ -92,6 +95,7 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
+    app.state.rates = rates
     app.asgi_handler = Front(app.asgi_handler)
     return app
 
@@ -163,7 +167,7 @@ def _upkeep(app: Litestar, opening: Opening, nodes: _NodesByUse) -> Upkeep:
     check, change, follow = _stores(settings, nodes, tokeniser)
     screener, wait = _screener(settings, lists), _strictest(settings)
     keys = KeyStore(nodes.change, wait)
-    access = Access(keys, settings.serve_stale_s)
+    access = Access(keys, settings.serve_stale_s, app.state.rates)
     memory = Memory(settings.data_dir, tokeniser, screener, access.ended)
     log, counters, processes = FeedLog(), Counters(), Processes(nodes.change)
     dictionary, audit = _recorder(nodes, tokeniser)

@@ -42,7 +42,9 @@ Token = NewType("Token", bytes)
 """16 bytes: u16 partition (0 to 63), u16 bucket (0 to 1023), 12 bytes field: `keys.place`."""
 
 
-class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+class Document(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False
+):
     """A document as somebody spelled it."""
 
     type: DocumentType

@@ -6,6 +6,7 @@ Whom the filters do not clear is decided with one look at Redis for all.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -28,7 +29,7 @@ from service.deciding.questions import query_of, read_at_least
 from service.deciding.travellers import Travellers
 from service.parts import Service
 from service.sandbox.desk import fresh_as_of
-from service.web.bodies import INVALID, Body
+from service.web.bodies import INVALID, Body, repeats_a_field
 from service.web.problems import Problem, problem_of
 from service.web.shapes import ITEMS_MAX, AtLeast, BatchShape, Item, JourneyShape, Shape
 
@@ -109,11 +110,12 @@ async def made_up_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
 
 
 def _decode(body: bytes) -> Batch:
-    """The batch; where one item is malformed, they are decoded one by one later."""
-    try:
-        return _typed_decoder.decode(body)
-    except msgspec.ValidationError:
-        return _batch_decoder.decode(body)
+    """The batch; where one item is malformed, or in two ways to be read, each is decoded later."""
+    with suppress(msgspec.ValidationError):
+        batch = _typed_decoder.decode(body)
+        if not repeats_a_field(body, batch):
+            return batch
+    return _batch_decoder.decode(body)
 
 
 def _begin(service: Service, key: ApiKey, batch: Batch) -> _Work:

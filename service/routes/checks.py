@@ -22,13 +22,22 @@ from service.parts import Service
 from service.routes.batches import answer_batch, made_up_batch
 from service.sandbox.desk import fresh_as_of
 from service.web.auth import authorization, identified, require
-from service.web.bodies import JSON_HEADERS, Body, WholeResponse, body_of, send_whole
+from service.web.bodies import (
+    COLON,
+    JSON_HEADERS,
+    Body,
+    WholeResponse,
+    body_of,
+    repeats_a_field,
+    send_whole,
+)
 from service.web.problems import problem_bytes
 from service.web.shapes import Check
 
 CHECK, BATCH = "/v1/check", "/v1/check/batch"
 HOT = frozenset({CHECK, BATCH})
-
+LEAST_NAMES = 5
+"""A check has at least so many, each once: `document`, `type`, `number`, `journey`, `mode`."""
 
 _check_body = Body(Check)
 _decode = msgspec.json.Decoder(Check).decode
@@ -89,6 +98,8 @@ def _answer_if_cleared(service: Service, key: ApiKey, body: bytes) -> bytes | No
     desk, news = service.desk, service.screener.news
     try:
         check = _decode(body)
+        if body.count(COLON) > LEAST_NAMES and repeats_a_field(body, check):
+            return None
         journey = allowed_journey(check.journey, service.lists)
         token = None if check.at_least else desk.clear_at_once(check.document, boot_s())
         if token is None:

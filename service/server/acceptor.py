@@ -2,7 +2,8 @@
 
 asyncio's own server accepts whoever comes until the process has no file left for Redis. Beyond
 the bound newcomers get one answer each, so that probes and removals still come through; beyond
-that they wait in the kernel's backlog. Nobody who was taken in is turned out for a newcomer.
+that they wait in the kernel's backlog, and of those who would get one answer whoever does not ask
+is turned out. Nobody else who was taken in is turned out for a newcomer.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -26,7 +28,7 @@ AT_ONCE = 16
 PAUSE_S = 0.05
 SURPLUS = 32
 TELL_EVERY_S = 10.0
-TLS_HANDSHAKE_S = 10.0
+TLS_HANDSHAKE_S, TLS_SURPLUS_S = 10.0, 1.0
 
 log = structlog.get_logger("clearway.acceptor")
 
@@ -55,6 +57,7 @@ class Acceptor:
         self.held = 0
         self._loop = asyncio.get_running_loop()
         self._arriving: set[asyncio.Task[None]] = set()
+        self._surplus: dict[Protocol, float] = {}
         self._paused: asyncio.TimerHandle | None = None
         self._told_at = float("-inf")
 
@@ -86,6 +89,7 @@ class Acceptor:
         if surplus:
             self._tell()
         if self.held >= self._bound + SURPLUS:
+            self._turn_out()
             self._pause()
             return False
         try:
@@ -104,19 +108,28 @@ class Acceptor:
 
     async def _connect(self, caller: socket.socket, *, surplus: bool) -> None:
         protocol = self._make()
-        protocol.surplus, protocol.left = surplus, self._left
-
+        protocol.surplus, protocol.left = surplus, partial(self._left, protocol)
         options: dict[str, Any] = {"ssl": self._tls}
         if self._tls is not None:
-            options["ssl_handshake_timeout"] = TLS_HANDSHAKE_S
+            options["ssl_handshake_timeout"] = TLS_SURPLUS_S if surplus else TLS_HANDSHAKE_S
         try:
             await self._loop.connect_accepted_socket(lambda: protocol, caller, **options)
         except OSError:  # gone again, or no TLS: TimeoutError and SSLError are OSErrors too
             caller.close()
-            self._left()
+            self._left(protocol)
+        else:
+            if surplus and not protocol.transport.is_closing():
+                self._surplus[protocol] = self._loop.time()
 
-    def _left(self) -> None:
+    def _left(self, protocol: Protocol) -> None:
         self.held -= 1
+        self._surplus.pop(protocol, None)
+
+    def _turn_out(self) -> None:
+        """Make room of those above the bound who do not ask."""
+        for protocol, since_s in self._surplus.items():
+            if protocol.lingers(since_s):
+                protocol.transport.abort()
 
     def _pause(self) -> None:
         """Leave newcomers in the backlog for a moment."""

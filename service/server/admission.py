@@ -3,36 +3,41 @@
 A process that is asked more than it can answer must still say that it lives, take removals and
 read what Redis has long answered. So checks wait in a line here, where they cost nothing yet, and
 no turn of the loop begins more than a slice of them. Where the line is full a check is refused
-before its body is read; refusals themselves are paced, since a caller that asks again at once
+before its body is read, and that of a key that has much of the line a little earlier, so that
+others still find a place; refusals themselves are paced, since a caller that asks again at once
 would leave no time for anything else.
 """
 
 from __future__ import annotations
 
 import random
-from collections import deque
-from functools import partial
+from collections import Counter, deque
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from roster.errors import TooMany
-from service.web.auth import TokenBucket
+from service.web.auth import TokenBucket, authorization
 from service.web.problems import problem_bytes
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
-    from service.background.counters import Counters
     from service.parts import Service
     from service.server.protocol import Protocol
+    from service.web.bodies import WholeResponse
 
 FREE = frozenset({"/healthz", "/readyz", "/v1/changes", "/v1/roster", "/metrics"})
 """Paths that never wait and are never refused."""
 BATCH = "/v1/check/batch"
 IN_FLIGHT_MAX = 512
 """Checks that a process has begun or keeps in line: some 40 ms of its work."""
+SHARE = 3
+"""A key may have so many times what is free: alone three quarters, and never what others lack."""
+CONTENDED = IN_FLIGHT_MAX * SHARE // (SHARE + 1)
+"""With fewer in hand no key can have too many."""
 SLICE = 16
 """Checks that are begun in one turn of the loop: some 1 ms."""
 BYTES_PER_CHECK, HEAVIEST = 4_096, IN_FLIGHT_MAX // 4
@@ -68,12 +73,13 @@ class ServerContext(msgspec.Struct):
 
 
 class Queued(NamedTuple):
-    """A request in line, and how many checks it counts as."""
+    """A request in line, how many checks it counts as, and the id of its key."""
 
     protocol: Protocol
     cycle: Any
     app: Any
     weight: int
+    key: str
 
 
 class Gate:
@@ -82,62 +88,82 @@ class Gate:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        counters: Counters,
+        service: Service,
         tasks: set[asyncio.Task[None]],
     ) -> None:
         """Nobody waits; who is turned away is counted. `tasks` are the server's own."""
         self._tasks = tasks
-        self._counters = counters
+        self._counters = service.counters
+        self._access = service.access
         self._loop = loop
         self._line: deque[Queued] = deque()
         self._held: deque[tuple[float, Protocol, Any]] = deque()
         self._refusals = TokenBucket(REFUSALS_PER_S, REFUSALS_AT_ONCE, loop.time())
         self._begun = 0
+        self._of_key: Counter[str] = Counter()
         self.in_flight = 0
-        counters.in_flight = lambda: self.in_flight
+        service.counters.in_flight = lambda: self.in_flight
+
+    def full_for(self, scope: Mapping[str, Any]) -> bool:
+        """Whether a request finds no place: there is none, or its key has its share of them."""
+        free = IN_FLIGHT_MAX - self.in_flight
+        return free <= 0 or self._of_key[self._key_of(scope)] >= SHARE * free
 
     def take(self, protocol: Protocol, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Begin a request that has come whole, or put it in line."""
         weight = 1 if cycle.scope["path"] != BATCH else weight_of(cycle.scope)
-        self.in_flight += weight
         if self._line or self._begun >= SLICE:
-            self._line.append(Queued(protocol, cycle, app, weight))
-        else:
-            self._begin(protocol, cycle, app, weight)
+            key = self._enter(cycle.scope, weight)
+            self._line.append(Queued(protocol, cycle, app, weight, key))
+        elif not self._answered(protocol, cycle, weight):
+            self._begin(
+                protocol.answer_in_task(cycle, app), weight, self._enter(cycle.scope, weight)
+            )
 
-    def count(self, task: asyncio.Task[None], weight: int) -> None:
+    def count(self, task: asyncio.Task[None], scope: Mapping[str, Any]) -> None:
         """Count a request that was begun before it had come whole."""
-        self.in_flight += weight
-        task.add_done_callback(partial(self._ended, weight))
+        weight = weight_of(scope)
+        task.add_done_callback(partial(self._ended, weight, self._enter(scope, weight)))
 
-    def _begin(self, protocol: Protocol, cycle: Any, app: Any, weight: int) -> None:  # noqa: ANN401 -- uvicorn's
+    def _answered(self, protocol: Protocol, cycle: Any, weight: int) -> bool:  # noqa: ANN401 -- uvicorn's
+        """Whether nothing more is to be done for it; it has its part of this turn in any case."""
         self._begun += weight
         if self._begun >= SLICE:  # one look at the turns for a slice costs less than one for each
             self._loop.call_soon(self._turn)
-        if protocol.answer_at_once(cycle):
-            self.in_flight -= weight
-            return
-        task = self._loop.create_task(protocol.answer_in_task(cycle, app))
+        return protocol.answer_at_once(cycle)
+
+    def _begin(self, answering: Coroutine[Any, Any, None], weight: int, key: str) -> None:
+        task = self._loop.create_task(answering)
         self._tasks.add(task)
-        task.add_done_callback(self._one_ended if weight == 1 else partial(self._ended, weight))
+        task.add_done_callback(partial(self._ended, weight, key))
 
     def _turn(self) -> None:
         """A new turn of the loop: what came meanwhile is read, and the next slice begins."""
         self._begun = 0
         while self._line and self._begun < SLICE:
-            waiting = self._line.popleft()
-            if waiting.cycle.disconnected:
-                self.in_flight -= waiting.weight
+            protocol, cycle, app, weight, key = self._line.popleft()
+            if cycle.disconnected or self._answered(protocol, cycle, weight):
+                self._leave(weight, key)
             else:
-                self._begin(*waiting)
+                self._begin(protocol.answer_in_task(cycle, app), weight, key)
 
-    def _one_ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self.in_flight -= 1
+    def _key_of(self, scope: Mapping[str, Any]) -> str:
+        """The id of the key that asks; those who are not known yet count together."""
+        return self._access.named(authorization(scope["headers"]))
 
-    def _ended(self, weight: int, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+    def _enter(self, scope: Mapping[str, Any], weight: int) -> str:
+        key = self._key_of(scope)
+        self.in_flight += weight
+        self._of_key[key] += weight
+        return key
+
+    def _leave(self, weight: int, key: str) -> None:
         self.in_flight -= weight
+        self._of_key[key] -= weight
+
+    def _ended(self, weight: int, key: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._leave(weight, key)
 
     def refuse(self, protocol: Protocol, cycle: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Turn a request away before its body is read."""
@@ -160,9 +186,14 @@ class Gate:
             self._loop.call_later(PACE_S, self._release)
 
 
-def refusal() -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Status, headers and body of a 429; when to come back is different for each."""
-    return problem_bytes(TooMany(random.randint(*RETRY_MS), WHY))  # noqa: S311 -- jitter
+def refusal() -> WholeResponse:
+    """A 429; when to come back is different for each."""
+    return _refusal(random.randint(*RETRY_MS))  # noqa: S311 -- jitter
+
+
+@cache
+def _refusal(retry_after_ms: int) -> WholeResponse:
+    return problem_bytes(TooMany(retry_after_ms, WHY))
 
 
 def length_of(scope: Mapping[str, Any]) -> int | None:

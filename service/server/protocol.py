@@ -2,10 +2,9 @@
 
 An offered upgrade is ignored, as RFC 9110, 7.8 has it, and the request answered: httptools loses
 its body, so its head is read again without the offer. Heads and bodies have to come within a
-time, and an idle connection ends only where no request lies in its socket. Who does not read its
-answers is asked for no more until there is room. One sweep a moment looks at all connections, and
-says from when on the time of what it finds counts; a timer for each request, or a look at the
-clock at each of its steps, would cost more.
+time and a size. Who does not read its answers is asked for no more until there is room. One sweep a
+moment looks at all connections, and says from when on the time of what it finds counts; a timer for
+each request, or a look at the clock at each of its steps, would cost more.
 """
 
 from __future__ import annotations
@@ -15,47 +14,49 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from service.routes.checks import CHECK, HOT, respond, respond_at_once
-from service.server.admission import FREE, IN_FLIGHT_MAX, weight_of
+from service.server.admission import CONTENDED, FREE
 from service.server.certificates import fingerprint
 from service.server.coalescing import CoalescingTransport
-from service.server.sockets import unread, unsent
+from service.server.endings import Endings
+from service.server.heads import (
+    HEAD_MAX_BYTES,
+    HEADERS_MAX,
+    USUAL_CODINGS,
+    USUAL_TYPES,
+    fault,
+    without_offer,
+)
+from service.server.parting import Parting
 from service.web.auth import CERT_SCOPE
-from service.web.bodies import JSON_HEADERS, WholeResponse
+from service.web.bodies import BODY_MAX_BYTES, JSON_HEADERS, WholeResponse
 from service.web.problems import status_bytes
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
-    from service.server.admission import ServerContext
-
-IDLE_GRACE_S = 1.0
-"""An idle connection is kept so much longer than is promised, so that the caller ends it first."""
-_OFFERS = frozenset({b"upgrade", b"http2-settings"})
+BODY_MAX_SENT = 2 * BODY_MAX_BYTES
+"""A body may be so long as it is sent, in chunks and with what lies between them."""
 
 
-class Protocol(HttpToolsProtocol):
-    """A caller's connection; `surplus` ones, above what the process may hold, get one answer.
+class _HeadRefused(Exception):  # noqa: N818 -- it ends what the parser does, and is no error of ours
+    """A head is well-formed and yet refused, with this status."""
 
-    `left` is called when it is over.
-    """
 
-    context: ServerContext
-    left: Callable[[], None]
+class Protocol(Endings):
+    """A caller's connection; `surplus` ones, above what the process may hold, get one answer."""
+
     surplus = False
     _fingerprint = ""
     _has_offer = False
-    _nothing_asked = True
     _held_request: tuple[Any, Any] | None = None
     _early_task: asyncio.Task[None] | None = None
-    _latest_cycle: Any = None
     _answers_unread = False
-    _unsent = 0
-    _phase = "head"
-    _since = 0.0  # of the loop's clock; 0 until a sweep has seen the phase
+    _chunk_bytes = 0
+    _later_bytes = 0  # of the message under way, but for the chunk in which it began
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 -- uvicorn says no more
         """Look at the certificate once for each connection."""
@@ -65,34 +66,30 @@ class Protocol(HttpToolsProtocol):
         shown = tls.getpeercert(binary_form=True) if tls is not None else None
         self._fingerprint = fingerprint(shown) if shown else ""
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Make room for another; what is under way need not be told any more."""
-        if self._latest_cycle is not None and not self._latest_cycle.response_complete:
-            self._latest_cycle.disconnected = True
-            self._latest_cycle.message_event.set()
-        super().connection_lost(exc)
-        self.left()
-
     def data_received(self, data: bytes) -> None:
         """Read on; a head that offers an upgrade is read again without it."""
+        self._chunk_bytes = len(data)
         while data:
             try:
                 self.parser.feed_data(data)
-            except httptools.HttpParserError:
-                self.refuse(400)
+            except httptools.HttpParserError as exc:
+                why = exc.__context__
+                self.refuse(why.args[0] if isinstance(why, _HeadRefused) else 400)
                 return
             except httptools.HttpParserUpgrade as upgrade:
                 data = self._head_without_offer() + data[upgrade.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             else:
+                if self._phase:
+                    self._bound_size()
                 return
 
     def on_message_begin(self) -> None:
         """A request begins; the caller's certificate goes into its scope."""
         super().on_message_begin()
         self._has_offer = self._nothing_asked = False
-        self._phase, self._since = "head", 0.0
+        self._phase, self._since, self._later_bytes = "head", 0.0, -self._chunk_bytes
         if self._fingerprint:
             cast("dict[str, Any]", self.scope)[CERT_SCOPE] = self._fingerprint
 
@@ -101,8 +98,23 @@ class Protocol(HttpToolsProtocol):
         self._has_offer = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
         if self._has_offer:
             return
+        if not self._is_usual() and (status := fault(self.headers, self.url)):
+            raise _HeadRefused(status)
         self._phase, self._since = "body", 0.0
+        self.headers = []  # whatever comes behind the body is no part of the head
         super().on_headers_complete()
+
+    def _is_usual(self) -> bool:
+        """Whether the head came in one small piece, says nothing twice, and of its body little."""
+        headers, found = self.headers, dict(self.headers)
+        return (
+            self._later_bytes < 0
+            and self._chunk_bytes <= HEAD_MAX_BYTES
+            and len(found) == len(headers) <= HEADERS_MAX
+            and found.get(b"content-type") in USUAL_TYPES
+            and found.get(b"transfer-encoding") in USUAL_CODINGS
+            and b"content-encoding" not in found
+        )
 
     def on_body(self, body: bytes) -> None:
         """A part of a body; of one that is held back before it is whole, somebody has to read."""
@@ -130,7 +142,7 @@ class Protocol(HttpToolsProtocol):
             self.context.gate.take(self, *held)
         elif self._early_task is not None:
             task, self._early_task = self._early_task, None
-            self.context.gate.count(task, weight_of(self.scope))
+            self.context.gate.count(task, self.scope)
 
     def on_response_complete(self) -> None:
         """Go on with what the caller sent meanwhile; no timer is set, as the sweep sees to it."""
@@ -159,42 +171,6 @@ class Protocol(HttpToolsProtocol):
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
 
-    def shutdown(self) -> None:
-        """End with the answer that is under way; an idle connection stays for a moment."""
-        cycles: list[Any] = [self.cycle, *(waiting for waiting, _ in self.pipeline)]
-        for cycle in filter(None, cycles):
-            cycle.keep_alive = False
-
-    def sweep(self) -> None:
-        """End the connection where its time is over."""
-        now_s = self.loop.time()
-        age_s, waiting = now_s - self._since, unsent(self.transport)
-        if not self._since or waiting != self._unsent or (self.flow.read_paused and not waiting):
-            self._unsent, self._since = waiting, now_s  # something has moved, or we are slow
-        elif waiting:
-            if age_s > self.context.body_s:
-                self.transport.abort()
-        elif self._phase == "head":
-            if age_s > self.context.head_s:
-                self.refuse(408)
-        elif self._phase == "body":
-            if age_s > self.context.body_s:
-                self.refuse(408)
-        elif self.idle and age_s > self.context.keep_alive_s + IDLE_GRACE_S:
-            self.close_if_quiet()
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing has been asked that is not answered yet."""
-        if not self._phase:
-            return self.cycle.response_complete and not self.pipeline
-        return self._nothing_asked
-
-    def close_if_quiet(self) -> None:
-        """Close, but where a request lies in the socket already: it is answered first."""
-        if not unread(self.transport):
-            self.transport.close()
-
     def answer_now(self, cycle: Any, response: WholeResponse) -> None:  # noqa: ANN401 -- uvicorn's
         """Answer a request that no task has begun, without reading its body."""
         if cycle.disconnected or cycle.response_complete:
@@ -210,14 +186,27 @@ class Protocol(HttpToolsProtocol):
     def refuse(self, status: int) -> None:
         """End with an error that is not about a whole request; a caller who said nothing gets none.
 
-        Whoever waits for an answer already gets nothing either: it is under way.
+        Nor does one to whom the request was answered already, or is being answered. What was
+        asked before comes first: then its answer is the last one.
         """
-        begun: Any = self.cycle  # None before there was any
-        waits = begun is not None and begun.response_started and not begun.response_complete
-        if not self._nothing_asked and not waits:
+        bad: Any = self.cycle if self._phase == "body" else None
+        if self.transport.is_closing() or self.ends_later(bad):
+            return
+        self.give_up()
+        if not self._nothing_asked and not (bad and bad.response_started):
             response = status_bytes(status)
             self.transport.write(self._head(response, keep=False) + response[2])
-        self.transport.close()
+        self._phase = "over"
+        Parting(self.transport, self.connection_lost)
+
+    def _bound_size(self) -> None:
+        """End the connection where what has come of a request is too much."""
+        self._later_bytes += self._chunk_bytes
+        if self._phase == "head":
+            if self._later_bytes > HEAD_MAX_BYTES and not self._nothing_asked:
+                self.refuse(431)
+        elif self._later_bytes > BODY_MAX_SENT and self._phase == "body":
+            self.refuse(413)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Begin to answer; what may wait, once it has come whole: slow ones keep no place."""
@@ -229,7 +218,7 @@ class Protocol(HttpToolsProtocol):
             cycle.keep_alive = False
         if scope["path"] in FREE:
             self._begin(cycle, app)
-        elif gate.in_flight >= IN_FLIGHT_MAX or self.surplus:
+        elif self.surplus or (gate.in_flight >= CONTENDED and gate.full_for(scope)):
             gate.refuse(self, cycle)
         elif not cycle.more_body:
             gate.take(self, cycle, app)
@@ -275,20 +264,11 @@ class Protocol(HttpToolsProtocol):
 
     def _head_without_offer(self) -> bytes:
         """The head that was read last, without its offer."""
-        lines = [(name, value) for name, value in self.headers if name not in _OFFERS]
-        fields = b"".join(
-            b"%s: %s\r\n" % (name, _without_offers(value) if name == b"connection" else value)
-            for name, value in lines
-        )
         version = self.parser.get_http_version().encode()
-        return b"%s %s HTTP/%s\r\n%s\r\n" % (self.parser.get_method(), self.url, version, fields)
+        line = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
+        return line + without_offer(self.headers)
 
 
 def _is_hot(scope: Any) -> bool:  # noqa: ANN401 -- uvicorn's
     """Whether a request is one for the routes of checks and nothing besides."""
     return scope["path"] in HOT and scope["method"] == "POST" and not scope["query_string"]
-
-
-def _without_offers(connection: bytes) -> bytes:
-    options = (option.strip() for option in connection.split(b","))
-    return b", ".join(option for option in options if option.lower() not in _OFFERS)

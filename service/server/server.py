@@ -8,6 +8,8 @@ import os
 import signal
 import socket
 import ssl
+from collections.abc import MutableSequence
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -20,7 +22,8 @@ from roster.settings import Settings, read_settings
 from service.app import create_app
 from service.server.protocol import Protocol
 from service.server.serving import Serving
-from service.server.workers import Workers
+from service.server.workers import Workers, shared
+from service.web.rates import SIZE, Rates
 
 YOUNG = 10_000
 """The collector's first threshold; Python's 700 is a tenth of what a batch of changes makes."""
@@ -59,7 +62,8 @@ def run(listen: Listen, settings: Settings) -> bool:
     listening = listening_socket(listen)  # before anything is started
     try:
         if listen.workers > 1:
-            workers = Workers(work, listening, listen.workers, settings.drain_s)
+            counting = partial(work, shared(SIZE))
+            workers = Workers(counting, listening, listen.workers, settings.drain_s)
             return asyncio.run(workers.run())
         server = make_server(settings)
         server.run(sockets=[listening])
@@ -68,17 +72,26 @@ def run(listen: Listen, settings: Settings) -> bool:
         listening.close()
 
 
-def work(listening: socket.socket, link: Connection, others: bool) -> None:  # noqa: FBT001 -- what a process is started with
-    """One process of several, until it is told to end."""
+def work(
+    memory: MutableSequence[float],
+    listening: socket.socket,
+    link: Connection,
+    others: bool,  # noqa: FBT001 -- what a process is started with
+) -> None:
+    """One process of several, until it is told to end; keys' rates are counted in `memory`."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's
     settings = read_settings(os.environ)
     set_up_logging(settings)
-    server = make_server(settings, link, others=others)
+    server = make_server(settings, link, others=others, rates=Rates(memory))
     server.run(sockets=[listening])
 
 
 def make_server(
-    settings: Settings, link: Connection | None = None, *, others: bool = False
+    settings: Settings,
+    link: Connection | None = None,
+    *,
+    others: bool = False,
+    rates: Rates | None = None,
 ) -> Serving:
     """The server of this process.
 
@@ -86,7 +99,7 @@ def make_server(
     every check would wait for it, 60 to 80 ms each time. Of what is made later hardly anything
     needs the collector: it looks seldom, while a few large requests go by.
     """
-    app = create_app(settings)
+    app = create_app(settings, rates)
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from service.upkeep import Upkeep
 
 SWEEP_S = 0.5
+AT_ONCE = 256
+"""Connections that are swept in one turn of the loop."""
 READY_POLL_S = 0.01
 LOADING_S = 30.0
 """How long a process that reads its filters lets callers wait in the backlog."""
@@ -83,7 +85,7 @@ class Serving(uvicorn.Server):
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
-        gate = Gate(loop, self.upkeep.service.counters, self.server_state.tasks)
+        gate = Gate(loop, self.upkeep.service, self.server_state.tasks)
         self.context = ServerContext(gate, self.upkeep.service, self._settings.keep_alive_s)
         self.servers = []
         self._acceptors = [
@@ -141,8 +143,11 @@ class Serving(uvicorn.Server):
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
-            for connection in self._callers():
-                connection.sweep()
+            for number, connection in enumerate(self._callers()):
+                if connection in self.server_state.connections:
+                    connection.sweep()
+                if number % AT_ONCE == AT_ONCE - 1:  # ten thousand would keep everybody waiting
+                    await asyncio.sleep(0)
 
     async def _until_ready(self) -> None:
         """Return when checks can be decided, or the wait helps nobody any more."""

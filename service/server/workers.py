@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import structlog
 from uvicorn.config import STARTUP_FAILURE
@@ -20,7 +20,7 @@ from service.server.serving import GRACE_S, READY, RETIRE
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, MutableSequence
 
 READY_S = 120.0
 """A new process that is not ready after this does not replace an old one."""
@@ -31,6 +31,11 @@ LONGEST_S = 60.0
 
 log = structlog.get_logger("clearway.workers")
 _spawn = multiprocessing.get_context("spawn")
+
+
+def shared(count: int) -> MutableSequence[float]:
+    """So many numbers, 0 at first, that are the same in all processes that are given them."""
+    return cast("MutableSequence[float]", _spawn.RawArray("d", count))
 
 
 class Worker:

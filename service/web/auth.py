@@ -17,6 +17,7 @@ from roster.errors import Forbidden, TooMany, Unauthorised, Unavailable
 from roster.storage.api_keys import ApiKey, KeyStore, key_id
 from roster.times import boot_s, now_ms
 from service.web.ended import Ended
+from service.web.rates import Rates
 
 CERT_SCOPE = "clearway.client_cert"
 """Where `service/server/server.py` puts the fingerprint of the caller's certificate."""
@@ -71,14 +72,14 @@ class _Known(msgspec.Struct, frozen=True):
 class Access:
     """The keys of this process; times are those of `boot_s`."""
 
-    def __init__(self, store: KeyStore, serve_stale_s: float) -> None:
-        """Nothing is known yet: see `refresh`."""
+    def __init__(self, store: KeyStore, serve_stale_s: float, rates: Rates | None = None) -> None:
+        """Nothing is known yet: see `refresh`. Without `rates` the keys' count for it alone."""
         self._store = store
         self.ended = Ended()
         self._serve_stale_s = serve_stale_s
         self._keys: dict[str, _Known] = {}
         self._headers: dict[bytes, _Known] = {}
-        self._buckets: dict[str, TokenBucket] = {}
+        self._rates = rates or Rates()
         self._lookups = TokenBucket(LOOKUPS_PER_S, LOOKUPS_PER_S, boot_s())
         self._read = False
         self._trusted: dict[bytes, ApiKey] = {}
@@ -112,6 +113,11 @@ class Access:
             return None
         return known.key
 
+    def named(self, header: bytes | None) -> str:
+        """The id of the key whose header this is, whether it still holds or not; else nothing."""
+        known = self._headers.get(header) if header is not None else None
+        return known.key.id if known is not None else ""
+
     async def authorise(self, header: bytes | None, client_cert: str = "") -> ApiKey:
         """The key of an Authorization header; raises Unauthorised.
 
@@ -129,13 +135,7 @@ class Access:
 
     def spend(self, key: ApiKey, checks: int) -> None:
         """Count checks of a key; raises TooMany where it has asked for too much lately."""
-        if not key.rate:
-            return
-        now_s = boot_s()
-        bucket = self._buckets.get(key.id)
-        if bucket is None:
-            bucket = self._buckets[key.id] = TokenBucket(key.rate, key.burst_checks, now_s)
-        if wait_s := bucket.take(checks, now_s):
+        if key.rate and (wait_s := self._rates.take(key, checks, boot_s())):
             raise TooMany(max(1, round(wait_s * 1000)))
 
     async def _identify(self, header: bytes) -> _Known:
@@ -179,15 +179,6 @@ class Access:
             and now.key.hash == was.key.hash
             and now.key.works(now_ms())
         }
-        for identifier in [one for one in self._buckets if self._has_changed(one)]:
-            del self._buckets[identifier]
-
-    def _has_changed(self, identifier: str) -> bool:
-        known, bucket = self._keys.get(identifier), self._buckets[identifier]
-        return known is None or (known.key.rate, known.key.burst_checks) != (
-            bucket.rate,
-            bucket.size,
-        )
 
     def _until(self, key: ApiKey, read_s: float) -> _Known:
         until_s = read_s + self._serve_stale_s
@@ -217,7 +208,10 @@ async def caller(access: Access, scope: Mapping[str, Any], *needed: str) -> ApiK
 
 
 def authorization(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
-    """The Authorization header of an ASGI request, whose names are lower case."""
+    """The Authorization header of an ASGI request, whose names are lower case.
+
+    Whoever reads requests from the network refuses one that has two.
+    """
     for name, value in headers:
         if name == b"authorization":
             return value

@@ -1,8 +1,9 @@
 """Bodies read and answers sent: what every route needs of HTTP."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -12,6 +13,8 @@ from litestar.types import Receive, Send
 from roster.errors import BodyTooLarge, InvalidBody, InvalidInput, Unavailable
 from service.web.faults import faults, field_error
 
+_encode = msgspec.json.Encoder().encode
+
 T = TypeVar("T")
 READ_TIMEOUT_S = 2.0
 BODY_MAX_BYTES = 4 * 1024 * 1024
@@ -20,6 +23,9 @@ INVALID = (InvalidInput, InvalidBody, msgspec.MsgspecError, UnicodeDecodeError, 
 
 WholeResponse = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers but for the length, and body of an answer."""
+COLON, HIDDEN_COLON = b":", b"u003"
+"""What stands behind each name, and what may become one where a text has an escape of it."""
+TWICE = "a field is given twice in one object"
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
 
@@ -34,11 +40,40 @@ class Body(Generic[T]):
     def decode(self, body: bytes | msgspec.Raw) -> T:
         """The body; raises InvalidBody with all of its faults, or what says that it is no JSON."""
         try:
-            return self._decoder.decode(body)
+            read = self._decoder.decode(body)
         except msgspec.ValidationError as exc:
             found = faults(msgspec.json.decode(body), self._shape) or [field_error(exc)]
-            pairs = [(each.field, each.message) for each in found]
-        raise InvalidBody(pairs)
+            raise InvalidBody([(each.field, each.message) for each in found]) from None
+        if repeats_a_field(bytes(body), read):
+            raise InvalidBody([("", TWICE)])
+        return read
+
+
+def repeats_a_field(body: bytes, read: object) -> bool:
+    """Whether an object of this JSON has a name twice, of which another reader may take the first.
+
+    `read` is what was decoded of it: written again it has fewer colons then.
+    """
+    colons = body.count(COLON)
+    if HIDDEN_COLON not in body and colons == _encode(read).count(COLON):
+        return False
+    if HIDDEN_COLON not in body:  # what may be left out was given
+        with suppress(msgspec.MsgspecError):  # of a part that is judged by itself
+            return colons != _encode(msgspec.json.decode(body)).count(COLON)
+    return _repeats(body) > _repeats(
+        _encode(read)
+    )  # parts that are judged by themselves are in both
+
+
+def _repeats(body: bytes) -> int:
+    """How many objects of this JSON have a name twice."""
+    found: list[bool] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        found.append(len(dict(pairs)) < len(pairs))
+
+    json.loads(body, object_pairs_hook=look, parse_int=len, parse_float=len)
+    return sum(found)
 
 
 @asynccontextmanager

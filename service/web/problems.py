@@ -96,6 +96,8 @@ _DETAILS = {
     405: "this path does not take this method",
     408: "the request did not come whole in time",
     413: "send less at once",
+    415: "a body is JSON in UTF-8, neither compressed nor in another encoding",
+    431: "a head has at most 100 headers and 32 KiB",
 }
 _HAS_LEFT = "client disconnected prematurely"
 """What Litestar calls an error of the server, but is nobody's: there is nobody to tell."""

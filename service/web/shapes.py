@@ -47,8 +47,18 @@ Replaced = Annotated[list[Document], Meta(max_length=8)]
 ChangeOp = Literal["put", "remove", "suspend", "resume", "bind", "unbind"]
 
 
-class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """A request, or a part of one; none holds itself, so that the collector need not look."""
+class Shape(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    gc=False,
+):
+    """A request, or a part of one; none holds itself, so that the collector need not look.
+
+    Written again without what it may leave out, it has as many names as what was sent.
+    """
 
 
 class JourneyShape(Shape, frozen=True):

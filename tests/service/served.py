@@ -122,7 +122,7 @@ class Caller:
 
     def __init__(self, port: int, key: str) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
-        self._key = key
+        self.key = key
         self._file = self.socket.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -141,7 +141,7 @@ class Caller:
         lines = [
             f"{method} {path} HTTP/1.1",
             "Host: 127.0.0.1",
-            f"Authorization: Bearer {self._key}",
+            f"Authorization: Bearer {self.key}",
             *headers,
         ]
         if body:

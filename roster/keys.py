@@ -22,6 +22,7 @@
 | clearway:processes      | hash   | live service processes, what they applied| processes.py  |
 | clearway:{NN}:processes | hash   | the same on each server of a cluster     | processes.py  |
 | clearway:keys           | hash   | API keys, hashed, by id                  | api_keys.py   |
+| clearway:used           | hash   | when each API key was last used, by id   | api_keys.py   |
 | clearway:decisions      | hash   | checks so far, by mode and decision      | counters.py   |
 | clearway:lag            | hash   | removal lags of the last day, in buckets | counters.py   |
 | clearway:renewal        | string | the lease for renewing and forgetting    | lease.py      |
@@ -57,6 +58,7 @@ LISTS = "clearway:lists"
 ENABLED = "clearway:enabled"
 PROCESSES = "clearway:processes"
 KEYS = "clearway:keys"
+USED = "clearway:used"
 DECISIONS = "clearway:decisions"
 LAG = "clearway:lag"
 RENEWAL = "clearway:renewal"

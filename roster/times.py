@@ -30,6 +30,8 @@ _BOOT_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _DATE_LENGTH = len("2018-01-31")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAP_SECOND = 60
+_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": DAY_MS}
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _TIME = re.compile(
     r"([0-9-]{10})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
@@ -79,6 +81,14 @@ def parse_until(text: str) -> int:
     Raises ValueError, whose message does not repeat the text.
     """
     return parse_time(text) + (DAY_MS if len(text) == _DATE_LENGTH else 0)
+
+
+def parse_duration(text: str) -> int:
+    """The ms of a span such as `30m`, `1h` or `2d`; raises ValueError."""
+    matched = _DURATION.fullmatch(text)
+    if matched is None:
+        raise ValueError("not a whole number with s, m, h or d behind it, such as 1h")
+    return int(matched[1]) * _UNITS_MS[matched[2]]
 
 
 def read_time(field: str, text: str | None, parse: Callable[[str], int] = parse_time) -> int | None:

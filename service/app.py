@@ -37,6 +37,7 @@ from service.audit.recorder import Recorder
 from service.background.canary import Canary, canary_key
 from service.background.counters import Counters
 from service.background.forgetting import Forgetting
+from service.background.key_uses import KeyUses
 from service.background.renewal import Renewer
 from service.changing.applying import Applier, EntryLocator
 from service.changing.propagation import Confirmer, Notifier
@@ -201,7 +202,7 @@ def _upkeep(app: Litestar, opening: Opening, nodes: _NodesByUse) -> Upkeep:
         sandbox=Sandbox(lists),
     )
     tallies, disabled = CounterStore(nodes.change), DisabledLists(nodes.change, wait)
-    return Upkeep(service, opening, tallies, disabled, memory, _renewer(service, keys))
+    return Upkeep(service, opening, tallies, disabled, memory, *_beside(service, keys))
 
 
 def _stores(settings: Settings, nodes: _NodesByUse, tokeniser: Tokeniser) -> Iterator[Store]:
@@ -234,6 +235,11 @@ def _announcer(settings: Settings, store: Store, screener: Screener, audit: Reco
     """The process has the name of its audit chain."""
     identity = audit.process, socket.gethostname()
     return Announcer(store, screener, identity, settings.replicas, audit.stated)
+
+
+def _beside(service: Service, keys: KeyStore) -> tuple[Renewer, KeyUses]:
+    """What goes on beside the answers, and knows of the keys in Redis."""
+    return _renewer(service, keys), KeyUses(service.access, keys)
 
 
 def _renewer(service: Service, keys: KeyStore) -> Renewer:

@@ -19,6 +19,7 @@ from roster.times import now_ms
 from service.audit.ledger import EVERY_S as LEDGER_EVERY_S
 from service.audit.recorder import EVERY_S as AUDIT_EVERY_S
 from service.background.canary import EVERY_S as CANARY_EVERY_S
+from service.background.key_uses import EVERY_S as USES_EVERY_S
 from service.background.renewal import EVERY_S as RENEWAL_EVERY_S
 from service.changing.propagation import NOTE_EVERY_S
 from service.following.memory import EVERY_S as MEMORY_EVERY_S
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from roster.opening import Opening
     from roster.storage.counters import CounterStore
     from roster.storage.disabled import DisabledLists
+    from service.background.key_uses import KeyUses
     from service.background.renewal import Renewer
     from service.following.memory import Memory
     from service.parts import Service
@@ -67,6 +69,7 @@ class Upkeep(msgspec.Struct):
     disabled: DisabledLists
     memory: Memory
     renewer: Renewer
+    uses: KeyUses
     draining: bool = False
     facts_known: bool = False
     unsafe: list[str] = []
@@ -77,6 +80,7 @@ class Upkeep(msgspec.Struct):
         return [
             Chore("keys", KEYS_EVERY_S, self.read_keys),
             Chore("counts", COUNTS_EVERY_S, self.write_counts),
+            Chore("uses", USES_EVERY_S, self.uses.write),
             Chore("lists", LISTS_EVERY_S, self.read_disabled),
             Chore("processes", PROCESSES_EVERY_S, service.processes.watch),
             Chore("facts", FACTS_EVERY_S, self.look_at_servers),
@@ -108,6 +112,7 @@ class Upkeep(msgspec.Struct):
         for step in (
             service.notifier.close,
             self.write_counts,
+            self.uses.close,
             service.follower.leave,
             self.renewer.leave,
             service.canary.leave,

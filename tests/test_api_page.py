@@ -6,6 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from roster.storage.api_keys import MEANINGS
+from service.openapi.openapi import document
 from tests.source import ROOT, modules
 
 if TYPE_CHECKING:
@@ -62,3 +64,9 @@ def test_every_reason_code_is_said_of_one_decision() -> None:
     rows = re.findall(r"^\| `(?:deny|allow|refer)` \| (.*) \|$", PAGE, re.MULTILINE)
     told = [code for row in rows for code in re.findall(r"`(\w+)`", row)]
     assert sorted(told) == sorted(codes())
+
+
+def test_every_scope_is_told_in_the_words_of_the_code() -> None:
+    table = PAGE.split("| scope | lets |", 1)[1].split("\n\n", 1)[0]
+    assert dict(re.findall(r"^\| `([\w:]+)` \| (.*) \|$", table, re.MULTILINE)) == MEANINGS
+    assert document()["components"]["securitySchemes"]["key"]["x-scopes"] == MEANINGS

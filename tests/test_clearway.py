@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import httpx
@@ -164,6 +165,52 @@ def test_a_key_is_printed_alone_and_listed_by_its_id(cli: Cli) -> None:
     cli.ok("keys", "revoke", identifier)
     assert json.loads(cli.ok("keys", "list", "--json"))[0]["state"] == "revoked"
     assert cli.run("keys", "revoke", identifier).returncode == 1
+
+
+def test_a_test_key_is_printed_with_a_prefix_of_its_own_and_keeps_it(cli: Cli) -> None:
+    made = cli.ok("keys", "create", "--sandbox", "--name", "client", "--scopes", "check").strip()
+    assert re.fullmatch(r"cw_test_[0-9a-f]{12}_[A-Za-z0-9_-]{43}", made)
+    (listed,) = json.loads(cli.ok("keys", "list", "--json"))
+    assert listed["id"] == "_".join(made.split("_")[1:3])
+    assert listed["sandbox"]
+    rotated = cli.ok("keys", "rotate", listed["id"]).strip()
+    assert rotated.startswith(f"cw_{listed['id']}_")
+    refused = cli.run("keys", "create", "--sandbox", "--name", "a", "--scopes", "check,ops")
+    assert refused.returncode == 2
+    assert "check and standing" in refused.stderr
+
+
+def test_keys_are_listed_with_what_they_may_do_and_what_ends(cli: Cli) -> None:
+    def listed() -> dict[str, Any]:
+        (only,) = json.loads(cli.ok("keys", "list", "--json"))
+        return dict(only)
+
+    expires = (datetime.now(UTC) + timedelta(days=9, hours=12)).isoformat()
+    scopes = "check,list:add@sx,ops:read"
+    cli.ok("keys", "create", "--name", "a", "--scopes", scopes, "--expires", expires)
+    before = listed()
+    assert (before["note"], before["last_used"], before["old_text_until"]) == (
+        "expires in 9 days",
+        "",
+        "",
+    )
+    assert before["allows"]["list:add@sx"].endswith("bind documents, on list sx")
+    assert list(before["allows"]) == scopes.split(",")
+    assert not before["sandbox"]
+    rotated = cli.run("keys", "rotate", before["id"], "--overlap", "1h")
+    assert KEY.fullmatch(rotated.stdout)
+    after = listed()
+    assert f"the old text works until {after['old_text_until']}" in rotated.stderr
+    assert after["old_text_until"] < after["expires"]
+    row = cli.ok("keys", "list").rstrip("\n").split("\t")
+    assert row == [str(value) for name, value in after.items() if name not in {"allows", "sandbox"}]
+    cli.ok("keys", "rotate", before["id"])
+    assert listed()["old_text_until"] == ""
+
+
+@pytest.mark.parametrize("overlap", ["31d", "soon"])
+def test_an_overlap_that_is_no_span_or_too_long_is_wrong_usage(overlap: str, cli: Cli) -> None:
+    assert cli.run("keys", "rotate", "0" * 12, "--overlap", overlap).returncode == 2
 
 
 @pytest.mark.parametrize(

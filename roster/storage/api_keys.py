@@ -23,19 +23,37 @@ import msgspec
 
 from roster import keys
 from roster.errors import InvalidInput
+from roster.times import DAY_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from roster.redis.calls import Wait
     from roster.redis.nodes import Nodes
 
-SCOPES = (
-    *("check", "standing", "feed", "list:read", "list:add", "list:remove", "list:lift"),
-    *("audit", "ops"),
-)
+MEANINGS = {
+    "check": "ask whether a person may be sold a journey, one or many",
+    "standing": "ask what a person may and may not ride at all",
+    "feed": "read whose standing may have changed, as pseudonyms",
+    "list:read": "read entries, their history, and the log of changes",
+    "list:add": "put entries on lists, resume them, bind documents",
+    "list:remove": "remove and suspend entries, unbind documents",
+    "list:lift": "make every change on list lift: permissions, mistaken identities",
+    "audit": "read who asked, what was answered, what was changed",
+    "ops": "run the service over HTTP, which so far is to read its figures and metrics",
+    "ops:read": "read figures and metrics, and do nothing",
+}
+"""What each scope lets a key do, in plain words."""
+SCOPES = tuple(MEANINGS)
+INCLUDED_IN = {"ops:read": "ops"}
+"""Scopes that a wider one includes, which a refusal names."""
 NARROWABLE = frozenset({"list:add", "list:remove"})
 """Scopes that may be narrowed to one list: `list:remove@ndrc-rail`."""
+
+OVERLAP_MAX_MS = 30 * DAY_MS
+"""A text that was replaced works for no longer."""
+EXPIRES_SOON_MS = 14 * DAY_MS
+"""From then on before its end a key is warned of."""
 
 ID_BYTES = 6
 SECRET_BYTES = 32
@@ -75,21 +93,30 @@ class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiKey(KeyTerms, frozen=True, kw_only=True):
-    """A key as the roster keeps it: all but the secret."""
+    """A key as the roster keeps it: all but the secret.
+
+    `old_hash` is that of the text before the last rotation, which works until `old_until_ms`.
+    """
 
     id: str
     hash: bytes
     created_ms: int
     revoked_ms: int | None = None
+    old_hash: bytes = b""
+    old_until_ms: int = 0
 
     def allows(self, scope: str, list_name: str | None = None) -> bool:
         """Whether it may do `scope`, at least on this list."""
         narrowed = f"{scope}@{list_name}" if list_name else scope
-        return scope in self.scopes or narrowed in self.scopes
+        return (
+            scope in self.scopes or narrowed in self.scopes or INCLUDED_IN.get(scope) in self.scopes
+        )
 
-    def is_of(self, text: bytes) -> bool:
-        """Whether `text` is this key; takes the same time wherever they differ."""
-        return hmac.compare_digest(self.hash, sha256(text).digest())
+    def is_of(self, hashed: bytes, now_ms: int) -> bool:
+        """Whether a text with this hash is this key's; takes the same time wherever they differ."""
+        if hmac.compare_digest(self.hash, hashed):
+            return True
+        return now_ms < self.old_until_ms and hmac.compare_digest(self.old_hash, hashed)
 
     def works(self, now_ms: int) -> bool:
         """Whether it is neither revoked nor expired."""
@@ -99,6 +126,11 @@ class ApiKey(KeyTerms, frozen=True, kw_only=True):
     def sandbox(self) -> bool:
         """Whether it is a test key, which is told of people who are made up, and of nobody else."""
         return self.id.startswith(SANDBOX)
+
+    def ends_soon(self, now_ms: int) -> bool:
+        """Whether it works, and will not much longer."""
+        soon = self.expires_ms is not None and self.expires_ms - now_ms < EXPIRES_SOON_MS
+        return soon and self.works(now_ms)
 
     @property
     def worked_until_ms(self) -> float:
@@ -117,6 +149,11 @@ def key_id(text: bytes) -> str | None:
         return None
     found = _KEY.fullmatch(text.decode("ascii"))
     return found[1] if found else None
+
+
+def hash_of(text: bytes) -> bytes:
+    """What is kept of a key's text."""
+    return sha256(text).digest()
 
 
 def check_scopes(
@@ -156,15 +193,24 @@ class KeyStore:
         text = _text(identifier)
         return await self._write(
             ApiKey(
-                id=identifier, hash=_hash(text), created_ms=now_ms, **msgspec.structs.asdict(terms)
+                id=identifier,
+                hash=hash_of(text.encode()),
+                created_ms=now_ms,
+                **msgspec.structs.asdict(terms),
             )
         ), text
 
-    async def rotate(self, identifier: str) -> tuple[ApiKey, str]:
-        """Give a key another text; the old one ends. Raises InvalidInput."""
+    async def rotate(self, identifier: str, old_until_ms: int = 0) -> tuple[ApiKey, str]:
+        """Give a key another text; the old one works until then. Raises InvalidInput."""
         known = await self._standing(identifier)
         text = _text(identifier)
-        return await self._write(msgspec.structs.replace(known, hash=_hash(text))), text
+        rotated = msgspec.structs.replace(
+            known,
+            hash=hash_of(text.encode()),
+            old_hash=known.hash if old_until_ms else b"",
+            old_until_ms=old_until_ms,
+        )
+        return await self._write(rotated), text
 
     async def revoke(self, identifier: str, now_ms: int) -> ApiKey:
         """The key, which does not work any more. Raises InvalidInput."""
@@ -183,11 +229,26 @@ class KeyStore:
 
     async def forget(self, cutoff_ms: int) -> list[str]:
         """The ids of keys that have not worked since `cutoff_ms`, which are gone now."""
-        found = await self.all()
-        old = [key for key in found.values() if key.worked_until_ms < cutoff_ms]
-        drops = [("EVAL", _DROP, 1, keys.KEYS, key.id, msgspec.json.encode(key)) for key in old]
-        dropped = await self._nodes.keyed(keys.KEYS, drops) if drops else []
-        return [key.id for key, gone in zip(old, dropped, strict=True) if gone]
+        held = await self._nodes.hash(keys.KEYS)
+        old = [(name, data) for name, data in held.items() if _is_over(data, cutoff_ms)]
+        if not old:
+            return []
+        drops = [("EVAL", _DROP, 1, keys.KEYS, name, data) for name, data in old]
+        dropped = await self._nodes.keyed(keys.KEYS, drops)
+        gone = [name for (name, _), is_gone in zip(old, dropped, strict=True) if is_gone]
+        if gone:
+            await self._nodes.keyed(keys.USED, [("HDEL", keys.USED, *gone)])
+        return [name.decode() for name in gone]
+
+    async def note_uses(self, uses: Mapping[str, int]) -> None:
+        """Write when keys were last used, in ms since 1970; whoever comes last is believed."""
+        flat = [part for use in uses.items() for part in use]
+        await self._nodes.keyed(keys.USED, [("HSET", keys.USED, *flat)])
+
+    async def uses(self) -> dict[str, int]:
+        """When each key was last used, in ms since 1970; not of keys that never were."""
+        found = await self._nodes.hash(keys.USED)
+        return {name.decode(): int(at_ms) for name, at_ms in found.items()}
 
     async def _standing(self, identifier: str) -> ApiKey:
         key = await self.find(identifier)
@@ -207,8 +268,8 @@ def _text(identifier: str) -> str:
     return f"cw_{identifier}_{secrets.token_urlsafe(SECRET_BYTES)}"
 
 
-def _hash(text: str) -> bytes:
-    return sha256(text.encode("ascii")).digest()
+def _is_over(data: bytes, cutoff_ms: int) -> bool:
+    return _parse(data).worked_until_ms < cutoff_ms
 
 
 def _parse(data: bytes) -> ApiKey:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+import structlog
+
 from roster import keys
 from roster.storage.audit import trim as trim_audit
 from roster.storage.images import BUCKETS_A_CALL
@@ -21,10 +23,12 @@ from roster.storage.retention import (
     retire_libraries,
     trim,
 )
-from roster.times import DAY_MS
+from roster.times import DAY_MS, format_ms
 
 if TYPE_CHECKING:
-    from roster.storage.api_keys import KeyStore
+    from collections.abc import Iterable
+
+    from roster.storage.api_keys import ApiKey, KeyStore
     from roster.storage.store import Store
 
 STEPS_A_SHARE = 64
@@ -32,6 +36,9 @@ STEPS_A_SHARE = 64
 PAUSE_S = 0.02
 _CALLS = keys.BUCKETS // BUCKETS_A_CALL
 STEPS = keys.PARTITIONS * _CALLS
+
+
+log = structlog.get_logger("clearway.forgetting")
 
 
 class Progress(NamedTuple):
@@ -62,6 +69,7 @@ class Forgetting:
         if done >= STEPS:
             began_ms, done = now_ms, 0
             await self._key_store.forget(now_ms - self._terms.keys_ms)
+            warn_of((await self._key_store.all()).values(), now_ms)
             await retire_libraries(self._store.nodes, await Processes(self._store.nodes).live())
         upto = min(done + STEPS_A_SHARE, STEPS)
         for step in range(done, upto):
@@ -90,3 +98,11 @@ class Forgetting:
     async def _note(self, progress: Progress) -> None:
         text = f"{progress.began_ms} {progress.steps}"
         await self._store.nodes.keyed(keys.FORGETTING, [("SET", keys.FORGETTING, text)])
+
+
+def warn_of(known: Iterable[ApiKey], now_ms: int) -> None:
+    """Log a line for each key that soon expires."""
+    for key in known:
+        if key.ends_soon(now_ms) and key.expires_ms is not None:
+            until = format_ms(key.expires_ms)
+            log.warning("API key expires soon", key=key.id, name=key.name, until=until)

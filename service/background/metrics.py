@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from roster.storage.api_keys import ApiKey
     from service.audit.ledger import Ledger
     from service.audit.recorder import Recorder
     from service.background.canary import Canary
@@ -90,6 +91,16 @@ def canary_families(canary: Canary) -> Iterator[Family]:
     )
     if canary.lag_ms is not None:
         yield gauge("canary_lag_seconds", "The last removal's way.", canary.lag_ms / 1000)
+
+
+def key_families(known: Iterable[ApiKey], now_ms: int) -> Iterator[Family]:
+    """When API keys expire, of those that still work and ever will."""
+    ends: dict[tuple[str, ...], float] = {
+        (key.id, key.name): key.expires_ms / 1000
+        for key in known
+        if key.expires_ms is not None and key.works(now_ms)
+    }
+    yield labelled("key_expires_timestamp_seconds", "When a key expires.", ("key", "name"), ends)
 
 
 def sandbox_families(decided: Mapping[str, int]) -> Iterator[Family]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,31 @@ from roster.records.audited import KeyMade
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
 from roster.storage.account import who
-from roster.storage.api_keys import ApiKey, KeyStore, KeyTerms, check_scopes
-from roster.times import format_ms, now_ms, parse_until
+from roster.storage.api_keys import (
+    MEANINGS,
+    OVERLAP_MAX_MS,
+    ApiKey,
+    KeyStore,
+    KeyTerms,
+    check_scopes,
+)
+from roster.times import DAY_MS, format_ms, now_ms, parse_duration, parse_until
 from service.commands.account import accounted, free_text
 from service.commands.tables import print_json, print_rows
 from service.server.certificates import fingerprint_of_file
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
+
+
+COLUMNS = (
+    *("id", "name", "scopes", "state", "rate", "burst", "created", "expires"),
+    *("last_used", "old_text_until", "note"),
+)
+SCOPES_TOLD = "\b\nScopes:\n" + "\n".join(
+    f"  {scope:<13}{meaning}" for scope, meaning in MEANINGS.items()
+)
+"""What stands below the help of `create`, line by line."""
 
 
 @click.group()
@@ -30,14 +48,14 @@ def keys() -> None:
     """Give out API keys, and take them back."""
 
 
-@keys.command()
+@keys.command(epilog=SCOPES_TOLD)
 @click.option(
     "--name",
     required=True,
     callback=free_text,
     help="Who it is for; shown in the log and the audit.",
 )
-@click.option("--scopes", required=True, help="With commas: check,list:read,list:remove@sx …")
+@click.option("--scopes", required=True, help="Of those below: check,list:read,list:remove@sx …")
 @click.option(
     "--sandbox",
     is_flag=True,
@@ -69,28 +87,42 @@ def create(**options: Any) -> None:  # noqa: ANN401 -- click's
 def list_command(*, as_json: bool) -> None:
     """Show all keys, ids first."""
     with Opening(read_settings(os.environ)) as opening:
-        found = _with_store(opening, lambda store: store.all())
-    rows = [_shown(key) for key in sorted(found.values(), key=lambda key: key.created_ms)]
+        found, uses = _with_store(opening, _all)
+    known = sorted(found.values(), key=lambda key: key.created_ms)
+    rows = [_shown(key, uses.get(key.id)) for key in known]
     if as_json:
-        print_json(rows)
+        allows = [{"sandbox": key.sandbox, "allows": _in_words(key)} for key in known]
+        print_json([row | more for row, more in zip(rows, allows, strict=True)])
         return
-    columns = ("id", "name", "scopes", "state", "rate", "burst", "created", "expires")
-    print_rows(columns, [list(row.values()) for row in rows])
+    print_rows(COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
+    if sys.stdout.isatty():
+        _print_meanings(known)
 
 
 @keys.command()
 @click.argument("identifier", metavar="ID")
-def rotate(identifier: str) -> None:
-    """Give a key a new text and print it; the old one stops within a second."""
+@click.option(
+    "--overlap",
+    default="0s",
+    help="How long the old text still works: 30m, 1h, 2d; 30d at most.",
+    callback=lambda _context, _option, text: _overlap_ms(text),
+)
+def rotate(identifier: str, overlap: int) -> None:
+    """Give a key a new text and print it; the old one stops within a second, or with --overlap."""
+    old_until_ms = now_ms() + overlap if overlap else 0
     with Opening(read_settings(os.environ)) as opening:
-        _, text = _with_store(opening, lambda store: store.rotate(identifier), "rotated")
+        key, text = _with_store(
+            opening, lambda store: store.rotate(identifier, old_until_ms), "rotated"
+        )
+    if overlap:
+        click.echo(f"the old text works until {_old_until(key)}", err=True)
     click.echo(text)
 
 
 @keys.command()
 @click.argument("identifier", metavar="ID")
 def revoke(identifier: str) -> None:
-    """Take a key back: it stops within a second."""
+    """Take a key back: it stops within a second, by each of its texts."""
     with Opening(read_settings(os.environ)) as opening:
         key, _ = _with_store(opening, lambda store: _revoked(store, identifier), "revoked")
     click.echo(f"key {key.id} is revoked", err=True)
@@ -129,6 +161,20 @@ def _expires_ms(text: str | None) -> int | None:
     return expires_ms
 
 
+def _overlap_ms(text: str) -> int:
+    try:
+        overlap_ms = parse_duration(text)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from None
+    if overlap_ms > OVERLAP_MAX_MS:
+        raise click.BadParameter("more than 30d")
+    return overlap_ms
+
+
+async def _all(store: KeyStore) -> tuple[dict[str, ApiKey], dict[str, int]]:
+    return await store.all(), await store.uses()
+
+
 async def _revoked(store: KeyStore, identifier: str) -> tuple[ApiKey, None]:
     return await store.revoke(identifier, now_ms()), None
 
@@ -149,7 +195,37 @@ def _with_store(opening: Opening, do: Callable[[KeyStore], Awaitable[Any]], done
     return asyncio.run(run())
 
 
-def _shown(key: ApiKey) -> dict[str, Any]:
+def _in_words(key: ApiKey) -> dict[str, str]:
+    """What a key may do, by its scopes."""
+    told = {}
+    for scope in key.scopes:
+        plain, at, name = scope.partition("@")
+        told[scope] = MEANINGS.get(plain, "unknown to this version") + f", on list {name}" * bool(
+            at
+        )
+    return told
+
+
+def _print_meanings(known: Iterable[ApiKey]) -> None:
+    """What the scopes in a table mean, below it."""
+    told = {scope: words for key in known for scope, words in _in_words(key).items()}
+    for scope, words in sorted(told.items()):
+        click.echo(f"{scope}: {words}")
+
+
+def _old_until(key: ApiKey) -> str:
+    """Until when the text before the last one works; nothing where it does not."""
+    until_ms = min(key.old_until_ms, key.expires_ms or key.old_until_ms)
+    return format_ms(until_ms) if key.works(now_ms()) and until_ms > now_ms() else ""
+
+
+def _note(key: ApiKey) -> str:
+    if key.expires_ms is None or not key.ends_soon(now_ms()):
+        return ""
+    return f"expires in {(key.expires_ms - now_ms()) // DAY_MS} days"
+
+
+def _shown(key: ApiKey, used_ms: int | None) -> dict[str, Any]:
     """All that may be known of a key, its id first."""
     state = "revoked" if key.revoked_ms else "valid" if key.works(now_ms()) else "expired"
     return {
@@ -161,4 +237,7 @@ def _shown(key: ApiKey) -> dict[str, Any]:
         "burst": int(key.burst_checks) if key.rate else "",
         "created": format_ms(key.created_ms),
         "expires": format_ms(key.expires_ms) if key.expires_ms else "",
+        "last_used": "" if used_ms is None else format_ms(used_ms),
+        "old_text_until": _old_until(key),
+        "note": _note(key),
     }

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from roster.storage.api_keys import MEANINGS
 from service.openapi import audited, documented
 from service.openapi.examples import answers, problems, requests
 from service.openapi.schemas import described
@@ -31,6 +32,12 @@ _DESCRIPTION = (
     "Whether a person may be sold a journey. Errors are RFC 9457 problems; no message "
     "repeats an ID number or a name."
 )
+_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key; which scopes it has says what it may do.",
+    "x-scopes": MEANINGS,
+}
 _ERRORS = {
     "400": "malformed or invalid; `errors` names the fields",
     "401": "no key, or one that is unknown, expired or revoked",
@@ -172,7 +179,7 @@ ROUTES = (
         "read_roster",
         _OPS,
         "Counts, positions, decisions, removal lag, processes",
-        "ops",
+        "ops or ops:read",
         None,
         documented.RosterAnswer,
     ),
@@ -196,7 +203,7 @@ ROUTES = (
         None,
         documented.ReadyAnswer,
     ),
-    Route("get", "/metrics", "metrics", _OPS, "Prometheus text", "ops", None, None),
+    Route("get", "/metrics", "metrics", _OPS, "Prometheus text", "ops or ops:read", None, None),
 )
 
 
@@ -220,7 +227,7 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {"key": _KEY},
         },
         "x-sandbox": table_json(),
     }

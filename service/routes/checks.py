@@ -21,7 +21,7 @@ from service.deciding.questions import query_of
 from service.parts import Service
 from service.routes.batches import answer_batch, made_up_batch
 from service.sandbox.desk import fresh_as_of
-from service.web.auth import authorization, identified, require
+from service.web.auth import authorization, caller, require
 from service.web.bodies import (
     COLON,
     JSON_HEADERS,
@@ -57,7 +57,7 @@ async def respond(service: Service, scope: Mapping[str, Any], receive: Receive) 
     try:
         if scope["method"] != "POST":
             raise MethodNotAllowedException(headers={"allow": "POST"})  # noqa: TRY301 -- as if Litestar had
-        key = await identified(service.access, scope)
+        key = await caller(service.access, scope)
         require(key, "check")
         body = await body_of(receive)
         many = scope["path"].rstrip("/") == BATCH

@@ -20,6 +20,7 @@ from service.background.metrics import (
     audit_families,
     canary_families,
     gauge,
+    key_families,
     labelled,
     process_families,
     render,
@@ -58,14 +59,14 @@ async def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
     return answer
 
 
-@get("/v1/roster", guards=[scoped("ops")])
+@get("/v1/roster", guards=[scoped("ops:read")])
 async def get_roster(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Counts, digest, positions, decisions so far, removal lag, processes."""
     async with in_time():
         return json_response(await roster_json(request.app.state.upkeep))
 
 
-@get("/metrics", guards=[scoped("ops")], media_type=MEDIA_TYPE)
+@get("/metrics", guards=[scoped("ops:read")], media_type=MEDIA_TYPE)
 async def get_metrics(request: Request[Any, Any, Any]) -> bytes:
     """Every metric of this process, and the roster's counts where Redis answers."""
     upkeep: Upkeep = request.app.state.upkeep
@@ -75,6 +76,7 @@ async def get_metrics(request: Request[Any, Any, Any]) -> bytes:
     families += canary_families(service.canary)
     families += audit_families(service.audit, service.ledger)
     families += sandbox_families(service.sandbox.decided)
+    families += key_families(service.access.keys, now_ms())
     return render([*families, *await _roster_families(upkeep)])
 
 

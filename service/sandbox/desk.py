@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from roster.rules.restrictions import Lists
     from roster.rules.verdict import Journey
     from service.deciding.questions import Query
-    from service.sandbox.shapes import Made, Person
+    from service.sandbox.shapes import MadeUpEntry, MadeUpPerson
 
 RETRY_AFTER_MS = 2_000
 STALE_MS = 60_000
@@ -45,12 +45,12 @@ _ELSEWHERE = RESTRICTING_BELOW - 1
 """The code of a list that the lists file does not have."""
 
 
-class Subject(msgspec.Struct, frozen=True):
+class MadeUpSubject(msgspec.Struct, frozen=True):
     """Whom a check is about: nobody where the document is not in the table."""
 
     token: Token
     valid: bool
-    person: Person | None
+    person: MadeUpPerson | None
     entries: tuple[Entry, ...]
 
 
@@ -101,7 +101,7 @@ class Sandbox:
         """What a caller knows the person as, where they are in the table with an entry."""
         return self._tokeniser.subject(key_id, screening.token) if screening.on_roster else None
 
-    def _screen(self, subject: Subject, journey: Journey, name: str | None) -> Screening:
+    def _screen(self, subject: MadeUpSubject, journey: Journey, name: str | None) -> Screening:
         person = subject.person
         if person is not None and person.doubt:
             return self._refer(subject, person.doubt)
@@ -115,12 +115,12 @@ class Sandbox:
             on_roster=any(entry.list < RESTRICTING_BELOW for entry in subject.entries),
         )
 
-    def _subject(self, document: Document) -> Subject:
+    def _subject(self, document: Document) -> MadeUpSubject:
         number, valid = normalise(document, beijing_day(now_ms()))
         person, entries = self._people.get(number, (None, ()))
-        return Subject(self._tokeniser.token(number), valid, person, entries)
+        return MadeUpSubject(self._tokeniser.token(number), valid, person, entries)
 
-    def _person(self, document: Document) -> Person | None:
+    def _person(self, document: Document) -> MadeUpPerson | None:
         try:
             return self._subject(document).person
         except InvalidInput:  # which is told where the document is asked about
@@ -135,21 +135,21 @@ class Sandbox:
         finally:
             self._waiting -= 1
 
-    def _refer(self, subject: Subject, code: str) -> Screening:
+    def _refer(self, subject: MadeUpSubject, code: str) -> Screening:
         stale, position = code == "stale", _position(subject.token)
         return referred(code, subject.token, position, stale=stale, possible=True)
 
-    def _off(self, subject: Subject) -> frozenset[int]:
+    def _off(self, subject: MadeUpSubject) -> frozenset[int]:
         disabled = subject.person is not None and subject.person.disabled
         return self._every if disabled else frozenset()
 
     def _names(self, name: str | None) -> frozenset[NameToken] | None:
         return None if name is None else frozenset(self._tokeniser.names(name))
 
-    def _entries(self, made: Sequence[Made]) -> tuple[Entry, ...]:
+    def _entries(self, made: Sequence[MadeUpEntry]) -> tuple[Entry, ...]:
         return tuple(map(self._entry, made))
 
-    def _entry(self, made: Made) -> Entry:
+    def _entry(self, made: MadeUpEntry) -> Entry:
         rule = self._lists.by_id(made.list)
         code = _ELSEWHERE if rule is None else rule.code
         names = {token for name in made.names for token in self._tokeniser.names(name)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from roster.documents.identity import Document
 from roster.records.entry import Content
 from roster.times import parse_time
-from service.sandbox.shapes import REMOVED, SUSPENDED, Made, Person, Row
+from service.sandbox.shapes import REMOVED, SUSPENDED, MadeUpEntry, MadeUpPerson, TableRow
 
 if TYPE_CHECKING:
     from roster.rules.verdict import Decision
@@ -40,51 +40,59 @@ def _made(of: str, number: int, until_ms: int | None = None, kind: str = "") -> 
     )
 
 
-def _denied(of: str, means: str = "") -> Row:
-    return Row(means=means or f"on list {of}", decision="deny", codes=("listed",), lists=(of,))
+def _denied(of: str, means: str = "") -> TableRow:
+    return TableRow(means=means or f"on list {of}", decision="deny", codes=("listed",), lists=(of,))
 
 
-def _rail(decision: Decision, of: str, train: str, seat: str, means: str) -> Row:
+def _rail(decision: Decision, of: str, train: str, seat: str, means: str) -> TableRow:
     codes, lists = (("listed",), (of,)) if decision == "deny" else ((), ())
-    return Row(means=means, decision=decision, codes=codes, lists=lists, train=train, seat=seat)
+    return TableRow(
+        means=means, decision=decision, codes=codes, lists=lists, train=train, seat=seat
+    )
 
 
-def _doubted(number: str, code: str, means: str) -> Person:
-    row = Row(means=means, decision="refer", codes=(code,))
-    return Person(document=_card(number), doubt=code, rows=(row,))
+def _doubted(number: str, code: str, means: str) -> MadeUpPerson:
+    row = TableRow(means=means, decision="refer", codes=(code,))
+    return MadeUpPerson(document=_card(number), doubt=code, rows=(row,))
 
 
 ALLOWED = (
-    Person(
+    MadeUpPerson(
         document=_card("110105180101010018"),
-        rows=(Row(means="on no list, as is everybody who is not in this table", decision="allow"),),
-    ),
-    Person(
-        document=_card("110105180101020013"),
-        entries=(Made("sx", _made("sx", 1), registers=REMOVED),),
-        rows=(Row(means="was on a list, and has paid", decision="allow"),),
-    ),
-    Person(
-        document=_card("110105180101030019"),
-        entries=(Made("sx", _made("sx", 2), registers=SUSPENDED),),
-        rows=(Row(means="the entry is suspended", decision="allow"),),
-    ),
-    Person(
-        document=_card("110105180101040014"),
-        entries=(Made("sx", _made("sx", 3)), Made("lift", _made("lift", 4, _FAR_MS))),
         rows=(
-            Row(means="lifted for a time", decision="allow", codes=("lifted",), lists=("lift",)),
+            TableRow(
+                means="on no list, as is everybody who is not in this table", decision="allow"
+            ),
         ),
     ),
-    Person(
+    MadeUpPerson(
+        document=_card("110105180101020013"),
+        entries=(MadeUpEntry("sx", _made("sx", 1), registers=REMOVED),),
+        rows=(TableRow(means="was on a list, and has paid", decision="allow"),),
+    ),
+    MadeUpPerson(
+        document=_card("110105180101030019"),
+        entries=(MadeUpEntry("sx", _made("sx", 2), registers=SUSPENDED),),
+        rows=(TableRow(means="the entry is suspended", decision="allow"),),
+    ),
+    MadeUpPerson(
+        document=_card("110105180101040014"),
+        entries=(MadeUpEntry("sx", _made("sx", 3)), MadeUpEntry("lift", _made("lift", 4, _FAR_MS))),
+        rows=(
+            TableRow(
+                means="lifted for a time", decision="allow", codes=("lifted",), lists=("lift",)
+            ),
+        ),
+    ),
+    MadeUpPerson(
         document=_card("11010518010105001X"),
         entries=(
-            Made("sx", _made("sx", 5), (ZHANG,)),
-            Made("lift", _made("lift", 6, _FAR_MS, "mistaken_identity"), (LI,)),
+            MadeUpEntry("sx", _made("sx", 5), (ZHANG,)),
+            MadeUpEntry("lift", _made("lift", 6, _FAR_MS, "mistaken_identity"), (LI,)),
         ),
         rows=(
             _denied("sx", "a mistaken identity, of which nothing is known without a name"),
-            Row(
+            TableRow(
                 means="a mistaken identity: somebody else than the listed person",
                 decision="allow",
                 codes=("cleared",),
@@ -94,25 +102,25 @@ ALLOWED = (
             ),
         ),
     ),
-    Person(
+    MadeUpPerson(
         document=_card("110105180101060015"),
-        entries=(Made("sx", _made("sx", 7, _OVER_MS)),),
-        rows=(Row(means="the entry's term is over", decision="allow"),),
+        entries=(MadeUpEntry("sx", _made("sx", 7, _OVER_MS)),),
+        rows=(TableRow(means="the entry's term is over", decision="allow"),),
     ),
-    Person(
+    MadeUpPerson(
         document=_card("110105180101070010"),
         stale=True,
-        rows=(Row(means='on no list, with `"stale": true`', decision="allow"),),
+        rows=(TableRow(means='on no list, with `"stale": true`', decision="allow"),),
     ),
 )
 
 DENIED = (
-    Person(
+    MadeUpPerson(
         document=_card("110105180201010015"),
-        entries=(Made("sx", _made("sx", 8), (ZHANG, "ZHANG SHI")),),
+        entries=(MadeUpEntry("sx", _made("sx", 8), (ZHANG, "ZHANG SHI")),),
         rows=(
             _denied("sx"),
-            Row(
+            TableRow(
                 means="the name is the entry's (as is `ZHANG/SHI`)",
                 decision="deny",
                 codes=("listed",),
@@ -120,7 +128,7 @@ DENIED = (
                 name=ZHANG,
                 name_check="match",
             ),
-            Row(
+            TableRow(
                 means="the name is another",
                 decision="refer",
                 codes=("name_mismatch",),
@@ -130,7 +138,7 @@ DENIED = (
             ),
             _rail("deny", "sx", "D101", "M", "first class on an EMU"),
             _rail("allow", "sx", "D101", "O", "second class on an EMU, which the list lets be"),
-            Row(
+            TableRow(
                 means="a seat code that there is not, with a warning",
                 decision="refer",
                 codes=("product_unknown",),
@@ -140,40 +148,40 @@ DENIED = (
             ),
         ),
     ),
-    Person(
+    MadeUpPerson(
         document=_card("110105180201020010"),
-        entries=(Made("xgl", _made("xgl", 9)),),
+        entries=(MadeUpEntry("xgl", _made("xgl", 9)),),
         rows=(_denied("xgl"),),
     ),
-    Person(
+    MadeUpPerson(
         document=_card("110105180201030016"),
-        entries=(Made("ndrc-rail-conduct", _made("ndrc-rail-conduct", 10)),),
+        entries=(MadeUpEntry("ndrc-rail-conduct", _made("ndrc-rail-conduct", 10)),),
         rows=(
             _rail("deny", "ndrc-rail-conduct", "K101", "1", "on list ndrc-rail-conduct: no train"),
-            Row(means="that list lets flights be", decision="allow"),
+            TableRow(means="that list lets flights be", decision="allow"),
         ),
     ),
-    Person(
+    MadeUpPerson(
         document=_card("110105180201040011"),
-        entries=(Made("ndrc-rail", _made("ndrc-rail", 11)),),
+        entries=(MadeUpEntry("ndrc-rail", _made("ndrc-rail", 11)),),
         rows=(
             _rail("deny", "ndrc-rail", "G101", "O", "on list ndrc-rail: no high-speed train"),
             _rail("allow", "ndrc-rail", "K101", "1", "that list lets hard seats be"),
         ),
     ),
-    Person(
+    MadeUpPerson(
         document=_card("110105180201050017"),
-        entries=(Made("ndrc-air", _made("ndrc-air", 12)),),
+        entries=(MadeUpEntry("ndrc-air", _made("ndrc-air", 12)),),
         rows=(
             _denied("ndrc-air"),
             _rail("allow", "ndrc-air", "G101", "O", "that list lets trains be"),
         ),
     ),
-    Person(
+    MadeUpPerson(
         document=_card("110105180201060012"),
-        entries=(Made("sx", _made("sx", 13)), Made("xgl", _made("xgl", 14))),
+        entries=(MadeUpEntry("sx", _made("sx", 13)), MadeUpEntry("xgl", _made("xgl", 14))),
         rows=(
-            Row(
+            TableRow(
                 means="on two lists",
                 decision="deny",
                 codes=("listed", "listed"),
@@ -181,30 +189,30 @@ DENIED = (
             ),
         ),
     ),
-    Person(
+    MadeUpPerson(
         document=Document(type="passport", number="E00000000", issuer="CHN"),
-        entries=(Made("sx", _made("sx", 15)),),
+        entries=(MadeUpEntry("sx", _made("sx", 15)),),
         rows=(_denied("sx"),),
     ),
-    Person(
+    MadeUpPerson(
         document=Document(type="hk_macao_permit", number="H00000000"),
-        entries=(Made("xgl", _made("xgl", 16)),),
+        entries=(MadeUpEntry("xgl", _made("xgl", 16)),),
         rows=(_denied("xgl"),),
     ),
-    Person(
+    MadeUpPerson(
         document=Document(type="taiwan_permit", number="00000000"),
-        entries=(Made("sx", _made("sx", 17)),),
+        entries=(MadeUpEntry("sx", _made("sx", 17)),),
         rows=(_denied("sx"),),
     ),
 )
 
 REFERRED = (
-    Person(
+    MadeUpPerson(
         document=_card("110105180301010012"),
-        entries=(Made("sx", _made("sx", 18)),),
+        entries=(MadeUpEntry("sx", _made("sx", 18)),),
         disabled=True,
         rows=(
-            Row(
+            TableRow(
                 means="the list is disabled",
                 decision="refer",
                 codes=("list_disabled",),
@@ -217,27 +225,29 @@ REFERRED = (
     _doubted("110105180301040019", "registry_unavailable", "Redis does not answer"),
     _doubted("110105180301050014", "not_covered", "a required list is not loaded"),
     _doubted("11010518030106001X", "stale", "no news for too long"),
-    Person(
+    MadeUpPerson(
         document=_card("110105180301070014"),
-        rows=(Row(means="a wrong check digit", decision="refer", codes=("document_invalid",)),),
+        rows=(
+            TableRow(means="a wrong check digit", decision="refer", codes=("document_invalid",)),
+        ),
     ),
 )
 
 REFUSED = (
-    Person(
+    MadeUpPerson(
         document=_card("11010518040101001X"),
         wait_s=SLOW_S,
-        rows=(Row(means=f"on no list, answered after {SLOW_S:.0f} s", decision="allow"),),
+        rows=(TableRow(means=f"on no list, answered after {SLOW_S:.0f} s", decision="allow"),),
     ),
-    Person(
+    MadeUpPerson(
         document=_card("110105180401020015"),
         refusal=429,
-        rows=(Row(means="the rate is used up", status=429),),
+        rows=(TableRow(means="the rate is used up", status=429),),
     ),
-    Person(
+    MadeUpPerson(
         document=_card("110105180401030010"),
         refusal=503,
-        rows=(Row(means="the service has never been ready", status=503),),
+        rows=(TableRow(means="the service has never been ready", status=503),),
     ),
 )
 

@@ -15,7 +15,7 @@ LISTED, SUSPENDED = Registers(listed_at=1), Registers(listed_at=1, suspended_at=
 REMOVED = Registers(listed_at=1, removed_at=2)
 
 
-class Made(msgspec.Struct, frozen=True):
+class MadeUpEntry(msgspec.Struct, frozen=True):
     """A made-up entry; `content` is without its names."""
 
     list: str
@@ -24,7 +24,7 @@ class Made(msgspec.Struct, frozen=True):
     registers: Registers = LISTED
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class TableRow(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked about a person, and what is answered.
 
     `means` is in words. Without `train` and `seat` the journey is a flight; `status` is 200 where
@@ -42,7 +42,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
 
 
-class Person(msgspec.Struct, frozen=True, kw_only=True):
+class MadeUpPerson(msgspec.Struct, frozen=True, kw_only=True):
     """One made-up person, and the `rows` that show what becomes of checks about them.
 
     `doubt` is the code by which all of them are referred; `wait_s` how long answers take;
@@ -50,8 +50,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     document: Document
-    rows: tuple[Row, ...]
-    entries: tuple[Made, ...] = ()
+    rows: tuple[TableRow, ...]
+    entries: tuple[MadeUpEntry, ...] = ()
     doubt: str = ""
     refusal: Literal[429, 503] | None = None
     wait_s: float = 0.0

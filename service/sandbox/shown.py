@@ -9,7 +9,7 @@ import msgspec
 from service.sandbox.people import PEOPLE
 
 if TYPE_CHECKING:
-    from service.sandbox.shapes import Person, Row
+    from service.sandbox.shapes import MadeUpPerson, TableRow
 
 
 def table_json() -> list[dict[str, Any]]:
@@ -21,7 +21,7 @@ def table_json() -> list[dict[str, Any]]:
     ]
 
 
-def _check(person: Person, row: Row) -> dict[str, Any]:
+def _check(person: MadeUpPerson, row: TableRow) -> dict[str, Any]:
     document = msgspec.to_builtins(person.document)
     given = {name: value for name, value in document.items() if value is not None}
     sent: dict[str, Any] = {"document": given}
@@ -31,7 +31,7 @@ def _check(person: Person, row: Row) -> dict[str, Any]:
     return sent | {"journey": {"mode": "air"} if row.train is None else rail}
 
 
-def _answer(row: Row) -> dict[str, Any]:
+def _answer(row: TableRow) -> dict[str, Any]:
     if row.decision is None:
         return {"status": row.status}
     lists = row.lists or ("",) * len(row.codes)

@@ -14,7 +14,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
 from roster.errors import Forbidden, TooMany, Unauthorised, Unavailable
-from roster.storage.api_keys import ApiKey, KeyStore, key_id
+from roster.storage.api_keys import INCLUDED_IN, ApiKey, KeyStore, hash_of, key_id
 from roster.times import boot_s, now_ms
 from service.web.ended import Ended
 from service.web.rates import Rates
@@ -58,15 +58,18 @@ class TokenBucket:
         return 0.0
 
 
-class _Known(msgspec.Struct, frozen=True):
-    """A key, and until when it stays valid without being read again.
+class _Known(msgspec.Struct):
+    """A key by one of its texts, and until when that stays valid without being read again.
 
     Of a `particular` one there is more to see to: a certificate, or whom it may be told of.
+    `used_s` is when it was last used here; to remember that is all that a check pays for it.
     """
 
     key: ApiKey
+    hash: bytes
     until_s: float
     particular: bool
+    used_s: float = 0.0
 
 
 class Access:
@@ -79,6 +82,7 @@ class Access:
         self._serve_stale_s = serve_stale_s
         self._keys: dict[str, _Known] = {}
         self._headers: dict[bytes, _Known] = {}
+        self._used: dict[str, float] = {}
         self._rates = rates or Rates()
         self._lookups = TokenBucket(LOOKUPS_PER_S, LOOKUPS_PER_S, boot_s())
         self._read = False
@@ -109,8 +113,10 @@ class Access:
         known = self._headers.get(header) if header is not None else None
         if known is None and header in self._trusted:
             return self._trusted[header]
-        if known is None or known.until_s < boot_s() or known.particular:
+        now_s = boot_s()
+        if known is None or known.until_s < now_s or known.particular:
             return None
+        known.used_s = now_s
         return known.key
 
     def named(self, header: bytes | None) -> str:
@@ -129,9 +135,23 @@ class Access:
         known = await self._identify(header or b"")
         if known.key.client_cert not in {None, client_cert}:
             raise Unauthorised("this key works with its client certificate only")
+        self._used[known.key.id] = boot_s()
         if len(self._headers) < HEADERS_MAX:
             self._headers[header or b""] = known
         return known.key
+
+    @property
+    def keys(self) -> list[ApiKey]:
+        """Those that this process knows, revoked and expired ones too."""
+        return [known.key for known in self._keys.values()]
+
+    def uses(self) -> dict[str, float]:
+        """When each key that is known was last used here."""
+        for known in self._headers.values():
+            if known.used_s > self._used.get(known.key.id, 0.0):
+                self._used[known.key.id] = known.used_s
+        self._used = {name: used_s for name, used_s in self._used.items() if name in self._keys}
+        return self._used
 
     def spend(self, key: ApiKey, checks: int) -> None:
         """Count checks of a key; raises TooMany where it has asked for too much lately."""
@@ -143,12 +163,12 @@ class Access:
         identifier = key_id(text)
         if header[: len(_BEARER)].lower() != _BEARER or identifier is None:
             raise Unauthorised("an API key is required: Authorization: Bearer cw_...")
-        known = self._keys.get(identifier)
-        if known is None or not _holds(known, text):
-            known = await self._look_up(identifier)
-        if known is None or not _holds(known, text):
+        hashed = hash_of(text)
+        found = _by_text(self._keys.get(identifier), hashed)
+        found = found or _by_text(await self._look_up(identifier), hashed)
+        if found is None:
             raise Unauthorised("this API key is unknown, expired or revoked")
-        return known
+        return found
 
     async def _look_up(self, identifier: str) -> _Known | None:
         now_s = boot_s()
@@ -167,6 +187,7 @@ class Access:
 
     def _learn(self, found: Mapping[str, ApiKey], asked_s: float) -> None:
         """Keys that Redis lost stay until their time is up; headers of changed ones go."""
+        self.uses()
         known = {key.id: self._until(key, asked_s) for key in found.values()}
         for identifier, old in self._keys.items():
             if identifier not in known and old.until_s > asked_s:
@@ -175,16 +196,14 @@ class Access:
         self._headers = {
             header: now
             for header, was in self._headers.items()
-            if (now := known.get(was.key.id)) is not None
-            and now.key.hash == was.key.hash
-            and now.key.works(now_ms())
+            if (now := _by_text(known.get(was.key.id), was.hash)) is not None
         }
 
     def _until(self, key: ApiKey, read_s: float) -> _Known:
         until_s = read_s + self._serve_stale_s
         if key.expires_ms is not None:
             until_s = min(until_s, boot_s() + (key.expires_ms - now_ms()) / 1000)
-        return _Known(key, until_s, bool(key.client_cert) or key.sandbox)
+        return _Known(key, key.hash, until_s, bool(key.client_cert) or key.sandbox)
 
 
 def require(key: ApiKey, scope: str, list_name: str | None = None) -> None:
@@ -193,18 +212,16 @@ def require(key: ApiKey, scope: str, list_name: str | None = None) -> None:
         raise Forbidden(f"{scope}@{list_name}" if list_name else scope)
 
 
-async def identified(access: Access, scope: Mapping[str, Any]) -> ApiKey:
+def require_real(key: ApiKey, scope: str) -> None:
+    """Raise Forbidden for a test key, where a real one would need this scope."""
+    if key.sandbox:
+        raise Forbidden(scope, ONLY_CHECKS)
+
+
+async def caller(access: Access, scope: Mapping[str, Any]) -> ApiKey:
     """The key of an ASGI request, which may be a test key; raises Unauthorised."""
     header = authorization(scope["headers"])
     return access.known(header) or await access.authorise(header, scope.get(CERT_SCOPE, ""))
-
-
-async def caller(access: Access, scope: Mapping[str, Any], *needed: str) -> ApiKey:
-    """The key of an ASGI request; raises Unauthorised, and Forbidden for a test key."""
-    key = await identified(access, scope)
-    if key.sandbox:
-        raise Forbidden(" or ".join(needed), ONLY_CHECKS)
-    return key
 
 
 def authorization(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
@@ -225,28 +242,35 @@ def scoped(
 
     Test keys pass only where the handler sees to it that they are told of nobody (`sandbox`).
     """
+    needed = " or ".join(INCLUDED_IN.get(scope, scope) for scope in scopes)
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         access: Access = connection.app.state.service.access
-        key = await (
-            identified(access, connection.scope)
-            if sandbox
-            else caller(access, connection.scope, *scopes)
-        )
+        key = await caller(access, connection.scope)
         connection.scope["auth"] = key
+        if not sandbox:
+            require_real(key, needed)
         if not any(key.allows(scope) for scope in scopes):
-            raise Forbidden(" or ".join(scopes))
+            raise Forbidden(needed)
 
     return guard
 
 
 async def known_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """A guard that leaves the caller's key in `auth`; the handler asks for the scopes."""
-    access: Access = connection.app.state.service.access
-    connection.scope["auth"] = await caller(access, connection.scope, "list:add", "list:remove")
+    key = await caller(connection.app.state.service.access, connection.scope)
+    require_real(key, "list:add, list:remove or list:lift")
+    connection.scope["auth"] = key
 
 
-def _holds(known: _Known, text: bytes) -> bool:
-    key = known.key
-    fresh = known.until_s >= boot_s()
-    return fresh and key.works(now_ms()) and key.is_of(text)
+def _by_text(known: _Known | None, hashed: bytes) -> _Known | None:
+    """What is known of a key by the text with this hash; None where that has ended, or is none."""
+    at_s, at_ms = boot_s(), now_ms()
+    if known is None or known.until_s < at_s or not known.key.works(at_ms):
+        return None
+    if not known.key.is_of(hashed, at_ms):
+        return None
+    if hashed == known.hash:
+        return known
+    old_until_s = at_s + (known.key.old_until_ms - at_ms) / 1000
+    return _Known(known.key, hashed, min(known.until_s, old_until_s), known.particular)

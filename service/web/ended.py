@@ -75,7 +75,8 @@ class Ended:
         revoked_ms = past.revoked.get(key.id)
         if (key.hash, key.revoked_ms) == (hashes[0], revoked_ms):
             return key
-        return msgspec.structs.replace(key, hash=hashes[0], revoked_ms=revoked_ms)
+        replaced = {} if key.hash == hashes[0] else {"old_hash": b"", "old_until_ms": 0}
+        return msgspec.structs.replace(key, hash=hashes[0], revoked_ms=revoked_ms, **replaced)
 
     def missing(self, disabled: Mapping[str, Disabled]) -> bool:
         """Whether a list that was disabled is so no more; those that are, are remembered."""

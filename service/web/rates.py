@@ -11,6 +11,8 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
+from roster.storage.api_keys import SANDBOX
+
 if TYPE_CHECKING:
     from collections.abc import MutableSequence
 
@@ -53,7 +55,7 @@ class Rates:
         return 0.0
 
     def _place(self, key: ApiKey, now_s: float) -> int:
-        name = float(int(key.id, 16))  # 48 bits: exact
+        name = float(int(key.id.removeprefix(SANDBOX), 16))  # 48 bits: exact
         at = self._places.get(key.id)
         if at is not None and self._memory[at] == name:
             return at

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import signal
 import tarfile
 import time
@@ -260,3 +261,48 @@ async def test_a_version_of_before_says_so_where_it_cannot_open_a_roster(
     assert "another ID key or another scheme" in again.stderr
     world.home = NOW
     load(world, "2002-01-01T00:00:00Z")
+
+
+@pytest.mark.timeout(120)
+async def test_a_version_of_before_takes_no_test_key_for_a_real_one(
+    world: World, before: Path
+) -> None:
+    world.home = before
+    world.make_key()
+    load(world, "2001-01-01T00:00:00Z")
+    old = world.add_process(**PATIENT)
+    await Traffic(world).add(old)
+    world.home = NOW
+    made = world.run("keys", "create", "--sandbox", "--name", "client", "--scopes", "check")
+    world.home = before
+    identifier = "_".join(made.stdout.split("_")[1:3])
+    rotated = world.run("keys", "rotate", identifier)
+    statuses = []
+    for text in (made.stdout, rotated.stdout, world.key):
+        caller = Caller(old.port, text.strip())
+        body = {"document": passport(1), "journey": AIR}
+        statuses.append((await caller.post("/v1/check", body))[0])
+        caller.close()
+    assert statuses == [401, 401, 200]
+    world.home = NOW
+    listed = json.loads(world.run("keys", "list", "--json").stdout)
+    sandbox = {each["id"] for each in listed if each["sandbox"]}
+    assert sandbox == {identifier}, "what that version wrote is a test key's still"
+
+
+def test_a_version_of_before_reads_revokes_and_rotates_keys_with_two_texts(
+    world: World, before: Path
+) -> None:
+    world.make_key()
+    identifier = world.key.split("_")[1]
+    assert world.run("keys", "rotate", identifier, "--overlap", "1h").returncode == 0
+    world.home = before
+    listed = world.run("keys", "list", "--json")
+    assert json.loads(listed.stdout)[0]["id"] == identifier, listed.stderr
+    assert world.run("keys", "rotate", identifier).returncode == 0
+    world.home = NOW
+    assert json.loads(world.run("keys", "list", "--json").stdout)[0]["old_text_until"] == ""
+    world.home = before
+    assert world.run("keys", "revoke", identifier).returncode == 0
+    world.home = NOW
+    assert json.loads(world.run("keys", "list", "--json").stdout)[0]["state"] == "revoked"

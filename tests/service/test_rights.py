@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from roster import keys
 from roster.records.entry import BIND, LIFT
 from roster.records.record import split_record
+from roster.storage.api_keys import SCOPES as KNOWN
 from roster.storage.api_keys import KeyStore, KeyTerms
+from service.openapi.openapi import ROUTES
 from tests.service.apps import bearer, make_key
 from tests.service.rosters import LISTED, OTHER, PASSPORT, Desk, desk, edit
 
@@ -136,6 +138,69 @@ async def test_a_field_that_stands_twice_gives_no_more_than_its_last_value(
         refused = await api.client.post("/v1/changes", content=text)
         assert (refused.status_code, refused.json()["scope"]) == (403, "list:add@sx")
         assert told(valkey) == {}
+
+
+# Every route, by every set of scopes ------------------------------------------------------
+
+NEEDS: dict[tuple[str, str, str], set[str]] = {
+    ("POST", "/v1/check", json.dumps({"document": LISTED, "journey": {"mode": "air"}})): {"check"},
+    ("POST", "/v1/check/batch", json.dumps({"items": [{}]})): {"check"},
+    ("POST", "/v1/standing", json.dumps({"document": LISTED})): {"standing"},
+    ("GET", "/v1/changes?limit=1", ""): {"feed", "list:read"},
+    ("POST", "/v1/entries/find", json.dumps({"document": LISTED})): {"list:read"},
+    ("POST", "/v1/entries/history", json.dumps({"document": LISTED})): {"list:read"},
+    ("GET", "/v1/audit?limit=1", ""): {"audit"},
+    ("GET", "/v1/roster", ""): {"ops", "ops:read"},
+    ("GET", "/metrics", ""): {"ops", "ops:read"},
+    ("POST", "/v1/changes", json.dumps({"changes": [edit("put")]})): {"list:add", "list:add@sx"},
+    ("POST", "/v1/changes", json.dumps({"changes": [edit("remove", 1)]})): {
+        "list:remove",
+        "list:remove@sx",
+    },
+    ("POST", "/v1/changes", json.dumps({"changes": [edit("remove", 1, list="lift")]})): {
+        "list:lift"
+    },
+}
+"""What is asked, and which scopes allow it: any of these."""
+TESTED = {"/v1/check", "/v1/check/batch", "/v1/standing"}
+"""What a test key may ask."""
+
+
+def test_the_model_has_every_route_and_every_scope() -> None:
+    paths = {path.partition("?")[0] for _, path, _ in NEEDS}
+    assert paths == {route.path for route in ROUTES if route.scope}
+    assert set(KNOWN) <= {scope for scopes in NEEDS.values() for scope in scopes}
+
+
+async def wrongly_answered(api: Desk, scopes: set[str], *, sandbox: bool) -> list[str]:
+    """What a key of these scopes was allowed, or refused, against the model."""
+    store = KeyStore(api.service.changes_store.nodes, api.service.applier.wait)
+    terms = KeyTerms(name="k", scopes=tuple(sorted(scopes)))
+    _, key = await store.create(terms, 1, sandbox=sandbox)
+    wrong = []
+    for (method, path, body), needed in NEEDS.items():
+        answer = await api.client.request(method, path, content=body, headers=bearer(key))
+        allowed = bool(scopes & needed) and (not sandbox or path in TESTED)
+        if (answer.status_code != 403) != allowed:
+            wrong.append(f"{path}: {answer.status_code}")
+        elif not allowed and not needed & set(answer.json()["scope"].replace(",", "").split()):
+            wrong.append(f"{path}: says {answer.json()['scope']}")
+    return wrong
+
+
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+async def test_no_route_answers_a_key_that_lacks_its_scope(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        loop = asyncio.get_running_loop()
+        every = [*KNOWN, "list:add@sx", "list:remove@sx", "list:add@bind"]
+
+        @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(st.sets(st.sampled_from(every)), st.booleans())
+        def holds(scopes: set[str], sandbox: bool) -> None:
+            asked = wrongly_answered(api, scopes, sandbox=sandbox)
+            assert asyncio.run_coroutine_threadsafe(asked, loop).result() == []
+
+        await asyncio.to_thread(holds)
 
 
 # A property over arbitrary changes, of every set of scopes ------------------------------

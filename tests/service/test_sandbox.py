@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from roster.settings import Settings
     from service.openapi.openapi import Route
-    from service.sandbox.shapes import Made, Person
+    from service.sandbox.shapes import MadeUpEntry, MadeUpPerson
     from tests.servers import Server
 
 TABLE = table_json()
@@ -122,21 +122,21 @@ async def test_whoever_is_not_in_the_table_is_allowed(valkey: Server, tmp_path: 
 # The shape of real answers ---------------------------------------------------------------
 
 
-def changes_of(person: Person) -> list[dict[str, Any]]:
+def changes_of(person: MadeUpPerson) -> list[dict[str, Any]]:
     """What a maintainer would send to have these entries in the roster."""
     card = {"document": shown(person), "revision": 5}
     return [each for made in person.entries for each in changes_for(made, card)]
 
 
-def shown(person: Person) -> dict[str, Any]:
+def shown(person: MadeUpPerson) -> dict[str, Any]:
     return next(row["check"]["document"] for row in TABLE if is_about(row, person))
 
 
-def is_about(row: dict[str, Any], person: Person) -> bool:
+def is_about(row: dict[str, Any], person: MadeUpPerson) -> bool:
     return bool(row["check"]["document"]["number"] == person.document.number)
 
 
-def changes_for(made: Made, card: dict[str, Any]) -> list[dict[str, Any]]:
+def changes_for(made: MadeUpEntry, card: dict[str, Any]) -> list[dict[str, Any]]:
     content = made.content
     entry: dict[str, Any] = {"case": content.case, "court": content.court}
     for name, ms in (("from", content.from_ms), ("until", content.until_ms)):

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import httpx
 
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import Stage, stage
+from benchmarks.measuring.report import Figure, Report, benchmark
+from benchmarks.measuring.stage import Stage, stage
 from roster.documents.tokeniser import Tokeniser
 from roster.id_key import FILE_NAME
 from roster.records.blocks import Chain

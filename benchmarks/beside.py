@@ -22,19 +22,19 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from benchmarks import edits
-from benchmarks.client import Connection
-from benchmarks.edits import AIR, Times, grounded
+from benchmarks.measuring.client import Connection
+from benchmarks.measuring.report import Figure, Report, benchmark, taken
+from benchmarks.measuring.stage import stage
 from benchmarks.national import ENTRIES, PEOPLE
-from benchmarks.people import Paper, paper_of, unlisted
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import stage
+from benchmarks.questions import edits
+from benchmarks.questions.edits import AIR, Times, grounded
+from benchmarks.questions.people import Paper, paper_of, unlisted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from benchmarks.stage import Ran, Running, Stage
+    from benchmarks.measuring.stage import Ran, Running, Stage
 
 READY = "lift"
 """The list without which nobody is decided: it is empty, so the others' first load is beside a
@@ -268,7 +268,7 @@ def measure(plan: Plan, limits: Limits) -> list[Figure]:
 @click.option("--referred", default=1.0, show_default=True, help="Of the checks, in percent.")
 def main(**options: Any) -> Report:  # noqa: ANN401 -- Plan and Limits
     """What was measured."""
-    limits = Limits(**{name: options.pop(name) for name in Limits.__struct_fields__})
+    limits = taken(Limits, options)
     return Report(measure(Plan(**options), limits))
 
 

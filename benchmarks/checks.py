@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import structlog
 
-from benchmarks.bodies import SHAPES, people_of, written
-from benchmarks.people import first_people
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import Stage, stage
+from benchmarks.measuring.report import Figure, Report, benchmark
+from benchmarks.measuring.stage import Stage, stage
+from benchmarks.questions.bodies import SHAPES, people_of, written
+from benchmarks.questions.people import first_people
 from roster.settings import read_settings
 from service.app import create_app
 

@@ -22,19 +22,19 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from benchmarks.client import Connection
-from benchmarks.edits import Times, addition, decision, grounded
-from benchmarks.people import paper_of, unlisted
-from benchmarks.polling import Polls
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import stage
+from benchmarks.measuring.client import Connection
+from benchmarks.measuring.report import Figure, Report, benchmark
+from benchmarks.measuring.stage import stage
+from benchmarks.questions.edits import Times, addition, decision, grounded
+from benchmarks.questions.people import paper_of, unlisted
+from benchmarks.shared.polling import Polls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.people import Row
-    from benchmarks.polling import Polled
-    from benchmarks.stage import Running
+    from benchmarks.measuring.stage import Running
+    from benchmarks.questions.people import Row
+    from benchmarks.shared.polling import Polled
 
 PEOPLE, ENTRIES = 20_000, 35_000
 KEYS = 10

@@ -17,7 +17,7 @@ import click
 import numpy as np
 from stdnum.iso7064 import mod_11_2
 
-from benchmarks.report import Figure, Report, benchmark
+from benchmarks.measuring.report import Figure, Report, benchmark
 from roster.documents.identity import Document, normalise
 from roster.documents.tables import CARD_BYTES, card_table
 from roster.documents.tokeniser import HASHED, SCHEME, Tokeniser

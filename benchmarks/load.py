@@ -11,11 +11,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 import click
 
-from benchmarks.stage import stage
+from benchmarks.measuring.machine import ROOT
+from benchmarks.measuring.stage import stage
 
 ENTRIES_A_PERSON = 1.784
 
@@ -39,7 +39,7 @@ def main(people: int, users: int, seconds: int, workers: int, more: tuple[str, .
         command += ["--people-file", str(path), *more]
         status = subprocess.run(
             command,
-            cwd=Path(__file__).resolve().parent.parent,
+            cwd=ROOT,
             env=place.env
             | {"CLEARWAY_URL": f"http://127.0.0.1:{service.port}", "CLEARWAY_API_KEY": key},
             check=False,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from locust import events, stats
 
-from benchmarks.carriers import AirCounter, FlightManifest, RailCounter, TrainManifest
-from benchmarks.locust_run import Run
-from benchmarks.maintainers import FeedConsumer, Maintainer
+from benchmarks.users.carriers import AirCounter, FlightManifest, RailCounter, TrainManifest
+from benchmarks.users.locust_run import Run
+from benchmarks.users.maintainers import FeedConsumer, Maintainer
 
 if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser

@@ -3,7 +3,7 @@
     python -m benchmarks national [--scale 1.0] [--checked 10000] [--json]
 
 7.85 million entries about 4.40 million people. The answers are judged by an independent
-reading of the file (`benchmarks/oracle.py`); then entries are removed, which a second
+reading of the file (`benchmarks/questions/oracle.py`); then entries are removed, which a second
 service process must see at once, and the old file is loaded again, and one of the next day,
 which must not bring them back. It ends with status 1 at a wrong answer or a missed limit.
 """
@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from benchmarks import oracle
-from benchmarks.asking import cases, judge
-from benchmarks.changed import Tomorrow
-from benchmarks.client import Connection
-from benchmarks.edits import AIR, removal
-from benchmarks.oracle import Asked
-from benchmarks.people import Paper, Row, Sample, rows, sample
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import Running, Stage, stage
+from benchmarks.measuring.client import Connection
+from benchmarks.measuring.report import Figure, Report, benchmark, taken
+from benchmarks.measuring.stage import Running, Stage, stage
+from benchmarks.questions import oracle
+from benchmarks.questions.asking import cases, judge
+from benchmarks.questions.changed import Tomorrow
+from benchmarks.questions.edits import AIR, removal
+from benchmarks.questions.oracle import Asked
+from benchmarks.questions.people import Paper, Row, Sample, rows, sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -287,7 +287,7 @@ def measure(plan: Plan, limits: Limits) -> list[Figure]:
 @click.option("--filter-mib", default=16.0, show_default=True)
 def main(*, scale: float, **options: Any) -> Report:  # noqa: ANN401 -- Plan and Limits
     """What was measured."""
-    limits = Limits(**{name: options.pop(name) for name in Limits.__struct_fields__})
+    limits = taken(Limits, options)
     plan = Plan(round(PEOPLE * scale), round(ENTRIES * scale), **options)
     return Report(measure(plan, limits), more={"people": plan.people, "entries": plan.entries})
 

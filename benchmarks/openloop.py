@@ -23,19 +23,19 @@ import click
 import msgspec
 import numpy as np
 
-from benchmarks.client import Connection
-from benchmarks.edits import Times
-from benchmarks.lanes import Lane, OpenLoop
-from benchmarks.plot import Panel
-from benchmarks.procs import cpu_s, tree_cpu_s
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import stage
-from benchmarks.traffic import Cast, Traffic, cast_of
+from benchmarks.measuring.client import Connection
+from benchmarks.measuring.lanes import Lane, OpenLoop
+from benchmarks.measuring.plot import Panel
+from benchmarks.measuring.procs import cpu_s, tree_cpu_s
+from benchmarks.measuring.report import Figure, Report, benchmark, taken
+from benchmarks.measuring.stage import stage
+from benchmarks.questions.edits import Times
+from benchmarks.questions.traffic import Cast, Traffic, cast_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from benchmarks.stage import Running, Stage
+    from benchmarks.measuring.stage import Running, Stage
 
 ENTRIES_A_PERSON = 1.784
 CHANGERS = 4
@@ -269,7 +269,7 @@ def told(ran: Ran) -> dict[str, Any]:
 @click.option("--referred", default=0.1, show_default=True, help="Of the checks, in percent.")
 def main(*, rates: str, **options: Any) -> Report:  # noqa: ANN401 -- Plan and Limits
     """What was measured."""
-    limits = Limits(**{name: options.pop(name) for name in Limits.__struct_fields__})
+    limits = taken(Limits, options)
     plan = Plan(rates=[int(rate) for rate in rates.split(",")], **options)
     found = measure(plan)
     return Report(

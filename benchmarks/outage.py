@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from benchmarks.client import Connection
-from benchmarks.edits import AIR, grounded
-from benchmarks.people import Paper, paper_of, sample
+from benchmarks.measuring.client import Connection
+from benchmarks.measuring.report import Figure, Report, benchmark, taken
+from benchmarks.measuring.stage import BenchmarkError, stage
+from benchmarks.questions.edits import AIR, grounded
+from benchmarks.questions.people import Paper, paper_of, sample
 from benchmarks.removal import ENTRIES_A_PERSON
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import BenchmarkError, stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -220,7 +220,7 @@ def measure(plan: Plan, limits: Limits) -> list[Figure]:
 @click.option("--recovery-s", default=2.0, show_default=True)
 def main(**options: float) -> Report:
     """What was measured."""
-    limits = Limits(**{name: options.pop(name) for name in Limits.__struct_fields__})
+    limits = taken(Limits, options)
     plan = msgspec.convert(options, Plan, strict=False)
     return Report(measure(plan, limits))
 

@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from benchmarks.client import Connection
-from benchmarks.edits import AIR, Times, addition, grounded, removal
-from benchmarks.people import Paper, paper_of, sample, unlisted
-from benchmarks.pressure import Load, Pressed, press
+from benchmarks.measuring.client import Connection
+from benchmarks.measuring.pressure import Load, Pressed, press
+from benchmarks.measuring.report import Figure, Report, benchmark
+from benchmarks.measuring.stage import stage
+from benchmarks.questions.edits import AIR, Times, addition, grounded, removal
+from benchmarks.questions.people import Paper, paper_of, sample, unlisted
 from benchmarks.removal import ENTRIES_A_PERSON
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import stage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from benchmarks.stage import Running, Stage
+    from benchmarks.measuring.stage import Running, Stage
 
 PROBE_S = 0.05
 ASK_S = 0.05

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import msgspec
 
-from benchmarks.bodies import BATCH, SHAPES, Shape, people_of, written
-from benchmarks.client import Connection
-from benchmarks.people import Paper, first_people
-from benchmarks.pressure import client_name
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import Stage, free_port, program, stage
-from benchmarks.turns import (
+from benchmarks.measuring.client import Connection
+from benchmarks.measuring.pressure import client_name
+from benchmarks.measuring.report import Figure, Report, benchmark, taken
+from benchmarks.measuring.stage import Stage, free_port, program, stage
+from benchmarks.questions.bodies import BATCH, SHAPES, Shape, people_of, written
+from benchmarks.questions.people import Paper, first_people
+from benchmarks.shared.turns import (
     CLEARWAY,
     CONSTANT,
     PEER,
@@ -165,8 +165,8 @@ def measure(plan: Plan) -> tuple[list[Turn], dict[str, dict[str, int]]]:
         service = stack.enter_context(place.serve())
         targets = [
             Target(CLEARWAY, service.pid, service.port, key),
-            stack.enter_context(uvicorn(place, PEER, "benchmarks.peer:app", "/healthz")),
-            stack.enter_context(uvicorn(place, CONSTANT, "benchmarks.constant:app", "/")),
+            stack.enter_context(uvicorn(place, PEER, "benchmarks.compared.peer:app", "/healthz")),
+            stack.enter_context(uvicorn(place, CONSTANT, "benchmarks.compared.constant:app", "/")),
         ]
         denied = asyncio.run(compare_answers(targets[:2], files))
         return turns(place, targets, files, plan), denied
@@ -187,7 +187,7 @@ def measure(plan: Plan) -> tuple[list[Turn], dict[str, dict[str, int]]]:
 @click.option("--batch-cpu", default=0.0625, show_default=True, help="At most.")
 def main(**given: Any) -> Report:  # noqa: ANN401 -- the fields of Plan and Least
     """What was measured."""
-    least = Least(**{name: given.pop(name) for name in Least._fields})
+    least = taken(Least, given)
     found, denied = measure(Plan(**given))
     more = {"turns": found, "client": client_name(), "denied": denied}
     return Report(list(figures(found, least)), list(rows(found)), more=more)

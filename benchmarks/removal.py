@@ -22,24 +22,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import msgspec
 
-from benchmarks.additions import Additions
-from benchmarks.client import Connection
-from benchmarks.disk import Disk
-from benchmarks.edits import (
+from benchmarks.measuring.client import Connection
+from benchmarks.measuring.disk import Disk
+from benchmarks.measuring.procs import cpu_s
+from benchmarks.measuring.report import Figure, Report, benchmark, taken
+from benchmarks.measuring.stage import BenchmarkError, stage
+from benchmarks.questions.edits import (
     Times,
     decision,
     grounded,
     removal,
 )
-from benchmarks.people import Paper, Row, paper_of
-from benchmarks.procs import cpu_s
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import BenchmarkError, stage
+from benchmarks.questions.people import Paper, Row, paper_of
+from benchmarks.shared.additions import Additions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.stage import Running
+    from benchmarks.measuring.stage import Running
 
 CHANGERS = 4
 ENTRIES_A_PERSON = 1.784
@@ -267,7 +267,7 @@ def measure(plan: Plan, limits: Limits) -> list[Figure]:
 @click.option("--addition-p99-ms", default=50.0, show_default=True)
 def main(**options: Any) -> Report:  # noqa: ANN401 -- Plan and Limits
     """What was measured."""
-    limits = Limits(**{name: options.pop(name) for name in Limits.__struct_fields__})
+    limits = taken(Limits, options)
     return Report(measure(Plan(**options), limits))
 
 

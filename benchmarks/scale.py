@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from benchmarks.measuring.plot import Panel
+from benchmarks.measuring.report import Figure, Report, benchmark
+from benchmarks.measuring.stage import stage
 from benchmarks.national import MIB, used_memory
-from benchmarks.plot import Panel
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

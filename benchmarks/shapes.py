@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import click
 
-from benchmarks.changed import write_other_day
+from benchmarks.measuring.report import Figure, Report, benchmark, taken
+from benchmarks.measuring.stage import AS_OF, BenchmarkError, Stage, stage
 from benchmarks.national import MIB, bare_add_seconds, used_memory
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import AS_OF, BenchmarkError, Stage, stage
+from benchmarks.questions.changed import write_other_day
 from loader.files.sources import sheet_of
 from loader.jobs.intake import Files, Intake
 from loader.rows.packed_rows import Context
@@ -251,7 +251,7 @@ def names_of(text: str) -> list[str]:
 @click.option("--again-s", default=0.5, show_default=True, help="Beside opening and hashing.")
 def main(*, shapes: str, **given: Any) -> Report:  # noqa: ANN401 -- click's
     """What was measured."""
-    limits = Limits(**{name: given.pop(name) for name in Limits._fields})
+    limits = taken(Limits, given)
     found = list(measure(names_of(shapes), **given))
     told = [each for one in found for each in figures(one, limits)]
     return Report([*told, slowest(found, limits.spread)])

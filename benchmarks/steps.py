@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import click
 import msgspec
 
-from benchmarks.bodies import SHAPES, people_of, written
 from benchmarks.checks import ENTRIES_A_PERSON, Asker, running
-from benchmarks.people import first_people
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import stage
+from benchmarks.measuring.report import Figure, Report, benchmark
+from benchmarks.measuring.stage import stage
+from benchmarks.questions.bodies import SHAPES, people_of, written
+from benchmarks.questions.people import first_people
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchmarks.measuring.report import Figure, Report, benchmark
+from benchmarks.measuring.stage import AS_OF, LISTS, BenchmarkError, Stage, stage
 from benchmarks.national import ENTRIES, PEOPLE
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import AS_OF, LISTS, BenchmarkError, Stage, stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,23 +22,23 @@ import click
 import msgspec
 import psutil
 
-from benchmarks.additions import Additions
-from benchmarks.bodies import SHAPES, people_of, written
-from benchmarks.client import Connection
-from benchmarks.people import first_people
-from benchmarks.plot import Panel
-from benchmarks.pressure import Load, press
-from benchmarks.procs import tree
-from benchmarks.report import Figure, Report, benchmark
-from benchmarks.stage import BenchmarkError, stage
+from benchmarks.measuring.client import Connection
+from benchmarks.measuring.plot import Panel
+from benchmarks.measuring.pressure import Load, press
+from benchmarks.measuring.procs import tree
+from benchmarks.measuring.report import Figure, Report, benchmark, taken
+from benchmarks.measuring.stage import BenchmarkError, stage
+from benchmarks.questions.bodies import SHAPES, people_of, written
+from benchmarks.questions.people import first_people
+from benchmarks.shared.additions import Additions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
-    from benchmarks.edits import Times
-    from benchmarks.stage import Running, Stage
+    from benchmarks.measuring.stage import Running, Stage
+    from benchmarks.questions.edits import Times
 
 ENTRIES_A_PERSON = 1.784
 SINGLE = SHAPES[0]
@@ -261,7 +261,7 @@ def measure(plan: Plan) -> list[Ran]:
 @click.option("--addition-p99-ms", default=50.0, show_default=True)
 def main(*, counts: str, **options: Any) -> Report:  # noqa: ANN401 -- Plan and Limits
     """What was measured."""
-    limits = Limits(**{name: options.pop(name) for name in Limits.__struct_fields__})
+    limits = taken(Limits, options)
     found = measure(Plan(counts=[int(count) for count in counts.split(",")], **options))
     return Report(list(figures(found, limits)), list(map(row, found)), panels(found))
 

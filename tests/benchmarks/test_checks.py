@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 from benchmarks.__main__ import BENCHMARKS
-from benchmarks.bodies import SHAPES
+from benchmarks.questions.bodies import SHAPES
 from tests.benchmarks.ran import figures
 from tests.source import ROOT
 

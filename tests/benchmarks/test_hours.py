@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.hours import Hours
+from benchmarks.users.hours import Hours
 
 
 @pytest.mark.parametrize(

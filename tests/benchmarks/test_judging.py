@@ -3,8 +3,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from benchmarks.journeys import A_STRANGER, Journey, Question, timetable
-from benchmarks.judging import (
+from benchmarks.questions.oracle import now
+from benchmarks.questions.people import Paper
+from benchmarks.users.journeys import A_STRANGER, Journey, Question, timetable
+from benchmarks.users.judging import (
     Answer,
     BatchAnswer,
     Moments,
@@ -13,9 +15,7 @@ from benchmarks.judging import (
     faults,
     standing_fault,
 )
-from benchmarks.oracle import now
-from benchmarks.people import Paper
-from benchmarks.travellers import Traveller
+from benchmarks.users.travellers import Traveller
 
 CARD = Paper("resident_id", "440524188001010014")
 ROW = {

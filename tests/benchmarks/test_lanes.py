@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import lanes
-from benchmarks.lanes import Lane, OpenLoop, whole
+from benchmarks.measuring import lanes
+from benchmarks.measuring.lanes import Lane, OpenLoop, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from benchmarks.judging import batch_of
-from benchmarks.people import Paper, paper_of, rows
-from benchmarks.stage import stage
-from benchmarks.wire import Service, Wire
+from benchmarks.measuring.stage import stage
+from benchmarks.questions.people import Paper, paper_of, rows
+from benchmarks.users.judging import batch_of
+from benchmarks.users.wire import Service, Wire
 from tests.source import ROOT
 
 ANYTHING = [

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from benchmarks.client import Connection
-from benchmarks.edits import Times
+from benchmarks.measuring.client import Connection
 from benchmarks.openloop import Limits, Ran, Spent, arrivals, figures
-from benchmarks.people import Paper
-from benchmarks.traffic import ALLOW, DENY, Cast, Traffic
+from benchmarks.questions.edits import Times
+from benchmarks.questions.people import Paper
+from benchmarks.questions.traffic import ALLOW, DENY, Cast, Traffic
 from tests.benchmarks.ran import ran
 
 if TYPE_CHECKING:

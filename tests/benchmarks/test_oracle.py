@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from benchmarks.oracle import BEIJING, Asked, answer, binds
+from benchmarks.questions.oracle import BEIJING, Asked, answer, binds
 
 ROW = {
     "list": "sx",

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from benchmarks.bodies import SHAPES
+from benchmarks.questions.bodies import SHAPES
 from tests.benchmarks.ran import figures
 
 LEAST = ("--single-peer", "--single-constant", "--batch-peer", "--small-batch-peer")

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from benchmarks.edits import addition, require_applied
-from benchmarks.people import unlisted
-from benchmarks.stage import BenchmarkError
+from benchmarks.measuring.stage import BenchmarkError
+from benchmarks.questions.edits import addition, require_applied
+from benchmarks.questions.people import unlisted
 from roster.documents.check_digits import holds_id_number
 from tests.benchmarks.ran import figures
 

@@ -9,11 +9,11 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from benchmarks import plot
 from benchmarks.__main__ import main
-from benchmarks.people import unlisted
-from benchmarks.report import Figure, Report, benchmark, show
-from benchmarks.stage import BenchmarkError
+from benchmarks.measuring import plot
+from benchmarks.measuring.report import Figure, Report, benchmark, show
+from benchmarks.measuring.stage import BenchmarkError
+from benchmarks.questions.people import unlisted
 from roster.documents.check_digits import remainder
 
 NAME = Path(__file__).stem

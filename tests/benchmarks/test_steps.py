@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.bodies import SHAPES
+from benchmarks.questions.bodies import SHAPES
 from benchmarks.steps import LISTED, RECORD, VERSION, Steps, figures, recorded
 from tests.benchmarks.ran import ran
 

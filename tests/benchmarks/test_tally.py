@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.judging import FALSE_ALLOW, FALSE_DENIAL, REFERRED, WRONG
-from benchmarks.scene import Told
-from benchmarks.tally import CHECKS, FAILED, REQUESTS, STARTED, UNSENT, Limits, Tally, figures
-from benchmarks.tally import saturation as said
+from benchmarks.users.judging import FALSE_ALLOW, FALSE_DENIAL, REFERRED, WRONG
+from benchmarks.users.scene import Told
+from benchmarks.users.tally import CHECKS, FAILED, REQUESTS, STARTED, UNSENT, Limits, Tally, figures
+from benchmarks.users.tally import saturation as said
 
 LIMITS = Limits({"check": 50.0}, failed=0.0, referred=0.01, unsent=0.05, rate=0.0)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.people import Paper, Row, unlisted, unlisted_paper
-from benchmarks.travellers import Traveller, read, share
+from benchmarks.questions.people import Paper, Row, unlisted, unlisted_paper
+from benchmarks.users.travellers import Traveller, read, share
 
 COLUMNS = (
     "list", "entry_id", "document_type", "document_number", "document_issuer", "name", "state",
@@ -64,7 +64,7 @@ def test_nobody_of_the_file_is_among_the_others(tmp_path: Path) -> None:
 
 
 def test_whose_term_ends_today_or_whom_the_oracle_cannot_judge_is_left_out(tmp_path: Path) -> None:
-    from benchmarks.oracle import now
+    from benchmarks.questions.oracle import now
 
     good, ending, strange = people(3)
     rows = [

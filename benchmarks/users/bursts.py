@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from locust import LoadTestShape
 
-from benchmarks.hours import Hours
+from benchmarks.users.hours import Hours
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-    from benchmarks.people import Row
+    from benchmarks.questions.people import Row
 
 BEIJING = timezone(timedelta(hours=8))
 NO_HIGH_LIFE = ("sx", "xgl")

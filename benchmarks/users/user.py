@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import msgspec
 from locust import User
 
-from benchmarks.journeys import Question, name_for
-from benchmarks.judging import (
+from benchmarks.users.journeys import Question, name_for
+from benchmarks.users.judging import (
     WRONG,
     Answer,
     Moments,
@@ -18,14 +18,14 @@ from benchmarks.judging import (
     fault,
     faults,
 )
-from benchmarks.tally import CHECKS, EXPECTED, FAILED, REQUESTS, STARTED, UNSENT
-from benchmarks.wire import Reply, Wire
+from benchmarks.users.tally import CHECKS, EXPECTED, FAILED, REQUESTS, STARTED, UNSENT
+from benchmarks.users.wire import Reply, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from benchmarks.journeys import Journey
-    from benchmarks.scene import Scene
+    from benchmarks.users.journeys import Journey
+    from benchmarks.users.scene import Scene
 
 TIMEOUT_S = 10.0
 _AT_LEAST, _TOLD = 0.05, 0.005

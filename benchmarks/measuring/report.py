@@ -9,16 +9,17 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import msgspec
 from click.core import ParameterSource
 
-from benchmarks import plot
-from benchmarks.machine import Machine, machine
+from benchmarks.measuring import plot
+from benchmarks.measuring.machine import Machine, machine
 
-RESULTS = Path(__file__).resolve().parent / "results"
+T = TypeVar("T")
+RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -81,6 +82,11 @@ class Run(msgspec.Struct, frozen=True):
         """In one line of Markdown."""
         typed = f"python -m benchmarks {self.benchmark} {self.options}".strip()
         return f"`{typed}`, {self.at:%Y-%m-%d}, {self.machine}."
+
+
+def taken(kind: type[T], options: dict[str, Any]) -> T:
+    """What is made of the options with the names of its fields, which are taken out."""
+    return kind(**{name: options.pop(name) for name in inspect.signature(kind).parameters})
 
 
 def number(value: float) -> str:

@@ -14,7 +14,7 @@ import time
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-from benchmarks.client import LENGTH, STATUS
+from benchmarks.measuring.client import LENGTH, STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

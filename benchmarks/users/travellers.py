@@ -9,9 +9,9 @@ from zlib import crc32
 
 import msgspec
 
-from benchmarks import oracle
-from benchmarks.oracle import Asked, midnight
-from benchmarks.people import Paper, Row, lines, paper_of, unlisted_paper
+from benchmarks.questions import oracle
+from benchmarks.questions.oracle import Asked, midnight
+from benchmarks.questions.people import Paper, Row, lines, paper_of, unlisted_paper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hdrh.histogram import HdrHistogram
 
-from benchmarks.judging import FALSE_ALLOW, FALSE_DENIAL, REFERRED, WRONG
-from benchmarks.report import Figure
+from benchmarks.measuring.report import Figure
+from benchmarks.users.judging import FALSE_ALLOW, FALSE_DENIAL, REFERRED, WRONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

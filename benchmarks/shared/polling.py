@@ -1,6 +1,6 @@
 """Keeps polls of the feed open, in a process of its own, until its standard input ends.
 
-    python -m benchmarks.polling PORT POLLS    (API keys in CLEARWAY_API_KEYS, by commas)
+    python -m benchmarks.shared.polling PORT POLLS    (API keys in CLEARWAY_API_KEYS, by commas)
 
 Every poll goes on at once from where the last one ended. The keys take turns; the first may read
 whole changes, and its polls say how long after its application each change was told.
@@ -14,15 +14,14 @@ import sys
 import time
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 
-from benchmarks.client import Connection
-from benchmarks.edits import Times
+from benchmarks.measuring.client import Connection
+from benchmarks.measuring.machine import ROOT
+from benchmarks.questions.edits import Times
 
 WAIT_MS = 30_000
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 class Polled(msgspec.Struct, frozen=True):
@@ -88,7 +87,7 @@ class Polls:
 
     def __init__(self, port: int, count: int, keys: list[str]) -> None:
         """It starts when it is entered."""
-        self._command = [sys.executable, "-m", "benchmarks.polling", str(port), str(count)]
+        self._command = [sys.executable, "-m", "benchmarks.shared.polling", str(port), str(count)]
         self._env = {"PATH": os.environ["PATH"], "CLEARWAY_API_KEYS": ",".join(keys)}
 
     async def start(self) -> None:
@@ -96,7 +95,7 @@ class Polls:
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
-            cwd=_ROOT,
+            cwd=ROOT,
             env=self._env,
             stdin=pipe,
             stdout=pipe,

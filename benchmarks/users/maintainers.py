@@ -10,18 +10,18 @@ import msgspec
 from gevent.pool import Group  # type: ignore[import-untyped]
 from locust import task
 
-from benchmarks.journeys import Question
-from benchmarks.judging import WRONG
-from benchmarks.people import paper_of
-from benchmarks.scene import Edit, Told
-from benchmarks.users import ClearwayUser, decoded
+from benchmarks.questions.people import paper_of
+from benchmarks.users.journeys import Question
+from benchmarks.users.judging import WRONG
+from benchmarks.users.scene import Edit, Told
+from benchmarks.users.user import ClearwayUser, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.people import Row
-    from benchmarks.travellers import Rows, Traveller
-    from benchmarks.wire import Reply
+    from benchmarks.questions.people import Row
+    from benchmarks.users.travellers import Rows, Traveller
+    from benchmarks.users.wire import Reply
 
 TRIES = 5
 WAIT_MS = 10_000

@@ -11,7 +11,7 @@ import msgspec
 
 from roster.embedded.binary import find_binary
 
-_ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ def _commit() -> str:
     """As git names it, with `-dirty` where files differ from it; `unknown` outside a clone."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     try:
-        said = subprocess.run(command, cwd=_ROOT, capture_output=True, check=True, text=True)
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return said.stdout.strip()

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from benchmarks import oracle
+from benchmarks.questions import oracle
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from benchmarks.travellers import Traveller
+    from benchmarks.users.travellers import Traveller
 
 A_STRANGER = "欧阳查无此人"
 TRAINS_A_LETTER = 12

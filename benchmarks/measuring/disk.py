@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from hdrh.histogram import HdrHistogram
 
-from benchmarks.report import Figure
+from benchmarks.measuring.report import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,15 +14,15 @@ import gevent  # type: ignore[import-untyped]
 from gevent.event import Event  # type: ignore[import-untyped]
 from locust.runners import MasterRunner, WorkerRunner
 
-from benchmarks import bursts
-from benchmarks.maintainers import FeedConsumer, Maintainer
-from benchmarks.report import Figure, show
-from benchmarks.scene import Plan, Scene
-from benchmarks.tally import REQUESTS, Limits, figures, saturation
-from benchmarks.together import Workers, obey, tell_read
-from benchmarks.travellers import People, read
-from benchmarks.users import ClearwayUser
-from benchmarks.wire import Service, Wire
+from benchmarks.measuring.report import Figure, show
+from benchmarks.users import bursts
+from benchmarks.users.maintainers import FeedConsumer, Maintainer
+from benchmarks.users.scene import Plan, Scene
+from benchmarks.users.tally import REQUESTS, Limits, figures, saturation
+from benchmarks.users.together import Workers, obey, tell_read
+from benchmarks.users.travellers import People, read
+from benchmarks.users.user import ClearwayUser
+from benchmarks.users.wire import Service, Wire
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from benchmarks.bodies import SHAPES, Shape
-from benchmarks.pressure import Load, Pressed, press
-from benchmarks.procs import cpu_s, tree_cpu_s
+from benchmarks.measuring.pressure import Load, Pressed, press
+from benchmarks.measuring.procs import cpu_s, tree_cpu_s
+from benchmarks.questions.bodies import SHAPES, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from benchmarks.stage import Stage
+    from benchmarks.measuring.stage import Stage
 
 CLEARWAY, PEER, CONSTANT = "Clearway", "FastAPI + SISMEMBER", "constant ASGI"
 

@@ -9,7 +9,7 @@ import json
 import random
 from typing import TYPE_CHECKING
 
-from benchmarks.people import Paper, Row, paper_of, rows
+from benchmarks.questions.people import Paper, Row, paper_of, rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

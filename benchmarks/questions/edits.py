@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from hdrh.histogram import HdrHistogram
 
-from benchmarks import oracle
-from benchmarks.oracle import Asked
-from benchmarks.people import Paper, Row, paper_of, rows
-from benchmarks.stage import BenchmarkError
+from benchmarks.measuring.stage import BenchmarkError
+from benchmarks.questions import oracle
+from benchmarks.questions.oracle import Asked
+from benchmarks.questions.people import Paper, Row, paper_of, rows
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterable
     from pathlib import Path
 
-    from benchmarks.client import Connection
+    from benchmarks.measuring.client import Connection
 
 AIR = {"mode": "air"}
 _LONGEST_US = 60_000_000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from locust import task
 
-from benchmarks.journeys import Question, name_for
-from benchmarks.judging import Moments, standing_fault, standing_of
-from benchmarks.users import ClearwayUser, decoded
+from benchmarks.users.journeys import Question, name_for
+from benchmarks.users.judging import Moments, standing_fault, standing_of
+from benchmarks.users.user import ClearwayUser, decoded
 
 _ROWS = "ABCDEF"
 

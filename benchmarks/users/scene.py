@@ -6,17 +6,17 @@ import random
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks import oracle
-from benchmarks.journeys import timetable
-from benchmarks.tally import Tally
-from benchmarks.travellers import share
+from benchmarks.questions import oracle
+from benchmarks.users.journeys import timetable
+from benchmarks.users.tally import Tally
+from benchmarks.users.travellers import share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from benchmarks.people import Row
-    from benchmarks.travellers import People, Rows, Traveller
-    from benchmarks.wire import Service
+    from benchmarks.questions.people import Row
+    from benchmarks.users.travellers import People, Rows, Traveller
+    from benchmarks.users.wire import Service
 
 
 class Plan(NamedTuple):

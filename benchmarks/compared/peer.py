@@ -1,6 +1,6 @@
 """The service that a team would write first: FastAPI, redis-py, one SET of numbers.
 
-    PEER_SOCKET=/path/valkey.sock PEER_SET=listed uvicorn benchmarks.peer:app
+    PEER_SOCKET=/path/valkey.sock PEER_SET=listed uvicorn benchmarks.compared.peer:app
 
 Nothing in it is held back: asyncio client with hiredis, one pipeline for a batch, pydantic
 models with no more checks than they need, no API keys, no rate limits, no reasons, no terms.

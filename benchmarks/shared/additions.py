@@ -7,14 +7,14 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.edits import Times, addition, require_applied, said
-from benchmarks.people import Paper, unlisted
-from benchmarks.stage import BenchmarkError
+from benchmarks.measuring.stage import BenchmarkError
+from benchmarks.questions.edits import Times, addition, require_applied, said
+from benchmarks.questions.people import Paper, unlisted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.client import Connection
+    from benchmarks.measuring.client import Connection
 
 _DEADLINE_S = 5.0
 

@@ -1,6 +1,6 @@
 """Presses a service with prepared requests as fast as it answers: with wrk, or by ourselves.
 
-    python -m benchmarks.pressure BODIES URL CONNECTIONS SECONDS    (our own client)
+    python -m benchmarks.measuring.pressure BODIES URL CONNECTIONS SECONDS    (our own client)
 
 wrk costs a tenth of the CPU of a client in Python, so on two cores it leaves the service
 its own; it is taken where it is installed. Both keep as many requests open as there are
@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 import msgspec
 from hdrh.histogram import HdrHistogram
 
-from benchmarks.client import Connection
+from benchmarks.measuring.client import Connection
+from benchmarks.measuring.machine import ROOT
 
 _LONGEST_US = 60_000_000
 
@@ -48,7 +49,7 @@ class Pressed(msgspec.Struct, frozen=True):
 
 def client_name() -> str:
     """Which client presses."""
-    return "wrk" if shutil.which("wrk") else "benchmarks.pressure"
+    return "wrk" if shutil.which("wrk") else "benchmarks.measuring.pressure"
 
 
 def press(load: Load) -> Pressed:
@@ -59,7 +60,7 @@ def press(load: Load) -> Pressed:
     wrk = shutil.which("wrk")
     said = subprocess.run(
         _wrk(wrk, load) if wrk else _ours(load),
-        cwd=Path(__file__).resolve().parent.parent,
+        cwd=ROOT,
         env=env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -76,7 +77,7 @@ def _wrk(wrk: str, load: Load) -> list[str]:
 
 def _ours(load: Load) -> list[str]:
     rest = (str(load.bodies), load.url, str(load.connections), str(load.seconds))
-    return [sys.executable, "-m", "benchmarks.pressure", *rest]
+    return [sys.executable, "-m", "benchmarks.measuring.pressure", *rest]
 
 
 class Presser:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmarks import oracle
-from benchmarks.oracle import Asked, Expected
+from benchmarks.questions import oracle
+from benchmarks.questions.oracle import Asked, Expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.client import Connection
-    from benchmarks.people import Paper, Row, Sample
+    from benchmarks.measuring.client import Connection
+    from benchmarks.questions.people import Paper, Row, Sample
 
 BATCH = 500
 CLEAR = Expected("allow", None, frozenset())

@@ -21,7 +21,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from benchmarks.procs import PeakMemory
+from benchmarks.measuring.machine import ROOT
+from benchmarks.measuring.procs import PeakMemory
 from roster.embedded.embedded import Embedded, EmbeddedOptions, acquire
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ AS_OF = "2019-01-01"  # after every revision of a generated list
 START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 20.0
 _POLL_S = 0.005
-_ROOT = Path(__file__).resolve().parent.parent
-_CLEARWAY = (sys.executable, str(_ROOT / "clearway.py"))
+_CLEARWAY = (sys.executable, str(ROOT / "clearway.py"))
 
 
 class BenchmarkError(click.ClickException):
@@ -74,7 +74,7 @@ def program(
     with tempfile.TemporaryFile() as log:
         started = time.monotonic()
         process = subprocess.Popen(
-            command, cwd=_ROOT, env=dict(env), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            command, cwd=ROOT, env=dict(env), stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         try:
             _wait_until_ready(process, probe, started)
@@ -146,7 +146,7 @@ class Stage:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = subprocess.Popen(
                 [*_CLEARWAY, *arguments],
-                cwd=_ROOT,
+                cwd=ROOT,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -181,7 +181,7 @@ class Stage:
         with tempfile.TemporaryFile() as out:
             subprocess.run(
                 [*_CLEARWAY, "keys", "create", "--name", "bench", "--scopes", ",".join(scopes)],
-                cwd=_ROOT,
+                cwd=ROOT,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from benchmarks.client import Connection
-from benchmarks.edits import AIR, addition, decision, grounded, removal
-from benchmarks.people import Paper, Row, paper_of, sample
-from benchmarks.stage import BenchmarkError
+from benchmarks.measuring.client import Connection
+from benchmarks.measuring.stage import BenchmarkError
+from benchmarks.questions.edits import AIR, addition, decision, grounded, removal
+from benchmarks.questions.people import Paper, Row, paper_of, sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

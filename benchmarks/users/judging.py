@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from benchmarks import oracle
-from benchmarks.oracle import Asked
+from benchmarks.questions import oracle
+from benchmarks.questions.oracle import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.journeys import Question
-    from benchmarks.travellers import Rows, Traveller
+    from benchmarks.users.journeys import Question
+    from benchmarks.users.travellers import Rows, Traveller
 
 FALSE_DENIAL, FALSE_ALLOW, WRONG = "false denial", "false allow", "wrong"
 REFERRED = "referred: "

@@ -1,0 +1,1 @@
+"""What every benchmark measures with: stages, clients, figures, plots; nothing about people."""

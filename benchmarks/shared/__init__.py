@@ -1,0 +1,1 @@
+"""What several benchmarks measure alike; no benchmark of its own."""

@@ -6,7 +6,7 @@ ARGS ?=
 # These wait for servers and leases; no branch of what decides hangs on them.
 TIMED := connection embedded lease lost_socket sentinels slots store_model tls
 
-.PHONY: help demo serve test lint coverage bench soak wheel hooks lock
+.PHONY: help demo serve test lint coverage bench soak wheel sbom hooks lock
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
@@ -39,6 +39,9 @@ soak: .venv/.installed ## the tests that go on for CLEARWAY_SOAK_S seconds each
 wheel: .venv/.runs ## the wheels of the service and of the client, in dist/
 	$(BIN)/hatchling build --target wheel
 	cd clients/python && ../../$(BIN)/hatchling build --target wheel --directory ../../dist
+
+sbom: ## what it is made of, as CycloneDX, in dist/sbom.cdx.json
+	@$(PYTHON) .ci/sbom.py dist/sbom.cdx.json
 
 hooks: .venv/.installed ## ruff and mypy before each commit
 	$(BIN)/pre-commit install

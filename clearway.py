@@ -39,6 +39,7 @@ COMMANDS = {
     "check": "service.commands.by_hand:check",
     "demo": "service.commands.demo:demo",
     "find": "service.commands.by_hand:find",
+    "functions": "service.commands.functions:functions",
     "generate": "loader.commands:generate_command",
     "keys": "service.commands.keys:keys",
     "lists": "service.commands.roster:lists",

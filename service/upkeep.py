@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from roster.errors import ClearwayError, Unavailable, cause_of
+from roster.redis.logins import NOT_ALLOWED
 from roster.redis.requirements import ServerFacts, unfit
 from roster.times import now_ms
 from service.audit.ledger import EVERY_S as LEDGER_EVERY_S
@@ -197,13 +198,19 @@ def unsafe(opening: Opening, facts: list[ServerFacts]) -> list[str]:
 
 
 async def repeat(chore: Chore) -> None:
-    """Never returns: does the chore again and again, whatever becomes of it."""
-    name = chore.name
+    """Never returns: does the chore again and again, whatever becomes of it.
+
+    What its user may not do is told once: there are processes that shall not do everything.
+    """
+    name, forbidden = chore.name, ""
     while True:
         try:
             await chore.do()
         except ClearwayError as exc:
-            log.warning("chore failed", chore=name, error=type(exc).__name__, cause=cause_of(exc))
+            cause = cause_of(exc)
+            if cause != forbidden:
+                log.warning("chore failed", chore=name, error=type(exc).__name__, cause=cause)
+            forbidden = cause if NOT_ALLOWED in cause else ""
         except Exception as exc:  # noqa: BLE001 -- a chore that ends is missed for ever
             log.error("chore failed", chore=name, error=type(exc).__name__)  # noqa: TRY400 -- a message may hold what was sent
         await asyncio.sleep(chore.every_s)

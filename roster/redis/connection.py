@@ -16,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from roster.errors import ClearwayError, SettingsError, Unavailable, WrongKey
+from roster.redis.logins import WRONG, NoPassword, login, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,8 +48,7 @@ _ELSEWHERE = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"})
 _REFUSALS = frozenset(
     {
         *("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN"),
-        *("MOVED", "ASK", "OOM", "MISCONF", "BUSY", "UNBLOCKED", "NOGOODSLAVE"),
-        *("NOAUTH", "WRONGPASS", "NOPERM", "DENIED"),
+        *("MOVED", "ASK", "OOM", "MISCONF", "BUSY", "UNBLOCKED", "NOGOODSLAVE", "DENIED"),
     }
 )
 """Error codes that say that this server will not do it now, or not for us."""
@@ -86,7 +86,11 @@ def ask_client(target: Target, at: Address | None = None) -> redis.asyncio.Redis
 def sentinel_client(target: Target, at: Address) -> redis.asyncio.Redis:
     """A client of one sentinel."""
     own = msgspec.structs.replace(
-        target, db=0, username=target.sentinel_username, password=target.sentinel_password
+        target,
+        db=0,
+        username=target.sentinel_username,
+        password=target.sentinel_password,
+        password_file=target.sentinel_password_file,
     )
     return ask_client(own, at)
 
@@ -136,6 +140,8 @@ def translate(exc: Exception) -> ClearwayError | None:
     code = error_code(exc)
     if code == "WRONGKEY":
         return WrongKey("the roster was loaded with another ID key or another scheme")
+    if denied := refused(code, str(exc)):
+        return denied
     if code in _REFUSALS:
         return Unavailable(f"Redis refused: {code}", f"it said {code}")
     return _of_text(str(exc)) or _of_silence(exc)
@@ -174,8 +180,10 @@ def _reason(exc: BaseException | None) -> str:
             return str(exc.strerror)
         if isinstance(exc, OSError) and exc.errno:
             return os.strerror(exc.errno)
+        if isinstance(exc, NoPassword):
+            return str(exc)
         if isinstance(exc, redis.exceptions.AuthenticationError):
-            return "it takes no such user and password"
+            return WRONG
         exc = exc.__cause__ or exc.__context__
     return "the connection was broken off"
 
@@ -215,11 +223,16 @@ def function_missing(reply: object) -> bool:
 
 
 def raised(reply: Any) -> Any:  # noqa: ANN401 -- whatever Redis says
-    """The reply, if it is none of an error: that is raised, as ours where one fits."""
+    """The reply, if it is none of an error: that is raised, as ours where one fits.
+
+    A note on it is which server it came from.
+    """
     if isinstance(reply, Exception):
         error = translate(reply)
         if error is None:
             raise reply
+        if isinstance(error, Unavailable):
+            error.cause = ": ".join([*getattr(reply, "__notes__", []), error.cause])
         raise error from reply
     return reply
 
@@ -232,8 +245,7 @@ def _client(
     return redis.asyncio.Redis(
         **_address(target, at),
         db=target.db,
-        username=target.username,
-        password=target.password,
+        **login(target),
         socket_timeout=timeout_s,
         socket_connect_timeout=max(CONNECT_TIMEOUT_S, min(timeout_s, PATIENCE_S)),
         redis_connect_func=_greet,

@@ -25,9 +25,11 @@ from roster.redis.connection import (
     raised,
     sent_on,
     translated,
+    where,
 )
 from roster.redis.discovery import Discovery
 from roster.redis.exchange import BITE_BYTES, close_client, exchange, messages
+from roster.redis.logins import loading
 from roster.redis.routes import Routes
 
 if TYPE_CHECKING:
@@ -264,7 +266,10 @@ class Nodes:
             if self._routes is not None:
                 self._routes.failed(node)
             raise
-        if self._routes is not None and any(isinstance(reply, Exception) for reply in got):
+        failed = [reply for reply in got if isinstance(reply, Exception)]
+        for reply in failed:
+            reply.add_note(where(node))
+        if self._routes is not None and failed:
             self._routes.heed(node, got)
         return got
 
@@ -282,7 +287,7 @@ class Nodes:
 
 
 async def _load(node: redis.asyncio.Redis) -> None:
-    with translated(node):
+    with loading(), translated(node):
         await node.function_load(library().code, replace=True)
 
 

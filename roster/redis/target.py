@@ -21,6 +21,7 @@ _KINDS: dict[str, tuple[TargetKind, bool]] = {
     "rediss+cluster": ("cluster", True),
 }
 _TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs"})
+_SENTINEL_PASSWORDS = frozenset({"sentinel_password", "sentinel_password_file"})
 _PORTS = {"server": 6379, "sentinel": 26379, "cluster": 6379}
 _PORT_MAX = 65535
 
@@ -37,8 +38,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     service: str = ""
     username: str | None = None
     password: str | None = None
+    password_file: str = ""
     sentinel_username: str | None = None
     sentinel_password: str | None = None
+    sentinel_password_file: str = ""
     db: int = 0
     tls: bool = False
     tls_options: tuple[tuple[str, str], ...] = ()
@@ -62,7 +65,8 @@ def parse_target(url: str) -> Target:
     """The target that a URL names; raises SettingsError, which never repeats the URL.
 
     TLS takes `?ssl_ca_certs=`, `ssl_certfile`, `ssl_keyfile` and `ssl_cert_reqs`; sentinels
-    with a password of their own take `sentinel_username` and `sentinel_password`.
+    with a password of their own take `sentinel_username` and `sentinel_password`. Either
+    password may stand in a file: `password_file`, `sentinel_password_file`.
     """
     try:
         parts = urlsplit(url)
@@ -78,6 +82,8 @@ def parse_target(url: str) -> Target:
     login, _, hosts = parts.netloc.rpartition("@")
     username, _, password = login.partition(":")
     query = _query(parts, kind, tls=tls)
+    if (password and "password_file" in query) or query.keys() >= _SENTINEL_PASSWORDS:
+        _refuse("has a password and a file of it; one is enough")
     return Target(
         kind=kind,
         addresses=() if parts.scheme == "unix" else _addresses(hosts, _PORTS[kind]),
@@ -85,8 +91,10 @@ def parse_target(url: str) -> Target:
         service=_service(parts) if kind == "sentinel" else "",
         username=unquote(username) or None,
         password=unquote(password) or None,
+        password_file=query.pop("password_file", ""),
         sentinel_username=query.pop("sentinel_username", None),
         sentinel_password=query.pop("sentinel_password", None),
+        sentinel_password_file=query.pop("sentinel_password_file", ""),
         db=_db(parts, query.pop("db", ""), kind),
         tls=tls,
         tls_options=tuple(sorted(query.items())),
@@ -99,8 +107,8 @@ def _refuse(why: str) -> NoReturn:
 
 def _query(parts: SplitResult, kind: TargetKind, *, tls: bool) -> dict[str, str]:
     """The options after the question mark; an unknown one is a typo."""
-    known = {"db"} if kind != "cluster" else set[str]()
-    known |= {"sentinel_username", "sentinel_password"} if kind == "sentinel" else set[str]()
+    known = {"password_file", "db"} if kind != "cluster" else {"password_file"}
+    known |= {"sentinel_username", *_SENTINEL_PASSWORDS} if kind == "sentinel" else set[str]()
     known |= _TLS_OPTIONS if tls else set[str]()
     try:
         query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))

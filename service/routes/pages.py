@@ -12,19 +12,18 @@ from litestar.static_files import create_static_files_router
 from service.openapi.openapi import document
 
 FOLDER = Path(str(files("service") / "page"))
-POLICY = (
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "frame-ancestors 'none'"
-)
-
-STATUS_HEADERS = {
+SCHEMA_HEADERS = {
     "content-security-policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
     ),
-    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+STATUS_HEADERS = {
+    "content-security-policy": "default-src 'self'",
     "referrer-policy": "no-referrer",
     "cache-control": "no-cache",
 }
+"""Beside what is on every answer (`service/server/server.py`)."""
 
 
 @get("/", media_type=MediaType.HTML)
@@ -43,7 +42,7 @@ async def schema_page() -> Response[bytes]:
     return Response(
         (FOLDER / "schema.html").read_bytes(),
         media_type=MediaType.HTML,
-        headers={"content-security-policy": POLICY, "x-content-type-options": "nosniff"},
+        headers=SCHEMA_HEADERS,
     )
 
 

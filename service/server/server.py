@@ -25,6 +25,11 @@ from service.server.serving import Serving
 from service.server.workers import Workers, shared
 from service.web.rates import SIZE, Rates
 
+SAFE_HEADERS = (
+    ("x-content-type-options", "nosniff"),
+    ("content-security-policy", "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+)
+"""On every answer, also on one to what is no request; pages add a policy of their own."""
 YOUNG = 10_000
 """The collector's first threshold; Python's 700 is a tenth of what a batch of changes makes."""
 
@@ -153,6 +158,7 @@ def _config(app: Any, settings: Settings) -> uvicorn.Config:  # noqa: ANN401 -- 
         lifespan="on",
         access_log=False,
         log_config=None,
+        headers=list(SAFE_HEADERS),
         server_header=False,
         proxy_headers=False,
         **_tls(settings),

@@ -202,3 +202,23 @@ async def test_the_look_at_the_servers_goes_on_beside_a_lost_shard(
         with pytest.raises(Unavailable):
             await opening.facts(nodes)
         await nodes.close()
+
+
+async def test_the_audit_of_other_partitions_goes_on_beside_a_lost_shard(
+    valkey_binary: str, tmp_path: Path
+) -> None:
+    async with lost(valkey_binary, tmp_path) as (api, gone, kept):
+        partition = kept[0].partition
+        asked = [(partition, ("XLEN", keys.AUDIT[partition]))]
+        nodes, audit = api.service.changes_store.nodes, api.service.audit
+        (before,) = await nodes.on_partitions(asked)
+        assert (await api.check(gone[0].document))["decision"] == "refer"
+        await unharmed(api, kept)
+
+        async def written() -> bool:
+            (found,) = await nodes.on_partitions(asked)
+            return bool(found > before)
+
+        await eventually(written)
+        assert audit.waiting  # of the partition that is lost
+        assert audit.lost == 0

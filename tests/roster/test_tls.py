@@ -110,6 +110,7 @@ async def test_sentinels_with_a_user_of_their_own_are_asked_over_tls(
     async with found(url) as nodes:
         with pytest.raises(Unavailable) as caught:
             await value(nodes)
-    assert caught.value.cause == f"localhost:{sentinel_port}: it said NOAUTH"
+    said = "it said NOAUTH: it wants a user and a password, and was given none"
+    assert caught.value.cause == f"localhost:{sentinel_port}: {said}"
     server.kill()
     sentinel.kill()

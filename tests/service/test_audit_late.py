@@ -234,7 +234,7 @@ async def test_a_decision_of_long_ago_reads_what_is_kept(
         begun.append(after.ms)
         return await next_blocks(nodes, after, at_most)
 
-    monkeypatch.setattr("roster.storage.late.bite", noted)
+    monkeypatch.setattr("roster.storage.late.next_blocks", noted)
     async with desk(valkey, tmp_path) as api:
         await api.change(put(), wait="all")
         await api.check(LISTED)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from service.deciding.screening import Screening
     from service.web.shapes import Check, Item, JourneyShape
 
+OTHER_TRAINS = "*"
+"""What answers call every train whose letter has no rule of its own."""
 _PREFIX = secrets.token_hex(8)
 _NUMBERS = itertools.count()
 _BYTES = 17
@@ -125,13 +127,13 @@ def remaining_json(remaining: Remaining) -> dict[str, Any]:
 
 
 def standing_json(
-    found: Standing, position: str, screening: Screening | None = None
+    found: Standing, lists: Lists, position: str, screening: Screening | None = None
 ) -> dict[str, Any]:
     """What holds for a person; the screening has what goes with a reason that will pass."""
     return {
         "standing": found.standing,
-        "forbidden": [product_json(product) for product in found.forbidden],
-        "permitted": [product_json(product) for product in found.permitted],
+        "forbidden": [product_json(product, lists) for product in found.forbidden],
+        "permitted": [product_json(product, lists) for product in found.permitted],
         "reasons": [reason_json(reason, screening) for reason in found.reasons],
         "remaining": [remaining_json(each) for each in found.remaining],
         "position": position,
@@ -139,9 +141,17 @@ def standing_json(
 
 
 @lru_cache(maxsize=4_096)  # the rules know few products; the answers share them
-def product_json(product: Product) -> dict[str, Any]:
-    """One product, without the fields that its mode lacks."""
+def product_json(product: Product, lists: Lists) -> dict[str, Any]:
+    """One product, without the fields that its mode lacks.
+
+    Whoever reads "every train" in `*` is told which letters it does not mean.
+    """
     shown: dict[str, Any] = msgspec.to_builtins(product)
+    if product.trains and OTHER_TRAINS in product.trains:
+        names = (name for trains in lists.trains for name in trains.names)
+        excepted = [name for name in names if name not in product.trains]
+        if excepted:
+            shown["except_trains"] = excepted
     return shown
 
 
@@ -210,7 +220,7 @@ def answer_of(screening: Screening, query: Query, subject: str | None, lists: Li
     return CheckAnswer(
         verdict.decision,
         reasons=[reason_json(reason, screening) for reason in verdict.reasons],
-        allowed_instead=[product_json(product) for product in verdict.allowed_instead],
+        allowed_instead=[product_json(product, lists) for product in verdict.allowed_instead],
         seats=seats if query.several_seats else UNSET,
         name_check=name_check(screening, query.name) or UNSET,
         subject=subject or UNSET,

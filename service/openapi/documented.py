@@ -8,7 +8,7 @@ import msgspec
 
 from roster.documents.names import NameCheck
 from roster.rules.restrictions import Mode
-from roster.rules.verdict import Decision, Product, StandingWord, Warned
+from roster.rules.verdict import Decision, StandingWord, Warned
 from service.background.summary import ListSummary
 from service.web.faults import FieldError
 from service.web.problems import Problem
@@ -42,12 +42,26 @@ class ReasonReply(Reply, frozen=True):
     retry_after_ms: int | None = None
 
 
+class ProductReply(Reply, frozen=True):
+    """Places that are answered alike: each of `seats` on each of `trains`, or `cabins`.
+
+    `"*"` among `trains` is every train but those whose letter is in `except_trains`: these have
+    a rule of their own, and are in other products or in none.
+    """
+
+    mode: Mode
+    trains: list[str] = []
+    except_trains: list[str] = []
+    seats: list[str] = []
+    cabins: list[str] = []
+
+
 class Answer(Reply, frozen=True):
     """The answer to one check; `subject` is there for people on the roster."""
 
     decision: Decision
     reasons: list[ReasonReply]
-    allowed_instead: list[Product]
+    allowed_instead: list[ProductReply]
     decision_id: str
     fresh_as_of: str
     stale: bool
@@ -64,7 +78,7 @@ class ItemAnswer(Reply, frozen=True):
 
     decision: Decision | None = None
     reasons: list[ReasonReply] = []
-    allowed_instead: list[Product] = []
+    allowed_instead: list[ProductReply] = []
     decision_id: str | None = None
     position: str | None = None
     seats: dict[str, Decision] | None = None
@@ -99,8 +113,8 @@ class StandingAnswer(Reply, frozen=True):
     """What a person may and may not ride."""
 
     standing: StandingWord
-    forbidden: list[Product]
-    permitted: list[Product]
+    forbidden: list[ProductReply]
+    permitted: list[ProductReply]
     reasons: list[ReasonReply]
     remaining: list[RemainingReply]
     position: str

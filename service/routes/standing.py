@@ -46,7 +46,7 @@ async def _made_up(
 ) -> dict[str, Any]:
     await service.sandbox.admit([shape.document])
     found, screening = service.sandbox.stand(shape.document, shape.name, departs_at_ms)
-    return standing_json(found, screening.position, screening)
+    return standing_json(found, service.desk.lists, screening.position, screening)
 
 
 def _read_time(shape: StandingShape) -> int | None:
@@ -79,10 +79,10 @@ async def _standing(
         return _refer(service, doubt, traveller.token)
     names = None if shape.name is None else frozenset(desk.tokeniser.names(shape.name))
     asked = Asked(known.now_ms, departs_at_ms, names, traveller.valid, desk.disabled)
-    return standing_json(rules.standing(known.entries, asked, desk.lists), position)
+    return standing_json(rules.standing(known.entries, asked, desk.lists), desk.lists, position)
 
 
 def _refer(service: Service, code: str, token: Token) -> dict[str, Any]:
     screening = service.desk.refer(code, token)
     found = Standing("refer", reasons=screening.verdict.reasons)
-    return standing_json(found, screening.position, screening)
+    return standing_json(found, service.desk.lists, screening.position, screening)

@@ -192,3 +192,21 @@ async def test_standing_says_what_has_to_end(valkey: Server, tmp_path: Path) -> 
         assert standing["remaining"][0]["case"] == ENTRY["case"]
         free = await api.post("/v1/standing", {"document": OTHER})
         assert (free["standing"], free["forbidden"], free["remaining"]) == ("clear", [], [])
+
+
+async def test_whoever_reads_every_train_in_a_star_is_told_which_are_not_meant(
+    valkey: Server, tmp_path: Path
+) -> None:
+    """`trains: ["*"]` once had a ticket of a G train sold, which was forbidden."""
+    async with desk(valkey, tmp_path) as api:
+        await api.change(edit("put"), wait="all")
+        denied = await api.check(LISTED, {"mode": "rail", "train": "G101", "seat": "9"})
+        standing = await api.post("/v1/standing", {"document": LISTED})
+    known = set("GDC")
+    for told in (denied["allowed_instead"], standing["permitted"], standing["forbidden"]):
+        rail = [product for product in told if product["mode"] == "rail"]
+        starred = [product for product in rail if "*" in product["trains"]]
+        assert starred
+        for product in rail:
+            excepted = known - set(product["trains"]) if product in starred else set()
+            assert set(product.get("except_trains", [])) == excepted

@@ -111,13 +111,16 @@ class BodyTooLarge(ClearwayError):  # noqa: N818 -- a fact about the body, not a
 class Unavailable(ClearwayError):  # noqa: N818 -- the word of the HTTP status it becomes
     """Redis did not answer in time, or refused; `cause` says which server, and why.
 
-    The cause is for operators: it names addresses, which callers have no business with.
+    The cause is for operators: it names addresses, which callers have no business with. `code` is
+    why in a word: Redis' own (`NOAUTH`), the system's (`ECONNREFUSED`), or `timeout`, `tls`,
+    `name`, `closed`, `password`; empty where there is none.
     """
 
-    def __init__(self, message: str, cause: str = "") -> None:
-        """Keep both; neither ever holds what was sent."""
+    def __init__(self, message: str, cause: str = "", code: str = "") -> None:
+        """Keep them; none ever holds what was sent."""
         super().__init__(message)
         self.cause = cause
+        self.code = code
 
 
 class Unreadable(ClearwayError):  # noqa: N818 -- a fact about what is stored

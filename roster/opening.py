@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
@@ -16,15 +17,16 @@ from roster.redis.connection import (
     check_client,
     follow_client,
     translated,
+    where,
 )
 from roster.redis.discovery import Discovery
-from roster.redis.nodes import Nodes, open_nodes
+from roster.redis.nodes import FIND_S, Nodes, open_nodes
 from roster.redis.requirements import ServerFacts, require_version, server_facts
 from roster.redis.target import Target, parse_target
 from roster.storage.founding import agree_on_scheme
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     import redis.asyncio
 
@@ -49,6 +51,8 @@ class Opening:
             target = parse_target(self.embedded.url)
         self.target: Target = target
         self._discovery = Discovery(target) if target.replicated else None
+        self.redis_errors: Counter[str] = Counter()
+        """By their codes, of all who ask for checks, changes, polls."""
 
     def id_key(self) -> bytes:
         """The ID key's 32 bytes; raises SettingsError."""
@@ -67,15 +71,22 @@ class Opening:
         def client(target: Target, at: Address | None) -> redis.asyncio.Redis:
             return check_client(target, timeout_ms, at)
 
-        return open_nodes(self.target, client, self._discovery, timeout_ms / 1000)
+        return self._nodes(client, timeout_ms / 1000)
 
     def follow_nodes(self) -> Nodes:
         """The servers, for polls and the doorbell."""
-        return open_nodes(self.target, follow_client, self._discovery)
+        return self._nodes(follow_client)
 
     def change_nodes(self) -> Nodes:
         """The servers, for changes, which wait until they are safe."""
-        return open_nodes(self.target, change_client, self._discovery)
+        return self._nodes(change_client)
+
+    def _nodes(
+        self,
+        client: Callable[[Target, Address | None], redis.asyncio.Redis],
+        find_s: float = FIND_S,
+    ) -> Nodes:
+        return open_nodes(self.target, client, self._discovery, find_s, self.redis_errors)
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[Nodes]:
@@ -145,6 +156,6 @@ async def _facts(node: redis.asyncio.Redis) -> ServerFacts:
     if isinstance(info, Exception):
         with translated(node):
             raise info
-    facts = server_facts(info, config if isinstance(config, dict) else {})
+    facts = server_facts(info, config if isinstance(config, dict) else {}, where(node))
     require_version(facts)
     return facts

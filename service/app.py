@@ -35,7 +35,6 @@ from roster.times import DAY_MS
 from service.audit.ledger import Ledger
 from service.audit.recorder import Recorder
 from service.background.canary import Canary, canary_key
-from service.background.counters import Counters
 from service.background.forgetting import Forgetting
 from service.background.key_uses import KeyUses
 from service.background.renewal import Renewer
@@ -51,6 +50,7 @@ from service.following.follower import Follower
 from service.following.memory import Memory
 from service.following.screener import EVERY, Screener
 from service.following.share import Listener
+from service.metrics.counters import Counters
 from service.parts import Service
 from service.routes.audit import get_audit
 from service.routes.changes import post_changes
@@ -58,7 +58,8 @@ from service.routes.checks import check_routes
 from service.routes.entries import find, history
 from service.routes.feed import get_changes
 from service.routes.front import Front
-from service.routes.ops import get_metrics, get_roster, healthz, readyz
+from service.routes.metrics import get_metrics
+from service.routes.ops import get_roster, healthz, readyz
 from service.routes.pages import page_routes
 from service.routes.standing import standing
 from service.sandbox.desk import Sandbox

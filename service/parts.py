@@ -11,13 +11,13 @@ from roster.storage.store import Store
 from service.audit.ledger import Ledger
 from service.audit.recorder import Recorder
 from service.background.canary import Canary
-from service.background.counters import Counters
 from service.changing.applying import Applier, EntryLocator
 from service.changing.propagation import Confirmer, Notifier
 from service.deciding.screening import Desk
 from service.feed.polls import Feed
 from service.following.follower import Follower
 from service.following.screener import Screener
+from service.metrics.counters import Counters
 from service.sandbox.desk import Sandbox
 from service.web.auth import Access
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from service.background.key_uses import KeyUses
     from service.background.renewal import Renewer
     from service.following.memory import Memory
+    from service.metrics.families import Family
     from service.parts import Service
 
 KEYS_EVERY_S = 0.4
@@ -58,10 +59,16 @@ class Chore(NamedTuple):
     do: Callable[[], Awaitable[None]]
 
 
+async def alone(own: list[Family]) -> list[Family]:
+    """What one process has counted beside which there is no other."""
+    return own
+
+
 class Upkeep(msgspec.Struct):
     """The chores of one process, and what they work on.
 
-    `unsafe` is what of Redis' servers is not as it should be, once `facts_known`.
+    `facts` are what Redis' servers are like, once that is known, `unsafe` what of it is not as it
+    should be. `together` adds to what this process has counted what the workers beside it have.
     """
 
     service: Service
@@ -72,8 +79,14 @@ class Upkeep(msgspec.Struct):
     renewer: Renewer
     uses: KeyUses
     draining: bool = False
-    facts_known: bool = False
+    facts: list[ServerFacts] | None = None
     unsafe: list[str] = []
+    together: Callable[[list[Family]], Awaitable[list[Family]]] = alone
+
+    @property
+    def facts_known(self) -> bool:
+        """Whether Redis' servers have said what they are like."""
+        return self.facts is not None
 
     def chores(self) -> list[Chore]:
         """What to do, and how often."""
@@ -168,7 +181,7 @@ class Upkeep(msgspec.Struct):
         facts = await self.opening.facts(self.service.changes_store.nodes)
         self.service.applier.wait = self.opening.wait(facts)
         self.unsafe = unsafe(self.opening, facts)
-        self.facts_known = True
+        self.facts = facts
 
     async def revive(self) -> None:
         """Start a crashed embedded server again; raises EmbeddedError."""

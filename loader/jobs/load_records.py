@@ -21,7 +21,7 @@ from roster.records.position import Position
 from roster.records.record import unpack_provenance
 from roster.records.replies import LogEntry
 from roster.storage.account import who
-from roster.storage.counters import CounterStore
+from roster.storage.counters import BY_LOAD, CounterStore
 from roster.storage.dictionary import Load
 from roster.storage.rewinds import rewound
 from roster.storage.store import Store
@@ -160,11 +160,14 @@ async def count_lags(
             provenance = unpack_provenance(entry.provenance, {})
             if provenance.source == "api":
                 continue
-            counters.lagged("service", max(0, entry.applied_at_ms - received_at_ms), now_ms)
+            since = {"service": received_at_ms}
             if provenance.decided_at_ms is not None:
-                lag_ms = max(0, entry.applied_at_ms - provenance.decided_at_ms)
-                counters.lagged("source", lag_ms, now_ms)
+                since["source"] = provenance.decided_at_ms
                 decided.append(entry)
+            for leg, since_ms in since.items():
+                lag_ms = max(0, entry.applied_at_ms - since_ms)
+                counters.lagged(leg, lag_ms, now_ms)
+                counters.lagged(BY_LOAD + leg, lag_ms, now_ms)
     await counters.flush(now_ms)
     return decided
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from roster.errors import ClearwayError, SettingsError, Unavailable, WrongKey
-from roster.redis.logins import WRONG, NoPassword, login, refused
+from roster.redis.logins import login, refused
+from roster.redis.reasons import CLOSED, TIMEOUT, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +42,7 @@ that a connection that was cut without a word has ended within 2 s."""
 BULK_SILENCE_MS = 10_000
 """A host whose server has no room to read counts as silent too, and much is sent at once."""
 
+_PLAIN_ERROR = "ERR"
 _NO_FUNCTION = "Function not found"
 _ELSEWHERE = frozenset({"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"})
 _REFUSALS = frozenset(
@@ -120,7 +120,7 @@ def translated(node: redis.asyncio.Redis | None = None) -> Iterator[None]:
     except RuntimeError as exc:
         if _CUT not in str(exc):
             raise
-        raise Unavailable("Redis cannot be reached") from exc
+        raise Unavailable("Redis cannot be reached", code=CLOSED) from exc
 
 
 def _cancellations() -> int:
@@ -143,7 +143,7 @@ def translate(exc: Exception) -> ClearwayError | None:
     if denied := refused(code, str(exc)):
         return denied
     if code in _REFUSALS:
-        return Unavailable(f"Redis refused: {code}", f"it said {code}")
+        return Unavailable(f"Redis refused: {code}", f"it said {code}", code)
     return _of_text(str(exc)) or _of_silence(exc)
 
 
@@ -159,9 +159,9 @@ def _of_text(text: str) -> ClearwayError | None:
 def _of_silence(exc: Exception) -> Unavailable | None:
     """Our error where no answer has come at all."""
     if isinstance(exc, (redis.exceptions.TimeoutError, TimeoutError)):
-        return Unavailable("Redis did not answer in time", "no answer in time")
+        return Unavailable("Redis did not answer in time", "no answer in time", TIMEOUT)
     if isinstance(exc, _UNREACHABLE):
-        return Unavailable("Redis cannot be reached", _reason(exc))
+        return Unavailable("Redis cannot be reached", *reason(exc))
     return None
 
 
@@ -169,23 +169,6 @@ def where(node: redis.asyncio.Redis) -> str:
     """The address of a client's server, as it is told to operators."""
     given = node.connection_pool.connection_kwargs
     return given.get("path") or f"{given['host']}:{given['port']}"
-
-
-def _reason(exc: BaseException | None) -> str:
-    """Why a connection failed, in the system's words; never in a server's, or redis-py's."""
-    while exc is not None:
-        if isinstance(exc, ssl.SSLError):
-            return f"TLS: {getattr(exc, 'verify_message', '') or exc.reason or 'broken off'}"
-        if isinstance(exc, socket.gaierror):
-            return str(exc.strerror)
-        if isinstance(exc, OSError) and exc.errno:
-            return os.strerror(exc.errno)
-        if isinstance(exc, NoPassword):
-            return str(exc)
-        if isinstance(exc, redis.exceptions.AuthenticationError):
-            return WRONG
-        exc = exc.__cause__ or exc.__context__
-    return "the connection was broken off"
 
 
 _UNREACHABLE = (
@@ -210,6 +193,14 @@ def error_code(exc: Exception) -> str:
         return ""
     text = str(exc).rpartition("caused error: ")[2]
     return text.partition(" ")[0]
+
+
+def error_label(exc: Exception) -> str:
+    """What an error is counted as: a code, and nothing else that a server may say."""
+    if isinstance(exc, Unavailable):
+        return exc.code or _PLAIN_ERROR
+    code = "NOFUNCTION" if function_missing(exc) else error_code(exc)
+    return code if code.isupper() and code.isalpha() else _PLAIN_ERROR
 
 
 def sent_on(reply: object) -> bool:

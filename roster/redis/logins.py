@@ -64,7 +64,7 @@ def refused(code: str, text: str) -> Unavailable | None:
     The server's own text names the user: only a command's name is taken from it.
     """
     if code in _SAID:
-        return Unavailable(f"Redis refused: {code}", _SAID[code])
+        return Unavailable(f"Redis refused: {code}", _SAID[code], code)
     if code != "NOPERM" and not _IN_A_SCRIPT.search(text):
         return None
     command, kind = _COMMAND.search(text), _KIND.search(text)
@@ -72,7 +72,7 @@ def refused(code: str, text: str) -> Unavailable | None:
         f"do '{command[1]}'" if command else f"use a {kind[1]} there" if kind else "do this there"
     )
     why = f"{NOT_ALLOWED}: this user may not {what} (docs/operations.md, Users of Redis)"
-    return Unavailable("Redis refused: NOPERM", why)
+    return Unavailable("Redis refused: NOPERM", why, "NOPERM")
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def loading() -> Iterator[None]:
             raise
         where = exc.cause.partition(f": {NOT_ALLOWED}")[0]
         cause = f"{where}: this user may not load them: run `clearway functions` as one who may"
-        raise Unavailable("Redis lacks this version's functions", cause) from exc
+        raise Unavailable("Redis lacks this version's functions", cause, exc.code) from exc
 
 
 def _read(path: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
+from collections import Counter
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -21,6 +22,7 @@ from roster.redis.calls import SLOTS, Call, Plain, Wait, library, pairs, whateve
 from roster.redis.connection import (
     bulk_client,
     error_code,
+    error_label,
     function_missing,
     raised,
     sent_on,
@@ -46,7 +48,6 @@ TRIES = 4
 PAUSE_S = 0.003
 FIND_S = 5.0
 
-
 Server: TypeAlias = "Address | None"
 """Where a server is found; None for the only one, and where nobody is known."""
 
@@ -56,15 +57,14 @@ def open_nodes(
     client: Callable[[Target, Address | None], redis.asyncio.Redis],
     discovery: Discovery | None = None,
     find_s: float = FIND_S,
+    errors: Counter[str] | None = None,
 ) -> Nodes:
     """The servers of a target; `client` makes the client of one, at an address or the target's.
 
-    Whoever opens several gives them one discovery.
+    Whoever opens several gives them one discovery, and one place to count errors.
     """
-    if target.kind == "server":
-        return Nodes(client(target, None), lambda host, port: client(target, (host, port)))
-    place = discovery or Discovery(target)
-    return Nodes(place, lambda host, port: client(target, (host, port)), find_s)
+    place = client(target, None) if target.kind == "server" else discovery or Discovery(target)
+    return Nodes(place, lambda host, port: client(target, (host, port)), find_s, errors)
 
 
 def bulk_nodes(target: Target) -> Nodes:
@@ -80,14 +80,16 @@ class Nodes:
         place: redis.asyncio.Redis | Discovery,
         node_client: Callable[[str, int], redis.asyncio.Redis],
         find_s: float = FIND_S,
+        errors: Counter[str] | None = None,
     ) -> None:
         """`node_client` makes a client from the host and port that a discovery has found.
 
-        `find_s` is how long a first call waits for it; later ones use what is known.
+        `find_s` is how long a first call waits for it. `errors` counts the servers', by code.
         """
         self._one = None if isinstance(place, Discovery) else place
         self._routes = Routes(place, node_client) if isinstance(place, Discovery) else None
         self._find_s = find_s
+        self._errors = Counter() if errors is None else errors
 
     @property
     def clustered(self) -> bool:
@@ -262,13 +264,16 @@ class Nodes:
         try:
             with translated(node):
                 got = await exchange(node, commands, bite_bytes)
-        except (Unavailable, asyncio.CancelledError):
+        except (Unavailable, asyncio.CancelledError) as exc:
             if self._routes is not None:
                 self._routes.failed(node)
+            if isinstance(exc, Unavailable):
+                self._errors[error_label(exc)] += 1
             raise
         failed = [reply for reply in got if isinstance(reply, Exception)]
         for reply in failed:
             reply.add_note(where(node))
+            self._errors[error_label(reply)] += 1
         if self._routes is not None and failed:
             self._routes.heed(node, got)
         return got

@@ -25,7 +25,10 @@ LISTPACK_VALUE_BYTES = 8192
 
 
 class ServerFacts(msgspec.Struct, frozen=True):
-    """What a server says of itself; an empty text or None is what it does not tell."""
+    """What a server says of itself; an empty text or None is what it does not tell.
+
+    `max_bytes` of its memory is 0 where it has no limit, `aof_bytes` where it has no such file.
+    """
 
     valkey: bool
     version: tuple[int, int, int]
@@ -39,6 +42,10 @@ class ServerFacts(msgspec.Struct, frozen=True):
     replicas: int
     full: bool = False
     full_coverage: bool = False
+    address: str = ""
+    used_bytes: int = 0
+    max_bytes: int = 0
+    aof_bytes: int = 0
 
     @property
     def waitaof(self) -> bool:
@@ -46,12 +53,15 @@ class ServerFacts(msgspec.Struct, frozen=True):
         return self.valkey or self.version >= FIRST_WITH_WAITAOF
 
 
-def server_facts(info: Mapping[str, object], config: Mapping[object, object]) -> ServerFacts:
-    """The facts in the answers to INFO and CONFIG GET.
+def server_facts(
+    info: Mapping[str, object], config: Mapping[object, object], address: str = ""
+) -> ServerFacts:
+    """The facts in the answers to INFO and CONFIG GET of the server at this address.
 
     `config` may be decoded or not, and empty where a provider refuses CONFIG.
     """
     settings = {_text(name): _text(value) for name, value in config.items()}
+    used, most = (_number(info.get(name)) or 0 for name in ("used_memory", "maxmemory"))
     return ServerFacts(
         valkey="valkey_version" in info,
         version=_version(_text(info.get("valkey_version") or info.get("redis_version"))),
@@ -65,7 +75,11 @@ def server_facts(info: Mapping[str, object], config: Mapping[object, object]) ->
         replicas=_number(info.get("connected_slaves")) or 0,
         full_coverage=_number(info.get("cluster_enabled")) == 1
         and settings.get("cluster-require-full-coverage") == "yes",
-        full=0 < (_number(info.get("maxmemory")) or 0) <= (_number(info.get("used_memory")) or 0),
+        full=0 < most <= used,
+        address=address,
+        used_bytes=used,
+        max_bytes=most,
+        aof_bytes=_number(info.get("aof_current_size")) or 0,
     )
 
 

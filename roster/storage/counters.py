@@ -8,7 +8,7 @@ the hour, and hours that are over are dropped.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 HOUR_MS = 3_600_000
 KEPT_HOURS = 24
 GROWTH = 1.02
+LEGS = ("source", "service")
+BY_LOAD, BY_CHANGE = "load_", "change_"
+"""Before a leg: of the removals that loads have brought, and of those that came by themselves.
+
+Loads count theirs with and without it; of the others nothing more is written.
+"""
 FINEST_MS = 0.1
 """The first bucket ends here; what is faster counts as this."""
 
@@ -77,12 +83,14 @@ class CounterStore:
     async def lags(self, legs: Iterable[str], now_ms: int) -> dict[str, Lag]:
         """How these legs did in the last day; all zero where there was no removal."""
         oldest = now_ms // HOUR_MS - KEPT_HOURS
-        counts: dict[str, Counter[int]] = {leg: Counter() for leg in legs}
+        counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
         for field, count in (await self._read(keys.LAG)).items():
             hour, leg, number = field.split(":")
-            if int(hour) > oldest and leg in counts:
+            if int(hour) > oldest:
                 counts[leg][int(number)] += count
-        return {leg: _summary(counted) for leg, counted in counts.items()}
+        for leg in LEGS:
+            counts[BY_CHANGE + leg] = counts[leg] - counts[BY_LOAD + leg]
+        return {leg: _summary(counts[leg]) for leg in legs}
 
     async def _add(self, key: str, counted: Counter[str]) -> None:
         """Tell Redis; where it did not answer, the same is told again later."""

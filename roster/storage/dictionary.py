@@ -19,7 +19,7 @@ from roster.records.entry import Provenance
 from roster.records.record import Dictionaries, parse_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from roster.records.entry import Entry
     from roster.redis.calls import Wait
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LARGEST_LOAD = 0xFFFF
 KEPT_LOADS = 1_000
 """So many loads are known in full: whoever reads the dictionary reads all of it."""
+NEWEST = 100
+"""So many are looked through where all would be too many."""
 _NEXT = "next"
 PAUSE_S = 0.2
 """So long after a failure nobody waits for the courts' names."""
@@ -171,6 +173,14 @@ class Dictionary:
         ages = {number: (following - number) % LARGEST_LOAD for number in loads}
         return {number: loads[number] for number in sorted(loads, key=ages.__getitem__)}
 
+    async def newest_loads(self, count: int = NEWEST) -> dict[int, Load]:
+        """So many of the last loads by their number, the last first."""
+        last = await self.next_load() - 1
+        numbers = [(last - 1 - age) % LARGEST_LOAD + 1 for age in range(count)]
+        (found,) = await self._nodes.keyed(keys.LOADS, [("HMGET", keys.LOADS, *numbers)])
+        held = zip(numbers, found, strict=True)
+        return {number: _decode(data) for number, data in held if data is not None}
+
     async def open_load(self, load: Load) -> int:
         """The number of a load that begins now."""
         (number,) = await self._nodes.keyed(keys.LOADS, [("HINCRBY", keys.LOADS, _NEXT, 1)])
@@ -193,6 +203,11 @@ class Dictionary:
     def _learn(self, identifier: bytes, name: str) -> None:
         self.courts[identifier] = name
         self.court_ids[name] = identifier
+
+
+def last_of_each_list(loads: Mapping[int, Load]) -> dict[str, Load]:
+    """The last of these loads that was of a list, by its name; `loads` are the last first."""
+    return {name: load for load in reversed(tuple(loads.values())) for name in load.lists}
 
 
 def _decode(data: bytes) -> Load:

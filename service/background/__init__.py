@@ -1,5 +1,5 @@
-"""What a process does beside answering, and what it counts.
+"""What a process does beside answering.
 
-The canary, counters, metrics, the renewal of images, the daily forgetting; nothing here is about
-one person, and no check waits for any of it.
+The canary, the renewal of images, the daily forgetting; nothing here is about one person, and no
+check waits for any of it.
 """

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from roster.documents.tokeniser import Tokeniser
     from roster.redis.nodes import Nodes
-    from service.background.counters import Counters
     from service.following.screener import Screener
+    from service.metrics.counters import Counters
 
 EVERY_S = 5.0
 OBJECTIVE_MS = 1_000.0

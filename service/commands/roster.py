@@ -132,6 +132,7 @@ async def _enable(opening: Opening, name: str) -> bool:
 
 def _figures(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     lag = found["removal_lag_ms"]
+    changes = lag.get("changes", lag)  # of an older version: all together
     rows = {
         "people": found["people"],
         **{f"entries {state}": count for state, count in found["entries"].items()},
@@ -139,7 +140,8 @@ def _figures(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "digest": found["digest"],
         **{f"decisions {mode}": _counts(counts) for mode, counts in found["decisions"].items()},
         "removals in 24 h": lag["count"],
-        **{f"removal lag, {leg}": _lag(lag[leg]) for leg in ("source", "service")},
+        "removals in 24 h, but loads'": changes["count"],
+        **{f"removal lag, {leg}": _lag(changes[leg]) for leg in ("source", "service")},
     }
     for name, value in rows.items():
         yield name, f"{value:,}" if isinstance(value, int) else str(value)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from roster.errors import ClearwayError, Unavailable
 from roster.redis.calls import SLOTS
 from roster.redis.exchange import sliced_timeout
+from service.metrics.counters import BOUNDS_S, Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,11 +53,15 @@ _Queue = deque[tuple[LookupRequest, "asyncio.Future[Found]"]]
 
 
 class CircuitBreaker:
-    """Open after a time of nothing but failures, until something succeeds."""
+    """Open after a time of nothing but failures, until something succeeds.
+
+    `opened` counts how often it did.
+    """
 
     def __init__(self) -> None:
         """Closed."""
         self.open = False
+        self.opened = 0
         self._heard_at = -math.inf
         self._failing_since = math.inf
 
@@ -73,7 +78,8 @@ class CircuitBreaker:
         """
         if asked_at >= self._heard_at:
             self._failing_since = min(self._failing_since, now)
-            self.open = now - self._failing_since >= SILENCE_TO_OPEN_S
+            was, self.open = self.open, now - self._failing_since >= SILENCE_TO_OPEN_S
+            self.opened += self.open and not was
 
 
 class Lane:
@@ -83,26 +89,33 @@ class Lane:
     that is late leaves its place to another, so that a silent server costs nobody two time-outs.
     """
 
-    def __init__(self, ask: LookUp, timeout_s: float) -> None:
-        """`ask` gives what the server has on several tokens."""
+    def __init__(self, ask: LookUp, timeout_s: float, durations: Histogram | None = None) -> None:
+        """`ask` gives what the server has on several tokens; `durations` counts how long."""
         self._ask = ask
         self._timeout_s = timeout_s
         self._waiting: _Queue = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = PIPELINES
         self._planned = False
-        self._circuit = CircuitBreaker()
+        self.circuit = CircuitBreaker()
+        self.failures = 0
+        self._durations = durations or Histogram(BOUNDS_S)
         self._probing: asyncio.Task[None] | None = None
 
     def ask(self, asked: LookupRequest) -> asyncio.Future[Found]:
         """The record; raises Unavailable where the server has long been silent."""
         self._newest = asked
-        if self._circuit.open:
+        if self.circuit.open:
             raise Unavailable("Redis has not been answering")
         future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
         self._waiting.append((asked, future))
         self._plan()
         return future
+
+    @property
+    def waiting(self) -> int:
+        """How many look-ups are not sent yet."""
+        return len(self._waiting)
 
     def close(self) -> None:
         """Ask no longer whether the server answers again."""
@@ -137,7 +150,9 @@ class Lane:
             for _, future in batch:
                 _settle(future, error)
         else:
-            self._circuit.succeeded(time.monotonic())
+            now = time.monotonic()
+            self.circuit.succeeded(now)
+            self._durations.add(now - asked_at)
             leave()
             for index, ((_, future), one) in enumerate(zip(batch, found, strict=True)):
                 _settle(future, one)
@@ -148,8 +163,9 @@ class Lane:
             leave()
 
     def _failed(self, asked_at: float) -> None:
-        self._circuit.failed(asked_at, time.monotonic())
-        if self._circuit.open and (self._probing is None or self._probing.done()):
+        self.failures += 1
+        self.circuit.failed(asked_at, time.monotonic())
+        if self.circuit.open and (self._probing is None or self._probing.done()):
             self._probing = asyncio.create_task(self._probe())
 
     async def _probe(self) -> None:
@@ -157,12 +173,12 @@ class Lane:
 
         One question alone may fail for reasons of its own, or have moved to another server.
         """
-        while self._circuit.open:
+        while self.circuit.open:
             next_at = time.monotonic() + PROBE_S
             with suppress(Exception):  # whatever it is, there is no answer yet
                 async with sliced_timeout(self._timeout_s):
                     await self._ask([self._newest])
-                self._circuit.succeeded(time.monotonic())
+                self.circuit.succeeded(time.monotonic())
                 return
             await asyncio.sleep(max(0.0, next_at - time.monotonic()))
 
@@ -215,13 +231,34 @@ class Lookups:
         self._dictionary = dictionary
         self.timeout_s = timeout_ms / 1000
         self._lanes: dict[Server, Lane] = {}
+        self.durations = Histogram(BOUNDS_S)
+
+    @property
+    def waiting(self) -> int:
+        """How many look-ups are not sent yet."""
+        return sum(lane.waiting for lane in self._lanes.values())
+
+    @property
+    def failures(self) -> int:
+        """How many pipelines of look-ups have failed so far."""
+        return sum(lane.failures for lane in self._lanes.values())
+
+    @property
+    def circuits_open(self) -> int:
+        """For how many servers no check waits now, as they have been silent for long."""
+        return sum(lane.circuit.open for lane in self._lanes.values())
+
+    @property
+    def circuits_opened(self) -> int:
+        """How often that began so far."""
+        return sum(lane.circuit.opened for lane in self._lanes.values())
 
     def ask(self, token: bytes, at_least: Mapping[int, Position]) -> asyncio.Future[Found]:
         """A token's record as of after this call; the future raises Unavailable or WrongKey."""
         server = self._store.nodes.server(SLOTS[token[1]])
         lane = self._lanes.get(server)
         if lane is None:
-            lane = self._lanes[server] = Lane(self._look_up, self.timeout_s)
+            lane = self._lanes[server] = Lane(self._look_up, self.timeout_s, self.durations)
         return lane.ask((token, at_least))
 
     async def entries(self, found: Found) -> list[Entry]:

@@ -79,6 +79,11 @@ class Feed:
         """How many polls there are now."""
         return self._open.total()
 
+    @property
+    def readers(self) -> int:
+        """How many API keys have polls open."""
+        return len(self._open)
+
     @contextmanager
     def opened(self, key_id: str) -> Iterator[None]:
         """One more poll of this key meanwhile; raises TooMany."""

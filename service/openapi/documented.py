@@ -10,6 +10,7 @@ from roster.documents.names import NameCheck
 from roster.rules.restrictions import Mode
 from roster.rules.verdict import Decision, StandingWord, Warned
 from service.background.summary import ListSummary
+from service.openapi.figures import AuditFigures, LagsReply, ProcessReply
 from service.web.faults import FieldError
 from service.web.problems import Problem
 
@@ -210,50 +211,6 @@ class HistoryAnswer(Reply, frozen=True):
 
     history: list[EntryReply]
     position: str
-
-
-class LagReply(Reply, frozen=True):
-    """Quantiles in milliseconds."""
-
-    p50: float
-    p99: float
-    max: float
-
-
-class LagsReply(Reply, frozen=True):
-    """Removals of the last 24 hours, by leg of their way."""
-
-    source: LagReply
-    service: LagReply
-    count: int
-
-
-class AuditHead(Reply, frozen=True):
-    """How many blocks a process has written to the audit, and the hash of the last."""
-
-    blocks: int
-    head: str
-
-
-class AuditFigures(Reply, frozen=True):
-    """What the answering process has said to the audit, in records."""
-
-    written: int
-    waiting: int
-    lost: int
-
-
-class ProcessReply(Reply, frozen=True):
-    """One live service process."""
-
-    id: str
-    host: str
-    lag_ms: float
-    fresh_as_of: str
-    false_hit_rate: float
-    build: str
-    library: str
-    audit: AuditHead
 
 
 class RosterAnswer(Reply, frozen=True):

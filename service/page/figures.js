@@ -132,9 +132,11 @@ function rate(total, now) {
   write(part("rate"), `${words.number(total)} checks${told}`);
 }
 
-function lag(told) {
+/** Of removals that came by themselves; a load brings many at once, and says when. */
+function lag({ changes: told, loads }) {
   const count = words.number(told.count);
-  write(part("removals"), `${count} ${told.count === 1 ? "removal" : "removals"} took effect in the last 24 hours`);
+  const more = loads.count ? `; loads have brought ${words.number(loads.count)} more` : "";
+  write(part("removals"), `${count} ${told.count === 1 ? "removal" : "removals"} took effect in the last 24 hours${more}`);
   table("lag", Object.keys(LEGS).map((leg) => lagRow(leg, told[leg])));
   part("scale").hidden = !Object.keys(LEGS).some((leg) => told[leg].max);
   for (const leg of Object.keys(LEGS)) track(leg, told[leg]);

@@ -1,4 +1,4 @@
-"""Changes that were sent over the API, for the audit, and for the ledger of late denials."""
+"""Changes over the API, for the audit, the metrics, and the ledger of late denials."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNACKNOWLEDGED = "unacknowledged"
 def changed(
     service: Service, key: ApiKey, edits: Mapping[int, Edit], results: Sequence[dict[str, Any]]
 ) -> None:
-    """Record what became of each edit, by its place among the results."""
+    """Record and count what became of each edit, by its place among the results."""
     for index, edit in edits.items():
         result = results[index]
         current = result.get("current") or {}
@@ -54,6 +54,7 @@ def removed(service: Service, edit: Edit, applied_at_ms: int) -> None:
 def _note(service: Service, key: ApiKey, edit: Edit, result_fields: tuple[int, str, str]) -> None:
     if key.id == CANARY_KEY:
         return
+    service.counters.changes[edit.shape.op, result_fields[1]] += 1
     record = EntryChanged(
         key.id,
         edit.shape.op,

@@ -118,6 +118,7 @@ def _read(
         except INVALID as exc:
             _require_scope(key, service.lists, head.op, head.list)
             results[index] = {"outcome": "rejected", "errors": problem_of(exc).errors}
+            service.counters.changes[head.op, "rejected"] += 1
         else:
             _require_scope(key, service.lists, edit.shape.op, service.lists.name(edit.list))
             edits[index] = edit
@@ -200,11 +201,10 @@ def _outcome(edit: Edit, replies: Sequence[Applied]) -> Outcome:
 
 
 def _count(service: Service, edit: Edit, replies: Replies, received_at_ms: int) -> None:
-    """Count what took effect, and how long it took."""
-    name, first = service.lists.name(edit.list), replies[0]
+    """Count a removal that took effect, and how long it took."""
+    first = replies[0]
     if not whole(replies) or isinstance(first, Refusal) or first.outcome is not Outcome.APPLIED:
         return
-    service.counters.changes[name, edit.shape.op] += 1
     ended = edit.op is Op.REMOVE and first.was not in _ENDS
     if not ended or edit.list >= LIFT:
         return

@@ -1,35 +1,28 @@
-"""How this process and the roster are doing: liveness, readiness, the roster's figures, metrics."""
+"""How this process and the roster are doing: liveness, readiness, the roster's figures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
 
 from roster.build import build
-from roster.errors import Unavailable
-from roster.records.meta import Meta
 from roster.redis.calls import library
 from roster.storage.audit import late_counts
-from roster.storage.counters import Lag
+from roster.storage.counters import BY_CHANGE, BY_LOAD, LEGS, CounterStore, Lag
 from roster.times import format_ms, now_ms
 from service.audit.recorder import Recorder
-from service.background.metrics import (
-    MEDIA_TYPE,
-    Family,
-    audit_families,
-    canary_families,
-    gauge,
-    key_families,
-    labelled,
-    process_families,
-    render,
-    sandbox_families,
-)
-from service.background.summary import RosterSummary, last_changes, summarise
+from service.background.summary import RosterSummary, summarise
 from service.upkeep import Upkeep
 from service.web.auth import scoped
 from service.web.bodies import in_time, json_response
+
+NAMES = (
+    *("durability", "replicas", "memory", "memory_policy", "listpack", "full_coverage"),
+    *("unknown", "stale", "rewound", "unremembered", "list_disabled", "audit"),
+    *("key_restored", "list_restored"),
+)
+"""Of what `degraded` may name; behind the last two stands which one."""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -64,20 +57,6 @@ async def get_roster(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Counts, digest, positions, decisions so far, removal lag, processes."""
     async with in_time():
         return json_response(await roster_json(request.app.state.upkeep))
-
-
-@get("/metrics", guards=[scoped("ops:read")], media_type=MEDIA_TYPE)
-async def get_metrics(request: Request[Any, Any, Any]) -> bytes:
-    """Every metric of this process, and the roster's counts where Redis answers."""
-    upkeep: Upkeep = request.app.state.upkeep
-    service = upkeep.service
-    families = list(process_families(service.counters, service.screener))
-    families.append(gauge("feed_polls", "Open polls of the feed.", service.feed.open))
-    families += canary_families(service.canary)
-    families += audit_families(service.audit, service.ledger)
-    families += sandbox_families(service.sandbox.decided)
-    families += key_families(service.access.keys, now_ms())
-    return render([*families, *await _roster_families(upkeep)])
 
 
 def conditions(upkeep: Upkeep) -> dict[str, Condition]:
@@ -124,17 +103,12 @@ async def summary(upkeep: Upkeep) -> RosterSummary:
 async def roster_json(upkeep: Upkeep) -> dict[str, Any]:
     """The answer of `GET /v1/roster`; raises Unavailable."""
     await upkeep.write_counts()
-    lags = await upkeep.tallies.lags(("source", "service"), now_ms())
     answer: dict[str, Any] = msgspec.structs.asdict(await summary(upkeep))
     return answer | {
         **code_json(),
         "scheme": upkeep.service.store.scheme,
         "decisions": await upkeep.tallies.decisions(),
-        "removal_lag_ms": {
-            "source": _lag_json(lags["source"]),
-            "service": _lag_json(lags["service"]),
-            "count": lags["service"].count,
-        },
+        "removal_lag_ms": await _lags_json(upkeep.tallies),
         "processes": [
             {
                 "id": process.id,
@@ -175,39 +149,18 @@ def _condition(ok: bool, detail: str) -> Condition:  # noqa: FBT001 -- what the 
     return Condition(ok, "" if ok else detail)
 
 
+async def _lags_json(tallies: CounterStore) -> dict[str, Any]:
+    """Of all removals; of those that came as changes; of those that loads have brought."""
+    kinds = {"": "", "changes": BY_CHANGE, "loads": BY_LOAD}
+    wanted = [before + leg for before in kinds.values() for leg in LEGS]
+    lags = await tallies.lags(wanted, now_ms())
+    told = {
+        kind: {leg: _lag_json(lags[before + leg]) for leg in LEGS}
+        | {"count": lags[f"{before}service"].count}
+        for kind, before in kinds.items()
+    }
+    return told.pop("") | told
+
+
 def _lag_json(lag: Lag) -> dict[str, float]:
     return {"p50": lag.p50, "p99": lag.p99, "max": lag.max}
-
-
-async def _roster_families(upkeep: Upkeep) -> list[Family]:
-    try:
-        metas = await upkeep.service.changes_store.metas()
-        late = await late_counts(upkeep.service.changes_store.nodes)
-    except Unavailable:
-        return []
-    text = "Denials given after a removal was decided, before it arrived."
-    counts = {tuple(name): float(count) for name, count in late.items()}
-    late_denials = labelled("late_denials", text, ("list", "court"), counts)
-    return [*_of_metas(upkeep, metas), late_denials]
-
-
-def _of_metas(upkeep: Upkeep, metas: list[Meta]) -> Iterator[Family]:
-    lists = upkeep.service.lists
-    found = summarise(metas, lists, ())
-    yield gauge("people", "People with an active or suspended entry.", float(found.people))
-    yield labelled(
-        "entries",
-        "Entries by list and state.",
-        ("list", "state"),
-        {
-            (name, state): float(getattr(each, state))
-            for name, each in found.lists.items()
-            for state in found.entries
-        },
-    )
-    yield labelled(
-        "last_change_timestamp_seconds",
-        "When a list was last changed by an op.",
-        ("list", "op"),
-        last_changes(metas, lists),
-    )

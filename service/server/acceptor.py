@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from service.metrics.counters import Connections
+from service.server.sockets import unaccepted
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
@@ -60,6 +63,11 @@ class Acceptor:
         self._surplus: dict[Protocol, float] = {}
         self._paused: asyncio.TimerHandle | None = None
         self._told_at = float("-inf")
+
+    @property
+    def connections(self) -> Connections:
+        """How many it has taken in, may, and has left waiting."""
+        return Connections(self.held, self._bound, unaccepted(self._listening))
 
     def open(self) -> None:
         """Accept from now on."""

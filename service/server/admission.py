@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from roster.errors import TooMany
+from service.openapi.openapi import ROUTES
 from service.web.auth import TokenBucket, authorization
 from service.web.problems import problem_bytes
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 FREE = frozenset({"/healthz", "/readyz", "/v1/changes", "/v1/roster", "/metrics"})
 """Paths that never wait and are never refused."""
 BATCH = "/v1/check/batch"
+PATHS = frozenset({"/", "/schema", "/schema/openapi.json", *(route.path for route in ROUTES)})
+"""By which requests are counted."""
 IN_FLIGHT_MAX = 512
 """Checks that a process has begun or keeps in line: some 40 ms of its work."""
 SHARE = 3
@@ -103,6 +106,7 @@ class Gate:
         self._of_key: Counter[str] = Counter()
         self.in_flight = 0
         service.counters.in_flight = lambda: self.in_flight
+        service.counters.routes = PATHS
 
     def full_for(self, scope: Mapping[str, Any]) -> bool:
         """Whether a request finds no place: there is none, or its key has its share of them."""
@@ -168,6 +172,7 @@ class Gate:
     def refuse(self, protocol: Protocol, cycle: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Turn a request away before its body is read."""
         self._counters.refused += 1
+        self._counters.answered(cycle.scope, 429)
         now = self._loop.time()
         if not self._held and not self._refusals.take(1, now):
             protocol.answer_now(cycle, refusal())

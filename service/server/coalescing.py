@@ -9,19 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from collections.abc import Callable
 
 _HEAD = b"HTTP/1.1 "
+_STATUS = slice(len(_HEAD), len(_HEAD) + 3)
 
 
 class CoalescingTransport:
     """A transport that holds a head back until the body comes, at most one turn of the loop."""
 
-    __slots__ = ("_held", "_loop", "_transport")
+    __slots__ = ("_held", "_loop", "_on_status", "_transport")
 
-    def __init__(self, transport: Any, loop: AbstractEventLoop) -> None:  # noqa: ANN401 -- uvicorn says no more
-        """All but writing and closing is the transport's own."""
+    def __init__(
+        self,
+        transport: Any,  # noqa: ANN401 -- uvicorn says no more
+        loop: AbstractEventLoop,
+        on_status: Callable[[int], None] = lambda _status: None,
+    ) -> None:
+        """All but writing and closing is the transport's own; `on_status` hears of each head."""
         self._transport = transport
         self._loop = loop
+        self._on_status = on_status
         self._held = b""
 
     def write(self, data: bytes) -> None:
@@ -31,6 +39,7 @@ class CoalescingTransport:
             self._transport.write(data)
         elif data.startswith(_HEAD):
             self._held = data
+            self._on_status(int(data[_STATUS]))
             self._loop.call_soon(self._flush)
         else:
             self._transport.write(data)

@@ -10,12 +10,14 @@ each request, or a look at the clock at each of its steps, would cost more.
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from service.metrics.counters import UNREAD
 from service.routes.checks import CHECK, HOT, respond, respond_at_once
 from service.server.admission import CONTENDED, FREE
 from service.server.certificates import fingerprint
@@ -196,6 +198,7 @@ class Protocol(Endings):
         if not self._nothing_asked and not (bad and bad.response_started):
             response = status_bytes(status)
             self.transport.write(self._head(response, keep=False) + response[2])
+            self.context.service.counters.answered(UNREAD, status)
         self._phase = "over"
         Parting(self.transport, self.connection_lost)
 
@@ -233,6 +236,7 @@ class Protocol(Endings):
             return False
         body = respond_at_once(self.context.service, cycle.scope, cycle.body)
         if body is not None:
+            self.context.service.counters.cleared_at_once += 1
             self.answer_now(cycle, (200, JSON_HEADERS, body))
         return body is not None
 
@@ -240,12 +244,14 @@ class Protocol(Endings):
         """What answers a request, to be run as a task."""
         if _is_hot(cycle.scope):
             return self._respond(cycle)
-        cycle.transport = CoalescingTransport(self.transport, self.loop)
-        answering: Coroutine[Any, Any, None] = cycle.run_asgi(app)
-        return answering
+        count = partial(self.context.service.counters.answered, cycle.scope)
+        cycle.transport = CoalescingTransport(self.transport, self.loop, count)
+        return cast("Coroutine[Any, Any, None]", cycle.run_asgi(app))
 
     async def _respond(self, cycle: Any) -> None:  # noqa: ANN401 -- uvicorn's
-        self.answer_now(cycle, await respond(self.context.service, cycle.scope, cycle.receive))
+        told = await respond(self.context.service, cycle.scope, cycle.receive)
+        self.context.service.counters.answered(cycle.scope, told[0])
+        self.answer_now(cycle, told)
 
     def _begin(self, cycle: Any, app: Any) -> asyncio.Task[None]:  # noqa: ANN401 -- uvicorn's
         task: asyncio.Task[None] = self.loop.create_task(self.answer_in_task(cycle, app))

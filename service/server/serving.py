@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
+from service.metrics.counters import summed
 from service.routes.ops import conditions
+from service.routes.process_metrics import process_families
 from service.server.acceptor import Acceptor
 from service.server.admission import Gate, ServerContext
+from service.server.link import Link
 from service.server.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -40,8 +42,6 @@ GRACE_S = 35.0
 IDLE_S = 0.3
 """How long idle connections are kept after the socket has closed: a request may be under way."""
 END_POLL_S = 0.02
-READY, RETIRE = b"ready", b"retire"
-"""What a worker and its supervisor tell each other."""
 
 log = structlog.get_logger("clearway.serving")
 
@@ -66,7 +66,7 @@ class Serving(uvicorn.Server):
         super().__init__(config)
         self._app = app
         self._settings = settings
-        self._link = link
+        self._link = None if link is None else Link(link)
         self._others = others
         self._retired = False
         self._hurried = False
@@ -81,7 +81,7 @@ class Serving(uvicorn.Server):
         """Open the roster, wait until checks can be decided, and accept."""
         loop = asyncio.get_running_loop()
         if self._link is not None:
-            loop.add_reader(self._link.fileno(), self._hear, self._link)
+            self._link.open(self._end)
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
@@ -91,6 +91,7 @@ class Serving(uvicorn.Server):
         self._acceptors = [
             Acceptor(each, self._protocol, self.config.ssl) for each in sockets or ()
         ]
+        self._count()
         self._sweeping = loop.create_task(self._sweep())
         await self._until_ready()
         if not self.should_exit:
@@ -98,8 +99,7 @@ class Serving(uvicorn.Server):
                 acceptor.open()
         self.started = True
         if self._link is not None:
-            with suppress(OSError):  # the supervisor has died: it will be heard of
-                self._link.send_bytes(READY)
+            self._link.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 -- the acceptors have them
         """Drain, close the socket, finish what is open, and let the roster go."""
@@ -116,6 +116,8 @@ class Serving(uvicorn.Server):
         self._sweeping.cancel()
         if not self.force_exit:
             await self.lifespan.shutdown()
+        if self._link is not None:
+            self._link.state()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Ctrl-C does not drain: nobody's traffic is led elsewhere. Nor does a second signal."""
@@ -124,13 +126,18 @@ class Serving(uvicorn.Server):
         self._hurried = self._hurried or sig == signal.SIGINT
         super().handle_exit(sig, frame)
 
-    def _hear(self, link: Connection) -> None:
+    def _end(self, retired: bool) -> None:  # noqa: FBT001 -- as the link tells it
         """Retire where the supervisor says so; end where it has died."""
-        try:
-            self._retired = link.recv_bytes() == RETIRE
-        except (EOFError, OSError):
-            asyncio.get_running_loop().remove_reader(link.fileno())
+        self._retired = retired
         self.should_exit = True
+
+    def _count(self) -> None:
+        """Let metrics tell of this server's connections, and of the workers beside it."""
+        counters, link = self.upkeep.service.counters, self._link
+        counters.connections = lambda: summed(each.connections for each in self._acceptors)
+        if link is not None:
+            link.own = lambda: list(process_families(self.upkeep))
+            self.upkeep.together = link.together
 
     def _protocol(self) -> Protocol:
         protocol = Protocol(self.config, self.server_state, self.lifespan.state)
@@ -141,8 +148,11 @@ class Serving(uvicorn.Server):
         return list(self.server_state.connections)
 
     async def _sweep(self) -> None:
+        loop, counters = asyncio.get_running_loop(), self.upkeep.service.counters
         while True:
+            due_s = loop.time() + SWEEP_S
             await asyncio.sleep(SWEEP_S)
+            counters.loop_lag.add(max(0.0, loop.time() - due_s))
             for number, connection in enumerate(self._callers()):
                 if connection in self.server_state.connections:
                     connection.sweep()

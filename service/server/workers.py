@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING, cast
 import structlog
 from uvicorn.config import STARTUP_FAILURE
 
-from service.server.serving import GRACE_S, READY, RETIRE
+from service.server.link import ASKED, READY, RETIRE, STATE, STATED, unpack
+from service.server.serving import GRACE_S
+from service.server.sums import Sums
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, MutableSequence
+
+    from service.metrics.families import Family
 
 READY_S = 120.0
 """A new process that is not ready after this does not replace an old one."""
@@ -39,10 +43,10 @@ def shared(count: int) -> MutableSequence[float]:
 
 
 class Worker:
-    """One process; `news` is set when it is ready or has ended."""
+    """One process; `news` is set when it is ready or has ended, `told` is what it has counted."""
 
     def __init__(
-        self, target: Callable[..., None], listening: socket.socket, *, others: bool
+        self, target: Callable[..., None], listening: socket.socket, sums: Sums, *, others: bool
     ) -> None:
         """Start it; with `others` it accepts only once it is ready."""
         self.link, theirs = _spawn.Pipe()
@@ -50,6 +54,10 @@ class Worker:
         self.process.start()
         theirs.close()
         self.ready, self.alive = False, True
+        self.told: list[Family] = []
+        self._saying: asyncio.Future[None] | None = None
+        self._sums = sums
+        sums.joined(self)
         self.news = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(self.link.fileno(), self._hear)
@@ -57,8 +65,20 @@ class Worker:
 
     def retire(self) -> None:
         """Let it finish what it has and end."""
+        self.send(RETIRE)
+
+    def send(self, message: bytes) -> None:
+        """Tell it something, if it lives."""
         with suppress(OSError):
-            self.link.send_bytes(RETIRE)
+            self.link.send_bytes(message)
+
+    async def states(self, within_s: float) -> bool:
+        """Whether it says in time what it has counted: then that is `told`."""
+        if self._saying is None or self._saying.done():
+            self._saying = asyncio.get_running_loop().create_future()
+            self.send(STATE)
+        await asyncio.wait({self._saying}, timeout=within_s)
+        return self._saying.done()
 
     def end(self, sig: int) -> None:
         """Send it a signal."""
@@ -79,16 +99,32 @@ class Worker:
 
     def _hear(self) -> None:
         try:
-            self.ready = self.ready or self.link.recv_bytes() == READY
+            self._take(self.link.recv_bytes())
         except (EOFError, OSError):
             asyncio.get_running_loop().remove_reader(self.link.fileno())
         self.news.set()
+
+    def _take(self, message: bytes) -> None:
+        """Note that it is ready, or what it has counted; it may want to know that of all."""
+        kind = message[:1]
+        if message == READY:
+            self.ready = True
+        elif kind in {STATED, ASKED}:
+            self.told = unpack(message[1:])
+        if kind == ASKED:
+            self._sums.asked(self)
+        elif kind == STATED and self._saying is not None and not self._saying.done():
+            self._saying.set_result(None)
 
     def _ended(self) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self.process.sentinel)
         loop.remove_reader(self.link.fileno())
         self.process.join()  # its pipes have closed, so it is all but gone
+        with suppress(EOFError, OSError):
+            while self.link.poll():  # what it said last
+                self._take(self.link.recv_bytes())
+        self._sums.left(self)
         self.alive = False
         self.news.set()
 
@@ -105,6 +141,7 @@ class Workers:
         self._count = count
         self._end_s = drain_s + GRACE_S + 10
         self._workers: list[Worker] = []
+        self._sums = Sums()
         self._ending = asyncio.Event()
         self._rolls = 0
         self._rolled: asyncio.Task[None] | None = None
@@ -126,7 +163,7 @@ class Workers:
         return not self._failed
 
     def _start(self, *, others: bool) -> Worker:
-        return Worker(self._target, self._listening, others=others)
+        return Worker(self._target, self._listening, self._sums, others=others)
 
     def _end_all(self) -> None:
         self._ending.set()

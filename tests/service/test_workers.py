@@ -14,7 +14,7 @@ import pytest
 from uvicorn.config import STARTUP_FAILURE
 
 from service.server import workers as supervising
-from service.server.serving import READY
+from service.server.link import READY
 from service.server.workers import Workers
 
 if TYPE_CHECKING:

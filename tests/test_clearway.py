@@ -342,6 +342,18 @@ def test_what_the_desk_has_to_choose_from_is_shown_whole_and_as_it_is(cli: Cli) 
     assert whole[5] == "".join(row[5] for row in rows)
 
 
+def test_a_terminal_shows_of_keys_what_there_is_and_what_scopes_mean(cli: Cli) -> None:
+    for scopes in ("check,list:remove@sx", "check,feed"):
+        cli.ok("keys", "create", "--name", "airline", "--scopes", scopes)
+    shown = on_a_terminal(cli, "keys", "list")
+    assert "last_used" not in shown, "neither has been used"
+    assert re.findall(r"^(\S+): (.*?)\s*$", shown, re.MULTILINE) == [
+        ("check", "ask whether a person may be sold a journey, one or many"),
+        ("feed", "read whose standing may have changed, as pseudonyms"),
+        ("list:remove@sx", "remove and suspend entries, unbind documents, on list sx"),
+    ]
+
+
 def on_a_terminal(cli: Cli, *arguments: str) -> str:
     """What a command shows on a terminal of 80 columns, with the number on standard input."""
     controller, terminal = os.openpty()

@@ -94,7 +94,8 @@ def list_command(*, as_json: bool) -> None:
         allows = [{"sandbox": key.sandbox, "allows": _in_words(key)} for key in known]
         print_json([row | more for row, more in zip(rows, allows, strict=True)])
         return
-    print_rows(COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
+    columns = [name for name in COLUMNS if not sys.stdout.isatty() or any(r[name] for r in rows)]
+    print_rows(columns, [[row[name] for name in columns] for row in rows])
     if sys.stdout.isatty():
         _print_meanings(known)
 

@@ -45,7 +45,7 @@ _ELSEWHERE = RESTRICTING_BELOW - 1
 """The code of a list that the lists file does not have."""
 
 
-class MadeUpSubject(msgspec.Struct, frozen=True):
+class MadeUpTraveller(msgspec.Struct, frozen=True):
     """Whom a check is about: nobody where the document is not in the table."""
 
     token: Token
@@ -80,7 +80,7 @@ class Sandbox:
 
     def screen(self, query: Query) -> Screening:
         """The answer to one check; raises InvalidInput."""
-        screening = self._screen(self._subject(query.document), query.journey, query.name)
+        screening = self._screen(self._traveller(query.document), query.journey, query.name)
         self.decided[screening.verdict.decision] += 1
         return screening
 
@@ -88,41 +88,41 @@ class Sandbox:
         self, document: Document, name: str | None, departs_at_ms: int | None
     ) -> tuple[Standing, Screening]:
         """What holds for a person, and where that comes from; raises InvalidInput."""
-        subject = self._subject(document)
-        if subject.person is not None and subject.person.doubt:
-            screening = self._refer(subject, subject.person.doubt)
+        traveller = self._traveller(document)
+        if traveller.person is not None and traveller.person.doubt:
+            screening = self._refer(traveller, traveller.person.doubt)
             return Standing("refer", reasons=screening.verdict.reasons), screening
-        names, off = self._names(name), self._off(subject)
-        asked = Asked(now_ms(), departs_at_ms, names, subject.valid, off)
-        found = standing_rules.standing(subject.entries, asked, self._lists)
-        return found, Screening(CLEAR, subject.token, _position(subject.token), stale=False)
+        names, off = self._names(name), self._off(traveller)
+        asked = Asked(now_ms(), departs_at_ms, names, traveller.valid, off)
+        found = standing_rules.standing(traveller.entries, asked, self._lists)
+        return found, Screening(CLEAR, traveller.token, _position(traveller.token), stale=False)
 
     def pseudonym(self, key_id: str, screening: Screening) -> str | None:
         """What a caller knows the person as, where they are in the table with an entry."""
         return self._tokeniser.subject(key_id, screening.token) if screening.on_roster else None
 
-    def _screen(self, subject: MadeUpSubject, journey: Journey, name: str | None) -> Screening:
-        person = subject.person
+    def _screen(self, traveller: MadeUpTraveller, journey: Journey, name: str | None) -> Screening:
+        person = traveller.person
         if person is not None and person.doubt:
-            return self._refer(subject, person.doubt)
-        names, off = self._names(name), self._off(subject)
-        question = Question(journey, now_ms(), names, subject.valid, off)
+            return self._refer(traveller, person.doubt)
+        names, off = self._names(name), self._off(traveller)
+        question = Question(journey, now_ms(), names, traveller.valid, off)
         return Screening(
-            rules.decide(subject.entries, question, self._lists),
-            subject.token,
-            _position(subject.token),
+            rules.decide(traveller.entries, question, self._lists),
+            traveller.token,
+            _position(traveller.token),
             stale=person is not None and person.stale,
-            on_roster=any(entry.list < RESTRICTING_BELOW for entry in subject.entries),
+            on_roster=any(entry.list < RESTRICTING_BELOW for entry in traveller.entries),
         )
 
-    def _subject(self, document: Document) -> MadeUpSubject:
+    def _traveller(self, document: Document) -> MadeUpTraveller:
         number, valid = normalise(document, beijing_day(now_ms()))
         person, entries = self._people.get(number, (None, ()))
-        return MadeUpSubject(self._tokeniser.token(number), valid, person, entries)
+        return MadeUpTraveller(self._tokeniser.token(number), valid, person, entries)
 
     def _person(self, document: Document) -> MadeUpPerson | None:
         try:
-            return self._subject(document).person
+            return self._traveller(document).person
         except InvalidInput:  # which is told where the document is asked about
             return None
 
@@ -135,12 +135,12 @@ class Sandbox:
         finally:
             self._waiting -= 1
 
-    def _refer(self, subject: MadeUpSubject, code: str) -> Screening:
-        stale, position = code == "stale", _position(subject.token)
-        return referred(code, subject.token, position, stale=stale, possible=True)
+    def _refer(self, traveller: MadeUpTraveller, code: str) -> Screening:
+        stale, position = code == "stale", _position(traveller.token)
+        return referred(code, traveller.token, position, stale=stale, possible=True)
 
-    def _off(self, subject: MadeUpSubject) -> frozenset[int]:
-        disabled = subject.person is not None and subject.person.disabled
+    def _off(self, traveller: MadeUpTraveller) -> frozenset[int]:
+        disabled = traveller.person is not None and traveller.person.disabled
         return self._every if disabled else frozenset()
 
     def _names(self, name: str | None) -> frozenset[NameToken] | None:

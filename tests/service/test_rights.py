@@ -177,6 +177,7 @@ async def wrongly_answered(api: Desk, scopes: set[str], *, sandbox: bool) -> lis
     store = KeyStore(api.service.changes_store.nodes, api.service.applier.wait)
     terms = KeyTerms(name="k", scopes=tuple(sorted(scopes)))
     _, key = await store.create(terms, 1, sandbox=sandbox)
+    await api.service.access.refresh()
     wrong = []
     for (method, path, body), needed in NEEDS.items():
         answer = await api.client.request(method, path, content=body, headers=bearer(key))

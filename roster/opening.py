@@ -54,6 +54,12 @@ class Opening:
         self.redis_errors: Counter[str] = Counter()
         """By their codes, of all who ask for checks, changes, polls."""
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The addresses of the primaries that are known; none where there is only one server."""
+        known = self._discovery.map if self._discovery is not None else None
+        return tuple(sorted(f"{host}:{port}" for host, port in known.servers)) if known else ()
+
     def id_key(self) -> bytes:
         """The ID key's 32 bytes; raises SettingsError."""
         return read_or_make(self.settings, embedded=self.embedded is not None)

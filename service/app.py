@@ -14,7 +14,7 @@ from litestar.exceptions import HTTPException
 
 from roster.build import build
 from roster.documents.tokeniser import UNKNOWN, Tokeniser
-from roster.errors import SettingsError, Unavailable, cause_of
+from roster.errors import SettingsError, Unavailable
 from roster.opening import SAFE_TIMEOUT_MS, Opening
 from roster.records.blocks import Chain
 from roster.records.entry import BIND
@@ -50,6 +50,7 @@ from service.following.follower import Follower
 from service.following.memory import Memory
 from service.following.screener import EVERY, Screener
 from service.following.share import Listener
+from service.logs.causes import why
 from service.metrics.counters import Counters
 from service.parts import Service
 from service.routes.audit import get_audit
@@ -116,7 +117,7 @@ async def look_before(settings: Settings, opening: Opening) -> None:
             await store.open(EVERY)
             await store.tails(dict.fromkeys(EVERY), {})
         except Unavailable as exc:
-            log.warning("the roster cannot be reached yet", cause=cause_of(exc))
+            log.warning("the roster cannot be reached yet", **why(exc))
 
 
 def required_codes(settings: Settings, lists: Lists) -> frozenset[int]:

@@ -26,10 +26,12 @@ from service.changing.propagation import NOTE_EVERY_S
 from service.following.memory import EVERY_S as MEMORY_EVERY_S
 from service.following.roster_watch import EVERY_S as ROSTER_WATCH_EVERY_S
 from service.following.screener import EVERY
+from service.logs.causes import why
 
 if TYPE_CHECKING:
     from roster.opening import Opening
     from roster.storage.counters import CounterStore
+    from roster.storage.dictionary import Load
     from roster.storage.disabled import DisabledLists
     from service.background.key_uses import KeyUses
     from service.background.renewal import Renewer
@@ -44,6 +46,8 @@ LISTS_EVERY_S = 0.9
 PROCESSES_EVERY_S = 0.4
 """More than once in the shortest time for which a process may be fresh."""
 FACTS_EVERY_S = 5.0
+LOADS_EVERY_S, LOADS = 5.0, 8
+"""So many of the newest are looked at: nobody begins more in that time."""
 EMBEDDED_EVERY_S = 0.5
 SETTINGS_EVERY_S = 5.0
 SILENT_MS = 1_500
@@ -68,7 +72,8 @@ class Upkeep(msgspec.Struct):
     """The chores of one process, and what they work on.
 
     `facts` are what Redis' servers are like, once that is known, `unsafe` what of it is not as it
-    should be. `together` adds to what this process has counted what the workers beside it have.
+    should be; `loads` the newest ones. `together` adds to what this process has counted what the
+    workers beside it have.
     """
 
     service: Service
@@ -80,6 +85,7 @@ class Upkeep(msgspec.Struct):
     uses: KeyUses
     draining: bool = False
     facts: list[ServerFacts] | None = None
+    loads: dict[int, Load] | None = None
     unsafe: list[str] = []
     together: Callable[[list[Family]], Awaitable[list[Family]]] = alone
 
@@ -98,6 +104,7 @@ class Upkeep(msgspec.Struct):
             Chore("lists", LISTS_EVERY_S, self.read_disabled),
             Chore("processes", PROCESSES_EVERY_S, service.processes.watch),
             Chore("facts", FACTS_EVERY_S, self.look_at_servers),
+            Chore("loads", LOADS_EVERY_S, self.look_at_loads),
             Chore("embedded", EMBEDDED_EVERY_S, self.revive),
             Chore("settings", SETTINGS_EVERY_S, self.put_right),
             Chore("memory", MEMORY_EVERY_S, self.memory.save),
@@ -183,6 +190,10 @@ class Upkeep(msgspec.Struct):
         self.unsafe = unsafe(self.opening, facts)
         self.facts = facts
 
+    async def look_at_loads(self) -> None:
+        """Know which loads have begun and ended; raises Unavailable."""
+        self.loads = await self.service.dictionary.newest_loads(LOADS)
+
     async def revive(self) -> None:
         """Start a crashed embedded server again; raises EmbeddedError."""
         embedded = self.opening.embedded
@@ -222,7 +233,7 @@ async def repeat(chore: Chore) -> None:
         except ClearwayError as exc:
             cause = cause_of(exc)
             if cause != forbidden:
-                log.warning("chore failed", chore=name, error=type(exc).__name__, cause=cause)
+                log.warning("chore failed", chore=name, **why(exc))
             forbidden = cause if NOT_ALLOWED in cause else ""
         except Exception as exc:  # noqa: BLE001 -- a chore that ends is missed for ever
             log.error("chore failed", chore=name, error=type(exc).__name__)  # noqa: TRY400 -- a message may hold what was sent

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from roster import keys
-from roster.errors import ClearwayError, cause_of
+from roster.errors import ClearwayError
 from roster.redis.shares import by_server
 from roster.storage.doorbell import DoorbellMessage, parse, parse_old
 from service.following.roster_watch import RosterWatch
 from service.following.screener import EVERY, Screener
 from service.following.share import Listener, Share, ShareContext
+from service.logs.causes import why
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +64,11 @@ class Follower:
         self._tried: set[int] = set()
         self._shared: asyncio.Task[bool] | None = None
         self._ill: set[int] = set()
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is more in the logs of a server than one poll reads."""
+        return any(share.behind for share in self._shares.values())
 
     async def run(self) -> None:
         """Follow until cancelled: one task listens, and one polls each server."""
@@ -160,7 +166,7 @@ class Follower:
                 await _end(hearing, renamed)
             error = None if hearing.cancelled() else hearing.exception()
             if isinstance(error, (ClearwayError, OSError)):
-                log.warning("doorbell lost", error=type(error).__name__, cause=cause_of(error))
+                log.warning("doorbell lost", **why(error))
                 await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 -- jitter
             elif error is not None:
                 raise error

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from roster.errors import ClearwayError, WrongKey, cause_of
+from roster.errors import ClearwayError, WrongKey
 from roster.times import boot_s
 from service.following.catching_up import CatchUp
+from service.logs.causes import why
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,8 @@ class ShareContext(NamedTuple):
 class Share:
     """One server's partitions as one process follows them.
 
-    `numbers` says which they are now. `wrong_key` is what the last poll said.
+    `numbers` says which they are now. `wrong_key` is what the last poll said; it has left this
+    process `behind` where there was more than one poll reads.
     """
 
     def __init__(self, means: ShareContext, numbers: Callable[[], Sequence[int]]) -> None:
@@ -71,7 +73,7 @@ class Share:
         self._rung: set[int] = set()
         self._wanted = False
         self._bell = asyncio.Event()
-        self._behind = False
+        self.behind = False
         self._polled_s = float("-inf")
         self.wrong_key = False
 
@@ -93,7 +95,7 @@ class Share:
         return followed
 
     async def _try(self, numbers: Sequence[int]) -> bool:
-        self._behind = False
+        self.behind = False
         try:
             async with self._polling:
                 followed = await self._poll(numbers)
@@ -101,7 +103,7 @@ class Share:
             self.wrong_key = True
             return False
         except ClearwayError as exc:
-            log.warning("poll failed", error=type(exc).__name__, cause=cause_of(exc))
+            log.warning("poll failed", **why(exc))
             return False
         except Exception as exc:  # noqa: BLE001 -- whoever shares the poll has checks to answer
             log.error("poll failed", error=type(exc).__name__)  # noqa: TRY400 -- a message may hold what was sent
@@ -117,7 +119,7 @@ class Share:
 
     def _pause_s(self, *, followed: bool) -> float:
         """Until the next poll; none while there is more to read than one poll does."""
-        if self._behind:
+        if self.behind:
             return 0.0
         fresh_s = self._means.screener.news.fresh_ms / 1000
         pause = min(POLL_S, fresh_s / POLLS_WHILE_FRESH) if followed else POLL_WHEN_ILL_S
@@ -150,10 +152,10 @@ class Share:
         means.announcer.processes = max(1, polled.processes)
         tails = [tail for number, tail in polled.tails.items() if number in reached]
         means.screener.polled(tails, sent_s, listed=polled.listed)
-        self._behind = len(reached) < len(polled.tails)
+        self.behind = len(reached) < len(polled.tails)
         if any(tail.logged for tail in polled.tails.values()):
             await means.announcer.announce(numbers)
-        return polled.listed and not self._behind
+        return polled.listed and not self.behind
 
     async def _answer_the_bell(self) -> None:
         """Poll what the doorbell named; what rings meanwhile is polled together next time."""
@@ -169,7 +171,7 @@ class Share:
             try:
                 done = await self._poll_rung(numbers, wanted=wanted)
             except ClearwayError as exc:
-                log.warning("rung poll failed", error=type(exc).__name__, cause=cause_of(exc))
+                log.warning("rung poll failed", **why(exc))
             except Exception as exc:  # noqa: BLE001 -- nobody would answer the bell any more
                 log.error("rung poll failed", error=type(exc).__name__)  # noqa: TRY400 -- a message may hold what was sent
             else:

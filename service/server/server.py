@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import MutableSequence
+from collections.abc import MutableSequence, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
@@ -17,11 +17,14 @@ import msgspec
 import structlog
 import uvicorn
 
+from roster.build import build
 from roster.errors import SettingsError
 from roster.settings import Settings, read_settings
 from service.app import create_app
+from service.logs.repeats import RepeatCounter
 from service.server.protocol import Protocol
 from service.server.serving import Serving
+from service.server.sockets import address_of
 from service.server.workers import Workers, shared
 from service.web.rates import SIZE, Rates
 
@@ -32,6 +35,8 @@ SAFE_HEADERS = (
 """On every answer, also on one to what is no request; pages add a policy of their own."""
 YOUNG = 10_000
 """The collector's first threshold; Python's 700 is a tenth of what a batch of changes makes."""
+
+log = structlog.get_logger("clearway.server")
 
 
 class Listen(msgspec.Struct, frozen=True):
@@ -63,14 +68,19 @@ def is_loopback(host: str) -> bool:
 
 def run(listen: Listen, settings: Settings) -> bool:
     """Whether the service started; returns when it has ended."""
-    set_up_logging(settings)
+    repeats = set_up_logging(settings)
     listening = listening_socket(listen)  # before anything is started
+    address = address_of(listening, "https" if settings.tls_cert else "http")
+    where = repr(settings.target) if settings.target else f"embedded in {settings.data_dir}"
+    own = {"workers": listen.workers, "build": build()}
+    log.info("starting", listening=address, redis=where, **own)
     try:
         if listen.workers > 1:
             counting = partial(work, shared(SIZE))
             workers = Workers(counting, listening, listen.workers, settings.drain_s)
             return asyncio.run(workers.run())
         server = make_server(settings)
+        server.repeats = repeats
         server.run(sockets=[listening])
         return server.started
     finally:
@@ -86,8 +96,9 @@ def work(
     """One process of several, until it is told to end; keys' rates are counted in `memory`."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's
     settings = read_settings(os.environ)
-    set_up_logging(settings)
+    repeats = set_up_logging(settings)
     server = make_server(settings, link, others=others, rates=Rates(memory))
+    server.repeats = repeats
     server.run(sockets=[listening])
 
 
@@ -121,8 +132,11 @@ def listening_socket(listen: Listen) -> socket.socket:
         raise SettingsError(f"cannot listen on {where}: is it in use already?") from exc
 
 
-def set_up_logging(settings: Settings) -> None:
-    """Write log lines as JSON, or for people, on standard error."""
+def set_up_logging(settings: Settings) -> RepeatCounter:
+    """Write log lines as JSON, or for people, on standard error; what counts repeated failures."""
+    before: Sequence[Any] = structlog.get_config()["processors"]
+    counters = (each for each in before if isinstance(each, RepeatCounter))
+    repeats = next(counters, None) or RepeatCounter()
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"
@@ -135,7 +149,7 @@ def set_up_logging(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[repeats, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
@@ -148,6 +162,7 @@ def set_up_logging(settings: Settings) -> None:
     # These say what they ask for, addresses and all.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    return repeats
 
 
 def _config(app: Any, settings: Settings) -> uvicorn.Config:  # noqa: ANN401 -- Litestar is more than an ASGI application

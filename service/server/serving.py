@@ -11,6 +11,7 @@ import structlog
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
+from service.logs.repeats import RepeatCounter
 from service.metrics.counters import summed
 from service.routes.ops import conditions
 from service.routes.process_metrics import process_families
@@ -18,9 +19,12 @@ from service.server.acceptor import Acceptor
 from service.server.admission import Gate, ServerContext
 from service.server.link import Link
 from service.server.protocol import Protocol
+from service.server.sockets import address_of
+from service.server.transitions import Transitions
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
     from multiprocessing.connection import Connection
     from types import FrameType
 
@@ -50,7 +54,7 @@ class Serving(uvicorn.Server):
     """One process's server; with `link` one of several on the same socket.
 
     `link` leads to their supervisor. With `others` these answer meanwhile: then it accepts only
-    when it is ready, however long that takes.
+    when it is ready, however long that takes. `repeats` counts failures that its log says once.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Serving(uvicorn.Server):
         self._others = others
         self._retired = False
         self._hurried = False
+        self.repeats = RepeatCounter()
 
     @property
     def upkeep(self) -> Upkeep:
@@ -93,7 +98,9 @@ class Serving(uvicorn.Server):
         ]
         self._count()
         self._sweeping = loop.create_task(self._sweep())
+        self._transitions = Transitions(self._addresses(sockets or ()))
         await self._until_ready()
+        await self._transitions.look(self.upkeep)
         if not self.should_exit:
             for acceptor in self._acceptors:
                 acceptor.open()
@@ -139,6 +146,11 @@ class Serving(uvicorn.Server):
             link.own = lambda: list(process_families(self.upkeep))
             self.upkeep.together = link.together
 
+    def _addresses(self, sockets: Sequence[socket.socket]) -> list[str]:
+        """Where it listens, for the log."""
+        scheme = "https" if self.config.ssl else "http"
+        return [address_of(each, scheme) for each in sockets]
+
     def _protocol(self) -> Protocol:
         protocol = Protocol(self.config, self.server_state, self.lifespan.state)
         protocol.context = self.context
@@ -153,6 +165,9 @@ class Serving(uvicorn.Server):
             due_s = loop.time() + SWEEP_S
             await asyncio.sleep(SWEEP_S)
             counters.loop_lag.add(max(0.0, loop.time() - due_s))
+            self.repeats.look()
+            if self.started:
+                await self._transitions.look(self.upkeep)
             for number, connection in enumerate(self._callers()):
                 if connection in self.server_state.connections:
                     connection.sweep()

@@ -23,6 +23,12 @@ def unsent(transport: Any) -> int:  # noqa: ANN401 -- the same
     return kept and kept + _kernel_has(transport, termios.TIOCOUTQ)
 
 
+def address_of(listening: socket.socket, scheme: str) -> str:
+    """The URL of a listening socket."""
+    host, port = listening.getsockname()[:2]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
 def unaccepted(listening: socket.socket) -> int:
     """How many callers are connected to a listening socket, and nobody has taken them in yet."""
     try:

@@ -141,6 +141,11 @@ class Access:
         return known.key
 
     @property
+    def has_read(self) -> bool:
+        """Whether they have ever been read."""
+        return self._read
+
+    @property
     def keys(self) -> list[ApiKey]:
         """Those that this process knows, revoked and expired ones too."""
         return [known.key for known in self._keys.values()]

@@ -37,7 +37,9 @@ from service.audit.recorder import Recorder
 from service.background.canary import Canary, canary_key
 from service.background.forgetting import Forgetting
 from service.background.key_uses import KeyUses
+from service.background.loaded import Loaded
 from service.background.renewal import Renewer
+from service.background.trend import Trend
 from service.changing.applying import Applier, EntryLocator
 from service.changing.propagation import Confirmer, Notifier
 from service.deciding.lookups import Lookups
@@ -63,6 +65,7 @@ from service.routes.metrics import get_metrics
 from service.routes.ops import get_roster, healthz, readyz
 from service.routes.pages import page_routes
 from service.routes.standing import standing
+from service.routes.trend import get_key, get_trend
 from service.sandbox.desk import Sandbox
 from service.upkeep import Upkeep, keep_running, repeat
 from service.web.auth import Access
@@ -77,7 +80,7 @@ log = structlog.get_logger("clearway.app")
 API = (
     *(check_routes, standing),
     *(post_changes, get_changes, find, history, get_audit),
-    *(get_roster, healthz, readyz, get_metrics),
+    *(get_roster, get_trend, get_key, healthz, readyz, get_metrics),
 )
 
 
@@ -239,9 +242,10 @@ def _announcer(settings: Settings, store: Store, screener: Screener, audit: Reco
     return Announcer(store, screener, identity, settings.replicas, audit.stated)
 
 
-def _beside(service: Service, keys: KeyStore) -> tuple[Renewer, KeyUses]:
-    """What goes on beside the answers, and knows of the keys in Redis."""
-    return _renewer(service, keys), KeyUses(service.access, keys)
+def _beside(service: Service, keys: KeyStore) -> tuple[Renewer, KeyUses, Trend, Loaded]:
+    """What goes on beside the answers."""
+    shown = Trend(service.counters), Loaded(service.dictionary)
+    return _renewer(service, keys), KeyUses(service.access, keys), *shown
 
 
 def _renewer(service: Service, keys: KeyStore) -> Renewer:

@@ -22,6 +22,7 @@ from service.audit.recorder import EVERY_S as AUDIT_EVERY_S
 from service.background.canary import EVERY_S as CANARY_EVERY_S
 from service.background.key_uses import EVERY_S as USES_EVERY_S
 from service.background.renewal import EVERY_S as RENEWAL_EVERY_S
+from service.background.trend import EVERY_S as TREND_EVERY_S
 from service.changing.propagation import NOTE_EVERY_S
 from service.following.memory import EVERY_S as MEMORY_EVERY_S
 from service.following.roster_watch import EVERY_S as ROSTER_WATCH_EVERY_S
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from roster.storage.dictionary import Load
     from roster.storage.disabled import DisabledLists
     from service.background.key_uses import KeyUses
+    from service.background.loaded import Loaded
     from service.background.renewal import Renewer
+    from service.background.trend import Trend
     from service.following.memory import Memory
     from service.metrics.families import Family
     from service.parts import Service
@@ -83,6 +86,8 @@ class Upkeep(msgspec.Struct):
     memory: Memory
     renewer: Renewer
     uses: KeyUses
+    trend: Trend
+    loaded: Loaded
     draining: bool = False
     facts: list[ServerFacts] | None = None
     loads: dict[int, Load] | None = None
@@ -114,6 +119,7 @@ class Upkeep(msgspec.Struct):
             Chore("canary", CANARY_EVERY_S, service.canary.probe),
             Chore("audit", AUDIT_EVERY_S, service.audit.tick),
             Chore("ledger", LEDGER_EVERY_S, service.ledger.tick),
+            Chore("trend", TREND_EVERY_S, self.trend.note),
         ]
 
     async def begin(self) -> None:

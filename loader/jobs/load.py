@@ -114,6 +114,7 @@ class Loading:
             partial=self._options.partial,
             files=intake.read,
             rejected=dict(found.rejected),
+            rejects_file=_kept_in(self._options, rejects),
         )
         loads = self._session.run(self._session.dictionary.all_loads())
         snapshot = self._session.snapshot(codes, as_of_after(record, loads))
@@ -266,6 +267,12 @@ class Loading:
             seconds_by_phase=self._phases,
             rewound=still_rewound(session, reading.snapshot),
         )
+
+
+def _kept_in(options: Options, rejects: Rejects) -> str:
+    """Where the rejects lie once the load is over."""
+    path = options.rejects_kept or rejects.path
+    return str(path.resolve()) if path and rejects.count else ""
 
 
 def _collisions(courts: Iterable[str], context: Context) -> frozenset[str]:

@@ -107,7 +107,10 @@ def _bar() -> Iterator[OnProgress]:
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How to load; `jobs` None leaves it to the machine."""
+    """How to load; `jobs` None leaves it to the machine.
+
+    `rejects_kept` is the folder that whoever loads moves the `rejects` to.
+    """
 
     files: Files
     limits: Limits = Limits()
@@ -116,6 +119,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     allow_empty: bool = False
     again: bool = False
     rejects: Path | None = None
+    rejects_kept: Path | None = None
     diff: Path | None = None
     jobs: int | None = None
 

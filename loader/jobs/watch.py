@@ -122,6 +122,7 @@ class Watching:
             self._options,
             files=Files((path,), (), None, files.format, files.encoding),
             rejects=self._spool.rejects(waiting.name),
+            rejects_kept=self._spool.folder / DONE,
         )
         try:
             return Loading(session, options, on_progress).run()

@@ -20,6 +20,8 @@ OWN_LISTS = {"lift": LIFT, "bind": BIND, "canary": CANARY}
 """Clearway's own lists, whose meaning is code: their ids and codes are fixed."""
 
 _EVERY = ("*",)
+RHYTHM_DAYS = 7
+"""Of a list that restricts, where the file does not say."""
 
 # What a seat code looks like: docs/api.md, Routes.
 _SeatCode = Annotated[str, msgspec.Meta(pattern="^[0-9A-Z]{1,2}$")]
@@ -40,6 +42,7 @@ class _List(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     law: _Text
     contact: str
     lifted_by_default: bool = False
+    rhythm_days: Annotated[int, msgspec.Meta(ge=0, le=3_650)] | None = None
     air: Literal["all"] | None = None
     rail: str | None = None
     ship: Literal["all"] | tuple[str, ...] | None = None
@@ -202,9 +205,16 @@ def _rule(index: int, file: _File, tables: dict[str, dict[Place, Effect]]) -> Li
         law=given.law,
         contact=given.contact,
         lifted_by_default=given.lifted_by_default,
+        rhythm_days=_rhythm_days(given),
         whole=frozenset(whole),
         cells=cells,
     )
+
+
+def _rhythm_days(given: _List) -> int:
+    if given.rhythm_days is not None:
+        return given.rhythm_days
+    return RHYTHM_DAYS if given.code < RESTRICTING_BELOW else 0
 
 
 def _cabins(forbidden: tuple[str, ...], file: _File, path: FieldPath) -> dict[Place, Effect]:

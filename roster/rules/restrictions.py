@@ -54,8 +54,9 @@ class SeatRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ListRule(msgspec.Struct, frozen=True, eq=False):
     """One list: what it is called, where to ask, and what it forbids.
 
-    `whole` are the modes that it forbids wholly. `cells` give each seat or cabin of the
-    other modes that it touches its effect. What is in neither is free.
+    `rhythm_days` after its last full file it counts as old, 0: never. `whole` are the modes that it
+    forbids wholly. `cells` give each seat or cabin of the other modes that it touches its effect.
+    What is in neither is free.
     """
 
     id: str
@@ -64,6 +65,7 @@ class ListRule(msgspec.Struct, frozen=True, eq=False):
     law: str
     contact: str
     lifted_by_default: bool = False
+    rhythm_days: int = 0
     whole: frozenset[Mode] = frozenset()
     cells: dict[Mode, dict[Place, Effect]] = {}
 

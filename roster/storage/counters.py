@@ -109,6 +109,21 @@ class CounterStore:
         if old:
             await self._nodes.keyed(keys.LAG, [("HDEL", keys.LAG, *old)])
 
+    async def hourly(self, legs: Iterable[str], now_ms: int) -> dict[int, dict[str, Lag]]:
+        """The same by hours, by when they began, the oldest first; without what loads brought."""
+        oldest = now_ms // HOUR_MS - KEPT_HOURS
+        hours: defaultdict[int, defaultdict[str, Counter[int]]]
+        hours = defaultdict(lambda: defaultdict(Counter))
+        for field, count in (await self._read(keys.LAG)).items():
+            hour, leg, number = field.split(":")
+            if int(hour) > oldest:
+                hours[int(hour)][leg][int(number)] += count
+        wanted = tuple(legs)
+        return {
+            hour * HOUR_MS: {leg: _summary(each[leg] - each[BY_LOAD + leg]) for leg in wanted}
+            for hour, each in sorted(hours.items())
+        }
+
     async def _read(self, key: str) -> dict[str, int]:
         held = await self._nodes.hash(key)
         return {field.decode(): int(count) for field, count in held.items()}

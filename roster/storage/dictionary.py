@@ -50,9 +50,10 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     The rest says what was loaded and what that did, for a while (`KEPT_LOADS`): `kind` is
     `load`, `repair` or `undo` (`""`: not known any more, or written by an older version), `did`
     the figures of each list, by name: `added`, `changed`, `ended`, `unchanged`, `superseded`.
-    `rejected` are rows, by reason; `who` ran it, on which host. What it noted for its undoing lies
-    under its `nonce`; of the lists in `first`, which had never been loaded in full, it noted
-    nothing that it added. An undo names the load that it undoes.
+    `rejected` are rows, by reason, told in `rejects_file` (or in that folder) on the host of `who`
+    ran it. What it noted for its undoing lies under its `nonce`; of the lists in `first`, which had
+    never been loaded in full, it noted nothing that it added. An undo names the load that it
+    undoes.
     """
 
     actor: str
@@ -65,6 +66,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: tuple[LoadedFile, ...] = ()
     did: dict[str, dict[str, int]] = {}
     rejected: dict[str, int] = {}
+    rejects_file: str = ""
     who: str = ""
     undoes: int | None = None
     nonce: str = ""

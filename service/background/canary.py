@@ -114,7 +114,7 @@ class Canary:
             log.warning("canary failed", why=str(exc))
             return
         if wait == "all":
-            self._counters.removals["processes"].add(self.lag_ms / 1000)
+            self._counters.removed("processes", round(self.lag_ms))
         if self.lag_ms > OBJECTIVE_MS:
             log.error("canary late", lag_ms=round(self.lag_ms, 1))
 

@@ -11,7 +11,7 @@ import msgspec
 from roster.records.entry import CANARY, Op, State
 from roster.records.meta import Meta
 from roster.records.position import Position, to_text
-from roster.rules.restrictions import Lists
+from roster.rules.restrictions import ListRule, Lists
 from roster.storage.rewinds import rewound
 from roster.times import format_ms
 
@@ -20,7 +20,10 @@ _ENDINGS = (Op.REMOVE, Op.ABSENT)
 
 
 class ListSummary(msgspec.Struct, frozen=True):
-    """One list; `as_of` is how far back a full file speaks for it, null where none has."""
+    """One list; `as_of` is how far back a full file speaks for it, null where none has.
+
+    `rhythm_days` after that it is old; 0: never.
+    """
 
     people: int
     active: int
@@ -32,6 +35,8 @@ class ListSummary(msgspec.Struct, frozen=True):
     disabled: bool
     last_removed_at: str | None
     digest: str
+    title: str
+    rhythm_days: int
 
 
 class RosterSummary(msgspec.Struct, frozen=True):
@@ -51,7 +56,7 @@ def summarise(metas: Sequence[Meta], lists: Lists, disabled: Iterable[str]) -> R
     """What these partitions' counts amount to."""
     off, behind = frozenset(disabled), rewound(metas)
     shown = [rule for rule in lists.all if rule.code != CANARY]
-    by_list = {rule.id: _list(metas, rule.code, disabled=rule.id in off) for rule in shown}
+    by_list = {rule.id: _list(metas, rule, disabled=rule.id in off) for rule in shown}
     return RosterSummary(
         people=sum(meta.people for meta in metas),
         entries={
@@ -77,7 +82,8 @@ def last_changes(metas: Sequence[Meta], lists: Lists) -> dict[tuple[str, ...], f
     return {key: at_ms / 1000 for key, at_ms in found.items() if at_ms is not None}
 
 
-def _list(metas: Sequence[Meta], code: int, *, disabled: bool) -> ListSummary:
+def _list(metas: Sequence[Meta], rule: ListRule, *, disabled: bool) -> ListSummary:
+    code = rule.code
     states = _states(metas, code)
     removed = [at for op in _ENDINGS if (at := _latest(metas, code, op)) is not None]
     floors = [meta.floor_ms(code) for meta in metas]
@@ -92,6 +98,8 @@ def _list(metas: Sequence[Meta], code: int, *, disabled: bool) -> ListSummary:
         disabled=disabled,
         last_removed_at=format_ms(max(removed)) if removed else None,
         digest=_xor(meta.digest(code) for meta in metas),
+        title=rule.title,
+        rhythm_days=rule.rhythm_days,
     )
 
 

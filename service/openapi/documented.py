@@ -9,8 +9,10 @@ import msgspec
 from roster.documents.names import NameCheck
 from roster.rules.restrictions import Mode
 from roster.rules.verdict import Decision, StandingWord, Warned
+from service.background.loaded import LastLoad
 from service.background.summary import ListSummary
 from service.openapi.figures import AuditFigures, LagsReply, ProcessReply
+from service.openapi.trends import ServerReply
 from service.web.faults import FieldError
 from service.web.problems import Problem
 
@@ -232,6 +234,8 @@ class RosterAnswer(Reply, frozen=True):
     scheme: int
     audit: AuditFigures
     late_denials: dict[str, dict[str, int]]
+    last_loads: dict[str, LastLoad]
+    redis: list[ServerReply]
 
 
 class ConditionReply(Reply, frozen=True):

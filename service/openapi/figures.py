@@ -22,8 +22,12 @@ class LegsReply(msgspec.Struct, frozen=True):
 
 
 class LagsReply(LegsReply, frozen=True):
-    """All of them; those that came as changes, and those that loads have brought."""
+    """All of them; those that came as changes, and those that loads have brought.
 
+    `processes` is the canary's, until every process has its removal.
+    """
+
+    processes: LagReply
     changes: LegsReply
     loads: LegsReply
 

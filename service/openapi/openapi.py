@@ -15,12 +15,14 @@ from roster.storage.api_keys import MEANINGS
 from service.openapi import audited, documented
 from service.openapi.examples import answers, problems, requests
 from service.openapi.schemas import described
+from service.openapi.trends import KeyAnswer, TrendAnswer
 from service.sandbox.shown import table_json
 from service.web import shapes
 from service.web.problems import MEDIA_TYPE as PROBLEM_TYPE
 from service.web.problems import Problem
 
 _OPS = "operations"
+_OPS_READ = "ops or ops:read"
 _TAGS = {
     "checks": "May this traveller be sold this journey?",
     "changes": "The lists' edits, and who may travel again",
@@ -179,10 +181,14 @@ ROUTES = (
         "read_roster",
         _OPS,
         "Counts, positions, decisions, removal lag, processes",
-        "ops or ops:read",
+        _OPS_READ,
         None,
         documented.RosterAnswer,
     ),
+    Route(
+        "get", "/v1/trend", "read_trend", _OPS, "Figures over time", _OPS_READ, None, TrendAnswer
+    ),
+    Route("get", "/v1/key", "read_key", _OPS, "What this key may do", "any scope", None, KeyAnswer),
     Route(
         "get",
         "/healthz",
@@ -203,7 +209,7 @@ ROUTES = (
         None,
         documented.ReadyAnswer,
     ),
-    Route("get", "/metrics", "metrics", _OPS, "Prometheus text", "ops or ops:read", None, None),
+    Route("get", "/metrics", "metrics", _OPS, "Prometheus text", _OPS_READ, None, None),
 )
 
 

@@ -12,8 +12,9 @@ from service.web import shapes
 _REFERENCE = "#/components/schemas/{name}"
 _TIMES = frozenset(
     {
-        "applied_at", "as_of", "at", "decided_at", "denied_at", "fresh_as_of", "from", "kept_from",
-        "last_removed_at", "received_at", "sealed_at", "until", "written_at",
+        "applied_at", "as_of", "at", "began_at", "decided_at", "denied_at", "ended_at",
+        "expires_at", "fresh_as_of", "from", "hour", "kept_from", "last_removed_at", "received_at",
+        "sealed_at", "until", "written_at",
     }
 )  # fmt: skip
 """What answers call a moment: RFC 3339, in UTC. Requests may have a bare date there."""

@@ -8,6 +8,7 @@ from litestar import Request, Response, get
 
 from roster.build import build
 from roster.redis.calls import library
+from roster.redis.requirements import ServerFacts
 from roster.storage.audit import late_counts
 from roster.storage.counters import BY_CHANGE, BY_LOAD, LEGS, CounterStore, Lag
 from roster.times import format_ms, now_ms
@@ -124,6 +125,21 @@ async def roster_json(upkeep: Upkeep) -> dict[str, Any]:
         ],
         "audit": audit_json(upkeep.service.audit),
         "late_denials": late_json(await late_counts(upkeep.service.changes_store.nodes)),
+        "last_loads": await upkeep.loaded.by_list(),
+        "redis": [server_json(each) for each in upkeep.facts or ()],
+    }
+
+
+def server_json(facts: ServerFacts) -> dict[str, Any]:
+    """What a Redis server said of itself a moment ago; 0 of `max_bytes` is no limit."""
+    return {
+        "address": facts.address,
+        "kind": "valkey" if facts.valkey else "redis",
+        "version": ".".join(map(str, facts.version)),
+        "used_bytes": facts.used_bytes,
+        "max_bytes": facts.max_bytes,
+        "aof_bytes": facts.aof_bytes,
+        "replicas": facts.replicas,
     }
 
 
@@ -153,13 +169,13 @@ async def _lags_json(tallies: CounterStore) -> dict[str, Any]:
     """Of all removals; of those that came as changes; of those that loads have brought."""
     kinds = {"": "", "changes": BY_CHANGE, "loads": BY_LOAD}
     wanted = [before + leg for before in kinds.values() for leg in LEGS]
-    lags = await tallies.lags(wanted, now_ms())
+    lags = await tallies.lags([*wanted, "processes"], now_ms())
     told = {
         kind: {leg: _lag_json(lags[before + leg]) for leg in LEGS}
         | {"count": lags[f"{before}service"].count}
         for kind, before in kinds.items()
     }
-    return told.pop("") | told
+    return told.pop("") | {"processes": _lag_json(lags["processes"])} | told
 
 
 def _lag_json(lag: Lag) -> dict[str, float]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from loader.jobs.intake import Files
+from loader.jobs.session import Session
 from loader.jobs.sign import sign
 from roster.rules.lists import load_lists
 from tests.loader.loads import ID_KEY, Roster, row, write
@@ -107,6 +108,13 @@ def test_files_are_loaded_in_the_order_of_their_times_and_moved_with_a_report(
     assert "unknown_type" in (folder / "done" / "b.csv.rejects.csv").read_text()
     assert [path.name for path in folder.iterdir() if path.is_file()] == [".clearway-watch"]
     assert sorted(roster.states().values()) == ["ABSENT", "ACTIVE", "ACTIVE"]
+    assert where_rejects_lie(roster) == ["", str(folder / "done")]
+
+
+def where_rejects_lie(roster: Roster) -> list[str]:
+    """Where the loads on record say so, the last first."""
+    with Session(roster.settings) as session:
+        return [each.rejects_file for each in session.run(session.dictionary.all_loads()).values()]
 
 
 def test_a_refused_file_goes_with_the_reason_and_stops_no_other(

@@ -93,6 +93,10 @@ def test_the_packaged_file_has_the_lists_and_codes_that_the_roster_stores() -> N
     assert LISTS.lifted_by_default == ("sx", "xgl")
 
 
+def test_a_list_is_old_after_its_own_rhythm_or_a_week_and_our_own_never_are() -> None:
+    assert [rule.rhythm_days for rule in LISTS.all] == [7, 7, 40, 40, 40, 0, 0, 0]
+
+
 def test_every_seat_code_of_the_contract_is_known_and_no_other() -> None:
     contract = set("9PDMOAIJF643215780BCEGHKLQSW")
     assert set(LISTS.seats) == contract == set(SEATS)
@@ -228,6 +232,7 @@ MISTAKES = [
     ('ship = ["first"]', 'ship = ["frist"]', 32, "unknown cabin `frist`"),
     ('ship = ["first"]', 'ship = "most"', 32, "Invalid enum value 'most'"),
     ('rail = "high"\nship = ["first"]\n', "", 25, "list `tax` forbids nothing"),
+    ("code = 200", "code = 200\nrhythm_days = -1", 36, "Expected `int` >= 0"),
     ("code = 201", "code = 203", 41, "codes from 200 on are Clearway's own"),
     ("code = 201", "code = 8", 41, "codes from 200 on are Clearway's own"),
     ("code = 201", 'code = 201\nair = "all"', 39, "own list `bind` forbids nothing"),

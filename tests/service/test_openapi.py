@@ -141,7 +141,8 @@ async def answers(api: Desk) -> None:
     fits("standing", await api.client.post("/v1/standing", json={"document": LISTED}))
     for name, path in (("find_entries", "find"), ("entry_history", "history")):
         fits(name, await api.client.post(f"/v1/entries/{path}", json={"document": LISTED}))
-    for name in ("read_changes", "read_audit", "read_roster", "health", "readiness"):
+    of_service = ("read_roster", "read_trend", "read_key", "health", "readiness")
+    for name in ("read_changes", "read_audit", *of_service):
         fits(name, await api.client.get(BY_NAME[name].path))
 
 

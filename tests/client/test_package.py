@@ -13,6 +13,7 @@ import pytest
 import clearway_client
 from clearway_client import answers, questions, transport
 from service.deciding.answers import CheckAnswer
+from service.openapi import documented
 from service.web import shapes
 from service.web.problems import Problem
 from tests.source import ROOT, imports, modules, tracked
@@ -34,7 +35,18 @@ def names(kind: type[msgspec.Struct]) -> set[str]:
     ("ours", "the_services"),
     [
         (answers.Answer, CheckAnswer),
+        (answers.Answer, documented.Answer),
+        (answers.Reason, documented.ReasonReply),
+        (answers.Product, documented.ProductReply),
         (answers.Problem, Problem),
+        (answers.Standing, documented.StandingAnswer),
+        (answers.Remaining, documented.RemainingReply),
+        (answers.Acknowledged, documented.ChangesAnswer),
+        (answers.Result, documented.ChangeAnswer),
+        (answers.Current, documented.Current),
+        (answers.Confirmed, documented.Confirmation),
+        (answers.Page, documented.LogAnswer),
+        (answers.Event, documented.Logged),
         (questions.Check, shapes.Check),
         (questions.Entry, shapes.EntryShape),
         (questions.Change, shapes.ChangeShape),

@@ -30,10 +30,14 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_": "
 
 
 class Product(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Places that are answered alike: each of `seats` on each of `trains`, or `cabins`."""
+    """Places that are answered alike: each of `seats` on each of `trains`, or `cabins`.
+
+    `*` is every train but those of the letters in `except_trains`, which have a rule of their own.
+    """
 
     mode: Mode
     trains: tuple[str, ...] = ()
+    except_trains: tuple[str, ...] = ()
     seats: tuple[str, ...] = ()
     cabins: tuple[str, ...] = ()
 

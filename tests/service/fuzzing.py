@@ -147,7 +147,7 @@ def document_json() -> Any:  # noqa: ANN401 -- JSON
 
 @asynccontextmanager
 async def caller(server: Server, folder: Path) -> AsyncIterator[Caller]:
-    """A service with a listed person, and a key for each scope, for all of them, and none."""
+    """A service with a listed person; a key for each scope, for all, for none, and a test key."""
     async with desk(server, folder) as api:
         await api.change(edit("put", entry={"name": NAME, "court": "某某法院"}), wait="all")
         store = KeyStore(api.service.changes_store.nodes, api.service.applier.wait)
@@ -155,6 +155,8 @@ async def caller(server: Server, folder: Path) -> AsyncIterator[Caller]:
         keys = {"none": "", "wrong": f"Bearer {NUMBER}"}
         for name, each in scopes.items():
             keys[name] = f"Bearer {(await store.create(KeyTerms(name=name, scopes=each), 1))[1]}"
+        terms = KeyTerms(name="sandbox", scopes=("check", "standing"))
+        keys["sandbox"] = f"Bearer {(await store.create(terms, 1, sandbox=True))[1]}"
         await api.service.access.refresh()
         del api.client.headers["authorization"]
         yield Caller(api, keys)

@@ -8,6 +8,7 @@ from http import HTTPStatus
 import msgspec
 import pytest
 from litestar.exceptions import HTTPException
+from structlog.testing import capture_logs
 
 from roster import errors
 from roster.errors import (
@@ -148,5 +149,8 @@ def test_deep_nesting_is_told() -> None:
 
 
 def test_an_unforeseen_error_tells_nothing_of_itself() -> None:
-    _, _, body = problem_bytes(RuntimeError(NUMBER))
+    with capture_logs() as logged:
+        _, _, body = problem_bytes(RuntimeError(NUMBER))
     assert NUMBER.encode() not in body
+    assert [line["error"] for line in logged] == ["RuntimeError"]
+    assert NUMBER not in str(logged)

@@ -1,7 +1,7 @@
 """POST /v1/changes: changes applied, made safe, and told to every process."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from litestar import Request, Response, post
@@ -32,7 +32,7 @@ TIMEOUT_MS = 2_000
 _body_decoder = Body(ChangesShape)
 _change_decoder = Body(ChangeShape)
 _ADDS = frozenset({"put", "resume", "bind"})
-_UNREAD = "op or list cannot be read"
+_UNREAD = f"op or list cannot be read: op is one of {', '.join(get_args(ChangeOp))}"
 _ENDS = frozenset({State.REMOVED, State.SUSPENDED})
 _LISTED = frozenset({State.ACTIVE, State.SUSPENDED})
 _OUTCOME_NAMES = {outcome: outcome.name.lower() for outcome in Outcome}

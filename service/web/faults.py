@@ -7,7 +7,7 @@ field: this costs only those who sent something wrong.
 from __future__ import annotations
 
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 from typing import get_type_hints as hints_of
 
 import msgspec
@@ -114,7 +114,18 @@ def _alone(value: object, shape: object, path: str) -> Iterator[FieldError]:
     try:
         msgspec.convert(value, _hollow(shape))
     except msgspec.ValidationError as exc:
-        yield FieldError(path, field_error(exc).message)
+        known = ", ".join(_choices(shape)) if isinstance(value, str) else ""
+        yield FieldError(path, f"not one of {known}" if known else field_error(exc).message)
+
+
+def _choices(shape: object) -> list[str]:
+    """The texts that a shape admits where these are few; none where others are admitted, too."""
+    bare = _bare(shape)
+    if get_origin(bare) is Literal:
+        return [str(each) for each in get_args(bare)]
+    options = get_args(bare) if get_origin(bare) in _UNIONS else ()
+    found = [_choices(option) for option in options if option is not type(None)]
+    return [text for each in found for text in each] if all(found) else []
 
 
 def _hollow(shape: object) -> Any:  # noqa: ANN401 -- any shape

@@ -128,6 +128,28 @@ async def test_a_journey_that_is_no_mode_of_the_union_is_refused(
         assert problem["status"] == 400
 
 
+async def test_who_says_a_word_that_is_none_of_ours_is_told_which_there_are(
+    valkey: Server, tmp_path: Path
+) -> None:
+    document = {"type": "idcard", "number": OTHER["number"]}
+    changes = [edit("remove", 3, reason="paid"), edit("raise", 3)]
+    async with desk(valkey, tmp_path) as api:
+        body = {"document": document, "journey": {"mode": "bus"}}
+        problem = (await api.client.post("/v1/check", json=body)).json()
+        told = {fault["field"]: fault["message"] for fault in problem["errors"]}
+        known = (
+            "resident_id, permanent_resident_id, hk_macao_permit, taiwan_permit, passport, other"
+        )
+        assert told["document.type"] == f"not one of {known}"
+        assert told["journey.mode"] == "not one of air, rail, ship"
+        answer = (await api.client.post("/v1/changes", json={"changes": changes[:1]})).json()
+        (fault,) = answer["results"][0]["errors"]
+        assert fault["message"].startswith("not one of performed, settled, creditor_request")
+        refused = (await api.client.post("/v1/changes", json={"changes": changes[1:]})).json()
+        assert refused["status"] == 400
+        assert "put, remove, suspend" in json.dumps(refused["errors"])
+
+
 async def answers(api: Desk) -> None:
     """Ask for all there is of a listed person, and for what is said of the service."""
     put = {"changes": [edit("put", entry={"name": "张某某", "court": "某某法院"})], "wait": "all"}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from service.parts import Service
     from service.upkeep import Upkeep
 
+DAY_S = 86_400
 WITHIN_S = 2.0
 """Prometheus waits 10 s for all metrics, and those of the process are there without Redis."""
 
@@ -67,6 +68,10 @@ def _of_lists(
     as_of = {name: parse_time(each.as_of) / 1000 for name, each in lists.items() if each.as_of}
     text = "As of when the last full file speaks for a list."
     yield labelled("list_as_of_timestamp_seconds", text, "list", values=as_of)
+    rhythm = {name: float(each.rhythm_days * DAY_S) for name, each in lists.items()}
+    known = {name: each for name, each in rhythm.items() if each}
+    text = "How old a list's last full file may become, from the day that it is of."
+    yield labelled("list_rhythm_seconds", text, "list", values=known)
     covered = {name: float(each.covered) for name, each in lists.items()}
     yield labelled("list_covered", "Whether a list was loaded in full.", "list", values=covered)
     off = {name: float(each.disabled) for name, each in lists.items()}

@@ -21,6 +21,7 @@ from service.server.link import Link
 from service.server.protocol import Protocol
 from service.server.sockets import address_of
 from service.server.transitions import Transitions
+from service.upkeep import Chore, repeat
 
 if TYPE_CHECKING:
     import socket
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from service.upkeep import Upkeep
 
 SWEEP_S = 0.5
+LOOK_S = 0.25
 AT_ONCE = 256
 """Connections that are swept in one turn of the loop."""
 READY_POLL_S = 0.01
@@ -98,9 +100,9 @@ class Serving(uvicorn.Server):
         ]
         self._count()
         self._sweeping = loop.create_task(self._sweep())
-        self._transitions = Transitions(self._addresses(sockets or ()))
         await self._until_ready()
-        await self._transitions.look(self.upkeep)
+        self._transitions = Transitions(self._addresses(sockets or ()))
+        self._looking = loop.create_task(repeat(Chore("state", LOOK_S, self._look)))
         if not self.should_exit:
             for acceptor in self._acceptors:
                 acceptor.open()
@@ -121,6 +123,7 @@ class Serving(uvicorn.Server):
         self._shut_all()
         await self._finish()
         self._sweeping.cancel()
+        self._looking.cancel()
         if not self.force_exit:
             await self.lifespan.shutdown()
         if self._link is not None:
@@ -165,14 +168,16 @@ class Serving(uvicorn.Server):
             due_s = loop.time() + SWEEP_S
             await asyncio.sleep(SWEEP_S)
             counters.loop_lag.add(max(0.0, loop.time() - due_s))
-            self.repeats.look()
-            if self.started:
-                await self._transitions.look(self.upkeep)
             for number, connection in enumerate(self._callers()):
                 if connection in self.server_state.connections:
                     connection.sweep()
                 if number % AT_ONCE == AT_ONCE - 1:  # ten thousand would keep everybody waiting
                     await asyncio.sleep(0)
+
+    async def _look(self) -> None:
+        """Say in the log what has changed, and what is over."""
+        self.repeats.look()
+        await self._transitions.look(self.upkeep)
 
     async def _until_ready(self) -> None:
         """Return when checks can be decided, or the wait helps nobody any more."""

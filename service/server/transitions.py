@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from roster.errors import Unavailable
+from roster.errors import ClearwayError
 from roster.times import boot_s, format_ms, now_ms
 from service.logs.remedies import CONDITIONS, DEGRADED
 from service.routes.ops import conditions, degraded, summary
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from roster.storage.dictionary import Load
     from service.upkeep import Upkeep
 
+MANUAL = "docs/operations.md, Alerts"
 WITHIN_S = 1.0
 BEHIND_S = 1.0
 """Who catches up within this time was never behind."""
@@ -58,7 +59,9 @@ class Transitions:
         if not found:
             log.info("ready", listening=self._where, **await _of_roster(upkeep))
         for name, detail in found.items():
-            log.warning("not ready", condition=name, why=detail, remedy=CONDITIONS[name])
+            log.warning(
+                "not ready", condition=name, why=detail, remedy=CONDITIONS.get(name, MANUAL)
+            )
 
     def _look_at_degraded(self, names: list[str]) -> None:
         now_s = boot_s()
@@ -68,7 +71,7 @@ class Transitions:
         for name in [each for each in names if each not in self._degraded]:
             self._degraded[name] = now_s
             kind = name.partition(":")[0]
-            log.warning("degraded", name=name, remedy=DEGRADED.get(kind, "docs/operations.md"))
+            log.warning("degraded", name=name, remedy=DEGRADED.get(kind, MANUAL))
 
     def _look_at_servers(self, servers: tuple[str, ...]) -> None:
         if self._servers and servers and servers != self._servers:
@@ -116,7 +119,7 @@ class Transitions:
 async def _of_roster(upkeep: Upkeep) -> dict[str, Any]:
     """Which roster it is, and what it holds, where Redis says so soon."""
     told: dict[str, Any] = {"roster": upkeep.service.screener.roster.decode()}
-    with suppress(Unavailable, TimeoutError):
+    with suppress(ClearwayError, TimeoutError):
         async with asyncio.timeout(WITHIN_S):
             found = await summary(upkeep)
         covered = [name for name, each in found.lists.items() if each.covered]

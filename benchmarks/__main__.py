@@ -2,8 +2,8 @@
 
     python -m benchmarks [NAME] [OPTIONS]
 
-NAME is audit, beside, checks, feed, identity, load, national, openloop, outage, overload, peers,
-removal, scale, shapes, steps, undo or workers.
+NAME is audit, beside, checks, feed, flood, identity, load, national, openloop, outage, overload,
+peers, removal, scale, shapes, steps, undo or workers.
 
 Each has `--help`. Without a name, the status is 1 where one of the two misses a limit.
 """
@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 BENCHMARKS = (
-    "audit", "beside", "checks", "feed", "identity", "load", "national", "openloop", "outage",
-    "overload", "peers", "removal", "scale", "shapes", "steps", "undo", "workers",
+    "audit", "beside", "checks", "feed", "flood", "identity", "load", "national", "openloop",
+    "outage", "overload", "peers", "removal", "scale", "shapes", "steps", "undo", "workers",
 )  # fmt: skip
 USUAL = ("peers", "national")
 _ROOT = Path(__file__).resolve().parent.parent

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
@@ -37,6 +37,7 @@ PROBE_S = 0.05
 ASK_S = 0.05
 CHANGE_S = 0.05
 BODIES = 4_096
+T = TypeVar("T")
 SCOPES = ("check", "list:add", "list:remove", "ops")
 
 
@@ -102,8 +103,8 @@ class Watch:
         self._chance = random.Random(seed)
         self.seen = Watched(Times(), Times(), Counter())
 
-    async def during(self, load: Load) -> Pressed:
-        """How the load went; meanwhile all is watched."""
+    async def during(self, load: Callable[[], T]) -> T:
+        """What the load says of itself; meanwhile all is watched."""
         async with AsyncExitStack() as stack:
             self._asker, self._maker = [
                 await stack.enter_async_context(Connection(self._port, self._key)) for _ in range(2)
@@ -117,7 +118,7 @@ class Watch:
                 )
             ]
             try:
-                return await asyncio.to_thread(press, load)
+                return await asyncio.to_thread(load)
             finally:
                 for task in tasks:
                     task.cancel()
@@ -160,7 +161,8 @@ async def measure(running: Running, key: str, cast: Cast, load: tuple[int, float
     watch = Watch(running.port, key, cast, connections)
     before = await referred(running.port, key)
     url = f"http://127.0.0.1:{running.port}/v1/check"
-    pressed = await watch.during(Load(cast.bodies, url, connections, seconds, key))
+    what = Load(cast.bodies, url, connections, seconds, key)
+    pressed = await watch.during(lambda: press(what))
     return Round(connections, pressed, watch.seen, await referred(running.port, key) - before)
 
 

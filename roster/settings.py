@@ -126,7 +126,10 @@ def _convert(given: Mapping[str, Any]) -> Settings:
 def _path(kind: type, text: str) -> Path:
     if kind is not Path:
         raise NotImplementedError
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as exc:
+        raise ValueError("its ~ is of nobody here") from exc
 
 
 def _refuse_contradictions(settings: Settings) -> None:

@@ -63,7 +63,7 @@ def read_manifest(path: str, public_key: Ed25519PublicKey | None) -> Manifest | 
         _verify(public_key, data, signature_path(path))
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise LoadRefused(f"{name} is no manifest: {exc}") from exc
     if public_key is not None and manifest.sha256 is None:
         raise LoadRefused(f"{name} states no sha256: its signature says nothing about the file")

@@ -82,6 +82,8 @@ def _parse(text: str, name: str) -> Lists:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise ListsError(f"{name}:{toml_line(exc, text)}: not TOML: {exc}") from exc
+    except (ValueError, RecursionError) as exc:  # of a number, or of what lies in each other
+        raise ListsError(f"{name}:1: not TOML that can be read: {exc}") from exc
     try:
         return _lists(_convert(document))
     except _Mistake as exc:

@@ -19,6 +19,7 @@ import msgspec
 
 from roster.errors import TooMany
 from service.openapi.openapi import ROUTES
+from service.server.crowding import UnreadRequests
 from service.web.auth import TokenBucket, authorization
 from service.web.problems import problem_bytes
 
@@ -105,13 +106,14 @@ class Gate:
         self._begun = 0
         self._of_key: Counter[str] = Counter()
         self.in_flight = 0
+        self.unread = UnreadRequests(loop, lambda: self.in_flight < CONTENDED)
         service.counters.in_flight = lambda: self.in_flight
         service.counters.routes = PATHS
 
-    def full_for(self, scope: Mapping[str, Any]) -> bool:
-        """Whether a request finds no place: there is none, or its key has its share of them."""
+    def full_for(self, authorization: bytes | None) -> bool:
+        """Whether who shows this finds no place: there is none, or its key has its share."""
         free = IN_FLIGHT_MAX - self.in_flight
-        return free <= 0 or self._of_key[self._key_of(scope)] >= SHARE * free
+        return free <= 0 or self._of_key[self._access.named(authorization)] >= SHARE * free
 
     def take(self, protocol: Protocol, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Begin a request that has come whole, or put it in line."""
@@ -151,12 +153,9 @@ class Gate:
             else:
                 self._begin(protocol.answer_in_task(cycle, app), weight, key)
 
-    def _key_of(self, scope: Mapping[str, Any]) -> str:
-        """The id of the key that asks; those who are not known yet count together."""
-        return self._access.named(authorization(scope["headers"]))
-
     def _enter(self, scope: Mapping[str, Any], weight: int) -> str:
-        key = self._key_of(scope)
+        """The id of the key that asks; those who are not known yet count together."""
+        key = self._access.named(authorization(scope["headers"]))
         self.in_flight += weight
         self._of_key[key] += weight
         return key
@@ -164,10 +163,17 @@ class Gate:
     def _leave(self, weight: int, key: str) -> None:
         self.in_flight -= weight
         self._of_key[key] -= weight
+        if self.in_flight < CONTENDED:
+            self.unread.look()
 
     def _ended(self, weight: int, key: str, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._leave(weight, key)
+
+    def turn_away(self, protocol: Protocol, cycle: Any) -> None:  # noqa: ANN401 -- uvicorn's
+        """Refuse a request that has waited unread."""
+        self._counters.refused += 1
+        protocol.answer_now(cycle, refusal())
 
     def refuse(self, protocol: Protocol, cycle: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Turn a request away before its body is read."""

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.server.heads import HEAD_MAX_BYTES
 from service.server.sockets import unread, unsent
+from service.web.bodies import BODY_MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +25,8 @@ IDLE_GRACE_S = 1.0
 """An idle connection is kept so much longer than is promised, so that the caller ends it first."""
 SILENT_S, UNHEARD_S = 0.1, 1.0
 """Who keeps a place that others wait for has so long to say something, and to say all of it."""
+BODY_MAX_SENT = 2 * BODY_MAX_BYTES
+"""A body may be so long as it is sent, in chunks and with what lies between them."""
 LEAST_READ = 16 * 1024
 """Who has not read so much of what waits for him, nor all of it, has read nothing."""
 
@@ -43,8 +47,11 @@ class Endings(HttpToolsProtocol):
     context: ServerContext
     left: Callable[[], None]
     _nothing_asked = True
+    _unread = b""  # what came, and waits as it is
     _latest_cycle: Any = None
     _unsent = _unsent_before = 0
+    _chunk_bytes = 0
+    _later_bytes = 0  # of the message under way, but for the chunk in which it began
     _phase = "head"
     _since = 0.0  # of the loop's clock; 0 until a sweep has seen the phase
 
@@ -88,7 +95,7 @@ class Endings(HttpToolsProtocol):
     def idle(self) -> bool:
         """Whether nothing has been asked that is not answered yet."""
         if not self._phase:
-            return self.cycle.response_complete and not self.pipeline
+            return self.cycle.response_complete and not (self.pipeline or self._unread)
         return self._nothing_asked
 
     def lingers(self, since_s: float) -> bool:
@@ -106,6 +113,15 @@ class Endings(HttpToolsProtocol):
     def refuse(self, status: int) -> None:
         """End with an error that is not about a whole request."""
         raise NotImplementedError
+
+    def bound_size(self) -> None:
+        """End the connection where what has come of a request is too much."""
+        self._later_bytes += self._chunk_bytes
+        if self._phase == "head":
+            if self._later_bytes > HEAD_MAX_BYTES and not self._nothing_asked:
+                self.refuse(431)
+        elif self._later_bytes > BODY_MAX_SENT and self._phase == "body":
+            self.refuse(413)
 
     def ends_later(self, bad: Any) -> bool:  # noqa: ANN401 -- uvicorn's
         """Whether there are answers still to be given, of which the last ends the connection."""

@@ -6,6 +6,7 @@ have gone by the other one.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,9 +29,16 @@ USUAL_TYPES = frozenset(
 USUAL_CODINGS = frozenset({None, b"chunked"})
 """How bodies are sent; others than these would have to be undone."""
 _ONCE = (b"host", b"authorization", b"content-length", b"content-type", b"content-encoding")
+_AUTHORIZATION = re.compile(rb"\r\n(?i:authorization):[ \t]*([^\r\n]*)")
 _CHARSET = b"charset="
 _UTF_8 = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii"})
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
+
+
+def key_in(data: bytes) -> bytes | None:
+    """What the first head here shows as its key, before it is read."""
+    found = _AUTHORIZATION.search(data)
+    return found[1] if found else None
 
 
 def fault(headers: HeadLines, url: bytes) -> int:

@@ -22,6 +22,7 @@ from service.routes.checks import CHECK, HOT, respond, respond_at_once
 from service.server.admission import CONTENDED, FREE
 from service.server.certificates import fingerprint
 from service.server.coalescing import CoalescingTransport
+from service.server.crowding import CHECKS, MOST_UNREAD_BYTES
 from service.server.endings import Endings
 from service.server.heads import (
     HEAD_MAX_BYTES,
@@ -29,19 +30,17 @@ from service.server.heads import (
     USUAL_CODINGS,
     USUAL_TYPES,
     fault,
+    key_in,
     without_offer,
 )
 from service.server.parting import Parting
-from service.web.auth import CERT_SCOPE
-from service.web.bodies import BODY_MAX_BYTES, JSON_HEADERS, WholeResponse
+from service.web.auth import CERT_SCOPE, authorization
+from service.web.bodies import JSON_HEADERS, WholeResponse
 from service.web.problems import status_bytes
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine
-
-BODY_MAX_SENT = 2 * BODY_MAX_BYTES
-"""A body may be so long as it is sent, in chunks and with what lies between them."""
 
 
 class _HeadRefused(Exception):  # noqa: N818 -- it ends what the parser does, and is no error of ours
@@ -54,11 +53,10 @@ class Protocol(Endings):
     surplus = False
     _fingerprint = ""
     _has_offer = False
+    _turned_away = False
     _held_request: tuple[Any, Any] | None = None
     _early_task: asyncio.Task[None] | None = None
     _answers_unread = False
-    _chunk_bytes = 0
-    _later_bytes = 0  # of the message under way, but for the chunk in which it began
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 -- uvicorn says no more
         """Look at the certificate once for each connection."""
@@ -69,7 +67,34 @@ class Protocol(Endings):
         self._fingerprint = fingerprint(shown) if shown else ""
 
     def data_received(self, data: bytes) -> None:
-        """Read on; a head that offers an upgrade is read again without it."""
+        """Read, but a check that finds no place: it waits as it came."""
+        if self._unread or (self.context.gate.in_flight >= CONTENDED and self._finds_none(data)):
+            self._unread += data
+            self.flow.pause_reading()
+        else:
+            self._read(data)
+
+    def _finds_none(self, data: bytes) -> bool:
+        """Whether what begins here is a check that has no place; then it waits for one."""
+        gate = self.context.gate
+        plain = self.idle and not self.surplus and len(data) <= MOST_UNREAD_BYTES
+        if not plain or not data.startswith(CHECKS) or not gate.full_for(key_in(data)):
+            return False
+        self._nothing_asked = False
+        gate.unread.add(self)
+        return True
+
+    def read_on(self, *, turned_away: bool) -> None:
+        """Read what waits, or refuse it."""
+        data, self._unread = self._unread, b""
+        if not self.transport.is_closing():
+            self._turned_away = turned_away
+            self.flow.resume_reading()
+            self._read(data)
+            self._turned_away = False
+
+    def _read(self, data: bytes) -> None:
+        """Read; a head that offers an upgrade is read again without it."""
         self._chunk_bytes = len(data)
         while data:
             try:
@@ -84,7 +109,7 @@ class Protocol(Endings):
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             else:
                 if self._phase:
-                    self._bound_size()
+                    self.bound_size()
                 return
 
     def on_message_begin(self) -> None:
@@ -202,15 +227,6 @@ class Protocol(Endings):
         self._phase = "over"
         Parting(self.transport, self.connection_lost)
 
-    def _bound_size(self) -> None:
-        """End the connection where what has come of a request is too much."""
-        self._later_bytes += self._chunk_bytes
-        if self._phase == "head":
-            if self._later_bytes > HEAD_MAX_BYTES and not self._nothing_asked:
-                self.refuse(431)
-        elif self._later_bytes > BODY_MAX_SENT and self._phase == "body":
-            self.refuse(413)
-
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Begin to answer; what may wait, once it has come whole: slow ones keep no place."""
         if self._answers_unread:
@@ -221,7 +237,11 @@ class Protocol(Endings):
             cycle.keep_alive = False
         if scope["path"] in FREE:
             self._begin(cycle, app)
-        elif self.surplus or (gate.in_flight >= CONTENDED and gate.full_for(scope)):
+        elif self._turned_away:
+            gate.turn_away(self, cycle)
+        elif self.surplus or (
+            gate.in_flight >= CONTENDED and gate.full_for(authorization(scope["headers"]))
+        ):
             gate.refuse(self, cycle)
         elif not cycle.more_body:
             gate.take(self, cycle, app)

@@ -51,7 +51,7 @@ class Ended:
         """Remember what this file of another roster says, and nothing else."""
         try:
             self._past = msgspec.json.decode(data, type=_Past) if data else _Past()
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             log.warning("what was remembered of keys and lists cannot be read")
             self._past = _Past()
 

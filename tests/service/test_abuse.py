@@ -184,6 +184,12 @@ def test_a_head_has_a_size(served: Running) -> None:
         assert refused(served, HEALTH + b"X: " + b"y" * size) == 431
 
 
+def test_a_key_behind_the_body_is_none(served: Running) -> None:
+    key = f"Authorization: Bearer {served.key}\r\n".encode()
+    head = b"POST /v1/check HTTP/1.1\r\nHost: x\r\n" + CHUNKED + b"\r\n"
+    assert accepted(served, head + CHUNKS[:-2] + key + b"\r\n") == [401, 200]
+
+
 def test_what_follows_a_body_has_a_size(served: Running) -> None:
     trailers = b"".join(b"X-%d: y\r\n" % n for n in range(2 * MANY))
     sent = checking(served, CHUNKED, CHUNKS[:-2] + trailers * 5)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import select
 import shutil
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -148,38 +150,65 @@ def test_an_idle_connection_ends_after_its_time(served: Running) -> None:
 @pytest.mark.timeout(60)
 def test_a_head_that_does_not_end_is_ended(served: Running) -> None:
     begun = time.monotonic()
-    with served.connect() as caller, served.connect() as mute:
-        caller.send(b"GET /healthz HTTP/1.1\r\nHost: ")
-        status, headers, _ = caller.answer()
-        assert (status, headers["connection"]) == (408, "close")
-        assert caller.answer()[0] == 0
+    with served.connect() as caller, served.connect() as mute, served.connect() as slow:
+        for each in (caller, slow):
+            each.send(b"GET /healthz HTTP/1.1\r\nHost: ")
+        drip(slow, time.monotonic() + 20)
+        for each in (caller, slow):
+            status, headers, _ = each.answer()
+            assert (status, headers["connection"]) == (408, "close")
+            assert each.answer()[0] == 0
         assert mute.answer()[0] == 0
-        assert 9 < time.monotonic() - begun < 13
+        assert 9 < time.monotonic() - begun < 14
+
+
+def drip(caller: Caller, until: float) -> None:
+    """Send a byte a second until there is an answer."""
+    while time.monotonic() < until:
+        caller.send(b"x")
+        if select.select([caller.socket], [], [], 1)[0]:
+            return
+    raise AssertionError("nothing was answered")
 
 
 @pytest.mark.timeout(120)
-def test_who_reads_no_answers_for_half_a_minute_is_cut_off(served: Running) -> None:
-    with served.connect() as caller, pytest.raises(ConnectionError):
-        ask_and_read_nothing(caller, time.monotonic() + 90)
+def test_who_reads_hardly_any_answers_for_half_a_minute_is_cut_off(served: Running) -> None:
+    with served.connect() as mute, narrow(served) as slow, ThreadPoolExecutor(2) as threads:
+        asking = [threads.submit(ask_and_read, mute, 0), threads.submit(ask_and_read, slow, 256)]
+        for each in asking:
+            with pytest.raises(ConnectionError):
+                each.result()
 
 
-def ask_and_read_nothing(caller: Caller, until: float) -> None:
-    """Raises ConnectionError where the caller is cut off."""
+def narrow(served: Running) -> Caller:
+    """A connection whose window opens in small steps."""
+    caller = served.connect()
+    caller.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+    return caller
+
+
+def ask_and_read(caller: Caller, size: int) -> None:
+    """Ask, and read so many bytes a second; raises ConnectionError where the caller is cut off."""
     caller.socket.settimeout(1)
     asked, at = caller.request("GET", "/schema/openapi.json") * 200, 0
+    until = time.monotonic() + 90
     while time.monotonic() < until:
         with suppress(TimeoutError):  # no more is taken for now
             at = (at + caller.socket.send(asked[at:])) % len(asked)
+        with suppress(TimeoutError):  # nothing has come
+            if size and not caller.socket.recv(size):
+                raise ConnectionError
 
 
 @pytest.mark.timeout(90)
 def test_a_body_that_does_not_end_is_ended(served: Running) -> None:
     begun = time.monotonic()
-    with served.connect() as caller, served.connect() as other:
-        for path, each in (("/v1/check", caller), ("/v1/changes", other)):
+    with served.connect() as caller, served.connect() as other, served.connect() as slow:
+        for path, each in (("/v1/check", caller), ("/v1/changes", other), ("/v1/check", slow)):
             each.socket.settimeout(40)
             each.send(each.request("POST", path, b"{" * 100)[:-50])
-        for each in (caller, other):
+        drip(slow, begun + 50)
+        for each in (caller, other, slow):
             assert each.answer()[0] == 408
             assert each.answer()[0] == 0
     assert 29 < time.monotonic() - begun < 36

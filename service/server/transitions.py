@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ class Transitions:
             return
         self._failing = found
         if not found:
-            log.info("ready", listening=self._where, **await _of_roster(upkeep))
+            log.info("ready", listening=self._where, pid=os.getpid(), **await _of_roster(upkeep))
         for name, detail in found.items():
             log.warning(
                 "not ready", condition=name, why=detail, remedy=CONDITIONS.get(name, MANUAL)

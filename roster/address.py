@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
 import ssl
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from roster.settings import Settings
 
 KEY_FILE_MAX_BYTES = 4_096
+CONNECT_S = 3.0
 PROBE_S = 2.0
 _BOM = "\ufeff"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -66,7 +68,7 @@ def open_client(address: ServiceAddress, timeout_s: float) -> httpx.Client:
         return httpx.Client(
             base_url=address.url,
             headers={"authorization": f"Bearer {address.key}"},
-            timeout=timeout_s,
+            timeout=httpx.Timeout(timeout_s, connect=CONNECT_S),
             proxy=address.proxy,
             trust_env=False,
             verify=httpx.create_ssl_context(),  # with SSL_CERT_FILE, which is no proxy
@@ -173,6 +175,20 @@ def _checked_key(where: str, text: str) -> str:
     if not (key.isascii() and key.isprintable()):
         raise SettingsError(f"{where} has a character that no key has: keys are plain ASCII")
     return key
+
+
+def silence_of(exc: BaseException) -> str:
+    """Why nobody has answered, in a few words; never what was sent, or a foreign text."""
+    if isinstance(exc, httpx.ConnectTimeout):
+        return "nobody took the connection in time"
+    if isinstance(exc, httpx.TimeoutException):
+        return "no answer in time"
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno)
+        cause = cause.__cause__ or cause.__context__
+    return "the connection was broken off"
 
 
 def fault_of(exc: BaseException, hung_up: str = "") -> str | None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 import msgspec
 
-from roster.address import fault_of
+from roster.address import CONNECT_S, fault_of, silence_of
 from roster.errors import PushRefused, Unavailable
+from roster.times import boot_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 BATCH = 500
 TRIES = 10
 LONGEST_PAUSE_S = 10.0
-TIMEOUT_S = 60.0
+TIMEOUT_S = 20.0
+"""Until the answer to a batch begins."""
+FIRST_S = 7.0
+"""So long the first batch is tried: a service that is silent from the start is told soon."""
+NOBODY_S = 1.5
+"""So long where nobody even takes the connection."""
 _AGAIN = frozenset({429, 502, 503, 504})
 _ONE_BY_ONE = 413
 _CHANGE = re.compile(r"changes\[(\d{1,4})\]")
@@ -55,6 +61,7 @@ class Pusher:
         """`client` has the service's address and the key; `pause` waits before a retry."""
         self._client = client
         self._pause = pause
+        self._heard = False
 
     def push(self, lines: Iterable[bytes]) -> Iterator[LineOutcome]:
         """Every line's outcome, a batch at a time; raises PushRefused and Unavailable.
@@ -97,28 +104,58 @@ class Pusher:
         self, changes: list[dict[str, Any]]
     ) -> dict[str, Any] | _RejectedLines | None:
         """The answer to these changes, however often it takes; None where they are too many."""
+        began_s = boot_s()
+        why = ""
         for attempt in range(TRIES):
+            retry_after, patience_s = None, FIRST_S
             try:
-                response = self._client.post("/v1/changes", json={"changes": changes})
-            except UnicodeEncodeError:
-                raise PushRefused("a line holds half of a character: no JSON can") from None
+                response = self._post(changes, began_s)
             except httpx.TransportError as exc:
                 root = str(self._client.base_url) if isinstance(exc, HUNG_UP) else ""
                 if fault := fault_of(exc, root):
                     raise PushRefused(fault) from exc
-                self._pause(_pause_s(attempt, None))
-                continue
-            if response.is_success or response.is_redirect:
-                return _answer(response)
-            if response.status_code == _ONE_BY_ONE and len(changes) > 1:
-                return None
-            if unreadable := _unreadable(response, len(changes)):
-                return unreadable
-            if response.status_code not in _AGAIN:
-                raise PushRefused(_told(response))
-            changes = _with_revisions(changes, response)
-            self._pause(_pause_s(attempt, response.headers.get("retry-after")))
-        raise Unavailable("the service has not acknowledged a batch; push the same file again")
+                why, patience_s = why or silence_of(exc), _patience_s(exc)
+            else:
+                if response.status_code not in _AGAIN:
+                    self._heard = True
+                    return _judged(response, changes)
+                self._heard |= response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+                why, retry_after = _told(response), response.headers.get("retry-after")
+                changes = _with_revisions(changes, response)
+            pause_s = _pause_s(attempt, retry_after)
+            if not self._heard and boot_s() + pause_s - began_s > patience_s:
+                break
+            self._pause(pause_s)
+        raise Unavailable(
+            "the service has not acknowledged a batch; push the same file again",
+            f"{self._client.base_url}: {why}",
+        )
+
+    def _post(self, changes: list[dict[str, Any]], began_s: float) -> httpx.Response:
+        """What the service says to these changes; the first of all must not wait long."""
+        left_s = TIMEOUT_S if self._heard else max(1.0, FIRST_S - (boot_s() - began_s))
+        limits = httpx.Timeout(left_s, connect=min(CONNECT_S, left_s))
+        try:
+            return self._client.post("/v1/changes", json={"changes": changes}, timeout=limits)
+        except UnicodeEncodeError:
+            raise PushRefused("a line holds half of a character: no JSON can") from None
+
+
+def _patience_s(exc: httpx.TransportError) -> float:
+    return NOBODY_S if isinstance(exc, httpx.ConnectError) else FIRST_S
+
+
+def _judged(
+    response: httpx.Response, changes: list[dict[str, Any]]
+) -> dict[str, Any] | _RejectedLines | None:
+    """What an answer that is not to be asked for again says; raises PushRefused."""
+    if response.is_success or response.is_redirect:
+        return _answer(response)
+    if response.status_code == _ONE_BY_ONE and len(changes) > 1:
+        return None
+    if unreadable := _unreadable(response, len(changes)):
+        return unreadable
+    raise PushRefused(_told(response))
 
 
 def _answer(response: httpx.Response) -> dict[str, Any]:

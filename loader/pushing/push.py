@@ -55,8 +55,11 @@ def push(file: IO[bytes], url: str | None, key_file: Path | None, *, as_json: bo
                 counts[outcome.outcome] += 1
                 if outcome.outcome in DOUBTFUL:
                     doubtful.append(outcome)
-        finally:
-            _report(counts, doubtful, as_json=as_json)
+        except BaseException:
+            if counts or as_json:  # nothing acknowledged is not an empty file
+                _report(counts, doubtful, as_json=as_json)
+            raise
+    _report(counts, doubtful, as_json=as_json)
     if doubtful:
         raise click.exceptions.Exit(1)
 

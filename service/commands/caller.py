@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 import httpx
 
-from roster.address import ServiceAddress, address_of, checked_url, fault_of, open_client
+from roster.address import (
+    ServiceAddress,
+    address_of,
+    checked_url,
+    fault_of,
+    open_client,
+    silence_of,
+)
 from roster.settings import read_settings
+from roster.times import boot_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-TIMEOUT_S = 40.0
-"""A change with `wait: all` may take 30 seconds."""
-TRIES = 5
+TIMEOUT_S = 6.0
+"""Until an answer begins: longer than the service waits for a Redis that is silent."""
+PATIENCE_S = 3.0
+"""So long, a change that is not acknowledged is sent again."""
+PAUSE_S = 0.2
 UNPROCESSED = 503
 _NOWHERE = frozenset({404, 405})
 HUNG_UP = (httpx.RemoteProtocolError, httpx.ReadError)
 NOT_CLEARWAY = "what answers there is not Clearway: look at the URL"
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
+
+
+class RefusedCall(click.ClickException):
+    """What the service has answered in place of what it was asked for; `status` is HTTP's."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """The message for the person, without anything that was sent."""
+        super().__init__(message)
+        self.status = status
 
 
 class Caller:
@@ -42,16 +62,22 @@ class Caller:
         """The JSON of the answer to a request with a body."""
         return self._ask("POST", path, content)
 
+    def find(self, document: dict[str, Any]) -> dict[str, Any]:
+        """What is known of a document: its entries, and which lists are loaded."""
+        return self.post("/v1/entries/find", {"document": document})
+
     def change(self, change: dict[str, Any]) -> dict[str, Any]:
         """What one change amounted to; where it was not acknowledged it is sent again."""
-        for _ in range(TRIES):
+        until_s = boot_s() + PATIENCE_S
+        while True:
             response = self._send("POST", "/v1/changes", {"changes": [change]})
-            if response.status_code != UNPROCESSED:
+            if response.status_code != UNPROCESSED or boot_s() > until_s:
                 break
             revisions = _json(response).get("revisions")
             if revisions:
                 change = change | {"revision": revisions[0]}
-        (result,) = _checked(response)["results"]
+            time.sleep(PAUSE_S)
+        (result,) = self._checked(response)["results"]
         return dict(result)
 
     def __enter__(self) -> Self:
@@ -68,7 +94,16 @@ class Caller:
         self._client.close()
 
     def _ask(self, method: str, path: str, content: dict[str, Any] | None) -> dict[str, Any]:
-        return _checked(self._send(method, path, content))
+        return self._checked(self._send(method, path, content))
+
+    def _checked(self, response: httpx.Response) -> dict[str, Any]:
+        content = _json(response)
+        if response.is_success and content:
+            return content
+        told = _told(response, content)
+        if response.status_code == UNPROCESSED:  # which of several, and whom to look at
+            told = f"{told} ({self._client.base_url})"
+        raise RefusedCall(told, response.status_code)
 
     def _send(self, method: str, path: str, content: dict[str, Any] | None) -> httpx.Response:
         try:
@@ -77,7 +112,7 @@ class Caller:
             raise click.ClickException("an option is no text in this terminal's encoding") from None
         except httpx.HTTPError as exc:
             root = str(self._client.base_url) if isinstance(exc, HUNG_UP) else ""
-            why = fault_of(exc, root) or type(exc).__name__
+            why = fault_of(exc, root) or silence_of(exc)
             raise click.ClickException(f"{self._client.base_url} does not answer: {why}") from exc
 
 
@@ -113,14 +148,12 @@ def _json(response: httpx.Response) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _checked(response: httpx.Response) -> dict[str, Any]:
-    content = _json(response)
-    if response.is_success and content:
-        return content
+def _told(response: httpx.Response, content: dict[str, Any]) -> str:
+    """What the service said instead of an answer, for people."""
     if response.is_success or response.is_redirect:
-        raise click.ClickException(f"{response.status_code}: {NOT_CLEARWAY}")
+        return f"{response.status_code}: {NOT_CLEARWAY}"
     errors = [f"{each.get('field')}: {each.get('message')}" for each in content.get("errors", [])]
     detail = "; ".join(errors) or content.get("detail") or content.get("title") or ""
     if response.status_code in _NOWHERE and not content:
         detail = NOT_CLEARWAY
-    raise click.ClickException(f"{response.status_code} {detail}".strip())
+    return f"{response.status_code} {detail}".strip()

@@ -8,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,7 @@ from tests.servers import Server, free_port
 from tests.source import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 TOLD_S = 10.0
@@ -33,6 +34,17 @@ COMMANDS = {
     "load": ["load", "-", "--list", "sx", "--as-of", "2020-01-01T00:00:00Z"],
     "verify": ["verify", "-", "--list", "sx"],
 }
+
+OTHERS = {
+    "loads": ["loads"],
+    "undo": ["undo", "1"],
+    "restored": ["restored"],
+    "rotate": ["keys", "rotate", "0123456789ab"],
+    "revoke": ["keys", "revoke", "0123456789ab"],
+    "enable": ["lists", "enable", "sx"],
+    "functions": ["functions"],
+}
+"""Those that begin as the ones above do."""
 
 
 def told(url: str, folder: Path, command: list[str]) -> str:
@@ -67,17 +79,19 @@ def stopped(make_server: Callable[..., Server]) -> Iterator[int]:
         server.resume()
 
 
-def all_told(url: str, folder: Path) -> list[str]:
+def all_told(
+    url: str, folder: Path, commands: Mapping[str, list[str]] = MappingProxyType(COMMANDS)
+) -> list[str]:
     """What each command says; they run at the same time."""
-    with ThreadPoolExecutor() as threads:
-        return list(threads.map(lambda command: told(url, folder, command), COMMANDS.values()))
+    with ThreadPoolExecutor(8) as threads:
+        return list(threads.map(lambda command: told(url, folder, command), commands.values()))
 
 
 def test_every_command_says_that_the_server_is_silent(
     make_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     with stopped(make_server) as port:
-        for said in all_told(f"redis://{HOST}:{port}", tmp_path):
+        for said in all_told(f"redis://{HOST}:{port}", tmp_path, COMMANDS | OTHERS):
             assert f"{HOST}:{port}: no answer in time" in said
 
 

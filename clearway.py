@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -29,8 +29,11 @@ def ending_on_interrupt() -> Iterator[None]:
 
 with ending_on_interrupt():
     import click
+    from click.shell_completion import CompletionItem
 
     from roster.errors import ClearwayError, WrongUsage, cause_of
+    from service.commands.helps import SpokenGroup
+    from service.commands.language import in_language
     from service.commands.terminal import prepare
 
 COMMANDS = {
@@ -59,11 +62,37 @@ COMMANDS = {
 }
 """Where each command is: only that of the one that is called is imported."""
 
+SUMMARIES = {
+    "accept": "End `rewound` after a restored backup: what is stored is the roster from now on.",
+    "audit": "Show who asked, what was answered, and what was changed; the oldest first.",
+    "check": "Ask whether one traveller may be sold one journey.",
+    "demo": "Load a list of people who do not exist, serve it, and tell a story with figures.",
+    "find": "Show all entries of a document, those that have ended too.",
+    "functions": "Load this version's functions into Redis; drop those that no live process calls.",
+    "generate": "Write a list of people who do not exist, always the same for a seed.",
+    "keys": "Give out API keys, and take them back.",
+    "lists": "Show the lists; disable one, whose matches are then referred, or enable it again.",
+    "load": "Bring whole files into the roster: each a full snapshot of its lists.",
+    "loads": "Show what was loaded, the last first: what it did, and whether it was undone.",
+    "push": "Send changes, one JSON object a line; FILE may be - for standard input.",
+    "remove": "Take an entry off its list: it ends at once, everywhere.",
+    "restored": "Say that a backup was restored while nobody looked: the roster counts as rewound.",
+    "resume": "Let a suspended entry bind again.",
+    "serve": "Run the service until it is told to end.",
+    "sign": "Write the file's manifest and its signature.",
+    "status": "Show what the roster holds, and how the service is doing.",
+    "suspend": "Let an entry rest while a dispute is open.",
+    "undo": "Undo a load (its number is in `clearway loads`), but what was changed since.",
+    "verify": "Say whether the roster equals the files; status 1 where it does not.",
+    "watch": "Load what appears in FOLDER with its manifest, in order, until SIGTERM or Ctrl-C.",
+}
+"""What each does, for the list of all and for completion, without importing any."""
+
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 """What can happen to whatever is written."""
 
 
-class Commands(click.Group):
+class Commands(SpokenGroup):
     """The commands; what Clearway refuses is told in one line, with status 1."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -78,6 +107,16 @@ class Commands(click.Group):
         with ending_on_interrupt():
             command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def summaries(self, _ctx: click.Context) -> Mapping[str, str | None]:
+        """What each does, for which none has to be imported."""
+        return dict(sorted(SUMMARIES.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands and options that begin so, for a shell."""
+        names = (name for name in sorted(COMMANDS) if name.startswith(incomplete))
+        found = [CompletionItem(name, help=SUMMARIES[name]) for name in names]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- click's
         """Run as click does, with output that every terminal can show."""
@@ -104,6 +143,7 @@ class Commands(click.Group):
     name="clearway", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(package_name="clearway")
+@in_language
 def main() -> None:
     """Answer whether a person may be sold a journey."""
 

@@ -108,6 +108,18 @@ def format_ms(ms: int) -> str:
     return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds") + "Z"
 
 
+def in_beijing(text: str) -> str:
+    """A written time as a clock in Beijing shows it, with the offset, for people.
+
+    The last hours of the year 9999 stay in UTC: Beijing's year has five digits then. Raises
+    ValueError, whose message does not repeat the text.
+    """
+    ms = parse_time(text)
+    if ms + BEIJING_OFFSET_MS > LAST_MS:
+        return format_ms(ms)
+    return format_ms(ms + BEIJING_OFFSET_MS).replace("Z", "+08:00")
+
+
 def _day_ms(text: str) -> int:
     matched = _DATE.fullmatch(text)
     if matched is None:

@@ -89,6 +89,18 @@ def is_masked(number: str) -> bool:
     return not MASKS.isdisjoint(number)
 
 
+def missing_check_digit(document: Document, latest_birth: str = END_OF_TIME) -> str | None:
+    """The check digit that would make an ID card's number valid, where all else of it may be right.
+
+    None for every other document and fault. Raises InvalidInput, as `normalise`.
+    """
+    number, valid = normalise(document, latest_birth)
+    card = number.partition(":")[2]
+    if valid or not _EIGHTEEN.fullmatch(card) or not is_birth(card[6:14], latest_birth):
+        return None
+    return check_digit(card[:-1])
+
+
 def _normalise(document: Document, latest_birth: str) -> Normalised:
     number = document.number
     if not _PLAIN.fullmatch(number):

@@ -11,16 +11,20 @@ import msgspec
 
 from service.audit.chains import BlockReply, Chains, HeadReply
 from service.commands.caller import Caller, open_caller, over_http
-from service.commands.tables import print_json, print_rows
+from service.commands.helps import SpokenCommand
+from service.commands.language import in_language, say
+from service.commands.tables import clock, print_json, print_rows
+from service.commands.texts import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 _COLUMNS = ("at", "kind", "by", "what", "about", "entries")
+_OF_CHAIN = ("process", "blocks", "since", "until", "end")
 
 
-@click.command()
+@click.command(cls=SpokenCommand)
 @click.option("--decision", metavar="ID", help="Only this decision.")
 @click.option("--entry", metavar="ID", help="Only what names this entry.")
 @click.option("--key", metavar="ID", help="Only what this API key did, or what was done to it.")
@@ -34,6 +38,7 @@ _COLUMNS = ("at", "kind", "by", "what", "about", "entries")
     help="With --verify: log lines of the service that have stated chains' heads.",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines: a record each.")
+@in_language
 @over_http
 def audit(url: str | None, key_file: Path | None, **asked: Any) -> None:  # noqa: ANN401 -- click's
     """Show who asked, what was answered, and what was changed; the oldest first."""
@@ -94,12 +99,13 @@ def _verify(caller: Caller, published: list[HeadReply], *, as_json: bool) -> Non
         wrong = [each._asdict() for each in faults]
         print_json({"whole": not faults, "processes": shown, "faults": wrong})
     else:
-        print_rows(("process", "blocks", "since", "until", "end"), states)
+        rows = (each._replace(since=clock(each.since), until=clock(each.until)) for each in states)
+        print_rows(_OF_CHAIN, rows)
         for fault in faults:
             click.echo(f"process {fault.process or 'unknown'}: {fault.what}", err=True)
         count = sum(each.blocks for each in states)
         if not faults:
-            click.echo(f"whole: {len(states)} chains, {count:,} blocks")
+            click.echo(say(WHOLE, chains=len(states), blocks=count))
     if faults:
         raise click.exceptions.Exit(1)
 
@@ -111,7 +117,7 @@ def _row(record: dict[str, Any]) -> list[str]:
     named = [record, *record.get("reasons", ())]
     entries = [f"{each['list']} {each.get('entry_id') or ''}" for each in named if each.get("list")]
     return [
-        record["at"],
+        clock(record["at"]),
         record["kind"],
         record.get("key") or record.get("who") or record.get("process") or "",
         " ".join(str(each) for each in what if each),

@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
 import click
 
 from roster.documents.identity import KINDS, DocumentType
-from roster.documents.spelling import trimmed
-from roster.errors import InvalidInput
 from roster.records.bounds import DisputeReason, RemovalReason
 from roster.rules.restrictions import MODES
-from service.commands.caller import Caller, open_caller, over_http
-from service.commands.tables import print_json, print_rows
-from service.commands.terminal import read_line
+from service.commands.caller import open_caller, over_http
+from service.commands.helps import SpokenCommand
+from service.commands.language import in_language
+from service.commands.meant import (
+    already_removed,
+    asked_reason,
+    confirm,
+    meant,
+    nothing_found,
+    show_entries,
+)
+from service.commands.numbers import doubt, number_option
+from service.commands.tables import print_json
+from service.commands.texts import OUTCOMES, said
+from service.commands.verdicts import verdict_lines
 from service.web.shapes import Cabin
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-# Which entries each command may mean where nobody says which.
-_MEANT = {
-    "remove": {"active", "suspended"},
-    "suspend": {"active"},
-    "resume": {"suspended"},
-}
-_COLUMNS = ("list", "entry_id", "state", "revision", "case", "court", "until")
 _DONE = {"applied", "duplicate"}
-
-
-def _number(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    """The number from standard input, or asked for: arguments are seen by everybody."""
-    if value != "-":
-        raise click.BadParameter("a number is never an argument: write - to be asked for it")
-    if sys.stdin.isatty():
-        return _asked()
-    try:
-        return read_line()
-    except InvalidInput as exc:
-        raise click.BadParameter(exc.message) from None
-
-
-def _asked() -> str:
-    try:
-        asked: str = click.prompt("Number", hide_input=True, err=True)
-        asked.encode()  # what was no text may come as halves of characters
-    except UnicodeError:
-        raise click.BadParameter("what was typed is not text in this terminal's encoding") from None
-    return asked.strip()
+_REASONS: dict[str, tuple[str, ...]] = {
+    "remove": get_args(RemovalReason),
+    "suspend": get_args(DisputeReason),
+    "resume": get_args(DisputeReason),
+}
 
 
 def _of_document(command: Command) -> Command:
@@ -57,19 +42,25 @@ def _of_document(command: Command) -> Command:
     for option in (
         click.option("--kind", type=click.Choice(sorted(KINDS)), help="For type `other`."),
         click.option("--issuer", help="The issuing state's three letters, as a passport has them."),
-        click.option("--number", required=True, callback=_number, help="Always -: read or asked."),
+        click.option(
+            "--number",
+            required=True,
+            callback=number_option,
+            help="Always -: it is read, or asked.",
+        ),
         click.option("--type", "type_", required=True, type=click.Choice(get_args(DocumentType))),
     ):
         command = option(command)
-    return command
+    return in_language(command)
 
 
-def _of_entry(*reasons: str) -> Callable[[Command], Command]:
+def _of_entry(op: str) -> Callable[[Command], Command]:
     """The options that say which entry is meant, and why it changes."""
 
     def decorate(command: Command) -> Command:
         for option in (
-            click.option("--reason", type=click.Choice(reasons), help="Why."),
+            click.option("--yes", "-y", is_flag=True, help="Do not ask whether to go on."),
+            click.option("--reason", type=click.Choice(_REASONS[op]), help="Why."),
             click.option("--entry-id", help="Which entry; without it, the only one there is."),
             click.option("--list", "list_", help="On which list."),
         ):
@@ -83,7 +74,7 @@ def _json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="The answer as JSON.")(command)
 
 
-@click.command()
+@click.command(cls=SpokenCommand)
 @_of_document
 @click.option("--mode", required=True, type=click.Choice(MODES))
 @click.option("--name", help="The traveller's name.")
@@ -109,45 +100,45 @@ def check(**options: Any) -> None:  # noqa: ANN401 -- click's
     if options["as_json"]:
         print_json(answer)
         return
-    click.echo(answer["decision"])
-    for reason in answer["reasons"]:
-        click.echo("  " + "  ".join(str(value) for value in reason.values() if value))
-    for product in answer["allowed_instead"]:
-        click.echo("  instead: " + json.dumps(product, ensure_ascii=False))
-    for warning in answer.get("warnings", ()):
-        click.echo(f"  warning: {warning}")
+    for line in verdict_lines(answer):
+        click.echo(line)
+    invalid = any(reason["code"] == "document_invalid" for reason in answer["reasons"])
+    if invalid and (why := doubt(asked["document"])):
+        click.echo(why, err=True)
 
 
-@click.command()
+@click.command(cls=SpokenCommand)
 @_of_document
 @_json_option
 @over_http
 def find(**options: Any) -> None:  # noqa: ANN401 -- click's
     """Show all entries of a document, those that have ended too."""
     with open_caller(options["url"], options["key_file"]) as caller:
-        answer = caller.post("/v1/entries/find", {"document": document(options)})
+        answer = caller.find(document(options))
     if options["as_json"]:
         print_json(answer)
-    else:
+    elif answer["entries"]:
         show_entries(answer["entries"])
+    else:
+        click.echo(nothing_found(answer, document(options)), err=True)
 
 
-@click.command()
-@_of_entry(*get_args(RemovalReason))
+@click.command(cls=SpokenCommand)
+@_of_entry("remove")
 def remove(**options: Any) -> None:  # noqa: ANN401 -- click's
     """Take an entry off its list: it ends at once, everywhere."""
     _change("remove", options)
 
 
-@click.command()
-@_of_entry(*get_args(DisputeReason))
+@click.command(cls=SpokenCommand)
+@_of_entry("suspend")
 def suspend(**options: Any) -> None:  # noqa: ANN401 -- click's
     """Let an entry rest while a dispute is open."""
     _change("suspend", options)
 
 
-@click.command()
-@_of_entry(*get_args(DisputeReason))
+@click.command(cls=SpokenCommand)
+@_of_entry("resume")
 def resume(**options: Any) -> None:  # noqa: ANN401 -- click's
     """Let a suspended entry bind again."""
     _change("resume", options)
@@ -165,61 +156,33 @@ def document(options: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def show_entries(entries: list[dict[str, Any]], *, err: bool = False) -> None:
-    """Print entries in rows, none of which names a person."""
-    rows = ([entry.get(column) for column in _COLUMNS] for entry in entries)
-    print_rows(_COLUMNS, rows, err=err)
-
-
 def _change(op: str, options: dict[str, Any]) -> None:
+    whose = document(options)
     with open_caller(options["url"], options["key_file"]) as caller:
-        entry = _meant(caller, op, options)
+        wanted = {"list": options["list_"], "entry_id": options["entry_id"]}
+        entry = meant(caller, op, whose, wanted)
+        if entry.get("state") == "removed":
+            click.echo(already_removed(entry), err=True)
+        reason = asked_reason(options["reason"], _REASONS[op])
+        if not options["yes"]:
+            confirm(op, options["number"], entry)
         change = {
             "op": op,
-            "document": document(options),
+            "document": whose,
             "list": entry["list"],
             "entry_id": entry["entry_id"],
         }
-        result = caller.change(change | _given({"reason": options["reason"]}))
+        result = caller.change(change | _given({"reason": reason}))
     if options["as_json"]:
         print_json(result)
     else:
         errors = "; ".join(
             f"{each['field']}: {each['message']}" for each in result.get("errors", [])
         )
-        click.echo(f"{result['outcome']}  {entry['list']}  {entry['entry_id']}  {errors}".rstrip())
+        outcome = said(OUTCOMES, result["outcome"])
+        click.echo(f"{outcome}  {entry['list']}  {entry['entry_id']}  {errors}".rstrip())
     if result["outcome"] not in _DONE:
         raise click.exceptions.Exit(1)
-
-
-def _meant(caller: Caller, op: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The entry to change: as told, or the only one that it can be."""
-    if options["list_"] and options["entry_id"]:
-        return {"list": options["list_"], "entry_id": options["entry_id"]}
-    entries = caller.post("/v1/entries/find", {"document": document(options)})["entries"]
-    wanted = {"list": options["list_"], "entry_id": options["entry_id"]}
-    candidates = [
-        entry
-        for entry in entries
-        if all(
-            value is None or trimmed(value) == trimmed(entry[name])
-            for name, value in wanted.items()
-        )
-    ]
-    found = [each for each in candidates if options["entry_id"] or each["state"] in _MEANT[op]]
-    if len(found) != 1:
-        raise _undecided(op, candidates)
-    return dict(found[0])
-
-
-def _undecided(op: str, entries: list[dict[str, Any]]) -> click.ClickException:
-    if entries:
-        show_entries(entries, err=True)
-    return click.ClickException(
-        f"no single entry to {op}: say which with --list and --entry-id"
-        if entries
-        else "no such entry"
-    )
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

@@ -17,18 +17,14 @@ from typing import NamedTuple
 import click
 
 from roster.documents.check_digits import check_digit
+from service.commands.language import say
+from service.commands.texts import DEMO_TRY
 
 CARD_DIGITS = 18
 _SEQUENCES = range(1, 996)
 """Those above are the centenarians' of old numbers."""
 
 _TO_TRY = """
-The status page: {url}/
-The API, to try: {url}/schema
-Both ask for a key: {desk_key}
-
-To try in another terminal (docs/start.md goes on from here; these people do not exist):
-
 export CLEARWAY_URL={url}
 export CLEARWAY_API_KEY={carrier_key}
 export DESK_KEY={desk_key}
@@ -38,8 +34,7 @@ export FREE={free}
 {ask_listed}
 
 {ask_free}
-
-Ctrl-C ends the demo."""
+"""
 
 
 class Cast(NamedTuple):
@@ -66,7 +61,7 @@ def find_cast(path: Path) -> Cast:
 
 def to_try(cast: Cast, url: str, carrier_key: str, desk_key: str) -> str:
     """What to open, to export and to ask."""
-    return _TO_TRY.format(
+    lines = _TO_TRY.format(
         url=url,
         carrier_key=carrier_key,
         desk_key=desk_key,
@@ -75,6 +70,7 @@ def to_try(cast: Cast, url: str, carrier_key: str, desk_key: str) -> str:
         ask_listed=_curl(url, carrier_key, cast.listed),
         ask_free=_curl(url, carrier_key, cast.free),
     )
+    return say(DEMO_TRY, url=url, desk_key=desk_key, lines=lines)
 
 
 def _curl(url: str, key: str, number: str) -> str:

@@ -23,6 +23,25 @@ from roster.settings import PREFIX, read_settings
 from roster.storage.api_keys import KeyStore, KeyTerms
 from roster.times import format_ms, now_ms
 from service.commands.cast import find_cast, to_try
+from service.commands.helps import SpokenCommand
+from service.commands.language import in_language, say
+from service.commands.texts import (
+    DECISIONS,
+    DEMO_AGAIN,
+    DEMO_ENDED,
+    DEMO_LAG,
+    DEMO_LIST,
+    DEMO_LOADED,
+    DEMO_PAYS,
+    DEMO_READY,
+    DEMO_SAFE,
+    DEMO_SERVICE,
+    DEMO_WANTS,
+    INSTEAD,
+    OUTCOMES,
+    said,
+)
+from service.commands.verdicts import product_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,11 +57,12 @@ POLL_S = 0.05
 STOP_TIMEOUT_S = 10.0
 
 
-@click.command()
+@click.command(cls=SpokenCommand)
 @click.option("--people", default=20_000, show_default=True, type=click.IntRange(100))
 @click.option("--once", is_flag=True, help="End after the story.")
+@in_language
 def demo(people: int, *, once: bool) -> None:
-    """Load a list of people who do not exist, serve it, and tell the story with its figures."""
+    """Load a list of people who do not exist, serve it, and tell a story with figures."""
     console = Console(highlight=False)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="clearway-demo-", dir=_short_tmp()) as folder:
@@ -76,17 +96,17 @@ class Stage:
     def load(self, people: int) -> None:
         """Make a list of so many people, and load it."""
         entries = round(people * ENTRIES_PER_PERSON)
-        self.say("1", f"A list of {people:,} people who do not exist, {entries:,} entries")
+        self.say("1", say(DEMO_LIST, people=people, entries=entries))
         size = ("--people", str(people), "--entries", str(entries))
         self._run("generate", *size, "--out", str(self.list))
         started = time.monotonic()
         self._run("load", str(self.list), "--as-of", AS_OF)
-        self.tell(f"loaded into Valkey and its filters in {time.monotonic() - started:.1f} s")
+        self.tell(say(DEMO_LOADED, seconds=time.monotonic() - started))
 
     @contextmanager
     def serving(self) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
         """The service, ready, and its address; it ends with the block."""
-        self.say("2", "The service")
+        self.say("2", say(DEMO_SERVICE))
         port = _free_port()
         command = [*_CLEARWAY, "serve", "--port", str(port)]
         process = subprocess.Popen(command, env=self.env, start_new_session=True)  # noqa: S603 -- ours
@@ -94,7 +114,7 @@ class Stage:
             url = f"http://127.0.0.1:{port}"
             started = time.monotonic()
             _wait_until_ready(process, url)
-            self.tell(f"ready in {time.monotonic() - started:.1f} s at {url}")
+            self.tell(say(DEMO_READY, seconds=time.monotonic() - started, url=url))
             yield process, url
         finally:
             _end(process)
@@ -123,21 +143,22 @@ def _tell(stage: Stage, client: httpx.Client, row: dict[str, str]) -> None:
     document = {"type": row["document_type"], "number": row["document_number"]}
     flight = {"document": document, "journey": {"mode": "air"}}
     with client:
-        stage.say("3", "A listed person wants to fly")
+        stage.say("3", say(DEMO_WANTS))
         first = _post(client, "/v1/check", flight)
         _show(stage, first)
-        stage.say("4", "The person pays, and the court takes the entry off the list")
+        stage.say("4", say(DEMO_PAYS))
         decided_ms = now_ms()
         sent = time.perf_counter()
         change = _removal(row, document, format_ms(decided_ms))
         result = _post(client, "/v1/changes", {"changes": [change]})["results"][0]
         acknowledged_ms = (time.perf_counter() - sent) * 1000
-        stage.tell(f"{result['outcome']}; safe on disk after {acknowledged_ms:.1f} ms")
-        stage.say("5", "The same person asks again at once")
+        outcome = said(OUTCOMES, result["outcome"])
+        stage.tell(say(DEMO_SAFE, outcome=outcome, ms=acknowledged_ms))
+        stage.say("5", say(DEMO_AGAIN))
         second = _post(client, "/v1/check", flight)
         allowed_ms = (time.perf_counter() - sent) * 1000
         _show(stage, second)
-        stage.tell(f"[bold]{allowed_ms:.1f} ms[/] from the decision to the allowed ticket")
+        stage.tell(say(DEMO_LAG, ms=allowed_ms))
     if (first["decision"], second["decision"]) != ("deny", "allow"):
         raise click.ClickException("this is not the story that was promised")
 
@@ -155,13 +176,12 @@ def _removal(row: dict[str, str], document: dict[str, str], decided_at: str) -> 
 
 def _show(stage: Stage, answer: dict[str, Any]) -> None:
     colour = {"deny": "red", "allow": "green"}.get(answer["decision"], "yellow")
-    stage.tell(f"[bold {colour}]{answer['decision']}[/]")
+    stage.tell(f"[bold {colour}]{said(DECISIONS, answer['decision'])}[/]")
     for reason in answer["reasons"]:
         facts = (str(reason[name]) for name in ("list", "case", "court") if reason.get(name))
         stage.tell("  " + ", ".join(facts))
     for product in answer["allowed_instead"][:2]:
-        trains, seats = product.get("trains") or [], product.get("seats") or []
-        stage.tell(f"  instead: {product['mode']} {' '.join(trains)}, seats {' '.join(seats)}")
+        stage.tell("  " + say(INSTEAD, product=product_text(product)))
 
 
 def _client(url: str, key: str) -> httpx.Client:
@@ -180,7 +200,7 @@ def _stay(console: Console, process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait()
     except KeyboardInterrupt:
-        console.print("ended")
+        console.print(say(DEMO_ENDED))
 
 
 async def _make_key(opening: Opening, terms: KeyTerms) -> str:

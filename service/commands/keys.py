@@ -26,7 +26,10 @@ from roster.storage.api_keys import (
 )
 from roster.times import DAY_MS, format_ms, now_ms, parse_duration, parse_until
 from service.commands.account import accounted, free_text
-from service.commands.tables import print_json, print_rows
+from service.commands.helps import SpokenCommand
+from service.commands.language import in_language
+from service.commands.tables import clock, is_terminal, print_json, print_rows
+from service.commands.texts import KEY_STATES, said
 from service.server.certificates import fingerprint_of_file
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ COLUMNS = (
     *("id", "name", "scopes", "state", "rate", "burst", "created", "expires"),
     *("last_used", "old_text_until", "note"),
 )
+_TIMES = ("created", "expires", "last_used", "old_text_until")
 SCOPES_TOLD = "\b\nScopes:\n" + "\n".join(
     f"  {scope:<13}{meaning}" for scope, meaning in MEANINGS.items()
 )
@@ -82,8 +86,9 @@ def create(**options: Any) -> None:  # noqa: ANN401 -- click's
     click.echo(text)
 
 
-@keys.command(name="list")
+@keys.command(name="list", cls=SpokenCommand)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@in_language
 def list_command(*, as_json: bool) -> None:
     """Show all keys, ids first."""
     with Opening(read_settings(os.environ)) as opening:
@@ -95,7 +100,7 @@ def list_command(*, as_json: bool) -> None:
         print_json([row | more for row, more in zip(rows, allows, strict=True)])
         return
     columns = [name for name in COLUMNS if not sys.stdout.isatty() or any(r[name] for r in rows)]
-    print_rows(columns, [[row[name] for name in columns] for row in rows])
+    print_rows(columns, [[row[name] for name in columns] for row in map(_for_people, rows)])
     if sys.stdout.isatty():
         _print_meanings(known)
 
@@ -116,7 +121,7 @@ def rotate(identifier: str, overlap: int) -> None:
             opening, lambda store: store.rotate(identifier, old_until_ms), "rotated"
         )
     if overlap:
-        click.echo(f"the old text works until {_old_until(key)}", err=True)
+        click.echo(f"the old text works until {clock(_old_until(key))}", err=True)
     click.echo(text)
 
 
@@ -242,3 +247,9 @@ def _shown(key: ApiKey, used_ms: int | None) -> dict[str, Any]:
         "old_text_until": _old_until(key),
         "note": _note(key),
     }
+
+
+def _for_people(row: dict[str, Any]) -> dict[str, Any]:
+    """A key's row with times of Beijing, and on a terminal with what its state means."""
+    state = said(KEY_STATES, row["state"]) if is_terminal() else row["state"]
+    return row | {name: clock(row[name]) for name in _TIMES} | {"state": state}

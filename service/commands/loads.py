@@ -12,7 +12,10 @@ from roster.opening import Opening
 from roster.settings import read_settings
 from roster.storage.dictionary import Dictionary
 from roster.times import format_ms
-from service.commands.tables import print_json, print_rows
+from service.commands.helps import SpokenCommand
+from service.commands.language import in_language, say
+from service.commands.tables import clock, print_json, print_rows
+from service.commands.texts import NOT_COMPLETED, PARTIAL, UNDOES, UNDONE_BY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +29,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-@click.command("loads")
+@click.command("loads", cls=SpokenCommand)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@in_language
 def loads_command(*, as_json: bool) -> None:
     """Show what was loaded, the last first: what it did, and whether it was undone."""
     with Opening(read_settings(os.environ)) as opening:
@@ -78,6 +82,8 @@ def _undone_by(number: int, known: Mapping[int, Load]) -> int | None:
 
 def _row(load: dict[str, Any]) -> list[object]:
     shown = load | {
+        "began_at": clock(load["began_at"]),
+        "as_of": clock(load["as_of"]),
         "files": " ".join(file["name"] for file in load["files"]) or load["name"],
         "sha256": " ".join(file["sha256"] for file in load["files"]),
         "lists": " ".join(load["lists"]),
@@ -89,9 +95,9 @@ def _row(load: dict[str, Any]) -> list[object]:
 
 def _note(load: dict[str, Any]) -> str:
     notes = (
-        (load["ended_at"] is None, "not completed"),
-        (load["partial"], "partial"),
-        (load["undoes"] is not None, f"undoes load {load['undoes']}"),
-        (load["undone_by"] is not None, f"undone by load {load['undone_by']}"),
+        (load["ended_at"] is None, say(NOT_COMPLETED)),
+        (load["partial"], say(PARTIAL)),
+        (load["undoes"] is not None, say(UNDOES, load=load["undoes"])),
+        (load["undone_by"] is not None, say(UNDONE_BY, load=load["undone_by"])),
     )
     return ", ".join(text for holds, text in notes if holds)

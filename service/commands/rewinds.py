@@ -21,7 +21,7 @@ from roster.storage.rewinds import restored as mark_restored
 from roster.storage.store import Store
 from roster.times import format_ms
 from service.commands.account import accounted, free_text
-from service.commands.tables import print_json
+from service.commands.tables import clock, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -73,7 +73,7 @@ def restored(*, as_json: bool) -> None:
         return
     click.echo(f"{partitions} partitions count as rewound: nobody is denied there")
     for name, at in until.items():
-        click.echo(f"to be loaded in full, as of after {at}: {name}")
+        click.echo(f"to be loaded in full, as of after {clock(at)}: {name}")
     click.echo("or look at what is stored and `clearway accept`")
 
 

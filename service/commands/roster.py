@@ -20,7 +20,27 @@ from roster.times import now_ms
 from service.background.summary import summarise
 from service.commands.account import accounted, free_text
 from service.commands.caller import open_caller, over_http
-from service.commands.tables import print_json, print_rows
+from service.commands.helps import SpokenCommand, SpokenGroup
+from service.commands.language import in_language, say
+from service.commands.tables import clock, is_terminal, print_json, print_rows
+from service.commands.texts import (
+    DECIDED,
+    DIGEST,
+    ENTRIES,
+    EVER_LISTED,
+    LAG,
+    LEGS,
+    LISTS,
+    MODES,
+    PEOPLE,
+    PROCESSES,
+    REMOVALS,
+    REMOVALS_OWN,
+    ROSTER,
+    STATES,
+    said,
+)
+from service.commands.titles import titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +52,9 @@ _COLUMNS = ("people", "active", "suspended", "removed", "absent", "as_of", "cove
 _OF_PROCESS = ("id", "host", "lag_ms", "fresh_as_of", "false_hit_rate", "build")
 
 
-@click.command()
+@click.command(cls=SpokenCommand)
 @click.option("--json", "as_json", is_flag=True, help="The whole answer.")
+@in_language
 @over_http
 def status(url: str | None, key_file: Path | None, *, as_json: bool) -> None:
     """Show what the roster holds, and how the service is doing."""
@@ -42,14 +63,16 @@ def status(url: str | None, key_file: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    print_rows(("figure", "value"), _figures(found), title="Roster")
-    _print_lists(found["lists"], title="Lists")
-    rows = ([process[column] for column in _OF_PROCESS] for process in found["processes"])
-    print_rows(_OF_PROCESS, rows, title="Processes")
+    print_rows(("figure", "value"), _figures(found), title=say(ROSTER))
+    _print_lists(found["lists"], title=say(LISTS))
+    processes = (each | {"fresh_as_of": clock(each["fresh_as_of"])} for each in found["processes"])
+    rows = ([each[column] for column in _OF_PROCESS] for each in processes)
+    print_rows(_OF_PROCESS, rows, title=say(PROCESSES))
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=SpokenGroup, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@in_language
 @click.pass_context
 def lists(context: click.Context, *, as_json: bool) -> None:
     """Show the lists; disable one, whose matches are then referred, or enable it again."""
@@ -67,7 +90,7 @@ def _trimmed(_context: click.Context, _argument: click.Parameter, value: str) ->
     return trimmed(value)
 
 
-@lists.command()
+@lists.command(cls=SpokenCommand)
 @click.argument("name", metavar="LIST", callback=_trimmed)
 @click.option("--reason", required=True, callback=free_text, help="Why; it is shown with the list.")
 def disable(name: str, reason: str) -> None:
@@ -79,7 +102,7 @@ def disable(name: str, reason: str) -> None:
     click.echo(f"{name} is disabled")
 
 
-@lists.command()
+@lists.command(cls=SpokenCommand)
 @click.argument("name", metavar="LIST", callback=_trimmed)
 def enable(name: str) -> None:
     """Let a disabled list bind again."""
@@ -133,18 +156,23 @@ async def _enable(opening: Opening, name: str) -> bool:
 def _figures(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     lag = found["removal_lag_ms"]
     changes = lag.get("changes", lag)  # of an older version: all together
+    decisions = found["decisions"].items()
     rows = {
-        "people": found["people"],
-        **{f"entries {state}": count for state, count in found["entries"].items()},
-        "ever listed": found["ever_listed"],
-        "digest": found["digest"],
-        **{f"decisions {mode}": _counts(counts) for mode, counts in found["decisions"].items()},
-        "removals in 24 h": lag["count"],
-        "removals in 24 h, but loads'": changes["count"],
-        **{f"removal lag, {leg}": _lag(changes[leg]) for leg in ("source", "service")},
+        say(PEOPLE): found["people"],
+        **{_state(state): count for state, count in found["entries"].items()},
+        say(EVER_LISTED): found["ever_listed"],
+        say(DIGEST): found["digest"],
+        **{say(DECIDED, mode=said(MODES, mode)): _counts(counts) for mode, counts in decisions},
+        say(REMOVALS): lag["count"],
+        say(REMOVALS_OWN): changes["count"],
+        **{say(LAG, leg=say(name)): _lag(changes[leg]) for leg, name in LEGS.items()},
     }
     for name, value in rows.items():
         yield name, f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _state(state: str) -> str:
+    return say(ENTRIES, state=said(STATES, state))
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -156,5 +184,8 @@ def _lag(lag: dict[str, float]) -> str:
 
 
 def _print_lists(found: dict[str, Any], *, title: str = "") -> None:
-    rows = ([name, *(figures[column] for column in _COLUMNS)] for name, figures in found.items())
+    """The lists, for people with what they are called."""
+    called = titled if is_terminal() else str
+    shown = ((name, each | {"as_of": clock(each["as_of"])}) for name, each in found.items())
+    rows = ([called(name), *(figures[column] for column in _COLUMNS)] for name, figures in shown)
     print_rows(("list", *_COLUMNS), rows, title=title)

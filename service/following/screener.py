@@ -149,7 +149,7 @@ class Screener:
         self.lists_known = lists_known
         self.true_hits = 0
         self.false_hits = 0
-        self._covered: frozenset[int] = frozenset()
+        self.covered: frozenset[int] = frozenset()
 
     @property
     def fresh(self) -> bool:
@@ -171,7 +171,7 @@ class Screener:
     @property
     def lacking(self) -> frozenset[int]:
         """Required lists that are not covered."""
-        return self.required - self._covered
+        return self.required - self.covered
 
     @property
     def ready(self) -> bool:
@@ -211,7 +211,7 @@ class Screener:
             and self.loaded
             and self.lists_known
             and not self.wrong_key
-            and self.required <= self._covered
+            and self.required <= self.covered
             and self.required <= partition.covered
             and (partition.witnessed or not partition.rewound)
         )
@@ -262,7 +262,7 @@ class Screener:
     def look_at_lists(self) -> None:
         """Note which lists are covered by what the partitions say now."""
         known = [each.covered for each in self._partitions if each.known]
-        self._covered = frozenset.intersection(*known) if known else frozenset()
+        self.covered = frozenset.intersection(*known) if known else frozenset()
 
     def acknowledge(self, positions: Iterable[Position], applied_ms: int = 0) -> None:
         """Note positions that are safe, applied by then: Redis must never be behind them."""

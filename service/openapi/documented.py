@@ -202,9 +202,10 @@ class EntryReply(Reply, frozen=True):
 
 
 class FindAnswer(Reply, frozen=True):
-    """All entries of a document, tombstones too."""
+    """All entries of a document, tombstones too; `loaded` are the lists that are fully loaded."""
 
     entries: list[EntryReply]
+    loaded: list[str]
     position: str
 
 

@@ -52,7 +52,9 @@ async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
             }
             for entry in entries
         ]
-    return json_response({"entries": shown, "position": _position(looked)})
+    covered = service.screener.covered
+    loaded = [rule.id for rule in service.lists.restricting if rule.code in covered]
+    return json_response({"entries": shown, "loaded": loaded, "position": _position(looked)})
 
 
 @post("/v1/entries/history", status_code=200, guards=[scoped("list:read")])

@@ -21,6 +21,7 @@ from roster.documents.identity import (
     Document,
     DocumentType,
     is_masked,
+    missing_check_digit,
     normalise,
 )
 from roster.documents.issuers import CODES_OF_STATE, ISSUERS
@@ -639,3 +640,27 @@ def test_a_document_of_another_form_is_not_read(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "E 1", "张\u3000三"])
 def test_a_text_is_trimmed_of_blanks_and_of_what_nobody_sees(text: str, around: str) -> None:
     assert trimmed(f"{around}{text}{around}") == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "digit"),
+    [
+        ("resident_id", "110105180001010010", None),
+        ("resident_id", "110105180001010017", "0"),
+        ("resident_id", "11010518000101001X", "0"),
+        ("resident_id", "１１０１０５ 1800 0101 001-7", "0"),
+        ("resident_id", "110105180013010017", None),
+        ("resident_id", "110105300001010017", None),
+        ("resident_id", "11010518000101001", None),
+        ("permanent_resident_id", "911344180101014327", "1"),
+        ("hk_macao_permit", "H1", None),
+    ],
+)
+def test_a_number_with_one_wrong_digit_is_told_its_check_digit(
+    kind: DocumentType, number: str, digit: str | None
+) -> None:
+    document = Document(kind, number)
+    assert missing_check_digit(document, "20261130") == digit
+    if digit is not None:
+        right = "".join(c for c in fold(number) if c.isascii())[:17] + digit
+        assert normalise(Document(kind, right)).valid

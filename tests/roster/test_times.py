@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roster.times import format_ms, parse_time, parse_until
+from roster.times import format_ms, in_beijing, parse_time, parse_until
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,19 @@ def test_every_spelling_of_an_instant_is_that_instant(naive: datetime, offset_mi
     spelled = moment.astimezone(timezone(timedelta(minutes=offset_min))).isoformat()
     assert parse_time(spelled) == ms
     assert parse_time(format_ms(ms)) == ms
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2018-03-01", "2018-03-01T00:00:00+08:00"),
+        ("2018-02-28T16:00:00Z", "2018-03-01T00:00:00+08:00"),
+        ("2018-02-28T23:30:00.125Z", "2018-03-01T07:30:00.125+08:00"),
+        ("2018-03-01T00:00:00-05:00", "2018-03-01T13:00:00+08:00"),
+        ("9999-12-31T15:59:59Z", "9999-12-31T23:59:59+08:00"),
+        ("9999-12-31T16:00:00Z", "9999-12-31T16:00:00Z"),
+    ],
+)
+def test_people_are_shown_the_clock_of_beijing(text: str, shown: str) -> None:
+    assert in_beijing(text) == shown
+    assert parse_time(shown) == parse_time(text)

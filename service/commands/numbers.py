@@ -1,0 +1,93 @@
+"""The number of a document as a person types it: read or asked for, shown again, and doubted."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from roster.documents.identity import Document, missing_check_digit, normalise
+from roster.documents.spelling import fold
+from roster.errors import InvalidInput
+from roster.times import beijing_day, now_ms
+from service.commands.language import say
+from service.commands.tables import is_terminal
+from service.commands.terminal import read_line
+from service.commands.texts import (
+    ASK_NUMBER,
+    CHECK_DIGIT,
+    NO_SUCH_NUMBER,
+    NOT_TEXT,
+    NUMBER_ARGUMENT,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_GROUPS = {18: (6, 4, 4, 4), 15: (6, 6, 3)}
+"""As an ID card's parts are: where it was issued, the birth, the rest."""
+_GROUP = 4
+
+
+def number_option(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """The number from standard input, or asked for: arguments are seen by everybody."""
+    if value != "-":
+        raise click.BadParameter(say(NUMBER_ARGUMENT))
+    if sys.stdin.isatty():
+        return _asked()
+    try:
+        return read_line()
+    except InvalidInput as exc:
+        raise click.BadParameter(exc.message) from None
+
+
+def is_typed() -> bool:
+    """Whether somebody sits at a terminal, types, and sees what is asked."""
+    return sys.stdin.isatty() and is_terminal(err=True)
+
+
+def in_groups(number: str) -> str:
+    """The number as it was understood, in groups that an eye can compare.
+
+    For the terminal alone at which it was typed: everywhere else it is masked.
+    """
+    plain = fold(number)
+    shown = plain if is_terminal(err=True) else "*" * len(plain)
+    return " ".join(_cut(shown, _GROUPS.get(len(plain), ())))
+
+
+def doubt(document: dict[str, Any]) -> str | None:
+    """Why the number can be no such document's; None where it can, or nobody can say.
+
+    Never holds the number: at most the one check digit that it has not.
+    """
+    day = beijing_day(now_ms())
+    try:
+        asked = msgspec.convert(document, Document)
+        digit = missing_check_digit(asked, day)
+        valid = normalise(asked, day).valid
+    except (InvalidInput, msgspec.ValidationError):
+        return None
+    if digit is not None:
+        return say(CHECK_DIGIT, digit=digit)
+    return None if valid else say(NO_SUCH_NUMBER)
+
+
+def _cut(text: str, sizes: Sequence[int]) -> list[str]:
+    """The text in pieces of these sizes, the rest in equal ones."""
+    pieces, at = [], 0
+    for size in sizes:
+        pieces.append(text[at : at + size])
+        at += size
+    return pieces + [text[each : each + _GROUP] for each in range(at, len(text), _GROUP)]
+
+
+def _asked() -> str:
+    try:
+        asked: str = click.prompt(say(ASK_NUMBER), hide_input=True, err=True)
+        asked.encode()  # what was no text may come as halves of characters
+    except UnicodeError:
+        raise click.BadParameter(say(NOT_TEXT)) from None
+    return asked.strip()

@@ -1,0 +1,230 @@
+"""The desk, as who keeps a list uses it: nothing is changed that was not meant, all is legible."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+
+import clearway
+from tests.servers import eventually
+from tests.terminals import terminal
+from tests.test_clearway import NUMBER, PUT, Cli, ready
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers import Server
+
+GROUPS = "110105 1800 0101 0010"
+WRONG = NUMBER[:-1] + "7"
+NOBODY = "110105187001010012"
+ENTRY_ID = "(2018)京0105执1234号/" + "1" * 60
+DOCUMENT = ("--type", "resident_id", "--number", "-")
+SCOPES = "check,list:read,list:add,list:remove,ops"
+BEIJING = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+08:00"
+
+
+@pytest.fixture(scope="module")
+def served(_valkey: Server) -> Iterator[Cli]:
+    """A service that has one list in full, as of a time that is another day in Beijing."""
+    _valkey.empty()
+    with tempfile.TemporaryDirectory(prefix="cw-", dir="/tmp") as folder:
+        cli = Cli(Path(folder), redis_url=_valkey.url, id_key="ab" * 32)
+        (cli.folder / "list.csv").write_text("list,entry_id,document_type,document_number\n")
+        at = ("--as-of", "2019-01-02T16:30:00Z")
+        cli.ok("load", "list.csv", "--list", "sx", *at, "--allow-empty")
+        cli.env["CLEARWAY_API_KEY"] = cli.make_key(SCOPES)
+        with cli.serving() as url:
+            cli.env["CLEARWAY_URL"] = url
+            eventually(lambda: ready(url))
+            yield cli
+
+
+@pytest.fixture
+def desk(served: Cli) -> Cli:
+    """The listed person is there twice, once with a long id."""
+    headers = {"authorization": f"Bearer {served.env['CLEARWAY_API_KEY']}"}
+    put = PUT | {"revision": time.time_ns() // 1_000_000}
+    puts = [{**put, "entry_id": each} for each in ("e1", ENTRY_ID)]
+    named = {name: PUT[name] for name in ("list", "entry_id", "document")}
+    body = {"changes": [*puts, {**named, "op": "resume"}], "wait": "all"}
+    answer = httpx.post(f"{served.env['CLEARWAY_URL']}/v1/changes", json=body, headers=headers)
+    assert [each["outcome"] for each in answer.json()["results"][:2]] == ["applied"] * 2
+    return served
+
+
+def run(cli: Cli, *arguments: str, stdin: str = "") -> Result:
+    """What a command says where no terminal is; its own process would take ten times as long."""
+    done = CliRunner().invoke(
+        clearway.main, arguments, input=stdin, env=cli.env | {"LC_ALL": "C.UTF-8"}
+    )
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+def ok(cli: Cli, *arguments: str, stdin: str = "") -> str:
+    done = run(cli, *arguments, stdin=stdin)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def make_key(cli: Cli, scopes: str) -> str:
+    return ok(cli, "keys", "create", "--name", "test", "--scopes", scopes).strip()
+
+
+def states(cli: Cli) -> dict[str, str]:
+    """The state of each of the person's entries, also of those that only a removal has named."""
+    found = json.loads(ok(cli, "find", *DOCUMENT, "--json", stdin=NUMBER))["entries"]
+    return {each["entry_id"]: each["state"] for each in found}
+
+
+def test_a_typed_number_is_shown_in_groups_and_nothing_happens_without_a_yes(desk: Cli) -> None:
+    for answer, status, state in (("n", 1, "active"), ("y", 0, "removed")):
+        with terminal(desk.env, desk.folder, "remove", *DOCUMENT, "--entry-id", "e1") as typed:
+            typed.answer("Number: ", NUMBER)
+            typed.answer("Reason: ", "performed")
+            typed.answer("Remove this entry? [y/N]: ", answer)
+            assert typed.end() == status, typed.shown
+        assert GROUPS in typed.shown
+        assert NUMBER not in typed.shown
+        assert "the obligation is performed" in typed.shown
+        assert states(desk) == {"e1": state, ENTRY_ID: "active"}
+    found = json.loads(ok(desk, "find", *DOCUMENT, "--json", stdin=NUMBER))["entries"]
+    assert {each["reason"] for each in found if each["entry_id"] == "e1"} == {"performed"}
+
+
+def test_a_typed_number_is_masked_where_no_terminal_shows_it(desk: Cli) -> None:
+    path = desk.folder / "said"
+    command = ("remove", *DOCUMENT, "--entry-id", "e1")
+    with (
+        path.open("wb") as said,
+        terminal(desk.env, desk.folder, *command, stderr=said) as typed,
+    ):
+        typed.type_when_hidden(NUMBER)
+        assert typed.end() == 0, path.read_text()
+    assert "****** **** **** ****" in path.read_text()
+    told = path.read_text() + typed.shown
+    assert NUMBER[:6] not in told
+    assert NUMBER[6:10] not in told
+
+
+def test_a_mistyped_entry_id_leaves_nothing_behind(desk: Cli) -> None:
+    before = states(desk)
+    for op in ("remove", "suspend", "resume"):
+        for wrong in (("--entry-id", "e2"), ("--list", "sx", "--entry-id", "E1")):
+            done = run(desk, op, *DOCUMENT, *wrong, stdin=NUMBER)
+            assert done.exit_code == 1
+            assert "no such entry: nothing was changed" in done.stderr
+            assert [line.split("\t")[1] for line in done.stderr.splitlines() if "\t" in line] == [
+                *before
+            ]
+    assert states(desk) == before
+
+
+def test_a_key_that_may_not_look_takes_the_entry_as_it_was_typed(desk: Cli) -> None:
+    weak = desk.folder / "weak"
+    weak.write_text(make_key(desk, "list:remove"))
+    named = ("--list", "sx", "--entry-id", "e1", "--key-file", str(weak))
+    done = run(desk, "remove", *DOCUMENT, *named, stdin=NUMBER)
+    assert (done.exit_code, done.stdout) == (0, "applied  sx  e1\n")
+    assert "list:read" in done.stderr
+    refused = run(desk, "remove", *DOCUMENT, "--key-file", str(weak), stdin=NUMBER)
+    assert refused.exit_code == 1
+    assert "list:read" in refused.stderr
+
+
+def test_what_was_removed_before_is_told_with_the_time(desk: Cli) -> None:
+    named = ("--entry-id", "e1", "--reason", "settled")
+    ok(desk, "remove", *DOCUMENT, *named, stdin=NUMBER)
+    again = run(desk, "remove", *DOCUMENT, *named, stdin=NUMBER)
+    told = rf"already removed on {BEIJING}: sx e1 \(the parties have settled\)\n"
+    assert re.fullmatch(told, again.stderr)
+    back = run(desk, "resume", *DOCUMENT, "--entry-id", "e1", stdin=NUMBER)
+    assert back.exit_code == 1
+    assert re.fullmatch(told.replace(r" \(the parties have settled\)", r".*"), back.stderr)
+
+
+def test_nobody_is_told_with_the_lists_and_the_check_digit_but_never_the_number(desk: Cli) -> None:
+    none = run(desk, "find", *DOCUMENT, stdin=NOBODY)
+    assert (none.exit_code, none.stdout) == (0, "")
+    assert none.stderr == "no entry of this person; 1 list is loaded\n"
+    doubt = "this number cannot be valid: the check digit would be 0"
+    for command in ("find", "remove"):
+        done = run(desk, command, *DOCUMENT, stdin=WRONG)
+        assert f"no entry of this person; 1 list is loaded; {doubt}\n" in done.stderr
+        assert WRONG not in done.stderr + done.stdout
+    check = run(desk, "check", *DOCUMENT, "--mode", "air", stdin=WRONG)
+    assert check.stdout.splitlines() == ["refer", "  document_invalid"]
+    assert check.stderr == f"{doubt}\n"
+    unborn = run(desk, "check", *DOCUMENT, "--mode", "air", stdin="110105299901010010")
+    assert unborn.stderr == "this number cannot be valid: look at it again\n"
+
+
+@pytest.mark.parametrize("columns", [40, 80, 400])
+def test_no_terminal_is_too_narrow_for_an_id(desk: Cli, columns: int) -> None:
+    with terminal(desk.env, desk.folder, "find", *DOCUMENT, columns=columns) as shown:
+        shown.answer("Number: ", NUMBER)
+        assert shown.end() == 0
+    assert "…" not in shown.shown
+    assert ENTRY_ID in shown.shown
+    assert "sx 失信被执行人 (defaulters)" in shown.shown
+    assert ("│" in shown.shown) is (columns == 400)
+
+
+def test_people_are_told_times_of_beijing_and_programs_utc(desk: Cli) -> None:
+    ok(desk, "remove", *DOCUMENT, "--entry-id", "e1", stdin=NUMBER)
+    for command in (["lists"], ["loads"], ["status"]):
+        assert "2019-01-03T00:30:00+08:00" in ok(desk, *command)
+        assert "2019-01-02T16:30:00Z" in ok(desk, *command, "--json")
+    file = desk.folder / "audit"
+    file.write_text(make_key(desk, "audit"))
+    for command in (["keys", "list"], ["audit", "--key-file", str(file)]):
+        assert re.search(rf"\t{BEIJING}\t|^{BEIJING}\t", ok(desk, *command))
+        assert not re.search(rf"\d+Z\b|{BEIJING}", ok(desk, *command).replace("+08:00", ""))
+        assert re.search(r"20\d\d-\d\d-\d\dT[\d:.]+Z", ok(desk, *command, "--json"))
+    assert re.search(rf"\tremoved\t.*\t{BEIJING}\n", ok(desk, "find", *DOCUMENT, stdin=NUMBER))
+
+
+@pytest.mark.parametrize("how", ["LANG", "LC_MESSAGES", "LC_ALL", "--lang", "--lang first"])
+def test_the_desk_speaks_chinese_where_it_is_asked_to(desk: Cli, how: str) -> None:
+    environ = desk.env | ({"LC_ALL": ""} | {how: "zh_CN.UTF-8"} if how.startswith("L") else {})
+    before = ("--lang", "zh") if how == "--lang first" else ()
+    behind = ("--lang", "zh") if how == "--lang" else ()
+    command = (*before, "suspend", *DOCUMENT, "--entry-id", "e1", *behind)
+    with terminal({"PYTHONUTF8": "1", **environ}, desk.folder, *command) as typed:
+        typed.answer("证件号码: ", NUMBER)
+        typed.answer("理由: ", "dispute")
+        typed.answer("暂停这一条目？", "y")
+        assert typed.end() == 0, typed.shown
+    assert "异议处理中" in typed.shown
+    assert "applied 已生效  sx  e1" in typed.shown
+
+
+def test_every_command_for_people_speaks_chinese(desk: Cli) -> None:
+    chinese = ("--lang", "zh")
+    assert ok(desk, "check", *DOCUMENT, "--mode", "air", *chinese, stdin=NUMBER).startswith(
+        "deny 不得"
+    )
+    assert "人数\t1\n" in ok(desk, "status", *chinese)
+    none = run(desk, "find", *DOCUMENT, *chinese, stdin=NOBODY).stderr
+    assert none == "名单中没有此人的条目；已载入 1 份名单\n"
+    for command in (["lists"], ["loads"], ["keys", "list"]):
+        with terminal(desk.env, desk.folder, *command, *chinese) as shown:
+            assert shown.end() == 0, shown.shown
+        assert re.search("名单|编号", shown.shown) or command == ["loads"]
+
+
+def test_colours_are_left_out_where_nobody_wants_them(desk: Cli) -> None:
+    with terminal(desk.env | {"NO_COLOR": "1"}, desk.folder, "status", columns=400) as shown:
+        assert shown.end() == 0, shown.shown
+    assert "│" in shown.shown
+    assert not re.search("\x1b\\[[0-9;]*[349][0-7]m", shown.shown)

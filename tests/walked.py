@@ -199,6 +199,7 @@ async def main() -> None:
         patch.object(app, "repeat", rest),
         patch.object(share, "POLL_S", LONG_S),
         patch.object(follower, "SERVERS_EVERY_S", LONG_S),
+        patch.object(serving, "repeat", rest),
         patch.object(serving, "SWEEP_S", LONG_S),
         patch.object(Protocol, "data_received", asked),
     ):

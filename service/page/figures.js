@@ -1,54 +1,32 @@
-// The answer of GET /v1/roster, drawn. What has not changed is not touched, so that a
-// selection, or the place where a screen reader reads, survives.
+// The answer of GET /v1/roster, drawn.
 
+import { part, resize, make, table, write } from "./dom.js";
+import { LATE_MS } from "./status.js";
+import { plural, t, texts } from "./texts.js";
 import * as words from "./words.js";
 
-const LEGS = {
-  source: ["Source", "from its decision to the effect"],
-  service: ["Service", "from our receipt to the effect"],
-};
-const LATE_MS = 5_000;
+const LEGS = ["source", "service", "processes"];
 const RATE_MS = 10_000;
-const SCALE_MS = [1, 86_400_000];
-const TICKS = { "1 ms": 1, "1 s": 1_000, "1 min": 60_000, "1 h": 3_600_000, "1 d": 86_400_000 };
+const DAY_MS = 86_400_000;
+const SCALE_MS = [1, 7 * DAY_MS];
+const TICKS = [[1, "ms"], [1_000, "s"], [60_000, "min"], [3_600_000, "h"], [DAY_MS, "d"], [7 * DAY_MS, "d", 7]];
+const TABLES = ["lists", "loads", "decisions", "lag", "late", "processes", "redis"];
 
-const written = new WeakMap();
 let samples = [];
-
-export const part = (id) => document.getElementById(id);
-
-/** Nothing; the element has this text, a detail below it, and a tone. */
-export function write(element, main, detail = "", tone = "") {
-  const now = JSON.stringify([main, detail, tone]);
-  if (written.get(element) === now) return;
-  written.set(element, now);
-  const text = document.createElement("span");
-  text.append(main);
-  text.className = tone;
-  if (detail) {
-    const small = document.createElement("small");
-    small.append(detail);
-    text.append(small);
-  }
-  element.replaceChildren(text);
-}
-
-/** Nothing; the list or table body has so many children, made by `make`. */
-export function resize(element, count, make) {
-  while (element.children.length < count) element.append(make());
-  while (element.children.length > count) element.lastElementChild.remove();
-}
 
 /** Nothing; every figure is that of this roster, as the server saw it at `now`. */
 export function draw(roster, now) {
   counts(roster);
   table("lists", Object.entries(roster.lists).map(([name, each]) => listRow(name, each, now)));
+  loads(roster.last_loads ?? {}, now);
   decisions(roster.decisions, now);
   lag(roster.removal_lag_ms);
+  late(roster.late_denials);
   const processes = [...roster.processes].sort((a, b) => label(a).localeCompare(label(b)));
   table("processes", processes.map((each) => processRow(each, now)));
+  table("redis", (roster.redis ?? []).map(serverRow));
   write(part("digest"), roster.digest);
-  write(part("position"), words.short(roster.position) || "nothing was ever written");
+  write(part("position"), words.short(roster.position) || t("proof.never"));
   part("copy").dataset.text = roster.position;
   part("copy").hidden = !roster.position || !navigator.clipboard;
 }
@@ -56,31 +34,20 @@ export function draw(roster, now) {
 /** Nothing; no figure of an earlier roster or key is left. */
 export function clear() {
   samples = [];
-  for (const id of ["lists", "decisions", "lag", "processes"]) table(id, []);
+  for (const id of TABLES) table(id, []);
   for (const id of ["removals", "rate", "digest", "position"]) write(part(id), "");
   part("counts").replaceChildren();
   delete part("copy").dataset.text;
 }
 
-function counts(roster) {
-  const { entries } = roster;
-  const told = {
-    "People restricted": roster.people,
-    "Active entries": entries.active,
-    Suspended: entries.suspended,
-    Removed: entries.removed,
-    Absent: entries.absent,
-    "Ever listed": roster.ever_listed,
-  };
+function counts({ people, entries, ever_listed: ever }) {
+  const told = { people, ...entries, ever };
+  const names = ["people", "active", "suspended", "removed", "absent", "ever"];
   const element = part("counts");
-  resize(element, Object.keys(told).length, () => {
-    const pair = document.createElement("div");
-    pair.append(document.createElement("dt"), document.createElement("dd"));
-    return pair;
-  });
-  Object.entries(told).forEach(([name, value], at) => {
-    write(element.children[at].children[0], name);
-    write(element.children[at].children[1], words.number(value));
+  resize(element, names.length, () => make("div", {}, make("dt"), make("dd")));
+  names.forEach((name, at) => {
+    write(element.children[at].children[0], t(`people.${name}`));
+    write(element.children[at].children[1], words.number(told[name]));
   });
 }
 
@@ -88,11 +55,11 @@ function listRow(name, list, now) {
   return {
     tone: list.covered || list.active || list.disabled ? "" : "muted",
     cells: [
-      [name],
+      [name, list.title],
       [words.number(list.people)],
       [words.number(list.active)],
       [words.number(list.suspended)],
-      when(list.as_of, now),
+      asOf(list, now),
       when(list.last_removed_at, now),
       listState(list),
     ],
@@ -100,13 +67,52 @@ function listRow(name, list, now) {
 }
 
 function listState(list) {
-  const covered = list.covered ? "covered" : "not covered";
-  if (list.disabled) return ["disabled", `${covered}; its matches are referred`, "warn"];
-  return [covered];
+  const covered = t(list.covered ? "lists.covered" : "lists.uncovered");
+  return list.disabled ? [t("lists.disabled"), t("lists.disabled_more", { covered }), "warn"] : [covered];
+}
+
+function asOf(list, now) {
+  const age = now - Date.parse(list.as_of);
+  const [text, told] = when(list.as_of, now);
+  const old = list.as_of && words.isOlder(age, list.rhythm_days);
+  return old ? [text, t("lists.old", { age: told }), "bad"] : [text, told];
 }
 
 function when(text, now) {
   return text ? [words.momentOf(text), words.ago(now - Date.parse(text))] : ["–"];
+}
+
+function loads(all, now) {
+  table("loads", Object.entries(all).map(([name, each]) => loadRow(name, each, now)));
+  part("loads").hidden = !Object.keys(all).length;
+  part("no-loads").hidden = Boolean(Object.keys(all).length);
+}
+
+function loadRow(name, load, now) {
+  const took = load.ended_at && words.duration(Date.parse(load.ended_at) - Date.parse(load.began_at));
+  const kind = t(`loads.kind_${load.kind === "load" && load.partial ? "partial" : load.kind}`);
+  const done = took ? t("loads.took", { time: took }) : t("loads.open");
+  const undone = load.undone_by ? `, ${t("loads.undone", { load: load.undone_by })}` : "";
+  return {
+    cells: [
+      [name, `${kind} ${load.load}${undone}`],
+      [words.momentOf(load.began_at), `${words.ago(now - Date.parse(load.began_at))}, ${done}`, took ? "" : "warn"],
+      [load.who ?? "–"],
+      [load.files.join(", "), load.as_of ? `${t("lists.as_of")} ${words.momentOf(load.as_of)}` : ""],
+      ...["added", "changed", "ended"].map((what) => [words.number(load[what])]),
+      rejected(load),
+    ],
+  };
+}
+
+/** How many rows were rejected, why, and where that is written. */
+function rejected({ rejected: reasons, rejects_file: path, who }) {
+  const all = Object.values(reasons).reduce((sum, each) => sum + each, 0);
+  if (!all) return ["0"];
+  const why = Object.entries(reasons).map(([reason, count]) => `${reason} ${words.number(count)}`);
+  const where = (who ?? "").split("@").at(-1);
+  const lie = path ? [t("loads.lie", { path, where })] : [];
+  return [words.number(all), [...why, ...lie].join("; "), "warn"];
 }
 
 function decisions(modes, now) {
@@ -121,32 +127,36 @@ function decisions(modes, now) {
 function decisionRow(mode, { allow, deny, refer }) {
   const all = allow + deny + refer;
   const cell = (count) => [words.number(count), words.shareOf(count, all)];
-  return { cells: [[mode], cell(allow), cell(deny), cell(refer)] };
+  return { cells: [[t(`decisions.${mode}`)], cell(allow), cell(deny), cell(refer)] };
 }
 
 function rate(total, now) {
   samples = [...samples.filter((each) => now - each.now <= RATE_MS && each.total <= total), { total, now }];
   const [first] = samples;
   const passed_s = (now - first.now) / 1000;
-  const told = passed_s ? `; ${words.perSecond((total - first.total) / passed_s)} a second lately` : "";
-  write(part("rate"), `${words.number(total)} checks${told}`);
+  const rate = passed_s && words.perSecond((total - first.total) / passed_s);
+  const lately = passed_s ? t("decisions.lately", { rate }) : "";
+  write(part("rate"), t("decisions.checks", { count: words.number(total) }) + lately);
 }
 
 /** Of removals that came by themselves; a load brings many at once, and says when. */
-function lag({ changes: told, loads }) {
-  const count = words.number(told.count);
-  const more = loads.count ? `; loads have brought ${words.number(loads.count)} more` : "";
-  write(part("removals"), `${count} ${told.count === 1 ? "removal" : "removals"} took effect in the last 24 hours${more}`);
-  table("lag", Object.keys(LEGS).map((leg) => lagRow(leg, told[leg])));
-  part("scale").hidden = !Object.keys(LEGS).some((leg) => told[leg].max);
-  for (const leg of Object.keys(LEGS)) track(leg, told[leg]);
+function lag({ changes, loads: loaded, processes }) {
+  const told = { ...changes, processes };
+  const more = loaded.count ? t("lag.more", { count: words.number(loaded.count) }) : "";
+  write(part("removals"), plural("lag.removals", told.count, { count: words.number(told.count) }) + more);
+  const legs = LEGS.filter((leg) => told[leg]);
+  table("lag", legs.map((leg) => lagRow(leg, told[leg])));
+  part("scale").hidden = !legs.some((leg) => told[leg].max);
+  for (const leg of legs) track(leg, told[leg]);
+  part("courts").style.setProperty("--from", place(DAY_MS));
+  part("courts").style.setProperty("--to", place(3 * DAY_MS));
   axis();
 }
 
 /** A leg without any removal is all zero; a measured lag never is. */
 function lagRow(leg, { p50, p99, max }) {
   const cell = (ms) => [max ? words.duration(ms) : "–"];
-  return { cells: [LEGS[leg], cell(p50), cell(p99), cell(max)] };
+  return { cells: [texts.lag[leg], cell(p50), cell(p99), cell(max)] };
 }
 
 function track(leg, { p50, p99, max }) {
@@ -165,11 +175,22 @@ function place(ms) {
 
 function axis() {
   const element = document.querySelector(".axis");
-  resize(element, Object.keys(TICKS).length, () => document.createElement("span"));
-  Object.entries(TICKS).forEach(([name, ms], at) => {
-    write(element.children[at], name);
+  resize(element, TICKS.length, () => make("span"));
+  TICKS.forEach(([ms, unit, count = 1], at) => {
+    write(element.children[at], `${count} ${t(`units.${unit}`)}`);
     element.children[at].style.setProperty("--at", place(ms));
   });
+}
+
+function late(lists) {
+  const rows = Object.entries(lists ?? {}).flatMap(([list, courts]) =>
+    Object.entries(courts).map(([court, count]) => [list, court, count]));
+  rows.sort((a, b) => b[2] - a[2]);
+  table("late", rows.map(([list, court, count]) => ({
+    cells: [[list], [court || t("late.no_court")], [words.number(count)]],
+  })));
+  part("late").hidden = !rows.length;
+  part("no-late").hidden = Boolean(rows.length);
 }
 
 /** Redis tells them in no order; a row must not jump while it is read. */
@@ -180,36 +201,25 @@ function processRow(process, now) {
   const late = age > LATE_MS;
   return {
     cells: [
-      [process.id],
+      [process.id, process.build],
       [process.host],
       [words.duration(process.lag_ms)],
-      [words.clockOf(Date.parse(process.fresh_as_of)), words.ago(age) + (late ? ", late" : ""), late ? "warn" : ""],
+      [words.clockOf(Date.parse(process.fresh_as_of)), late ? t("processes.late", { age: words.ago(age) }) : words.ago(age), late ? "warn" : ""],
       [words.rateOf(process.false_hit_rate)],
     ],
   };
 }
 
-/** Roles are spelled: on a narrow screen the rows are no table to CSS. */
-function table(id, rows) {
-  const element = part(id);
-  const heads = [...element.tHead.rows[0].cells].map((head) => head.textContent);
-  const [body] = element.tBodies;
-  resize(body, rows.length, () => emptyRow(heads));
-  rows.forEach((row, at) => {
-    body.rows[at].dataset.tone = row.tone ?? "";
-    row.cells.forEach((cell, column) => write(body.rows[at].cells[column], ...cell));
-  });
-}
-
-function emptyRow(heads) {
-  const row = document.createElement("tr");
-  row.setAttribute("role", "row");
-  heads.forEach((label, at) => {
-    const cell = document.createElement(at ? "td" : "th");
-    cell.setAttribute("role", at ? "cell" : "rowheader");
-    if (!at) cell.scope = "row";
-    cell.dataset.label = label;
-    row.append(cell);
-  });
-  return row;
+function serverRow({ address, kind, version, used_bytes: used, max_bytes: most, aof_bytes: aof, replicas }) {
+  const share = words.shareOf(used, most);
+  const limit = most ? t("redis.of", { most: words.bytes(most), share }) : t("redis.unlimited");
+  return {
+    cells: [
+      [address],
+      [`${kind === "valkey" ? "Valkey" : "Redis"} ${version}`],
+      [words.bytes(used), limit, most && used > 0.9 * most ? "warn" : ""],
+      [aof ? words.bytes(aof) : t("redis.none")],
+      [words.number(replicas)],
+    ],
+  };
 }

@@ -1,122 +1,40 @@
-// The status page: asks /readyz, and with a key /v1/roster, every two seconds.
+// The status page: asks /readyz, and with a key for the roster's figures, again and again.
 // The key lives in this tab only (sessionStorage) and goes into the header only.
 
-import { clear, draw, part, resize, write } from "./figures.js";
+import { ask, said, storedKey, storeKey, Trouble } from "./ask.js";
+import { drawTrend } from "./charts.js";
+import * as desk from "./desk.js";
+import { part, write } from "./dom.js";
+import { clear, draw } from "./figures.js";
+import { showRoster, showSilence, showState } from "./status.js";
+import { lang, t, translate } from "./texts.js";
 import * as words from "./words.js";
 
-const EVERY_MS = 2_000;
-const PATIENCE_MS = 5_000;
-const STORED = "clearway.key";
-const REFUSED = {
-  401: "This key is unknown, expired or revoked.",
-  403: "This key lacks the scope “ops”.",
-};
+const STATE_MS = 1_000;
+const ROSTER_MS = 600; // what somebody else changes shows within a second
+const TREND_MS = 10_000;
+const HIDDEN_MS = 10_000;
+const TOLD_MS = 2_000;
 
-let key = stored();
+let key = storedKey();
+let scopes = null;
 let heard = 0;
 let answered = true;
 let drawn = 0;
 
-/** What went wrong between this page and the service, in words. */
-class Trouble extends Error {}
-
-/** The status, the JSON and the server's time; throws Trouble where no such answer came. */
-async function ask(path, headers = {}) {
-  let answer;
-  let body;
-  try {
-    const signal = AbortSignal.timeout(PATIENCE_MS);
-    answer = await fetch(path, { headers, signal, cache: "no-store" });
-    body = await answer.text();
-  } catch (error) {
-    throw new Trouble(unanswered(error));
-  }
-  const sent = Date.parse(answer.headers.get("date"));
-  return { status: answer.status, body: parsed(answer.status, body), now: sent || Date.now() };
-}
-
-function unanswered(error) {
-  return error.name === "TimeoutError"
-    ? `There was no answer within ${PATIENCE_MS / 1000} s.`
-    : "The service cannot be reached from here: it has ended, or the network is down.";
-}
-
-function parsed(status, body) {
-  try {
-    return JSON.parse(body);
-  } catch {
-    throw new Trouble(`Something other than Clearway answered, with status ${status}.`);
-  }
-}
-
-/** An error of our own code is for the console too; the page goes on asking. */
-function said(error) {
-  if (error instanceof Trouble) return error.message;
-  console.error(error);
-  return "This page could not show the answer. Reload it.";
-}
-
 async function lookAtState() {
   try {
     const { status, body } = await ask("/readyz");
-    if (!body.conditions) throw new Trouble(`Clearway answered with status ${status}.`);
+    if (!body.conditions) throw new Trouble(t("trouble.status", { status }));
     heard = Date.now();
     answered = true;
-    write(part("heard"), `heard at ${words.clockOf(heard)}`);
+    write(part("heard"), t("heard", { time: words.clockOf(heard) }));
     showState(body);
   } catch (error) {
     answered = false;
-    const since = heard ? ` Last heard at ${words.clockOf(heard)}.` : "";
-    tell("bad", "No answer", `${said(error)}${since} Asking again every ${EVERY_MS / 1000} s.`);
-    showConditions({}, []);
+    const since = heard ? t("because.last_heard", { time: words.clockOf(heard) }) : "";
+    showSilence(said(error) + since + t("because.again"));
   }
-}
-
-function showState({ ready, conditions, degraded }) {
-  const failed = Object.entries(conditions).filter(([, each]) => !each.ok);
-  if (!ready) {
-    const why = failed.map(([name, each]) => each.detail || name).join("; ");
-    tell("bad", "Not ready", `No check is decided here (${why}).`);
-  } else if (degraded.length) {
-    tell("warn", "Ready, but degraded", "Checks are answered. Not as it should be:");
-  } else {
-    tell("ok", "Ready", "Checks are answered, and everything is as it should be.");
-  }
-  showConditions(conditions, degraded);
-}
-
-function tell(tone, verdict, because) {
-  part("state").dataset.tone = tone;
-  write(part("verdict"), verdict);
-  write(part("because"), because);
-  document.title = `${verdict} – Clearway`;
-}
-
-function showConditions(conditions, degraded) {
-  const names = Object.keys(conditions);
-  items("conditions", names, (item, name) => {
-    item.dataset.tone = conditions[name].ok ? "ok" : "bad";
-    item.replaceChildren(words.CONDITIONS[name] ?? name, " ", code(name));
-  });
-  items("degraded", degraded, (item, name) => {
-    const told = document.createElement("span");
-    told.append(words.DEGRADED[name.split(":")[0]] ?? "See the operations manual.");
-    item.replaceChildren(code(name), told);
-  });
-}
-
-/** Nothing; the list has an item for each name, and is hidden without any. */
-function items(id, names, fill) {
-  const list = part(id);
-  list.hidden = !names.length;
-  resize(list, names.length, () => document.createElement("li"));
-  names.forEach((name, at) => fill(list.children[at], name));
-}
-
-function code(text) {
-  const element = document.createElement("code");
-  element.append(text);
-  return element;
 }
 
 async function lookAtRoster() {
@@ -124,55 +42,97 @@ async function lookAtRoster() {
   if (!asked) return;
   let trouble = "";
   try {
-    const { status, body, now } = await ask("/v1/roster", { authorization: `Bearer ${asked}` });
+    if (!scopes && !(await learnScopes(asked))) return;
+    if (!looksOn()) return;
+    const { status, body, now } = await ask("/v1/roster", { key: asked });
     if (asked !== key) return; // another key, or none, was given meanwhile
-    if (status in REFUSED) return refuse(REFUSED[status]);
+    if (status === 401) return refuse(t("trouble.unknown_key"));
     if (status === 200) return show(body, now);
-    trouble = status === 503 ? "Redis does not answer." : `The figures were answered with status ${status}.`;
+    trouble = status === 503 ? t("trouble.redis") : t("trouble.figures", { status });
   } catch (error) {
     trouble = said(error);
   }
   if (asked === key) age(trouble);
 }
 
+/** Whether the key is known to be good for anything here. */
+async function learnScopes(asked) {
+  const { status, body } = await ask("/v1/key", { key: asked });
+  if (asked !== key) return false;
+  if (status === 401) return refuse(t("trouble.unknown_key"));
+  if (status === 503) throw new Trouble(t("trouble.redis"));
+  if (status !== 200 && status !== 403) throw new Trouble(t("trouble.status", { status }));
+  const found = status === 200 ? body.scopes : [];
+  scopes = found;
+  if (!looksOn() && !found.includes("list:read")) return refuse(t("trouble.no_scope"));
+  desk.open(asked, found, lookAtRoster);
+  layOut();
+  lookAtTrend();
+  return true;
+}
+
+/** Whether the key may see the figures. */
+const looksOn = () => Boolean(scopes?.includes("ops") || scopes?.includes("ops:read"));
+
+async function lookAtTrend() {
+  const asked = key;
+  if (!looksOn()) return;
+  try {
+    const { status, body, now } = await ask("/v1/trend", { key: asked });
+    if (status === 200 && asked === key) drawTrend(body, now);
+  } catch (error) {
+    said(error); // the roster's figures tell that they are old
+  }
+}
+
 function show(roster, now) {
   drawn = Date.now();
   draw(roster, now);
+  desk.know(roster);
+  showRoster(roster, now);
   delete part("figures").dataset.old;
   part("notice").hidden = true;
-  layOut(true);
+  layOut();
 }
 
 /** The last figures stay, marked as old: at night they are better than none. */
-function age(trouble) {
+function age(why) {
   part("figures").dataset.old = "";
-  const figures = drawn
-    ? `The figures below are those of ${words.clockOf(drawn)}.`
-    : "There are no figures yet.";
-  write(part("notice"), answered ? `No new figures. ${trouble} ${figures}` : figures);
+  const which = drawn ? t("trouble.figures_of", { time: words.clockOf(drawn) }) : t("trouble.none_yet");
+  write(part("notice"), answered ? t("trouble.no_figures", { why, which }) : which);
   part("notice").hidden = false;
-  layOut(Boolean(drawn));
+  layOut();
 }
 
+/** False; the key is forgotten, and why is told. */
 function refuse(why) {
   forget();
   write(part("wrong"), why);
   part("key").setAttribute("aria-invalid", "true");
   part("key").focus();
+  return false;
 }
 
 function forget() {
   remember("");
   drawn = 0;
   clear();
+  desk.leave();
+  showRoster(null);
   part("notice").hidden = true;
-  layOut(false);
+  layOut();
 }
 
-function layOut(figures) {
+function remember(text) {
+  [key, scopes] = [text, null];
+  storeKey(text);
+}
+
+function layOut() {
   part("ask").hidden = Boolean(key);
   part("forget").hidden = !key;
-  part("figures").hidden = !figures;
+  part("figures").hidden = !drawn;
+  part("desk").hidden = !scopes?.includes("list:read");
 }
 
 function accept(event) {
@@ -182,51 +142,39 @@ function accept(event) {
   part("key").removeAttribute("aria-invalid");
   write(part("wrong"), "");
   // A header holds nothing else, and no key of ours does.
-  if (!/^[!-~]+$/.test(given)) return refuse(REFUSED[401]);
+  if (!/^[!-~]+$/.test(given)) return refuse(t("trouble.unknown_key"));
   remember(given);
-  layOut(false);
+  layOut();
   lookAtRoster();
-}
-
-function stored() {
-  try {
-    return sessionStorage.getItem(STORED) ?? "";
-  } catch {
-    return ""; // storage is forbidden here: the key lives as long as the page
-  }
-}
-
-function remember(text) {
-  key = text;
-  try {
-    if (text) sessionStorage.setItem(STORED, text);
-    else sessionStorage.removeItem(STORED);
-  } catch {
-    // see stored()
-  }
 }
 
 async function copy() {
   await navigator.clipboard.writeText(part("copy").dataset.text);
-  write(part("copy"), "Copied");
-  setTimeout(() => write(part("copy"), "Copy"), EVERY_MS);
+  write(part("copy"), t("proof.copied"));
+  setTimeout(() => write(part("copy"), t("proof.copy")), TOLD_MS);
 }
 
-async function repeat(look) {
+async function repeat(look, every_ms) {
   try {
     await look();
   } finally {
-    setTimeout(repeat, EVERY_MS, look);
+    setTimeout(repeat, document.hidden ? HIDDEN_MS : every_ms, look, every_ms);
   }
 }
 
+translate();
+desk.wire();
+part("language").href = `/?lang=${lang === "zh" ? "en" : "zh"}`;
+part("language").hreflang = part("language").lang = lang === "zh" ? "en" : "zh-CN";
 part("form").addEventListener("submit", accept);
 part("forget").addEventListener("click", () => {
   forget();
   part("key").focus();
 });
 part("copy").addEventListener("click", copy);
-write(part("zone"), `Times are in ${words.zone()}.`);
-layOut(false);
-repeat(lookAtState);
-repeat(lookAtRoster);
+write(part("copy"), t("proof.copy"));
+write(part("zone"), t("zone", { zone: words.zone() }));
+layOut();
+repeat(lookAtState, STATE_MS);
+repeat(lookAtRoster, ROSTER_MS);
+repeat(lookAtTrend, TREND_MS);

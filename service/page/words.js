@@ -1,64 +1,53 @@
-// Names, figures and times, told in words. Nothing here touches the page.
+// Figures and times, told in words. Nothing here touches the page.
 
-const whole = new Intl.NumberFormat("en");
-const share = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const rate = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 3 });
-const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
-const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+import { locale, t } from "./texts.js";
 
-export const CONDITIONS = {
-  serving: "takes requests",
-  loaded: "filters loaded",
-  key: "ID key fits the roster",
-  covered: "required lists fully loaded",
-  lists: "disabled lists known",
-  news: "hears from Redis",
-};
-
-export const DEGRADED = {
-  stale: "No recent news from Redis. Answers say so, and whoever the filters do not clear is referred.",
-  rewound: "Redis is behind what was known before, as after a restored backup. Nobody is denied there until newer full loads of every list or “clearway accept”.",
-  unremembered: "Nothing is remembered of this roster: a backup that was restored before the start cannot be noticed.",
-  key_restored: "An API key that had ended has come back with a backup. It is refused here: end it again.",
-  list_restored: "A disabled list has come back enabled with a backup. It refers here: disable it again.",
-  list_disabled: "A list is disabled. Its matches are referred.",
-  durability: "A change that was acknowledged can be lost when a Redis server fails.",
-  replicas: "Redis has fewer replicas than every change has to reach.",
-  memory_policy: "Redis may evict entries: its maxmemory-policy is not noeviction.",
-  memory: "Redis' memory is full: it refuses additions and full loads.",
-  listpack: "Redis needs more memory than it should: its hash-max-listpack settings are too small.",
-  version: "The Redis server is older than 7.0.",
-  unknown: "The Redis servers have not been looked at yet.",
-};
+const whole = new Intl.NumberFormat(locale);
+const share = new Intl.NumberFormat(locale, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const rate = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 3 });
+const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
+const minute = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
+const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+const SIZES = ["B", "KiB", "MiB", "GiB", "TiB"];
+const DAY_MS = 86_400_000;
 
 export const number = (value) => whole.format(value);
 export const shareOf = (part, all) => (all ? share.format(part / all) : "");
 export const rateOf = (value) => rate.format(value);
 export const clockOf = (ms) => clock.format(ms);
+export const minuteOf = (ms) => minute.format(ms);
 export const momentOf = (text) => moment.format(Date.parse(text));
 export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
+export const daysOld = (ms) => t("days_old", { n: number(Math.floor(ms / DAY_MS)) });
+export const isOlder = (ms, days) => days > 0 && ms > days * DAY_MS;
 
 /** "0.4 ms", "850 ms", "12.5 s", "4 min 10 s", "3 h 5 min", "2 d 4 h" */
 export function duration(ms) {
-  if (ms < 10) return `${Number(ms.toFixed(1))} ms`;
-  if (ms < 999.5) return `${Math.round(ms)} ms`;
-  if (ms < 59_950) return `${Number((ms / 1000).toFixed(1))} s`;
+  if (ms < 10) return unit(Number(ms.toFixed(1)), "ms");
+  if (ms < 999.5) return unit(Math.round(ms), "ms");
+  if (ms < 59_950) return unit(Number((ms / 1000).toFixed(1)), "s");
   const s = Math.round(ms / 1000);
-  if (s < 3600) return parts(Math.floor(s / 60), "min", s % 60, "s");
+  if (s < 3600) return parts(s, 60, "min", "s");
   const min = Math.round(s / 60);
-  if (min < 1440) return parts(Math.floor(min / 60), "h", min % 60, "min");
-  const h = Math.round(min / 60);
-  return parts(Math.floor(h / 24), "d", h % 24, "h");
+  if (min < 1440) return parts(min, 60, "h", "min");
+  return parts(Math.round(min / 60), 24, "d", "h");
 }
 
 /** How long ago, in one unit: it is read at a glance. */
 export function ago(ms) {
   const s = Math.max(0, Math.floor(ms / 1000));
-  if (s < 1) return "now";
-  if (s < 60) return `${s} s ago`;
-  if (s < 3600) return `${Math.floor(s / 60)} min ago`;
-  if (s < 48 * 3600) return `${Math.floor(s / 3600)} h ago`;
-  return `${number(Math.floor(s / 86_400))} days ago`;
+  if (s < 1) return t("ago.now");
+  if (s < 60) return t("ago.s", { n: s });
+  if (s < 3600) return t("ago.min", { n: Math.floor(s / 60) });
+  if (s < 48 * 3600) return t("ago.h", { n: Math.floor(s / 3600) });
+  return t("ago.d", { n: number(Math.floor(s / 86_400)) });
+}
+
+/** "512 B", "1.4 GiB" */
+export function bytes(value) {
+  const power = value < 1 ? 0 : Math.min(Math.floor(Math.log2(value) / 10), SIZES.length - 1);
+  const shown = value / 1024 ** power;
+  return `${Number(shown.toFixed(shown < 10 && power ? 1 : 0))} ${SIZES[power]}`;
 }
 
 export const perSecond = (value) =>
@@ -68,6 +57,16 @@ export const perSecond = (value) =>
 export const short = (text) =>
   text.length <= 24 ? text : `${text.slice(0, 10)}…${text.slice(-10)}`;
 
-function parts(big, bigUnit, small, smallUnit) {
-  return small ? `${big} ${bigUnit} ${small} ${smallUnit}` : `${big} ${bigUnit}`;
+/** A number in groups, so that it can be compared: 6, 4 and 4 of an ID number, else fours. */
+export function grouped(text) {
+  const plain = text.replace(/[\s-]/g, "");
+  if (/^\d{17}[\dXx]$/.test(plain)) return plain.replace(/^(.{6})(.{4})(.{4})/, "$1 $2 $3 ");
+  return plain.replace(/(.{4})(?=.)/g, "$1 ");
+}
+
+const unit = (value, name) => `${value} ${t(`units.${name}`)}`;
+
+function parts(value, size, big, small) {
+  const rest = value % size;
+  return unit(Math.floor(value / size), big) + (rest ? ` ${unit(rest, small)}` : "");
 }

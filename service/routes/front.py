@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp, Receive, Scope, Send
 
-_PAGES = ("/", "/schema", "/schema/openapi.json")
-_TAKEN = {("GET", path): frozenset[str]() for path in _PAGES} | {
+_PAGES: dict[str, frozenset[str]] = {
+    "/": frozenset({"lang"}),
+    "/schema": frozenset(),
+    "/schema/openapi.json": frozenset(),
+}
+_TAKEN = {("GET", path): taken for path, taken in _PAGES.items()} | {
     (route.method.upper(), route.path): frozenset(name for name, _, _ in route.parameters)
     for route in ROUTES
 }

@@ -1,17 +1,20 @@
 """GET / and GET /schema: the status page and the API described; neither loads from elsewhere."""
 
+import re
 from importlib.resources import files
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import MediaType, Response, get
+from litestar import MediaType, Request, Response, get
 from litestar.datastructures import CacheControlHeader
 from litestar.static_files import create_static_files_router
 
 from service.openapi.openapi import document
 
 FOLDER = Path(str(files("service") / "page"))
+_SPOKEN = {"en": "en", "zh": "zh-CN"}
 SCHEMA_HEADERS = {
     "content-security-policy": (
         "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
@@ -27,13 +30,31 @@ STATUS_HEADERS = {
 
 
 @get("/", media_type=MediaType.HTML)
-async def status_page() -> Response[bytes]:
-    """The page; its style and scripts lie under `/schema/files`."""
+async def status_page(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """The page in English or Chinese; its style and scripts lie under `/schema/files`.
+
+    `?lang=` says which; without it the browser does.
+    """
+    accepted = preferred(request.headers.get("accept-language", ""))
+    spoken = _SPOKEN.get(request.query_params.get("lang", ""), _SPOKEN[accepted])
+    page = (FOLDER / "index.html").read_text(encoding="utf-8")
     return Response(
-        (FOLDER / "index.html").read_bytes(),
+        page.replace('<html lang="en">', f'<html lang="{spoken}">', 1).encode(),
         media_type=MediaType.HTML,
-        headers=STATUS_HEADERS,
+        headers={**STATUS_HEADERS, "content-language": spoken, "vary": "accept-language"},
     )
+
+
+def preferred(accepted: str) -> str:
+    """Which of our languages an Accept-Language header likes best (RFC 9110, 12.5.4)."""
+    liked = [(_quality(each), each.strip()[:2].lower()) for each in accepted.split(",")]
+    ours = [(quality, name) for quality, name in liked if quality and name in _SPOKEN]
+    return max(ours, key=itemgetter(0), default=(0.0, "en"))[1]
+
+
+def _quality(preference: str) -> float:
+    given = re.search(r";\s*q=([01](?:\.\d{0,3})?)\s*$", preference)
+    return float(given[1]) if given else 1.0
 
 
 @get("/schema", media_type=MediaType.HTML)

@@ -111,7 +111,7 @@ async def chromium() -> AsyncIterator[Browser]:
             await browser.close()
 
 
-async def load(server: Server, folder: Path, settings: Settings) -> None:
+async def load(server: Server, folder: Path, settings: Settings, as_of: str = "2026-01-01") -> None:
     """Load LIST with the command that an operator uses."""
     (folder / "list.csv").write_text(LIST)
     own = {
@@ -120,7 +120,7 @@ async def load(server: Server, folder: Path, settings: Settings) -> None:
         "CLEARWAY_ID_KEY": ID_KEY,
     }
     command = ["-m", "clearway", "load", str(folder / "list.csv")]
-    command += ["--list", "sx", "--list", "xgl", "--as-of", "2026-01-01"]
+    command += ["--list", "sx", "--list", "xgl", "--as-of", as_of]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, env=own, stderr=asyncio.subprocess.PIPE
     )

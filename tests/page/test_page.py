@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from playwright.async_api import expect
 
-from tests.page.sites import BERT
-from tests.service.apps import bearer
+from tests.page.sites import BERT, load, until_ready
+from tests.service.apps import bearer, make_key
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.page.sites import Site
     from tests.servers import Server
 
@@ -151,3 +154,46 @@ async def test_a_narrow_screen_shows_the_same_without_scrolling_sideways(site: S
     await site.show("ops")
     assert (await site.row("Lists", "sx"))[0].endswith("2")
     assert await site.page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+async def test_an_old_list_is_not_called_as_it_should_be_and_the_remedy_is_told(site: Site) -> None:
+    await site.page.goto(site.url)
+    await expect(site.page.locator("#because")).to_contain_text("How old the lists are shows")
+    await site.enter(await make_key(site.settings, ["ops"]))
+    told = site.page.get_by_role("list", name="Degraded")
+    await expect(told).to_contain_text(re.compile("sx is .* days old"))
+    await expect(told).to_contain_text("clearway load FILE --list sx")
+    await expect(site.page.locator("#because")).to_contain_text("Not as it should be")
+    await expect(site.page.locator("#lists .bad")).to_have_count(2)
+
+
+async def test_a_list_within_its_rhythm_is_as_it_should_be(
+    valkey: Server, tmp_path: Path, bare: Site
+) -> None:
+    today = datetime.now(UTC).date().isoformat()
+    await load(valkey, tmp_path, bare.settings, as_of=today)
+    await until_ready(bare.url)
+    await bare.show("ops")
+    await expect(bare.page.locator("#because")).to_contain_text("everything is as it should be")
+    await expect(bare.page.get_by_role("list", name="Degraded")).to_be_hidden()
+
+
+async def test_loads_redis_and_checks_over_time_are_shown(site: Site) -> None:
+    key = await make_key(site.settings, ["check"])
+    flight = {
+        "document": {"type": "resident_id", "number": BERT},
+        "journey": {"mode": "air"},
+    }
+    async with httpx.AsyncClient(base_url=site.url, headers=bearer(key)) as client:
+        for _ in range(5):
+            assert (await client.post("/v1/check", json=flight)).is_success
+    await site.show("ops")
+    latency = site.page.locator("#chart-latency")
+    await expect(latency).to_contain_text(re.compile(r"p99 [\d.]+, at most"))
+    await expect(latency.locator("svg .line")).to_have_count(2)
+    sx = await site.row("Last loads", "sx")
+    assert re.fullmatch(r".+@.+", sx[1])
+    assert sx[2].startswith("list.csv")
+    assert sx[3:7] == ["3", "0", "0", "0"]
+    (server,) = await site.page.locator("#redis tbody tr").all_inner_texts()
+    assert re.search(r"Valkey \d+\.\d+\.\d+\s+[\d.]+ MiB", server)

@@ -1,0 +1,109 @@
+"""The desk on the page: what is found, what may be done, and that nothing of a person is left."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from playwright.async_api import expect
+
+from tests.page.sites import ANNE, BERT
+
+if TYPE_CHECKING:
+    from playwright.async_api import Locator
+
+    from tests.page.sites import Site
+
+ALL = ("list:read", "list:remove", "list:add")
+NOBODY = "110105180001010037"
+
+
+async def find(site: Site, number: str) -> Locator:
+    """The entries that are shown for a document."""
+    await site.page.get_by_label("Number").fill(number)
+    await site.page.get_by_role("button", name="Find").click()
+    await expect(site.page.locator("#told")).to_have_text(re.compile("entry|entries"))
+    return site.page.locator(".entry")
+
+
+async def do(site: Site, entry: Locator, op: str, reason: str) -> None:
+    """Do it, as the desk asks for it."""
+    await entry.get_by_role("button", name=op).click()
+    dialog = site.page.get_by_role("dialog")
+    await dialog.get_by_label("Reason").select_option(label=reason)
+    await dialog.get_by_role("button", name=f"Yes, {op.lower()}").click()
+    await expect(site.page.locator("#outcome")).to_contain_text("Done")
+
+
+async def test_an_entry_is_suspended_resumed_and_removed_and_its_history_told(site: Site) -> None:
+    await site.show(*ALL)
+    page = site.page
+    await expect(page.locator("#figures")).to_be_hidden()
+    entries = await find(site, BERT)
+    await expect(entries).to_have_count(1)
+    await expect(entries).to_contain_text("b/1")
+    await do(site, entries, "Suspend", "a dispute is open")
+    await expect(entries.locator(".badge")).to_have_text("suspended")
+    await do(site, entries, "Resume", "under review")
+    await expect(entries.locator(".badge")).to_have_text("active")
+    await do(site, entries, "Remove", "performed")
+    await expect(entries.locator(".badge")).to_have_text("removed")
+    await expect(entries.get_by_role("button")).to_have_count(0)
+    await entries.get_by_text("History").click()
+    events = await entries.get_by_role("listitem").all_inner_texts()
+    told = [re.sub(r"^.*? · ", "", event) for event in events]
+    assert told[-3:] == [
+        "suspend · a dispute is open · key test",
+        "resume · under review · key test",
+        "remove · performed · key test",
+    ]
+    assert site.errors == []
+
+
+async def test_nothing_is_done_without_a_reason_or_after_a_no(site: Site) -> None:
+    await site.show(*ALL)
+    entries = await find(site, BERT)
+    dialog = site.page.get_by_role("dialog")
+    await entries.get_by_role("button", name="Remove").click()
+    await expect(dialog).to_contain_text(f"{BERT[:6]} {BERT[6:10]} {BERT[10:14]} {BERT[14:]}")
+    await dialog.get_by_role("button", name="Yes, remove").click()
+    await expect(dialog).to_be_visible()
+    await dialog.get_by_role("button", name="No, leave it").click()
+    await expect(dialog).to_be_hidden()
+    assert not [url for url in site.requests if url.endswith("/v1/changes")]
+    await expect((await find(site, BERT)).locator(".badge")).to_have_text("active")
+
+
+async def test_what_the_key_may_not_do_and_what_is_not_there_are_told_in_words(site: Site) -> None:
+    await site.show("ops", "list:read", "list:remove@xgl")
+    await expect(site.page.get_by_role("table", name="Lists")).to_be_visible()
+    entries = await find(site, ANNE)
+    await expect(entries).to_have_count(2)
+    remove = entries.first.get_by_role("button", name="Remove")
+    await expect(remove).to_be_disabled()
+    await expect(remove).to_have_attribute("title", re.compile("list:remove"))
+    await find(site, NOBODY)
+    await expect(site.page.locator("#told")).to_have_text(
+        "No entry of this document. 2 lists are loaded."
+    )
+    await site.page.get_by_label("Document").select_option("passport")
+    await site.page.get_by_label("Issued by").fill("??")
+    await site.page.get_by_role("button", name="Find").click()
+    await expect(site.page.locator("#told")).to_contain_text("document.issuer")
+
+
+async def test_nothing_of_a_person_is_left_anywhere(site: Site) -> None:
+    await site.show("ops", *ALL)
+    page = site.page
+    await find(site, ANNE)
+    kept = await page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}])")
+    told = [*site.requests, *site.errors, page.url, await page.title(), kept]
+    assert not [each for each in told if ANNE in each]
+    await page.get_by_role("button", name="Clear").click()
+    await expect(page.get_by_label("Number")).to_have_value("")
+    assert ANNE[6:14] not in await page.content()
+    await find(site, ANNE)
+    await page.get_by_role("button", name="Forget the key").click()
+    await expect(page.locator("#desk")).to_be_hidden()
+    assert "a/1" not in await page.content()
+    assert await page.evaluate("document.getElementById('number').value") == ""

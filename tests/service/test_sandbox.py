@@ -398,17 +398,29 @@ async def test_a_revoked_test_key_stops(valkey: Server, tmp_path: Path) -> None:
 
 
 def test_a_test_key_is_answered_as_the_service_is_served(valkey: Server, tmp_path: Path) -> None:
-    """By the very server, before any list is loaded."""
+    """By the very server, before any list is loaded, and once its filters clear everybody."""
     served = Served(valkey, tmp_path)
     text = asyncio.run(make_test_key(read_settings(served.settings)))
     with served.running(wait=False) as running:
         eventually(lambda: bool(running.readyz()[0]))
-        with running.client() as client:
+        with running.client() as client, running.client() as real:
             client.headers.update(bearer(text))
-            for row in ANSWERED:
-                answer = client.post("/v1/check", json=row["check"])
-                assert told(answer, row["answer"]) == row["answer"]
+            are_as_told(client)
+            served.cover()
+            eventually(running.ready)
+            are_as_told(client)
+            body = {"document": DENIED, "journey": AIR}
+            assert real.post("/v1/check", json=body).json()["decision"] == "allow"
+            are_as_told(client)
             assert client.get("/v1/roster").status_code == 403
+            decisions = real.get("/v1/roster").json()["decisions"]
+            assert sum(sum(each.values()) for each in decisions.values()) == 1
+
+
+def are_as_told(client: httpx.Client) -> None:
+    for row in ANSWERED:
+        answer = client.post("/v1/check", json=row["check"])
+        assert told(answer, row["answer"]) == row["answer"]
 
 
 # The documents -------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,10 @@ from click.testing import CliRunner
 
 import clearway
 from roster import keys
+from roster.redis.calls import library
 from tests.loader.loads import number, row, write
-from tests.servers import Server, eventually
+from tests.roster.test_tls import found, value
+from tests.servers import Server, eventually, free_port
 from tests.service.rosters import AIR, edit
 from tests.service.served import Served
 from tests.source import ROOT
@@ -27,14 +30,17 @@ if TYPE_CHECKING:
 LINE = re.compile(r"^ACL SETUSER (\S+) (.+)$", re.MULTILINE)
 SECRET = "s3cret-{}"
 ROOT_USER = ["on", ">root", "~*", "&*", "+@all"]
-CHECK, SERVICE, LOADER, OPERATOR = (
-    f"clearway-{name}" for name in ("check", "service", "loader", "operator")
+CHECK, SERVICE, LOADER, OPERATOR, FIND = (
+    f"clearway-{name}" for name in ("check", "service", "loader", "operator", "find")
 )
 ALL = "check,standing,feed,list:read,list:add,list:remove,ops,audit"
 LEASES = {keys.RENEWAL, keys.CANARY}
 LATER = 1_700_000_000_000
 DAY = "2020-01-0{}"
 BUCKET = keys.bucket(0, 0)
+OLD = """#!lua name=clearway_0123456789ab
+redis.register_function('an_old_one', function() return 1 end)
+"""
 DENIED = re.compile(r"ACL failure in script|The user executing the script can't")
 THROUGH = "return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
 FORBIDDEN: dict[str, list[tuple[str, ...]]] = {
@@ -85,6 +91,8 @@ class Site:
         with server.client() as client:
             client.execute_command("ACL", "SETUSER", "root", *ROOT_USER)
             for name, rules in documented():
+                if name == FIND:
+                    continue
                 known = [each for each in rules if modern or each != "+waitaof"]
                 client.execute_command("ACL", "SETUSER", name, *known)
             client.execute_command("ACL", "SETUSER", "default", "off", "resetpass")
@@ -129,12 +137,10 @@ class Site:
 def documented() -> list[tuple[str, list[str]]]:
     """The users of the document, with passwords of the test's."""
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    found = [(name, rules.split()) for name, rules in LINE.findall(text)]
-    users = [(name, rules) for name, rules in found if name.startswith("clearway-")]
+    users = [each for each in LINE.findall(text) if each[0].startswith("clearway-")]
     return [
-        (name, [f">{SECRET.format(name)}" if each[0] == ">" else each for each in rules])
+        (name, [f">{SECRET.format(name)}" if each[0] == ">" else each for each in rules.split()])
         for name, rules in users
-        if name != "clearway-find"
     ]
 
 
@@ -183,7 +189,7 @@ def test_each_user_of_redis_can_do_what_it_must_and_no_more(site: Site) -> None:
 
 
 def operate(site: Site) -> None:
-    """Keys and lists, and a backup that was restored and is accepted."""
+    """Keys and lists, a backup that was restored and is accepted, functions of another version."""
     spare = site.run(OPERATOR, "keys", "create", "--name", "spare", "--scopes", "check").split("_")[
         1
     ]
@@ -195,6 +201,10 @@ def operate(site: Site) -> None:
     site.run(OPERATOR, "lists", "enable", "xgl")
     site.run(OPERATOR, "restored")
     site.run(OPERATOR, "accept", "--reason", "a test")
+    with site.client("root") as client:
+        client.function_load(OLD)
+    told = json.loads(site.run(OPERATOR, "functions", "--json"))
+    assert told == {"loaded": library().name, "dropped": ["clearway_0123456789ab"]}
 
 
 def changes_are_taken(client: httpx.Client) -> None:
@@ -255,3 +265,29 @@ def nothing_else_is_let(site: Site, user: str, commands: list[tuple[str, ...]]) 
         for name, key, *rest in commands:
             with pytest.raises(redis.exceptions.ResponseError, match=DENIED):
                 client.eval(THROUGH, 1, key, name, *rest)
+
+
+async def test_the_user_of_sentinels_finds_the_primary_and_can_do_no_more(
+    make_server: Callable[..., Server], redis7_binary: str, tmp_path: Path, short_folder: Path
+) -> None:
+    port, sentinel_port = free_port(), free_port()
+    make_server({"port": str(port)})
+    binary = short_folder / "redis-sentinel"  # the name makes it one
+    binary.symlink_to(redis7_binary)
+    watched = {"port": str(sentinel_port), f"sentinel monitor roster 127.0.0.1 {port}": "1"}
+    sentinel = make_server(watched, binary=str(binary))
+    with sentinel.client() as client:
+        client.execute_command("ACL", "SETUSER", FIND, *dict(documented())[FIND])
+        client.execute_command("ACL", "SETUSER", "default", "off")
+    file = tmp_path / "password"
+    file.write_text(SECRET.format(FIND))
+    own = f"sentinel_username={FIND}&sentinel_password_file={file}"
+    async with found(f"redis+sentinel://127.0.0.1:{sentinel_port}/roster?{own}") as nodes:
+        assert await value(nodes) == b"v"
+    link = redis.Redis(port=sentinel_port, username=FIND, password=SECRET.format(FIND), protocol=2)
+    with link as client:
+        assert client.execute_command("SENTINEL", "MASTER", "roster")
+        for command in ("SENTINEL FAILOVER roster", "SENTINEL REMOVE roster", "ACL LIST"):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.execute_command(*command.split())
+    sentinel.kill()

@@ -51,13 +51,13 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What has to be kept: `share` is of the capacity, memory what is more than before."""
+    """What has to be kept: `share` is of the capacity, `referred` of the answers, in percent."""
 
     share: float
     limit_ms: float
     back_s: float
     memory_mib: float
-    referred: int
+    referred: float
 
 
 class Flooded(msgspec.Struct, frozen=True):
@@ -135,8 +135,9 @@ def figures(found: Flooded, limits: Limits) -> list[Figure]:
     """What was measured, with what it has to keep."""
     poured, seen = found.poured, found.seen
     of_capacity = poured.good_per_s / found.capacity_per_s
-    usual = {"deny", "refused", "/readyz 200"}
-    wrong = sum(count for what, count in seen.told.items() if what not in usual)
+    referred_percent = 100 * found.referred / max(1, poured.answered.get("200", 0))
+    probes = {what: count for what, count in seen.told.items() if what.startswith("/readyz")}
+    unready = sum(probes.values()) - probes.get("/readyz 200", 0)
     other = sum(n for status, n in poured.answered.items() if status not in {"200", "429"})
     return [
         Figure("capacity", found.capacity_per_s, "checks/s"),
@@ -150,8 +151,9 @@ def figures(found: Flooded, limits: Limits) -> list[Figure]:
         Figure("flood: removals", seen.removals.count, ""),
         Figure("flood: a removal, p99", seen.removals.ms(99), "ms", at_most=limits.limit_ms),
         Figure("flood: memory", found.more_bytes / MIB, "MiB", at_most=limits.memory_mib),
-        Figure("flood: checks referred", found.referred, "", at_most=limits.referred),
-        Figure("flood: somebody listed, not denied or refused", wrong, "", at_most=limits.referred),
+        Figure("flood: referred, of the answers", referred_percent, "%", at_most=limits.referred),
+        Figure("flood: somebody listed, allowed", seen.told["allow"], "", at_most=0),
+        Figure("flood: probes that were not 200", unready, "", at_most=0),
         Figure("back after", found.back_s, "s", at_most=limits.back_s),
     ]
 
@@ -165,7 +167,7 @@ def figures(found: Flooded, limits: Limits) -> list[Figure]:
 @click.option("--share", default=0.8, show_default=True, help="Of the capacity.")
 @click.option("--limit-ms", default=100.0, show_default=True, help="Of /readyz and removals.")
 @click.option("--back-s", default=2.0, show_default=True)
-@click.option("--referred", default=0, show_default=True, help="Checks, at most.")
+@click.option("--referred", default=0.1, show_default=True, help="Of the answers, in percent.")
 @click.option("--memory-mib", default=200.0, show_default=True, help="More than before.")
 @click.option("--seed", default=1, show_default=True)
 def main(*, people: int, seed: int, **options: Any) -> Report:  # noqa: ANN401 -- Plan and Limits

@@ -6,15 +6,22 @@ gives a value or one of its own errors, and never says what was in a list or a k
 
 from __future__ import annotations
 
+import datetime as dt
+from base64 import b64encode
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from loader.jobs.manifest import public_key_of, read_manifest
+from loader.jobs.manifest import private_key_of, public_key_of, read_manifest
 from roster.errors import (
     ListsError,
     LoadRefused,
@@ -39,6 +46,7 @@ from roster.rules.lists import load_lists
 from roster.settings import read_settings
 from roster.storage.high_water import read_marks
 from service.audit.pages import AuditCursor, cursor_of
+from service.server.certificates import fingerprint_of_file
 from service.web import shapes
 from service.web.bodies import INVALID, Body
 from service.web.ended import Ended
@@ -133,7 +141,8 @@ def _settings(data: bytes) -> None:
 
 
 def _ended(data: bytes) -> None:
-    Ended().start_anew(data)
+    with capture_logs():  # what cannot be read is logged
+        Ended().start_anew(data)
 
 
 def _feed(text: str) -> None:
@@ -152,6 +161,24 @@ PEM = b"""-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
 -----END PUBLIC KEY-----
 """
+_UNKNOWN = b64encode(bytes.fromhex("302a300506032b6578032100") + KEY)
+PEM_OF_NONE = b"-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----\n" % _UNKNOWN
+"""Of an algorithm that there is not."""
+SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(KEY)
+PRIVATE_PEM = SIGNING_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+PRIVATE_PEM_OF_NONE = PRIVATE_PEM.replace(b"K2Vw", b"K2Vv")  # X448, and too short
+_NOBODY = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody")])
+CERTIFICATE = (
+    x509.CertificateBuilder()
+    .subject_name(_NOBODY)
+    .issuer_name(_NOBODY)
+    .public_key(SIGNING_KEY.public_key())
+    .serial_number(1)
+    .not_valid_before(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+    .not_valid_after(dt.datetime(2040, 1, 1, tzinfo=dt.UTC))
+    .sign(SIGNING_KEY, None)
+    .public_bytes(Encoding.PEM)
+)
 _POSITIONS = [position.Position(n, 5 + n % 2, n, bytes(4)) for n in range(64)]
 _CURSOR = cursor.Cursor(tuple(_POSITIONS)).text.encode()
 _PLAIN = position.to_text(_POSITIONS[:3]).encode()
@@ -204,7 +231,13 @@ DECODERS: dict[str, Decoder] = {
     "what had ended": Decoder(_ended, (_ENDED,)),
     "manifest": Decoder(_in_file(_manifest), (MANIFEST,), (LoadRefused,)),
     "ID key": Decoder(_in_file(_id_key), (KEY.hex().encode(), KEY), (SettingsError,)),
-    "signature key": Decoder(_in_file(public_key_of), (PEM, KEY.hex().encode()), (SettingsError,)),
+    "signature key": Decoder(
+        _in_file(public_key_of), (PEM, KEY.hex().encode(), PEM_OF_NONE), (SettingsError,)
+    ),
+    "signing key": Decoder(
+        _in_file(private_key_of), (PRIVATE_PEM, PRIVATE_PEM_OF_NONE), (LoadRefused,)
+    ),
+    "certificate": Decoder(_in_file(fingerprint_of_file), (CERTIFICATE,), (ValueError,)),
     "settings": Decoder(
         _settings, (SETTINGS, b"CLEARWAY_DATA_DIR=~nobody-of-this-name/x"), (SettingsError,)
     ),

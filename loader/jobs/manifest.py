@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from roster.errors import LoadRefused, SettingsError
@@ -18,6 +18,8 @@ from roster.times import parse_time
 SIGNATURE_BYTES = 64
 _SUFFIX, _SIGNATURE_SUFFIX = ".manifest.json", ".sig"
 _MANIFEST_MAX_BYTES = 1 << 20
+_NO_KEY = (ValueError, TypeError, UnsupportedAlgorithm, InternalError)
+"""What reading a key of another kind may raise."""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -117,7 +119,7 @@ def public_key_of(path: Path | None) -> Ed25519PublicKey | None:
             key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(data.decode("ascii").strip()))
     except OSError as exc:
         raise SettingsError(f"CLEARWAY_SIGNATURE_KEY_FILE: {exc.strerror}") from exc
-    except ValueError:
+    except _NO_KEY:
         key = None
     if not isinstance(key, Ed25519PublicKey):
         raise SettingsError("CLEARWAY_SIGNATURE_KEY_FILE is not an Ed25519 public key in PEM")
@@ -137,7 +139,7 @@ def private_key_of(path: Path) -> Ed25519PrivateKey:
         key = load(data, password=None)
     except OSError as exc:
         raise LoadRefused(f"{path.name}: {exc.strerror}") from exc
-    except (ValueError, TypeError):
+    except _NO_KEY:
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise LoadRefused(f"{path.name} is not an Ed25519 private key in PEM, without password")

@@ -52,8 +52,7 @@ class Protocol(Endings):
 
     surplus = False
     _fingerprint = ""
-    _has_offer = False
-    _turned_away = False
+    _has_offer = _reads_on = _turned_away = False
     _held_request: tuple[Any, Any] | None = None
     _early_task: asyncio.Task[None] | None = None
     _answers_unread = False
@@ -67,34 +66,9 @@ class Protocol(Endings):
         self._fingerprint = fingerprint(shown) if shown else ""
 
     def data_received(self, data: bytes) -> None:
-        """Read, but a check that finds no place: it waits as it came."""
-        if self._unread or (self.context.gate.in_flight >= CONTENDED and self._finds_none(data)):
-            self._unread += data
-            self.flow.pause_reading()
-        else:
-            self._read(data)
-
-    def _finds_none(self, data: bytes) -> bool:
-        """Whether what begins here is a check that has no place; then it waits for one."""
-        gate = self.context.gate
-        plain = self.idle and not self.surplus and len(data) <= MOST_UNREAD_BYTES
-        if not plain or not data.startswith(CHECKS) or not gate.full_for(key_in(data)):
-            return False
-        self._nothing_asked = False
-        gate.unread.add(self)
-        return True
-
-    def read_on(self, *, turned_away: bool) -> None:
-        """Read what waits, or refuse it."""
-        data, self._unread = self._unread, b""
-        if not self.transport.is_closing():
-            self._turned_away = turned_away
-            self.flow.resume_reading()
-            self._read(data)
-            self._turned_away = False
-
-    def _read(self, data: bytes) -> None:
-        """Read; a head that offers an upgrade is read again without it."""
+        """Read on; a head that offers an upgrade is read again without it."""
+        if (self._unread or self.context.gate.in_flight >= CONTENDED) and self._waits(data):
+            return
         self._chunk_bytes = len(data)
         while data:
             try:
@@ -111,6 +85,32 @@ class Protocol(Endings):
                 if self._phase:
                     self.bound_size()
                 return
+
+    def _waits(self, data: bytes) -> bool:
+        """Whether this is not read yet: a check that finds no place, or what comes behind it."""
+        if self._reads_on or not (self._unread or self._finds_none(data)):
+            return False
+        self._unread += data
+        self.flow.pause_reading()
+        return True
+
+    def _finds_none(self, data: bytes) -> bool:
+        gate = self.context.gate
+        plain = self.idle and not self.surplus and len(data) <= MOST_UNREAD_BYTES
+        if not plain or not data.startswith(CHECKS) or not gate.full_for(key_in(data)):
+            return False
+        self._nothing_asked = False
+        gate.unread.add(self)
+        return True
+
+    def read_on(self, *, turned_away: bool) -> None:
+        """Read what waits, or refuse it."""
+        data, self._unread = self._unread, b""
+        if not self.transport.is_closing():
+            self._reads_on, self._turned_away = True, turned_away
+            self.flow.resume_reading()
+            self.data_received(data)
+            self._reads_on = self._turned_away = False
 
     def on_message_begin(self) -> None:
         """A request begins; the caller's certificate goes into its scope."""

@@ -31,6 +31,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # A developer's own settings must change no test, and an unknown one stops a start.
     for name in [name for name in os.environ if name.startswith("CLEARWAY_")]:
         del os.environ[name]
+    # Nor must the language of their terminal.
+    os.environ.pop("LC_ALL", None)
+    os.environ.pop("LC_MESSAGES", None)
+    os.environ["LANG"] = "C.UTF-8"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

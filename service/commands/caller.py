@@ -100,10 +100,10 @@ class Caller:
         content = _json(response)
         if response.is_success and content:
             return content
-        told = _told(response, content)
+        reason = _told(response, content)
         if response.status_code == UNPROCESSED:  # which of several, and whom to look at
-            told = f"{told} ({self._client.base_url})"
-        raise RefusedCall(told, response.status_code)
+            reason = f"{reason} ({self._client.base_url})"
+        raise RefusedCall(reason, response.status_code)
 
     def _send(self, method: str, path: str, content: dict[str, Any] | None) -> httpx.Response:
         try:

@@ -121,9 +121,9 @@ class SpokenCommand(click.Command):
         for each in self.get_params(ctx):
             record = each.get_help_record(ctx)
             if record is not None:
-                option, told = record
+                option, text = record
                 own = getattr(each, "help", None) or ""
-                rows.append((option, told.replace(own, spoken(own) or "", 1)))
+                rows.append((option, text.replace(own, spoken(own) or "", 1)))
         with formatter.section("Options"):
             formatter.write_dl(rows)
 
@@ -138,6 +138,6 @@ class SpokenGroup(click.Group, SpokenCommand):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write what each of its commands does."""
-        told = self.summaries(ctx).items()
-        each = {name: click.Command(name, help=spoken(text)) for name, text in told}
+        helps = self.summaries(ctx).items()
+        each = {name: click.Command(name, help=spoken(text)) for name, text in helps}
         click.Group(commands=each).format_commands(ctx, formatter)

@@ -60,18 +60,18 @@ def meant(caller: Caller, op: str, document: dict[str, Any], wanted: dict[str, A
         click.echo(say(NOT_LOOKED), err=True)
         return wanted
     entries = answer["entries"]
-    told = [each for each in entries if _matches(each, wanted)]
-    found = [each for each in told if wanted["entry_id"] or each["state"] in _MEANT[op]]
+    matching = [each for each in entries if _matches(each, wanted)]
+    found = [each for each in matching if wanted["entry_id"] or each["state"] in _MEANT[op]]
     if len(found) == 1:
         return dict(found[0])
     if not entries:
         raise click.ClickException(nothing_found(answer, document))
-    if not told:
+    if not matching:
         show_entries(entries, err=True)
         raise click.ClickException(say(NO_SUCH_ENTRY))
-    if len(told) == 1 and told[0]["state"] == "removed":
-        raise click.ClickException(already_removed(told[0]))
-    show_entries(told, err=True)
+    if len(matching) == 1 and matching[0]["state"] == "removed":
+        raise click.ClickException(already_removed(matching[0]))
+    show_entries(matching, err=True)
     raise click.ClickException(say(UNDECIDED, op=op))
 
 
@@ -87,9 +87,10 @@ def nothing_found(answer: dict[str, Any], document: dict[str, Any]) -> str:
 
 def already_removed(entry: ShownEntry) -> str:
     """When an entry was removed, and why."""
-    told = {name: entry[name] for name in ("list", "entry_id")}
+    which = {name: entry[name] for name in ("list", "entry_id")}
+    at = clock(entry.get("applied_at") or entry.get("received_at"))
     reason = f" ({said(REASONS, entry['reason'])})" if entry.get("reason") else ""
-    return say(ALREADY_REMOVED, at=clock(entry["applied_at"]), **told) + reason
+    return say(ALREADY_REMOVED, at=at, **which) + reason
 
 
 def asked_reason(reason: str | None, reasons: Sequence[str]) -> str | None:

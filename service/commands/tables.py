@@ -78,9 +78,9 @@ def _line_by_line(names: Sequence[str], rows: Iterable[Sequence[str]], title: st
     lines = [title] if title else []
     for row in rows:
         lines += [""] if lines else []
-        told = zip(names, row, strict=True)
+        cells = zip(names, row, strict=True)
         lines += [
-            f"{name}{' ' * (wide - cell_len(name))}  {value}".rstrip() for name, value in told
+            f"{name}{' ' * (wide - cell_len(name))}  {value}".rstrip() for name, value in cells
         ]
     return lines
 

@@ -9,6 +9,7 @@ const HALF_HOUR_MS = 1_800_000;
 const LEAST_MS = 120_000; // of a process that has just begun
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
+const DOT = "h.5"; // a point alone is seen, too
 const LEGS = ["source", "service", "processes"];
 const LOG_TICKS = [[1, "ms"], [1_000, "s"], [HOUR_MS, "h"], [DAY_MS, "d"]];
 const LOG_MOST = 7 * DAY_MS;
@@ -53,7 +54,7 @@ function line(tone, points, { from, to }, scale) {
       pen = "M";
       continue;
     }
-    path += `${pen}${percent((x - from) / (to - from))} ${percent(1 - scale(y))}`;
+    path += `${pen}${percent((x - from) / (to - from))} ${percent(1 - scale(y))}${pen === "M" ? DOT : ""}`;
     pen = "L";
   }
   return ["path", { class: `line ${tone}`, d: path }];

@@ -18,7 +18,7 @@ let samples = [];
 export function draw(roster, now) {
   counts(roster);
   table("lists", Object.entries(roster.lists).map(([name, each]) => listRow(name, each, now)));
-  loads(roster.last_loads ?? {}, now);
+  loads(roster, now);
   decisions(roster.decisions, now);
   lag(roster.removal_lag_ms);
   late(roster.late_denials);
@@ -82,10 +82,11 @@ function when(text, now) {
   return text ? [words.momentOf(text), words.ago(now - Date.parse(text))] : ["–"];
 }
 
-function loads(all, now) {
-  table("loads", Object.entries(all).map(([name, each]) => loadRow(name, each, now)));
-  part("loads").hidden = !Object.keys(all).length;
-  part("no-loads").hidden = Boolean(Object.keys(all).length);
+function loads({ lists, last_loads: last = {} }, now) {
+  const loaded = Object.keys(lists).filter((name) => last[name]);
+  table("loads", loaded.map((name) => loadRow(name, last[name], now)));
+  part("loads").hidden = !loaded.length;
+  part("no-loads").hidden = Boolean(loaded.length);
 }
 
 function loadRow(name, load, now) {

@@ -12,8 +12,8 @@ export default {
   to_do: "处理：",
 
   verdict: {
-    ready: "正常服务",
-    degraded: "可服务，但有异常",
+    ready: "就绪",
+    degraded: "就绪，但有异常",
     unready: "未就绪",
     silent: "无回应",
   },

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from playwright.async_api import expect
 
 from roster.redis.requirements import ServerFacts, unfit
 from service.routes.ops import NAMES
 from service.routes.pages import FOLDER, preferred
+from tests.service.apps import running
 from tests.source import ROOT
 
 if TYPE_CHECKING:
+    from roster.settings import Settings
     from tests.page.sites import Site
 
 WORST = ServerFacts(
@@ -96,15 +97,15 @@ async def test_the_switch_leads_to_the_other_language_and_keeps_the_key(site: Si
     await site.page.get_by_role("link", name="中文").click()
     await expect(site.page.locator("html")).to_have_attribute("lang", "zh-CN")
     await expect(site.page.get_by_role("table", name="名单")).to_be_visible()
-    await expect(site.page.get_by_role("heading", name="正常服务")).to_be_visible()
+    await expect(site.page.get_by_role("heading", name="就绪")).to_be_visible()
     await site.page.get_by_role("link", name="English").click()
     await expect(site.page.get_by_role("heading", name="Ready", exact=True)).to_be_visible()
     await expect(site.page.locator("#degraded")).to_contain_text("sx is")
     assert site.errors == []
 
 
-async def test_the_page_says_which_language_it_is_in(bare: Site) -> None:
-    async with httpx.AsyncClient(base_url=bare.url) as client:
+async def test_the_page_says_which_language_it_is_in(settings: Settings) -> None:
+    async with running(settings) as client:
         answer = await client.get("/", headers={"accept-language": "zh-CN"})
         assert '<html lang="zh-CN">' in answer.text
         assert answer.headers["content-language"] == "zh-CN"

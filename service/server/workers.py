@@ -141,6 +141,7 @@ class Workers:
         self._count = count
         self._end_s = drain_s + GRACE_S + 10
         self._workers: list[Worker] = []
+        self._coming: Worker | None = None  # that is to take another's place
         self._sums = Sums()
         self._ending = asyncio.Event()
         self._rolls = 0
@@ -170,6 +171,8 @@ class Workers:
         self._listening.close()  # who still comes is refused once the workers have closed theirs
         for worker in self._workers:
             worker.end(signal.SIGTERM)
+        if self._coming is not None:
+            self._coming.news.set()
 
     def _roll(self) -> None:
         """Replace all, one after another; once more where that is under way."""
@@ -224,6 +227,7 @@ class Workers:
     async def _replace(self, index: int) -> bool:
         """Whether a new process has taken an old one's place."""
         old, new = self._workers[index], self._start(others=True)
+        self._coming = new
         with suppress(TimeoutError):
             async with asyncio.timeout(READY_S):
                 while new.alive and not new.ready and not self._ending.is_set():

@@ -66,6 +66,25 @@ async def test_a_replacement_that_cannot_start_leaves_the_others_serving(
         assert await running
 
 
+def linger(_listening: socket.socket, link: Connection, others: bool) -> None:
+    """Ready at once, or never where others are; until it is ended."""
+    if not others:
+        link.send_bytes(READY)
+    link.poll(None)
+
+
+async def test_the_end_waits_for_no_replacement_that_is_not_ready() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        workers = Workers(linger, listening, 1, 0)
+        running = asyncio.create_task(workers.run())
+        await until(lambda: len(ready(workers)) == 1)
+        workers._roll()
+        await until(lambda: workers._coming is not None)
+        workers._end_all()
+        async with asyncio.timeout(supervising.READY_S / 2):
+            assert await running
+
+
 async def test_none_that_can_start_ends_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

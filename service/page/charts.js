@@ -34,7 +34,7 @@ function lines(id, span, series, format) {
   const most = ceiling(Math.max(0, ...values));
   const scale = (y) => y / most;
   const shapes = series.map((each) => line(each.tone, each.points, span, scale));
-  draw(id, shapes, [[0, "0"], [1, format(most)]], [span.from, span.to]);
+  draw(id, shapes, [[0, "0"], [1, format(most)]], [span.from, span.to].map(words.minuteOf));
   const told = series.map(({ name, tone, points }) => {
     const known = points.filter(([, y]) => y !== null);
     if (!known.length) return [`${name} –`, tone];
@@ -54,7 +54,8 @@ function line(tone, points, { from, to }, scale) {
       pen = "M";
       continue;
     }
-    path += `${pen}${percent((x - from) / (to - from))} ${percent(1 - scale(y))}${pen === "M" ? DOT : ""}`;
+    // The answer's time is in whole seconds: the newest point may lie behind it.
+    path += `${pen}${percent(Math.min(1, (x - from) / (to - from)))} ${percent(1 - scale(y))}${pen === "M" ? DOT : ""}`;
     pen = "L";
   }
   return ["path", { class: `line ${tone}`, d: path }];
@@ -74,18 +75,17 @@ function drawRemovals(hours, now) {
     return ["path", { class: `line ${leg}`, d: path.join("") }];
   });
   const marks = LOG_TICKS.map(([ms, unit]) => [scale(ms), `1 ${t(`units.${unit}`)}`]);
-  draw("chart-lag", [band, ...steps], marks, [end - DAY_MS, end]);
+  draw("chart-lag", [band, ...steps], marks, [end - DAY_MS, end].map(words.hourOf));
   const last = hours.at(-1);
   const told = LEGS.filter((leg) => last?.[leg].count).map((leg) =>
     [t("lag.point", { leg: t(`lag.${leg}.0`), time: words.duration(last[leg].p50) }), leg]);
   caption("chart-lag", told.length ? told : [[t("lag.none")]]);
 }
 
-/** Nothing; the chart has these shapes, these marks on its left side, from 0 to 1, and lies
- * between these times. */
-function draw(id, shapes, marks, times) {
+/** Nothing; the chart has these shapes, these marks on its left side, from 0 to 1, and these
+ * times at its ends. */
+function draw(id, shapes, marks, ends) {
   const element = part(id);
-  const ends = times.map(words.minuteOf);
   if (isWritten(element, [shapes, marks, ends])) return;
   const picture = svg("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" });
   for (const [at] of marks) picture.append(svg("path", { class: "grid", d: `M0 ${percent(1 - at)}H100` }));

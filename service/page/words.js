@@ -7,6 +7,7 @@ const share = new Intl.NumberFormat(locale, { style: "percent", minimumFractionD
 const rate = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 3 });
 const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 const minute = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
+const hour = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 const SIZES = ["B", "KiB", "MiB", "GiB", "TiB"];
 const DAY_MS = 86_400_000;
@@ -16,6 +17,7 @@ export const shareOf = (part, all) => (all ? share.format(part / all) : "");
 export const rateOf = (value) => rate.format(value);
 export const clockOf = (ms) => clock.format(ms);
 export const minuteOf = (ms) => minute.format(ms);
+export const hourOf = (ms) => hour.format(ms);
 export const momentOf = (text) => moment.format(Date.parse(text));
 export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 export const daysOld = (ms) => t("days_old", { n: number(Math.floor(ms / DAY_MS)) });

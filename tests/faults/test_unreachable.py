@@ -83,7 +83,7 @@ def all_told(
     url: str, folder: Path, commands: Mapping[str, list[str]] = MappingProxyType(COMMANDS)
 ) -> list[str]:
     """What each command says; they run at the same time."""
-    with ThreadPoolExecutor(8) as threads:
+    with ThreadPoolExecutor() as threads:
         return list(threads.map(lambda command: told(url, folder, command), commands.values()))
 
 

@@ -173,11 +173,12 @@ class CheckAnswer(msgspec.Struct, gc=False):
 
 
 class AllowedJourney(msgspec.Struct, frozen=True, gc=False):
-    """What is the same in the answers to all whom a journey is allowed."""
+    """What is the same in the answers to all whom a journey is allowed; and its fields' number."""
 
     mode: Mode | Literal[""]
     seats: dict[str, Decision] | UnsetType = UNSET
     warnings: tuple[Warned, ...] | UnsetType = UNSET
+    names: int = 0
 
 
 UNSOUND = AllowedJourney("")
@@ -189,7 +190,8 @@ def allowed_journey(shape: JourneyShape, lists: Lists) -> AllowedJourney:
     """What is the same for one journey; raises InvalidInput where it is malformed."""
     journey = read_journey(shape)
     seats = dict.fromkeys(journey.seats, CLEAR.decision) if isinstance(shape.seat, tuple) else UNSET
-    return AllowedJourney(journey.mode, seats, warnings(journey, lists) or UNSET)
+    names = sum(value is not None for value in msgspec.structs.astuple(shape))
+    return AllowedJourney(journey.mode, seats, warnings(journey, lists) or UNSET, names)
 
 
 @lru_cache(maxsize=16_384)

@@ -16,24 +16,29 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from roster.errors import TooMany
 from service.openapi.openapi import ROUTES
 from service.server.crowding import UnreadRequests
 from service.web.auth import TokenBucket, authorization
+from service.web.bodies import JSON_HEADERS
 from service.web.problems import problem_bytes
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from service.parts import Service
     from service.server.protocol import Protocol
     from service.web.bodies import WholeResponse
 
+    HeaderLines = Sequence[tuple[bytes, bytes]]
+
 FREE = frozenset({"/healthz", "/readyz", "/v1/changes", "/v1/roster", "/metrics"})
 """Paths that never wait and are never refused."""
 BATCH = "/v1/check/batch"
+_OK = 200
 PATHS = frozenset({"/", "/schema", "/schema/openapi.json", *(route.path for route in ROUTES)})
 """By which requests are counted."""
 IN_FLIGHT_MAX = 512
@@ -62,6 +67,10 @@ Also to read something of its answers.
 WHY = "this process has more requests than it can answer in time"
 
 
+def _fields(lines: HeaderLines) -> bytes:
+    return b"".join(b"%s: %s\r\n" % line for line in lines)
+
+
 class ServerContext(msgspec.Struct):
     """What the connections of one process share.
 
@@ -74,6 +83,23 @@ class ServerContext(msgspec.Struct):
     closing: bool = False
     head_s: float = HEAD_S
     body_s: float = BODY_S
+    usual_head_with: HeaderLines | None = None
+    usual_head: bytes = b""
+
+    def head(self, own: HeaderLines, response: WholeResponse, *, keep: bool) -> bytes:
+        """The head of a response with the server's `own` headers; of the last one if not `keep`.
+
+        That of the usual answer is put together once for as long as `own` is the same list.
+        """
+        status, headers, body = response
+        if keep and status == _OK and headers is JSON_HEADERS:
+            if own is not self.usual_head_with:
+                fields = _fields([*own, *headers])
+                self.usual_head_with, self.usual_head = own, STATUS_LINE[_OK] + fields
+            return b"%scontent-length: %d\r\n\r\n" % (self.usual_head, len(body))
+        ending = () if keep else ((b"connection", b"close"),)
+        lines = (*own, *headers, (b"content-length", b"%d" % len(body)), *ending)
+        return STATUS_LINE[status] + _fields(lines) + b"\r\n"
 
 
 class Queued(NamedTuple):

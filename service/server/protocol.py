@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from service.metrics.counters import UNREAD
 from service.routes.checks import CHECK, HOT, respond, respond_at_once
@@ -280,13 +279,7 @@ class Protocol(Endings):
         return task
 
     def _head(self, response: WholeResponse, *, keep: bool) -> bytes:
-        status, headers, body = response
-        length = (b"content-length", b"%d" % len(body))
-        lines = [*self.server_state.default_headers, *headers, length]
-        if not keep:
-            lines.append((b"connection", b"close"))
-        fields = b"".join(b"%s: %s\r\n" % line for line in lines)
-        return STATUS_LINE[status] + fields + b"\r\n"
+        return self.context.head(self.server_state.default_headers, response, keep=keep)
 
     def _head_without_offer(self) -> bytes:
         """The head that was read last, without its offer."""

@@ -27,9 +27,10 @@ from benchmarks.measuring.stage import Running, Stage, stage
 from benchmarks.questions import oracle
 from benchmarks.questions.asking import cases, judge
 from benchmarks.questions.changed import Tomorrow
-from benchmarks.questions.edits import AIR, removal
+from benchmarks.questions.edits import AIR
 from benchmarks.questions.oracle import Asked
 from benchmarks.questions.people import Paper, Row, Sample, rows, sample
+from benchmarks.shared.removals import Removals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -158,47 +159,6 @@ def with_two(found: Sample, count: int) -> list[tuple[Paper, list[Row]]]:
         for paper, entries in found.listed.items()
         if len(entries) == 2 and len(oracle.answer(entries, asked).entries) == 2
     ][:count]
-
-
-_ASKED_AGAIN = 100
-_PAUSE_S = 0.02
-"""A referral says that it cannot decide just now, and is not wrong unless it stays."""
-
-
-class Removals:
-    """Takes people off through one process, and asks another about them at once."""
-
-    def __init__(self, change: Connection, ask: Connection) -> None:
-        """`change` and `ask` lead to different processes."""
-        self._change = change
-        self._ask = ask
-        self.wrong = self.referred = 0
-        self.seconds: list[float] = []
-
-    async def take_off(self, paper: Paper, entries: Sequence[Row]) -> None:
-        """Remove one entry after the other; only the last one frees."""
-        await self._expect(paper, "deny")
-        for left, row in reversed(list(enumerate(entries))):
-            started = time.perf_counter()
-            answer = (await self._change.post("/v1/changes", {"changes": [removal(row)]})).json()
-            self.seconds.append(time.perf_counter() - started)
-            self.wrong += answer["results"][0].get("outcome") != "applied"
-            await self._expect(paper, "deny" if left else "allow")
-
-    async def expect_free(self, papers: Sequence[Paper]) -> None:
-        """Nobody of these may be denied."""
-        for paper in papers:
-            await self._expect(paper, "allow")
-
-    async def _expect(self, paper: Paper, decision: str) -> None:
-        question = {"document": paper.json(), "journey": AIR}
-        for _ in range(_ASKED_AGAIN):
-            given = (await self._ask.post("/v1/check", question)).json()["decision"]
-            if given != "refer":
-                break
-            self.referred += 1
-            await asyncio.sleep(_PAUSE_S)
-        self.wrong += given != decision
 
 
 class Story:

@@ -41,6 +41,7 @@ BUCKET = keys.bucket(0, 0)
 OLD = """#!lua name=clearway_0123456789ab
 redis.register_function('an_old_one', function() return 1 end)
 """
+CALLED = re.compile(r"\bcall\('([A-Z]{3,})'|drop_block\([^)]*'([A-Z]+)'")
 DENIED = re.compile(r"ACL failure in script|The user executing the script can't")
 THROUGH = "return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
 FORBIDDEN: dict[str, list[tuple[str, ...]]] = {
@@ -151,6 +152,21 @@ def site(
     binary = request.getfixturevalue(request.param)
     server = make_server(binary=binary)
     return Site(server, tmp_path, modern=request.param == "valkey_binary")
+
+
+def test_who_serves_and_who_loads_may_call_all_that_the_library_calls() -> None:
+    """Also what it calls once in a long time, of which no other test here hears."""
+    files = sorted((ROOT / "roster" / "lua").glob("*.lua"))
+    found = (CALLED.findall(file.read_text(encoding="utf-8")) for file in files)
+    words = {word for pairs in found for pair in pairs for word in pair if word}
+    assert {"XREVRANGE", "XADD", "HSET"} <= words
+    for name, rules in documented():
+        given = {rule.strip("()+").partition("|")[0].upper() for rule in rules if "+" in rule}
+        if name in {SERVICE, LOADER}:
+            wanted = words - ({"RESTORE"} if name == SERVICE else set())
+            assert wanted - given == set()
+        if name != FIND:
+            assert "XREVRANGE" in given  # whoever writes the audit
 
 
 @pytest.mark.timeout(600)

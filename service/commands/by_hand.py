@@ -163,6 +163,7 @@ def _change(op: str, options: dict[str, Any]) -> None:
         entry = meant(caller, op, whose, wanted)
         if entry.get("state") == "removed":
             click.echo(already_removed(entry), err=True)
+            raise click.exceptions.Exit(1)
         reason = asked_reason(options["reason"], _REASONS[op])
         if not options["yes"]:
             confirm(op, options["number"], entry)

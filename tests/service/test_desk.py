@@ -145,12 +145,23 @@ def test_a_key_that_may_not_look_takes_the_entry_as_it_was_typed(desk: Cli) -> N
 def test_what_was_removed_before_is_told_with_the_time(desk: Cli) -> None:
     named = ("--entry-id", "e1", "--reason", "settled")
     ok(desk, "remove", *DOCUMENT, *named, stdin=NUMBER)
-    again = run(desk, "remove", *DOCUMENT, *named, stdin=NUMBER)
+    before = ok(desk, "find", *DOCUMENT, "--json", stdin=NUMBER)
     told = rf"already removed on {BEIJING}: sx e1 \(the parties have settled\)\n"
-    assert re.fullmatch(told, again.stderr)
-    back = run(desk, "resume", *DOCUMENT, "--entry-id", "e1", stdin=NUMBER)
-    assert back.exit_code == 1
-    assert re.fullmatch(told.replace(r" \(the parties have settled\)", r".*"), back.stderr)
+    for op, reason in (("remove", "performed"), ("suspend", "dispute"), ("resume", "dispute")):
+        again = ("--entry-id", "e1", "--reason", reason)
+        done = run(desk, op, *DOCUMENT, *again, stdin=NUMBER)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert re.fullmatch(told, done.stderr)
+    assert ok(desk, "find", *DOCUMENT, "--json", stdin=NUMBER) == before
+
+
+def test_nobody_is_asked_about_what_was_removed_before(desk: Cli) -> None:
+    ok(desk, "remove", *DOCUMENT, "--entry-id", "e1", "--reason", "settled", stdin=NUMBER)
+    with terminal(desk.env, desk.folder, "remove", *DOCUMENT, "--entry-id", "e1") as typed:
+        typed.answer("Number: ", NUMBER)
+        assert typed.end() == 1, typed.shown
+    assert "already removed on" in typed.shown
+    assert "Reason: " not in typed.shown
 
 
 def test_nobody_is_told_with_the_lists_and_the_check_digit_but_never_the_number(desk: Cli) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 6.0
 """Until an answer begins: longer than the service waits for a Redis that is silent."""
 PATIENCE_S = 3.0
-"""So long, a change that is not acknowledged is sent again."""
+"""So long, a search or a change that the service cannot do now is sent again."""
 PAUSE_S = 0.2
 UNPROCESSED = 503
 _NOWHERE = frozenset({404, 405})
@@ -64,20 +64,17 @@ class Caller:
 
     def find(self, document: dict[str, Any]) -> dict[str, Any]:
         """What is known of a document: its entries, and which lists are loaded."""
-        return self.post("/v1/entries/find", {"document": document})
+        return self._insist("/v1/entries/find", {"document": document})
 
     def change(self, change: dict[str, Any]) -> dict[str, Any]:
-        """What one change amounted to; where it was not acknowledged it is sent again."""
-        until_s = boot_s() + PATIENCE_S
-        while True:
-            response = self._send("POST", "/v1/changes", {"changes": [change]})
-            if response.status_code != UNPROCESSED or boot_s() > until_s:
-                break
-            revisions = _json(response).get("revisions")
-            if revisions:
-                change = change | {"revision": revisions[0]}
-            time.sleep(PAUSE_S)
-        (result,) = self._checked(response)["results"]
+        """What one change amounted to; sent again, it has the revision that it had been given."""
+        sent = dict(change)
+
+        def heed(refusal: dict[str, Any]) -> None:
+            if revisions := refusal.get("revisions"):
+                sent["revision"] = revisions[0]
+
+        (result,) = self._insist("/v1/changes", {"changes": [sent]}, heed)["results"]
         return dict(result)
 
     def __enter__(self) -> Self:
@@ -92,6 +89,21 @@ class Caller:
     ) -> None:
         """Close the connection."""
         self._client.close()
+
+    def _insist(
+        self,
+        path: str,
+        content: dict[str, Any],
+        heed: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> dict[str, Any]:
+        """The answer to what is sent again while it is refused for now; `heed` gets a refusal."""
+        until_s = boot_s() + PATIENCE_S
+        while True:
+            response = self._send("POST", path, content)
+            if response.status_code != UNPROCESSED or boot_s() > until_s:
+                return self._checked(response)
+            heed(_json(response))
+            time.sleep(PAUSE_S)
 
     def _ask(self, method: str, path: str, content: dict[str, Any] | None) -> dict[str, Any]:
         return self._checked(self._send(method, path, content))

@@ -6,7 +6,10 @@ import json
 import re
 import tempfile
 import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import httpx
@@ -14,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import clearway
+from service.commands import caller
 from tests.servers import eventually
 from tests.terminals import terminal
 from tests.test_clearway import NUMBER, PUT, Cli, ready
@@ -162,6 +166,58 @@ def test_nobody_is_asked_about_what_was_removed_before(desk: Cli) -> None:
         assert typed.end() == 1, typed.shown
     assert "already removed on" in typed.shown
     assert "Reason: " not in typed.shown
+
+
+class Refusing(ThreadingHTTPServer):
+    """In front of a service; what is asked for the first time, it says that it cannot do now."""
+
+    daemon_threads = True
+
+    def __init__(self, url: str) -> None:
+        super().__init__(("127.0.0.1", 0), Passing)
+        self.behind = url
+        self.asked: list[str] = []
+
+    @contextmanager
+    def running(self) -> Iterator[str]:
+        thread = Thread(target=self.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{self.server_port}"
+        self.shutdown()
+        thread.join()
+        self.server_close()
+
+
+class Passing(BaseHTTPRequestHandler):
+    server: Refusing
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        first, status, answer = self.path not in self.server.asked, 503, b"{}"
+        self.server.asked.append(self.path)
+        if not first:
+            headers = {"authorization": self.headers["authorization"]}
+            done = httpx.post(self.server.behind + self.path, content=body, headers=headers)
+            status, answer = done.status_code, done.content
+        self.send_response(status)
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """What is asked is in `asked`."""
+
+
+def test_what_cannot_be_done_for_a_moment_is_tried_again(
+    desk: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caller, "PATIENCE_S", 60.0)
+    refusing = Refusing(desk.env["CLEARWAY_URL"])
+    with refusing.running() as url:
+        command = ("remove", *DOCUMENT, "--entry-id", "e1", "--url", url)
+        assert ok(desk, *command, stdin=NUMBER) == "applied  sx  e1\n"
+    assert refusing.asked == ["/v1/entries/find"] * 2 + ["/v1/changes"] * 2
+    assert states(desk) == {"e1": "removed", ENTRY_ID: "active"}
 
 
 def test_nobody_is_told_with_the_lists_and_the_check_digit_but_never_the_number(desk: Cli) -> None:

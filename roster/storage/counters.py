@@ -7,6 +7,7 @@ the hour, and hours that are over are dropped.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
@@ -55,6 +56,7 @@ class CounterStore:
         self._decisions: Counter[str] = Counter()
         self._lags: Counter[str] = Counter()
         self._tidied_hour = 0
+        self._sending = asyncio.Lock()
 
     def count(self, mode: str, decision: str, count: int) -> None:
         """Count checks of one mode with the same decision."""
@@ -65,13 +67,17 @@ class CounterStore:
         self._lags[f"{now_ms // HOUR_MS}:{leg}:{bucket(lag_ms)}"] += count
 
     async def flush(self, now_ms: int) -> None:
-        """Add all that was counted to Redis. Raises Unavailable, and keeps it then."""
-        await self._add(keys.DECISIONS, self._decisions)
-        await self._add(keys.LAG, self._lags)
-        hour = now_ms // HOUR_MS
-        if hour != self._tidied_hour:
-            await self._tidy(hour)
-            self._tidied_hour = hour
+        """Add all that was counted to Redis. Raises Unavailable, and keeps it then.
+
+        Only one at a time: a second one would send what the first has not had answered yet.
+        """
+        async with self._sending:
+            await self._add(keys.DECISIONS, self._decisions)
+            await self._add(keys.LAG, self._lags)
+            hour = now_ms // HOUR_MS
+            if hour != self._tidied_hour:
+                await self._tidy(hour)
+                self._tidied_hour = hour
 
     async def decisions(self) -> Decisions:
         """All checks so far by mode and decision, zeros too."""

@@ -166,6 +166,17 @@ async def test_a_lag_is_told_to_within_two_per_cent(valkey: Server) -> None:
         assert told.max == pytest.approx(1_000, rel=0.021)
 
 
+async def test_flushes_at_once_send_nothing_twice(valkey: Server) -> None:
+    now_ms = 500_000 * HOUR_MS
+    async with opened(valkey) as store:
+        tallies = CounterStore(store.nodes)
+        tallies.count("air", "allow", 7)
+        tallies.lagged("service", 5, now_ms, 3)
+        await asyncio.gather(*(tallies.flush(now_ms) for _ in range(4)))
+        assert (await tallies.decisions())["air"]["allow"] == 7
+        assert (await tallies.lags(["service"], now_ms))["service"].count == 3
+
+
 def test_buckets_hold_what_belongs_in_them() -> None:
     for lag_ms in (0, 0.05, 0.1, 1, 17.3, 1_000, 86_400_000):
         number = bucket(lag_ms)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,7 @@ class Link:
     def __init__(self, connection: Connection) -> None:
         """Nothing is heard before `open`."""
         self._connection = connection
-        self._asked: deque[asyncio.Future[list[Family]]] = deque()
+        self._answer: asyncio.Future[list[Family]] | None = None
         self.own: Callable[[], list[Family]] = list
 
     def open(self, on_end: Callable[[bool], None]) -> None:
@@ -49,16 +48,19 @@ class Link:
         self._send(STATED + pack(self.own()))
 
     async def together(self, own: list[Family]) -> list[Family]:
-        """What all workers have counted, this one so; raises Unavailable."""
-        future = asyncio.get_running_loop().create_future()
-        self._asked.append(future)
-        self._send(ASKED + pack(own))
-        try:
-            async with asyncio.timeout(WITHIN_S):
-                found: list[Family] = await future
-        except TimeoutError:
-            raise Unavailable("what all workers have counted is not known now") from None
-        return found
+        """What all workers have counted, this one so; raises Unavailable.
+
+        Whoever asks before an answer has come shares it: more questions would fill the link,
+        and whoever writes into a full one stands still, checks and all.
+        """
+        answer = self._answer
+        if answer is None or answer.done():
+            answer = self._answer = asyncio.get_running_loop().create_future()
+            self._send(ASKED + pack(own))
+        await asyncio.wait({answer}, timeout=WITHIN_S)  # it is not ended with one who asks
+        if not answer.done():
+            raise Unavailable("what all workers have counted is not known now")
+        return answer.result()
 
     def _hear(self, on_end: Callable[[bool], None]) -> None:
         try:
@@ -71,8 +73,8 @@ class Link:
             self.state()
         elif message == RETIRE:
             on_end(True)  # noqa: FBT003 -- it is a callback's
-        elif not (future := self._asked.popleft()).done():
-            future.set_result(unpack(message[len(ADDED_UP) :]))
+        elif self._answer is not None:
+            self._answer.set_result(unpack(message[len(ADDED_UP) :]))
 
     def _send(self, message: bytes) -> None:
         with suppress(OSError):  # the supervisor has died: it will be heard of

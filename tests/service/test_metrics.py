@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -283,6 +284,26 @@ def test_workers_count_as_one_also_when_they_are_replaced(
         eventually(lambda: scraped.workers() > 0 and len(pids(service.process.pid)) == 2, 60)
         eventually(lambda: scraped.workers() == 2)
         assert value(scraped.text(), "checks_total", mode="air", decision="allow") == 20
+
+
+async def at_once(url: str, key: str, count: int) -> list[int]:
+    """The statuses of so many who ask for the metrics at once, each with its own connection."""
+    many = httpx.Limits(max_connections=count, max_keepalive_connections=0)
+    link: Any = {"base_url": url, "headers": bearer(key), "limits": many, "timeout": 30}
+    async with httpx.AsyncClient(**link) as client:
+        answers = await asyncio.gather(*(client.get("/metrics") for _ in range(count)))
+    return [each.status_code for each in answers]
+
+
+def test_workers_answer_many_who_ask_at_once(valkey: Server, short_folder: Path) -> None:
+    served = Served(valkey, short_folder)
+    served.cover()
+    with served.running("--workers", "2") as service:
+        scraped = Scraped(service.url, service.key)
+        eventually(lambda: scraped.workers() == 2)
+        assert asyncio.run(at_once(service.url, service.key, 50)) == [200] * 50
+        check(service.url, service.key)
+        assert value(scraped.text(), "checks_total", mode="air", decision="allow") == 1
 
 
 def test_requests_are_counted_by_route_and_status_and_no_path_is_kept(

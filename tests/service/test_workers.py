@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import socket
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 from uvicorn.config import STARTUP_FAILURE
 
+from service.metrics.families import gauge
 from service.server import workers as supervising
-from service.server.link import READY
+from service.server.link import ADDED_UP, READY, Link, pack
 from service.server.workers import Workers
 
 if TYPE_CHECKING:
@@ -93,3 +95,24 @@ async def test_none_that_can_start_ends_all(
     with socket.create_server(("127.0.0.1", 0)) as listening:
         async with asyncio.timeout(60):
             assert not await Workers(work, listening, 1, 0).run()
+
+
+async def test_whoever_asks_while_a_question_is_under_way_shares_its_answer() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    link = Link(ours)
+    link.open(lambda _retired: None)
+    try:
+        for value in (1.0, 2.0):
+            asking = [asyncio.create_task(link.together([])) for _ in range(50)]
+            await until(theirs.poll)
+            theirs.recv_bytes()
+            asking[0].cancel()  # who has asked may hang up
+            await asyncio.wait(asking[:1])
+            assert not theirs.poll(), "a second question"
+            told = [gauge("people", "People.", value)]
+            theirs.send_bytes(ADDED_UP + pack(told))
+            assert await asyncio.gather(*asking[1:]) == [told] * 49
+    finally:
+        asyncio.get_running_loop().remove_reader(ours.fileno())
+        ours.close()
+        theirs.close()

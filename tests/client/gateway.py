@@ -23,13 +23,14 @@ PASSED_ON = ("authorization", "content-type")
 class Trouble:
     """What happens to one request: it is answered so; with status 0 it gets no answer.
 
-    `passed`: the service gets it all the same.
+    `passed`: the service gets it all the same. `until`: nothing happens before.
     """
 
     status: int = 0
     problem: Mapping[str, Any] = field(default_factory=dict)
     retry_after: str = ""
     passed: bool = False
+    until: threading.Event | None = None
 
 
 class Gateway(ThreadingHTTPServer):
@@ -59,6 +60,8 @@ class Handler(BaseHTTPRequestHandler):
             answer = self._ask(content)
             self._answer(answer.status_code, answer.headers, answer.content)
             return
+        if trouble.until:
+            trouble.until.wait(60)
         if trouble.passed:
             self._ask(content)
         if trouble.status:

@@ -237,11 +237,16 @@ def test_a_key_that_may_not_is_refused(service: Service) -> None:
         assert caught.value.problem.scope == "check"
 
 
-def test_tls_is_asked_as_told(service: Service, tmp_path: Path) -> None:
-    certificate, key = (issuer := Issuer(tmp_path)).issue("localhost")
+def tls(path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's, and one of a client that trusts it."""
+    certificate, key = (issuer := Issuer(path)).issue("localhost")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    trusting = ssl.create_default_context(cafile=issuer.certificate)
+    return context, ssl.create_default_context(cafile=issuer.certificate)
+
+
+def test_tls_is_asked_as_told(service: Service, tmp_path: Path) -> None:
+    context, trusting = tls(tmp_path)
     with gateway(service.url, context) as between:
         with (
             Client(between.url, service.carrier) as client,
@@ -251,6 +256,26 @@ def test_tls_is_asked_as_told(service: Service, tmp_path: Path) -> None:
         patient = Terms(check_s=20, try_s=10, tls=trusting)
         with Client(between.url, service.carrier, patient) as client:
             assert client.check(Check(CLEAR, Air())).decision == "allow"
+
+
+def test_an_answer_that_is_late_over_tls_is_asked_for_again(
+    service: Service, tmp_path: Path
+) -> None:
+    context, trusting = tls(tmp_path)
+    terms = Terms(check_s=40, try_s=0.5, tls=trusting)
+    done = threading.Event()
+
+    async def ask(url: str) -> Answer:
+        async with AsyncClient(url, service.carrier, terms) as client:
+            return await client.check(Check(CLEAR, Air()))
+
+    with gateway(service.url, context) as between:
+        between.plan.append(Trouble(until=done))
+        try:
+            assert asyncio.run(ask(between.url)).decision == "allow"
+        finally:
+            done.set()
+        assert len(between.bodies) >= 2
 
 
 @pytest.mark.parametrize(

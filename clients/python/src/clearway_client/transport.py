@@ -14,6 +14,8 @@ from clearway_client.terms import Terms
 PORT_MAX = 65_535
 AGENT = "clearway-client/0.1.0"
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_PASSING = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""What asyncio meets with whenever it waits, and how a connection ends: TLS was spoken."""
 
 
 def options(url: str, key: str, terms: Terms) -> dict[str, Any]:
@@ -54,17 +56,23 @@ def reply_of(response: httpx.Response) -> Reply:
 
 def lost(exc: httpx.RequestError) -> Reply:
     """What to know where nothing came back: the error itself holds what was sent."""
+    sent = not isinstance(exc, _UNSENT)
+    if isinstance(exc, httpx.TimeoutException):
+        return Reply(NO_REPLY, fault="nothing came in time", sent=sent)
+    if broken := _broken_tls(exc):
+        fault = "no TLS: " + (getattr(broken, "verify_message", "") or "not spoken as asked")
+        return Reply(NO_REPLY, fault=fault, sent=False, hopeless=True)
+    return Reply(NO_REPLY, fault="the connection broke off" if sent else "no connection", sent=sent)
+
+
+def _broken_tls(exc: BaseException) -> ssl.SSLError | None:
+    """Why there can be no TLS, where that is what lies behind an error."""
     cause: BaseException | None = exc
     while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            fault = "no TLS: " + (getattr(cause, "verify_message", "") or "not spoken as asked")
-            return Reply(NO_REPLY, fault=fault, sent=False, hopeless=True)
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _PASSING):
+            return cause
         cause = cause.__cause__ or cause.__context__
-    if isinstance(exc, httpx.TimeoutException):
-        fault = "nothing came in time"
-    else:
-        fault = "no connection" if isinstance(exc, _UNSENT) else "the connection broke off"
-    return Reply(NO_REPLY, fault=fault, sent=not isinstance(exc, _UNSENT))
+    return None
 
 
 def _check_key(key: str) -> None:

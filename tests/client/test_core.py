@@ -126,6 +126,21 @@ def test_what_the_callers_policy_allows_says_so(
     assert "allowed by on_refer" in caplog.text
 
 
+def test_a_filter_that_is_behind_clears_nobody_who_was_denied() -> None:
+    core = Core(Terms(on_refer="allow_if_clear"))
+    denied = {"decision": "deny", "reasons": [{"code": "listed"}], "subject": "s", "position": "p"}
+    Driven().run(core.check(Check(LISTED, FLIGHT)), [ok(**denied)])
+    again = Driven().run(core.check(Check(LISTED, FLIGHT)), [ok(**REFERRED)])
+    assert (again.decision, again.note) == ("refer", "")
+    listed, clear, told = Driven().run(
+        core.check_all([Check(LISTED), Check(CLEAR), Check(CLEAR, at_least="own")], FLIGHT),
+        [ok(results=[REFERRED] * 3)],
+    )
+    assert [getattr(each, "decision", None) for each in (listed, clear, told)] == [
+        "refer", "allow", "refer",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("on_refer", ["return", "raise", "allow_if_clear", "allow"])
 def test_no_policy_allows_whom_the_service_denies(on_refer: str) -> None:
     core = Core(Terms(on_refer=on_refer, on_no_answer="allow"))  # type: ignore[arg-type]

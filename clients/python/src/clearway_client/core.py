@@ -53,14 +53,15 @@ class Core:
 
     def check(self, question: Check) -> Steps[Answer]:
         """The answer to one check; raises NoAnswer, Referred and Refused."""
-        request = self._post("/v1/check", self._remembered(question))
+        sent = self._remembered(question)
+        request = self._post("/v1/check", sent)
         try:
             reply = yield from self._asking.ask(request, self._terms.check_s)
         except NoAnswer as exc:
             return self._terms.unanswered(exc, question.reference)
         answer = read(reply, Answer)
         self._memory.answered(question.document, answer)
-        return self._terms.settled(answer)
+        return self._terms.settled(answer, stated=bool(sent.at_least))
 
     def check_all(self, questions: Iterable[Check], journey: Journey | None) -> Steps[Answers]:
         """The answers in the questions' order, or why an item could not be read."""
@@ -86,16 +87,18 @@ class Core:
             half = len(batch) // 2
         else:
             answers = _answers(reply, len(batch))
-            return [self._item(*pair) for pair in zip(batch, answers, strict=True)]
+            return [self._item(*pair) for pair in zip(items, answers, strict=True)]
         first = yield from self._batch(batch[:half], journey)
         return first + (yield from self._batch(batch[half:], journey))
 
-    def _item(self, question: Check, answer: Answer | Problem) -> Answer | Problem:
+    def _item(self, sent: Check, answer: Answer | Problem) -> Answer | Problem:
         """One of many: a referral of one must not hide what the others were answered."""
         if isinstance(answer, Problem):
             return answer
-        self._memory.answered(question.document, answer)
-        return answer if self._terms.on_refer == "raise" else self._terms.settled(answer)
+        self._memory.answered(sent.document, answer)
+        if self._terms.on_refer == "raise":
+            return answer
+        return self._terms.settled(answer, stated=bool(sent.at_least))
 
     def standing(self, person: Person) -> Steps[Standing]:
         """What a person may and may not be sold."""

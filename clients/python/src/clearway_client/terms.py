@@ -24,7 +24,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     on_refer: what to do where the service cannot decide. `return` its answer, for your manual
         procedure; `raise` Referred; `allow_if_clear`: allow whom its filter does not know
-        (`last_known` is `clear`), and return the others; `allow` everybody.
+        (`last_known` is `clear`), and return the others; `allow` everybody. Of whom positions were
+        stated or remembered, a filter that may be behind says nothing: they are returned.
     on_no_answer: where nobody answers in time. `raise` NoAnswer; `refer`: return a `refer` whose
         reason is `no_answer`; `allow`. What is allowed so has a `note`, and is logged.
     check_s: how long checks may take in all, with all tries and pauses.
@@ -45,13 +46,13 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     tls: ssl.SSLContext | None = None
     allow_plain_http: bool = False
 
-    def settled(self, answer: Answer) -> Answer:
-        """What an answer amounts to; raises Referred."""
+    def settled(self, answer: Answer, *, stated: bool) -> Answer:
+        """What an answer amounts to, `stated` positions or not; raises Referred."""
         if answer.decision != "refer" or self.on_refer == "return":
             return answer
         if self.on_refer == "raise":
             raise Referred(answer)
-        if self.on_refer == "allow_if_clear" and not _is_clear(answer):
+        if self.on_refer == "allow_if_clear" and (stated or not _is_clear(answer)):
             return answer
         return _allowed(answer, f"referred ({', '.join(answer.codes)}), allowed by on_refer")
 

@@ -54,15 +54,15 @@ def repeats_a_field(body: bytes, read: object) -> bool:
 
     `read` is what was decoded of it: written again it has fewer colons then.
     """
-    colons = body.count(COLON)
-    if HIDDEN_COLON not in body and colons == _encode(read).count(COLON):
-        return False
-    if HIDDEN_COLON not in body:  # what may be left out was given
-        with suppress(msgspec.MsgspecError):  # of a part that is judged by itself
-            return colons != _encode(msgspec.json.decode(body)).count(COLON)
-    return _repeats(body) > _repeats(
-        _encode(read)
-    )  # parts that are judged by themselves are in both
+    if HIDDEN_COLON not in body:
+        colons = body.count(COLON)
+        if colons == _encode(read).count(COLON):
+            return False
+        with suppress(msgspec.MsgspecError):  # what may be left out was given
+            if colons == _encode(msgspec.json.decode(body)).count(COLON):
+                return False
+    # Parts that are judged by themselves are in both.
+    return _repeats(body) > _repeats(_encode(read))
 
 
 def _repeats(body: bytes) -> int:

@@ -297,15 +297,33 @@ def test_a_number_that_is_none_harms_no_other_change(served: Running, number: by
         assert bad["outcome"] == "rejected" != good["outcome"]
 
 
-def test_an_item_that_says_a_thing_twice_harms_no_other(served: Running) -> None:
+@pytest.mark.parametrize("more", [b"", b',"journey":null'])
+@pytest.mark.parametrize("reference", [b"a", b"\\u003a"])
+def test_an_item_that_says_a_thing_twice_harms_no_other(
+    served: Running, reference: bytes, more: bytes
+) -> None:
     twice = CHECK.replace(b'"number"', b'"number": "1", "number"')
-    escaped = CHECK[:-1] + b',"reference":"\\u003a","name":null}'
-    items = [CHECK, escaped, twice, CHECK]
-    told = posted(served, "/v1/check/batch", b'{"items":[%s],"journey":null}' % b",".join(items))
+    other = CHECK[:-1] + b',"reference":"%s","name":null}' % reference
+    items = b",".join([CHECK, other, twice, CHECK])
+    told = posted(served, "/v1/check/batch", b'{"items":[%s]%s}' % (items, more))
     assert ["error" in each for each in told["results"]] == [False, False, True, False]
     assert told["results"][2]["error"]["detail"] == "a field is given twice in one object"
-    whole = b'{"items":[%s],"items":[%s]}' % (twice, CHECK)
+    whole = b'{"items":[%s],"items":[%s]%s}' % (twice, CHECK, more)
     assert posted(served, "/v1/check/batch", whole)["status"] == 400
+
+
+@pytest.mark.parametrize("more", [b"", b',"wait":null'])
+def test_a_change_that_says_a_thing_twice_harms_no_other(served: Running, more: bytes) -> None:
+    document = json.dumps(CLEAR).encode()
+    change = (
+        b'{"op":"remove","list":"sx","entry_id":"none","revision":7,"reason":"performed",'
+        b'"document":%s}' % document
+    )
+    twice = change.replace(b'"list"', b'"list":"xgl","list"')
+    body = b'{"changes":[%s,%s,%s]%s}' % (change, twice, change, more)
+    outcomes = [each["outcome"] for each in posted(served, "/v1/changes", body)["results"]]
+    assert outcomes[1] == "rejected"
+    assert "rejected" not in {outcomes[0], outcomes[2]}
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,7 @@ def _is_even(body: bytes, batch: _Typed) -> bool:
     """Whether there are as many names as in so many items like the first.
 
     So it mostly is; then all items need not be written again to see that none says a thing twice.
+    It cannot see one that does where another has a colon less, of a name or in a text.
     """
     if b"\\" in body and HIDDEN_COLON in body:
         return False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from service.routes import batches
 from tests.servers import Server, eventually
 from tests.service.served import CLEAR, LISTED, Served
 
@@ -310,6 +311,14 @@ def test_an_item_that_says_a_thing_twice_harms_no_other(
     assert told["results"][2]["error"]["detail"] == "a field is given twice in one object"
     whole = b'{"items":[%s],"items":[%s]%s}' % (twice, CHECK, more)
     assert posted(served, "/v1/check/batch", whole)["status"] == 400
+
+
+@pytest.mark.parametrize("place", [0, 20, batches.MANY - 1])
+def test_of_many_items_one_that_says_a_thing_twice_is_noticed(served: Running, place: int) -> None:
+    items = [CHECK] * batches.MANY
+    items[place] = CHECK.replace(b'"number"', b'"number": "1", "number"')
+    told = posted(served, "/v1/check/batch", b'{"items":[%s]}' % b",".join(items))
+    assert [at for at, each in enumerate(told["results"]) if "error" in each] == [place]
 
 
 @pytest.mark.parametrize("more", [b"", b',"wait":null'])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from statistics import median
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from roster.redis.connection import CHANGE_TIMEOUT_S
 from roster.settings import Settings
 from tests.service.apps import settings_for, started
 from tests.service.audited import faults, recorded
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 16
 CHECKS = 200
 PROMPT_S = 1.0
-"""A time that no check takes, and that writes which hang take many times over."""
+"""More than half of the checks take less, also where the machine stands still now and then."""
+WORST_S = 0.8 * CHANGE_TIMEOUT_S
+"""Whoever waits for a write that hangs waits until it is given up, which is later."""
 
 
 class Between:
@@ -62,14 +66,14 @@ def through(settings: Settings, between: Between) -> Settings:
     return msgspec.structs.replace(settings, redis_url=f"unix://{between.socket}")
 
 
-async def slowest_s(desk: Desk, count: int) -> float:
-    """The longest of so many checks of a listed person, each of which is a record more."""
-    worst = 0.0
+async def are_prompt(desk: Desk, count: int) -> None:
+    """So many checks of a listed person, each of which is a record more, wait for no write."""
+    took_s = []
     for _ in range(count):
-        began = time.monotonic()
+        began_s = time.monotonic()
         assert (await desk.check(LISTED))["decision"] == "deny"
-        worst = max(worst, time.monotonic() - began)
-    return worst
+        took_s.append(time.monotonic() - began_s)
+    assert (median(took_s) < PROMPT_S, max(took_s) < WORST_S) == (True, True)
 
 
 async def test_an_audit_whose_writes_hang_delays_no_check(
@@ -85,8 +89,8 @@ async def test_an_audit_whose_writes_hang_delays_no_check(
         between.open.clear()
         async with asyncio.timeout(20):
             while not between.held:
-                assert await slowest_s(desk, 10) < PROMPT_S
-        assert await slowest_s(desk, CHECKS) < PROMPT_S
+                await are_prompt(desk, 10)
+        await are_prompt(desk, CHECKS)
         assert service.audit.waiting >= CHECKS
         between.open.set()
         denials = await recorded(client, service)

@@ -23,7 +23,7 @@ import msgspec
 
 from roster import keys
 from roster.errors import InvalidInput
-from roster.times import DAY_MS
+from roster.times import DAY_MS, now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -203,6 +203,8 @@ class KeyStore:
     async def rotate(self, identifier: str, old_until_ms: int = 0) -> tuple[ApiKey, str]:
         """Give a key another text; the old one works until then. Raises InvalidInput."""
         known = await self._standing(identifier)
+        if not known.works(now_ms()):
+            raise InvalidInput("id", "this key has expired: make another")
         text = _text(identifier)
         rotated = msgspec.structs.replace(
             known,

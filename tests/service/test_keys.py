@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from roster import keys
+from roster.errors import InvalidInput
 from roster.storage.api_keys import ApiKey, hash_of
 from roster.times import parse_duration
 from service.background import forgetting
@@ -70,6 +71,15 @@ async def test_the_old_text_stops_when_the_overlap_is_over_though_nothing_is_rea
         await access.refresh()
         assert await refused(access, old)
         assert not await refused(access, new)
+
+
+async def test_an_expired_key_gets_no_other_text(valkey: Server) -> None:
+    async with store_on(valkey) as store:
+        key, _ = await store.create(terms(expires_ms=now_ms() - 1), now_ms() - HOUR_MS)
+        for until_ms in (0, now_ms() + HOUR_MS):
+            with pytest.raises(InvalidInput, match="this key has expired: make another"):
+                await store.rotate(key.id, until_ms)
+        assert await store.find(key.id) == key
 
 
 async def test_a_revocation_ends_both_texts(valkey: Server) -> None:

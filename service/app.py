@@ -66,7 +66,7 @@ from service.routes.ops import get_roster, healthz, readyz
 from service.routes.pages import page_routes
 from service.routes.standing import standing
 from service.routes.trend import get_key, get_trend
-from service.sandbox.desk import Sandbox
+from service.sandbox.sandbox import Sandbox
 from service.upkeep import Upkeep, keep_running, repeat
 from service.web.auth import Access
 from service.web.bodies import BODY_MAX_BYTES

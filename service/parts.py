@@ -18,7 +18,7 @@ from service.feed.polls import Feed
 from service.following.follower import Follower
 from service.following.screener import Screener
 from service.metrics.counters import Counters
-from service.sandbox.desk import Sandbox
+from service.sandbox.sandbox import Sandbox
 from service.web.auth import Access
 
 

@@ -29,7 +29,7 @@ from service.deciding.answers import (
 from service.deciding.questions import query_of, read_at_least
 from service.deciding.travellers import Travellers
 from service.parts import Service
-from service.sandbox.desk import fresh_as_of
+from service.sandbox.sandbox import fresh_as_of
 from service.web.bodies import COLON, HIDDEN_COLON, INVALID, Body, repeats_a_field
 from service.web.problems import Problem, problem_of
 from service.web.shapes import ITEMS_MAX, AtLeast, BatchShape, Item, JourneyShape, Shape

@@ -20,7 +20,7 @@ from service.deciding.answers import allowed_journey, answer_of, decision_id, pl
 from service.deciding.questions import query_of
 from service.parts import Service
 from service.routes.batches import answer_batch, made_up_batch
-from service.sandbox.desk import fresh_as_of
+from service.sandbox.sandbox import fresh_as_of
 from service.web.auth import authorization, caller, require
 from service.web.bodies import (
     COLON,

@@ -21,7 +21,7 @@ from roster.settings import read_settings
 from roster.storage.api_keys import SCOPES, KeyStore, KeyTerms
 from roster.times import format_ms
 from service.openapi.openapi import ROUTES, document
-from service.sandbox.desk import WAITING_MAX, Sandbox
+from service.sandbox.sandbox import WAITING_MAX, Sandbox
 from service.sandbox.people import PEOPLE, SLOW_S, ZHANG
 from service.sandbox.shown import table_json
 from tests.servers import eventually

@@ -52,9 +52,10 @@ def answered(name: str, status: int = 200) -> jsonschema_rs.Validator:
     return validator(content["schema"])
 
 
-def fits(name: str, answer: httpx.Response) -> Any:  # noqa: ANN401 -- JSON
-    """The answer's JSON, once its shape is as it is described."""
-    answered(name, answer.status_code).validate(answer.json())
+def fits(name: str, answer: httpx.Response, status: int = 200) -> Any:  # noqa: ANN401 -- JSON
+    """The answer's JSON, once its status is this and its shape is as it is described."""
+    assert answer.status_code == status, (name, answer.status_code)
+    answered(name, status).validate(answer.json())
     return answer.json()
 
 
@@ -124,7 +125,7 @@ async def test_a_journey_that_is_no_mode_of_the_union_is_refused(
     body = {"document": OTHER, "journey": journey}
     assert not asked("check").is_valid(body)
     async with desk(valkey, tmp_path) as api:
-        problem = fits("check", await api.client.post("/v1/check", json=body))
+        problem = fits("check", await api.client.post("/v1/check", json=body), 400)
         assert problem["status"] == 400
 
 
@@ -171,9 +172,12 @@ async def answers(api: Desk) -> None:
 async def test_what_is_answered_is_as_it_is_described(valkey: Server, tmp_path: Path) -> None:
     async with desk(valkey, tmp_path) as api:
         await answers(api)
-        fits("check", await api.client.post("/v1/check", json={}))
+        refused = await api.client.post("/v1/check", json={})
+        fits("check", refused, 400)
+        with pytest.raises(AssertionError):
+            fits("check", refused)
         del api.client.headers["authorization"]
-        fits("check", await api.client.post("/v1/check", json={}))
+        fits("check", await api.client.post("/v1/check", json={}), 401)
 
 
 def test_a_client_made_from_the_document_asks_and_understands(

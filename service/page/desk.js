@@ -24,7 +24,6 @@ const REASONS = {
 let key = "";
 let scopes = [];
 let changed = () => {};
-let loaded = null;
 let found = null;
 let searches = 0;
 
@@ -32,11 +31,6 @@ let searches = 0;
 export function open(text, allowed, onChange) {
   [key, scopes, changed] = [text, allowed, onChange];
   part("desk").hidden = !allowed.includes("list:read");
-}
-
-/** Nothing; the desk knows how many lists are loaded. */
-export function know(roster) {
-  loaded = Object.values(roster.lists).filter((each) => each.covered).length;
 }
 
 /** Nothing; nothing of a person is left. */
@@ -105,7 +99,8 @@ async function find(document) {
     if (search !== searches) return;
     const refused = answers.find((each) => each.status !== 200);
     if (refused) return tell(refusal(refused));
-    found = { document, entries: answers[0].body.entries, history: answers[1].body.history };
+    const [{ entries, loaded }, { history }] = answers.map((each) => each.body);
+    found = { document, entries, loaded, history };
     show();
   } catch (error) {
     if (search === searches) tell(said(error));
@@ -126,8 +121,8 @@ function tell(text) {
 }
 
 function show() {
-  const { entries, history } = found;
-  const none = t("desk.none") + (loaded === null ? "" : plural("desk.loaded", loaded, { count: loaded }));
+  const { entries, loaded, history } = found;
+  const none = t("desk.none") + plural("desk.loaded", loaded.length, { count: loaded.length });
   write(part("told"), entries.length ? plural("desk.found", entries.length, { count: entries.length }) : none);
   part("entries").replaceChildren(...entries.map((entry) => entryCard(entry, history)));
 }

@@ -88,7 +88,6 @@ async function lookAtTrend() {
 function show(roster, now) {
   drawn = Date.now();
   draw(roster, now);
-  desk.know(roster);
   showRoster(roster, now);
   delete part("figures").dataset.old;
   part("notice").hidden = true;

@@ -92,6 +92,16 @@ async def test_what_the_key_may_not_do_and_what_is_not_there_are_told_in_words(s
     await expect(site.page.locator("#told")).to_contain_text("document.issuer")
 
 
+async def test_who_may_only_read_entries_is_told_how_many_lists_are_loaded(site: Site) -> None:
+    await site.show("list:read")
+    await find(site, NOBODY)
+    await expect(site.page.locator("#told")).to_have_text(
+        "No entry of this document. 2 lists are loaded."
+    )
+    assert f"{site.url}v1/roster" not in site.requests
+    assert site.errors == []
+
+
 async def test_nothing_of_a_person_is_left_anywhere(site: Site) -> None:
     await site.show("ops", *ALL)
     page = site.page

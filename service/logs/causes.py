@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roster.errors import Unavailable, cause_of
+from roster.errors import ClearwayError, Unavailable, cause_of
 from roster.redis.reasons import CLOSED, NAME, PASSWORD, TIMEOUT, TLS
 
 _ACCESS = "the user and the password in CLEARWAY_REDIS_URL"
@@ -38,13 +38,16 @@ REMEDIES = {
 }
 """By what an Unavailable has as its code."""
 
+_OURS = (ClearwayError, OSError)
+
 
 def why(exc: Exception) -> dict[str, str]:
-    """Class, cause, code and remedy of an error of ours, as far as there are any.
+    """Class, cause, code and remedy of an error of ours or the system's, as far as there are any.
 
-    A foreign one's message may hold what was sent: of that only the class is told.
+    Another's message may hold what was sent: of that only the class is told.
     """
-    told = {"error": type(exc).__name__, "cause": cause_of(exc)}
+    name = type(exc).__name__
+    told = {"error": name, "cause": cause_of(exc) if isinstance(exc, _OURS) else name}
     if isinstance(exc, Unavailable) and exc.code:
         told |= {"code": exc.code, "remedy": REMEDIES.get(exc.code, "docs/operations.md, Alerts")}
     return told

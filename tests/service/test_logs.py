@@ -186,6 +186,12 @@ def test_an_error_is_told_with_its_cause_and_what_helps() -> None:
         "remedy": REMEDIES["OOM"],
     }
     assert why(SettingsError("so")) == {"error": "SettingsError", "cause": "so"}
+    assert why(ConnectionResetError("reset")) == {"error": "ConnectionResetError", "cause": "reset"}
+
+
+def test_of_a_foreign_error_only_the_class_is_told() -> None:
+    sent = ValueError("invalid literal: '110105180001010010'")
+    assert why(sent) == {"error": "ValueError", "cause": "ValueError"}
 
 
 async def test_there_is_a_remedy_for_all_that_may_be_wrong(valkey: Server, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """GET / and GET /schema: the status page and the API described; neither loads from elsewhere."""
 
 import re
+from functools import cache
 from importlib.resources import files
 from operator import itemgetter
 from pathlib import Path
@@ -70,7 +71,13 @@ async def schema_page() -> Response[bytes]:
 @get("/schema/openapi.json")
 async def schema_document() -> Response[bytes]:
     """The OpenAPI 3.1 document."""
-    return Response(msgspec.json.encode(document()), media_type="application/json")
+    return Response(_described(), media_type="application/json")
+
+
+@cache
+def _described() -> bytes:
+    """The document does not change: who asks again, with no key, costs those who check nothing."""
+    return msgspec.json.encode(document())
 
 
 def page_routes() -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from roster.storage.counters import HOUR_MS, CounterStore, bucket, bucket_ms
 from service.app import create_app
 from service.openapi import documented
 from service.openapi.openapi import ROUTES, document
+from service.routes import pages
 from tests.rosters import opened
 from tests.service.apps import bearer, make_key, running, settings_for, started
 
@@ -214,3 +215,14 @@ async def test_the_page_loads_nothing_from_elsewhere(valkey: Server, tmp_path: P
             assert (await client.get(path)).status_code == 200
         answer = await client.get("/schema/openapi.json")
         assert answer.json()["openapi"] == "3.1.0"
+
+
+async def test_the_description_is_made_once(
+    valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/schema/openapi.json"
+    async with running(settings_for(valkey, tmp_path)) as client:
+        first = (await client.get(path)).content
+        assert first == msgspec.json.encode(document())
+        monkeypatch.setattr(pages, "document", pytest.fail)
+        assert (await client.get(path)).content == first

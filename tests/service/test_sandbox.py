@@ -21,8 +21,8 @@ from roster.settings import read_settings
 from roster.storage.api_keys import SCOPES, KeyStore, KeyTerms
 from roster.times import format_ms
 from service.openapi.openapi import ROUTES, document
-from service.sandbox.sandbox import WAITING_MAX, Sandbox
 from service.sandbox.people import PEOPLE, SLOW_S, ZHANG
+from service.sandbox.sandbox import WAITING_MAX, Sandbox
 from service.sandbox.shown import table_json
 from tests.servers import eventually
 from tests.service.apps import bearer, settings_for, started

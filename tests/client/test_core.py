@@ -7,7 +7,7 @@ import pytest
 from clearway_client import Air, Check, Problem, Refused
 from clearway_client.core import Core
 from clearway_client.errors import NoAnswer, Referred
-from clearway_client.exchange import Reply
+from clearway_client.exchange import Asking, Reply
 from clearway_client.terms import Terms
 from tests.client.people import CLEAR, LISTED, put, removal
 from tests.client.steps import LOST, UNSENT, Driven, ok, problem
@@ -204,6 +204,17 @@ def test_changes_are_sent_again_with_the_revisions_that_the_service_gave_them() 
         [21, None, 7],
     ]
     assert {body["wait"] for body in driven.bodies} == {"all"}
+
+
+def test_the_revisions_of_changes_are_told_whatever_came_last() -> None:
+    driven = Driven()
+    core = Core(Terms(change_s=0.2), Asking(1.0, driven.clock, lambda: 0.0))
+    with pytest.raises(NoAnswer, match="broke off") as caught:
+        driven.run(
+            core.change([removal(revision=None)], "all"),
+            [problem(503, revisions=[21]), LOST, LOST],
+        )
+    assert caught.value.revisions == (21,)
 
 
 @pytest.mark.parametrize("count", [0, 1_001])

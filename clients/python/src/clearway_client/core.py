@@ -46,10 +46,10 @@ class _Changes(msgspec.Struct, frozen=True):
 class Core:
     """One client's questions; what the service says of people is remembered between them."""
 
-    def __init__(self, terms: Terms, memory: Memory | None = None) -> None:
+    def __init__(self, terms: Terms, asking: Asking | None = None) -> None:
         self._terms = terms
-        self._memory = memory or Memory(terms.remember)
-        self._asking = Asking(terms.try_s)
+        self._memory = Memory(terms.remember)
+        self._asking = asking or Asking(terms.try_s)
 
     def check(self, question: Check) -> Steps[Answer]:
         """The answer to one check; raises NoAnswer, Referred and Refused."""

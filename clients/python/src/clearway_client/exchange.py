@@ -97,16 +97,18 @@ class Asking:
         """
         deadline = self.clock() + budget_s
         attempt = 0
+        revisions: tuple[int, ...] = ()
         while True:
             left = deadline - self.clock() - request.pause_s
             timeout_s = min(request.timeout_s, max(left, 0.001))
             reply = yield replace(request, timeout_s=timeout_s)
             if reply.status not in AGAIN:
                 return _answered(reply)
+            revisions = reply.problem.revisions or revisions
             following = None if reply.hopeless else again(request, reply)
             pause_s = self._pause_s(reply, attempt)
             if following is None or self.clock() + pause_s >= deadline:
-                raise NoAnswer(reply.why, reply.problem.revisions)
+                raise NoAnswer(reply.why, revisions)
             request = replace(following, pause_s=pause_s)
             attempt += 1
 

@@ -10,7 +10,7 @@ from clearway_client.errors import NoAnswer, Referred
 from clearway_client.exchange import Asking, Reply
 from clearway_client.terms import Terms
 from tests.client.people import CLEAR, LISTED, put, removal
-from tests.client.steps import LOST, UNSENT, Driven, ok, problem
+from tests.client.steps import LOST, UNSENT, Clock, Driven, ok, problem
 
 FLIGHT = Air()
 ASKED = Check(CLEAR, FLIGHT, reference="PNR-7")
@@ -73,6 +73,26 @@ def test_what_was_answered_before_the_silence_is_not_lost() -> None:
     with pytest.raises(NoAnswer) as caught:
         Driven().run(Core(SURE).check_all(asked, None), replies)
     assert len(caught.value.answered) == 1_000
+
+
+def test_what_a_half_was_answered_before_the_silence_is_not_lost() -> None:
+    asked = [Check(CLEAR, FLIGHT)] * 1_004
+    replies = [ok(results=[item(0)] * 1_000), problem(413), ok(results=[item(1)] * 2), LOST]
+    with pytest.raises(NoAnswer) as caught:
+        Driven().run(Core(SURE).check_all(asked, None), replies)
+    assert len(caught.value.answered) == 1_002
+
+
+def test_a_manifest_has_one_deadline_however_many_parts_it_has() -> None:
+    driven = Driven(Clock(a_try_s=0.5))
+    core = Core(Terms(check_s=2.25), Asking(1.0, driven.clock, lambda: 0.0))
+    thousand = ok(results=[item(0)] * 1_000)
+    half = ok(results=[item(0)] * 500)
+    replies = [thousand, problem(413), half, half, LOST]
+    with pytest.raises(NoAnswer) as caught:
+        driven.run(core.check_all([Check(CLEAR, FLIGHT)] * 4_000, None), replies)
+    assert [request.timeout_s for request in driven.requests] == [1.0, 1.0, 1.0, 0.75, 0.25]
+    assert len(caught.value.answered) == 2_000
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -64,32 +64,38 @@ class Core:
         return self._terms.settled(answer, stated=bool(sent.at_least))
 
     def check_all(self, questions: Iterable[Check], journey: Journey | None) -> Steps[Answers]:
-        """The answers in the questions' order, or why an item could not be read."""
+        """The answers in the questions' order, or why an item could not be read.
+
+        Each batch is tried at least once, if only for a moment; one that is too large, in halves.
+        """
+        until = self._asking.clock() + self._terms.check_s
         answers: Answers = []
-        for batch in _batched(questions):
+        batches = _batched(questions)
+        halves: list[Sequence[Check]] = []
+        while batch := halves.pop() if halves else next(batches, ()):
             try:
-                answers += yield from self._batch(batch, journey)
+                answers += yield from self._batch(batch, journey, until)
             except NoAnswer as exc:
                 exc.answered = answers
                 raise
+            except Refused as exc:
+                if exc.problem.status != TOO_LARGE or len(batch) == 1:
+                    raise
+                half = len(batch) // 2
+                halves += [batch[half:], batch[:half]]
         return answers
 
-    def _batch(self, batch: Sequence[Check], journey: Journey | None) -> Steps[Answers]:
+    def _batch(
+        self, batch: Sequence[Check], journey: Journey | None, until: float
+    ) -> Steps[Answers]:
         items = [self._remembered(each) for each in batch]
         request = self._post("/v1/check/batch", _Manifest(items, journey))
         try:
-            reply = yield from self._asking.ask(request, self._terms.check_s)
+            reply = yield from self._asking.ask(request, until - self._asking.clock())
         except NoAnswer as exc:
             return [self._terms.unanswered(exc, each.reference) for each in batch]
-        except Refused as exc:
-            if exc.problem.status != TOO_LARGE or len(batch) == 1:
-                raise
-            half = len(batch) // 2
-        else:
-            answers = _answers(reply, len(batch))
-            return [self._item(*pair) for pair in zip(items, answers, strict=True)]
-        first = yield from self._batch(batch[:half], journey)
-        return first + (yield from self._batch(batch[half:], journey))
+        answers = _answers(reply, len(batch))
+        return [self._item(*pair) for pair in zip(items, answers, strict=True)]
 
     def _item(self, sent: Check, answer: Answer | Problem) -> Answer | Problem:
         """One of many: a referral of one must not hide what the others were answered."""
@@ -176,7 +182,7 @@ def _answers(reply: Reply, count: int) -> Answers:
     return answers
 
 
-def _batched(questions: Iterable[Check]) -> Iterable[tuple[Check, ...]]:
+def _batched(questions: Iterable[Check]) -> Iterator[tuple[Check, ...]]:
     left = iter(questions)
     while batch := tuple(itertools.islice(left, BATCH)):
         yield batch

@@ -26,7 +26,7 @@ class NoAnswer(ClearwayError):  # noqa: N818 -- what there was
 
     Changes are not acknowledged then; sending the same again is harmless where they state their
     revisions, and `revisions` are those to state with changes that did not. `answered` is what a
-    manifest's first batches were answered.
+    manifest's first items were answered.
     """
 
     def __init__(self, why: str, revisions: Sequence[int] = ()) -> None:

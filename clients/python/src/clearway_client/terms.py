@@ -28,7 +28,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         stated or remembered, a filter that may be behind says nothing: they are returned.
     on_no_answer: where nobody answers in time. `raise` NoAnswer; `refer`: return a `refer` whose
         reason is `no_answer`; `allow`. What is allowed so has a `note`, and is logged.
-    check_s: how long checks may take in all, with all tries and pauses.
+    check_s: how long a call may take in all, with all tries and pauses: one check, or one manifest
+        of whatever length.
     change_s: the same for changes and other questions, and for the feed beyond its long poll.
     try_s: how long one try waits for the connection, and for each part of the answer.
     remember: of how many people positions are remembered, so that what they are answered never

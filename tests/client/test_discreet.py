@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from clearway_client import Air, Check, ClearwayError, Client, Document, Entry, Person, Rail, Terms
+from clearway_client import (
+    Air,
+    AsyncClient,
+    Check,
+    ClearwayError,
+    Client,
+    Document,
+    Entry,
+    Person,
+    Rail,
+    Terms,
+)
 from tests.client.gateway import Trouble, gateway
 from tests.client.people import KEY, LISTED, NAME, OTHER_NAME, PASSPORT, gives_away, put
 
@@ -102,3 +113,26 @@ def told_of(exc: Exception) -> str:
 def test_a_client_does_not_show_its_key() -> None:
     with Client("http://localhost:1", KEY) as client:
         assert not gives_away(repr(client) + repr(vars(client)))
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("http://clearway.example", KEY),
+        (f"https://user:{KEY}@localhost", "k"),
+        (f"https://localhost?key={KEY}", "k"),
+        ("https://local\0host", KEY),
+        (None, KEY),
+        ("https://localhost", f"Bearer {KEY}"),
+        ("https://localhost", KEY.encode()),
+        ("https://localhost", f"{KEY}\n"),
+    ],
+    ids=["plain", "user", "query", "zero", "none", "scheme", "bytes", "line"],
+)
+def test_a_wrong_address_or_key_is_told_without_the_key(
+    kind: type[Client | AsyncClient], url: str, key: str
+) -> None:
+    with pytest.raises(ValueError, match=r"root|allow_plain_http|the key") as caught:
+        kind(url, key)
+    assert not gives_away(told_of(caught.value))

@@ -14,7 +14,7 @@ from clearway_client.exchange import Reply, Request, Steps
 from clearway_client.feed import Cursor
 from clearway_client.questions import Change, Check, Journey, Person
 from clearway_client.terms import Terms
-from clearway_client.transport import lost, options, reply_of, sending
+from clearway_client.transport import fault_in, lost, options, reply_of, sending
 
 T = TypeVar("T")
 
@@ -24,6 +24,9 @@ class Client:
 
     def __init__(self, url: str, key: str, terms: Terms = Terms()) -> None:  # noqa: B008 -- frozen
         """`url` is the service's root; raises ValueError where it or the key can be none."""
+        if fault := fault_in(url, key, terms):
+            del url, key  # a traceback may be sent with the variables of its frames
+            raise ValueError(fault)
         self._core = Core(terms)
         self._driver = _Driver(httpx.Client(**options(url, key, terms)))
 

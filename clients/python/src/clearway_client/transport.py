@@ -18,13 +18,19 @@ _PASSING = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError, ssl.SS
 """What asyncio meets with whenever it waits, and how a connection ends: TLS was spoken."""
 
 
+def fault_in(url: str, key: str, terms: Terms) -> str:
+    """Why they can be none, or nothing; it repeats neither.
+
+    It is not raised here: a traceback has the variables of all frames, and the key is one.
+    """
+    return _fault_in_key(key) or _fault_in_url(url, plain=terms.allow_plain_http)
+
+
 def options(url: str, key: str, terms: Terms) -> dict[str, Any]:
-    """What either of httpx's clients is made with; raises ValueError, which repeats nothing.
+    """What either of httpx's clients is made with, where there is no fault.
 
     No proxy that only the environment names ever sees the key and the numbers.
     """
-    _check_key(key)
-    _check_url(url, plain=terms.allow_plain_http)
     return {
         "base_url": url,
         "headers": {
@@ -75,21 +81,22 @@ def _broken_tls(exc: BaseException) -> ssl.SSLError | None:
     return None
 
 
-def _check_key(key: str) -> None:
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError("the key must be the key alone: plain ASCII, without blanks")
+def _fault_in_key(key: object) -> str:
+    is_one = isinstance(key, str) and key.isascii() and key.isprintable() and " " not in key
+    return "" if key and is_one else "the key must be the key alone: plain ASCII, without blanks"
 
 
-def _check_url(url: str, *, plain: bool) -> None:
+def _fault_in_url(url: str, *, plain: bool) -> str:
     try:
         parts = httpx.URL(url)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, TypeError):
         parts = httpx.URL()
     rooted = parts.scheme in {"http", "https"} and parts.host and (parts.port or 1) <= PORT_MAX
     if not rooted or parts.userinfo or parts.query:
-        raise ValueError("write the service's root: https://HOST:PORT")
+        return "write the service's root: https://HOST:PORT"
     if parts.scheme == "http" and not plain and not _is_here(parts.host):
-        raise ValueError("http:// shows the key and every number on the way: allow_plain_http")
+        return "http:// shows the key and every number on the way: allow_plain_http"
+    return ""
 
 
 def _is_here(host: str) -> bool:

@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from roster.errors import TooMany
 from service.openapi.openapi import ROUTES
+from service.routes.checks import BATCH, CHECK
 from service.server.crowding import UnreadRequests
 from service.web.auth import TokenBucket, authorization
 from service.web.bodies import JSON_HEADERS
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 FREE = frozenset({"/healthz", "/readyz", "/v1/changes", "/v1/roster", "/metrics"})
 """Paths that never wait and are never refused."""
-BATCH = "/v1/check/batch"
 _OK = 200
 PATHS = frozenset({"/", "/schema", "/schema/openapi.json", *(route.path for route in ROUTES)})
 """By which requests are counted."""
@@ -143,7 +143,7 @@ class Gate:
 
     def take(self, protocol: Protocol, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Begin a request that has come whole, or put it in line."""
-        weight = 1 if cycle.scope["path"] != BATCH else weight_of(cycle.scope)
+        weight = 1 if cycle.scope["path"] == CHECK else weight_of(cycle.scope, len(cycle.body))
         if self._line or self._begun >= SLICE:
             key = self._enter(cycle.scope, weight)
             self._line.append(Queued(protocol, cycle, app, weight, key))
@@ -152,9 +152,9 @@ class Gate:
                 protocol.answer_in_task(cycle, app), weight, self._enter(cycle.scope, weight)
             )
 
-    def count(self, task: asyncio.Task[None], scope: Mapping[str, Any]) -> None:
-        """Count a request that was begun before it had come whole."""
-        weight = weight_of(scope)
+    def count(self, task: asyncio.Task[None], scope: Mapping[str, Any], size: int) -> None:
+        """Count a request that was begun before it had come whole, with a body of this size."""
+        weight = weight_of(scope, size)
         task.add_done_callback(partial(self._ended, weight, self._enter(scope, weight)))
 
     def _answered(self, protocol: Protocol, cycle: Any, weight: int) -> bool:  # noqa: ANN401 -- uvicorn's
@@ -233,18 +233,8 @@ def _refusal(retry_after_ms: int) -> WholeResponse:
     return problem_bytes(TooMany(retry_after_ms, WHY))
 
 
-def length_of(scope: Mapping[str, Any]) -> int | None:
-    """The length of the body as its head states it; None where it does not."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-        if name == b"transfer-encoding":
-            return None
-    return 0
-
-
-def weight_of(scope: Mapping[str, Any]) -> int:
-    """How many checks the request counts as."""
-    if scope["path"] != BATCH:
+def weight_of(scope: Mapping[str, Any], size: int) -> int:
+    """How many checks a request counts as whose body has come, and is of this size."""
+    if scope["path"].rstrip("/") != BATCH:
         return 1
-    return min(1 + (length_of(scope) or 0) // BYTES_PER_CHECK, HEAVIEST)
+    return min(1 + size // BYTES_PER_CHECK, HEAVIEST)

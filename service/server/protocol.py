@@ -54,6 +54,7 @@ class Protocol(Endings):
     _has_offer = _reads_on = _turned_away = False
     _held_request: tuple[Any, Any] | None = None
     _early_task: asyncio.Task[None] | None = None
+    _early_bytes = 0
     _answers_unread = False
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 -- uvicorn says no more
@@ -148,10 +149,13 @@ class Protocol(Endings):
         if self._has_offer or cycle.response_complete:
             return
         cycle.body += body
+        if self._early_task is not None:
+            self._early_bytes += len(body)
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
             if self._held_request is not None:
                 self._early_task, self._held_request = self._begin(*self._held_request), None
+                self._early_bytes = len(cycle.body)
         cycle.message_event.set()
 
     def on_message_complete(self) -> None:
@@ -167,8 +171,8 @@ class Protocol(Endings):
             held, self._held_request = self._held_request, None
             self.context.gate.take(self, *held)
         elif self._early_task is not None:
-            task, self._early_task = self._early_task, None
-            self.context.gate.count(task, self.scope)
+            self.context.gate.count(self._early_task, self.scope, self._early_bytes)
+            self._early_task, self._early_bytes = None, 0
 
     def on_response_complete(self) -> None:
         """Go on with what the caller sent meanwhile; no timer is set, as the sweep sees to it."""

@@ -132,12 +132,13 @@ class Access:
         key = self.known(header)
         if key is not None:
             return key
-        known = await self._identify(header or b"")
+        shown = header or b""
+        known = await self._identify(shown)
         if known.key.client_cert not in {None, client_cert}:
             raise Unauthorised("this key works with its client certificate only")
         self._used[known.key.id] = boot_s()
-        if len(self._headers) < HEADERS_MAX:
-            self._headers[header or b""] = known
+        if _is_plain(shown) and len(self._headers) < HEADERS_MAX:
+            self._headers[shown] = known
         return known.key
 
     @property
@@ -266,6 +267,11 @@ async def known_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRo
     key = await caller(connection.app.state.service.access, connection.scope)
     require_real(key, "list:add, list:remove or list:lift")
     connection.scope["auth"] = key
+
+
+def _is_plain(header: bytes) -> bool:
+    """Whether there is nothing beside the key: else each number of blanks would be remembered."""
+    return header[len(_BEARER) :].strip() == header[len(_BEARER) :]
 
 
 def _by_text(known: _Known | None, hashed: bytes) -> _Known | None:

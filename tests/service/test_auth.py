@@ -126,6 +126,19 @@ async def test_what_is_no_key_is_refused(valkey: Server, sent: bytes | None) -> 
             await access.authorise(sent)
 
 
+async def test_only_the_plain_form_of_a_header_is_remembered(valkey: Server) -> None:
+    async with store_on(valkey) as store:
+        access = Access(store, 900)
+        key, text = await store.create(terms(), now_ms())
+        for sent in (header(f" {text}"), header(text) + b" " * 30_000, header(f"\t{text}")):
+            assert (await access.authorise(sent)).id == key.id
+            assert access.named(sent) == ""
+        for sent in (header(text), b"bearer " + text.encode()):
+            assert (await access.authorise(sent)).id == key.id
+            assert access.named(sent) == key.id
+    assert access.uses().keys() == {key.id}
+
+
 async def test_another_secret_for_a_known_id_is_refused(valkey: Server) -> None:
     async with store_on(valkey) as store:
         access = Access(store, 900)

@@ -28,6 +28,7 @@ from tests.servers import eventually
 from tests.service.apps import bearer, settings_for, started
 from tests.service.rosters import AIR, Desk, desk
 from tests.service.served import Served
+from tests.service.test_metrics import value
 from tests.source import ROOT
 
 if TYPE_CHECKING:
@@ -415,6 +416,24 @@ def test_a_test_key_is_answered_as_the_service_is_served(valkey: Server, tmp_pat
             assert client.get("/v1/roster").status_code == 403
             decisions = real.get("/v1/roster").json()["decisions"]
             assert sum(sum(each.values()) for each in decisions.values()) == 1
+            refusals_are_of_no_route(client, real)
+
+
+def refusals_are_of_no_route(made_up: httpx.Client, real: httpx.Client) -> None:
+    """Whoever looks for routes that fail is told of none where the answer is made up."""
+    refused = [row for row in QUICK if row["answer"]["status"] != 200]
+    for row in refused:
+        asked = row["check"]
+        for path, body in (
+            ("/v1/check", asked),
+            ("/v1/check/batch", {"items": [asked]}),
+            ("/v1/standing", {"document": asked["document"]}),
+        ):
+            assert made_up.post(path, json=body).status_code == row["answer"]["status"]
+    text = real.get("/metrics").text
+    for status in (str(row["answer"]["status"]) for row in refused):
+        assert value(text, "requests_total", route="sandbox", status=status) == 3
+        assert not re.search(rf'route="/v1/(check|check/batch|standing)",status="{status}"', text)
 
 
 def are_as_told(client: httpx.Client) -> None:

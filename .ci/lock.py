@@ -22,7 +22,7 @@ SECTIONS = {
     "build": ["--group", "build"],
     "run": ["pyproject.toml"],
     "parquet": ["--extra", "parquet"],
-    "develop": ["--group", "test", "--group", "lint", "--group", "bench"],
+    "develop": ["--group", "test", "--group", "lint", "--group", "bench", "--group", "docs"],
 }
 HEAD = """\
 # Exact versions of everything, for Python 3.11 to 3.13 on Linux, and the hashes of the files. Each

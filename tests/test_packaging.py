@@ -30,7 +30,7 @@ SECTIONS = {
     "build": GROUPS["build"],
     "run": PROJECT["project"]["dependencies"],
     "parquet": PROJECT["project"]["optional-dependencies"]["parquet"],
-    "develop": GROUPS["test"] + GROUPS["lint"] + GROUPS["bench"],
+    "develop": GROUPS["test"] + GROUPS["lint"] + GROUPS["bench"] + GROUPS["docs"],
 }
 PINNED = re.compile(
     r"(?P<name>[a-z0-9-]+)==[\w.]+(?: ; (?P<marker>.+?))?(?: \\\n    --hash=sha256:[0-9a-f]{64})+"

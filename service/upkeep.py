@@ -54,16 +54,19 @@ LOADS_EVERY_S, LOADS = 5.0, 8
 EMBEDDED_EVERY_S = 0.5
 SETTINGS_EVERY_S = 5.0
 SILENT_MS = 1_500
+REFUSED_S = 300.0
+"""After so long it is tried again what another process may do, and this one's user may not."""
 
 log = structlog.get_logger("clearway.upkeep")
 
 
 class Chore(NamedTuple):
-    """What is done again and again, and how often."""
+    """What is done again and again, how often, and how often where Redis forbids it its user."""
 
     name: str
     every_s: float
     do: Callable[[], Awaitable[None]]
+    refused_s: float = 0.0
 
 
 async def alone(own: list[Family]) -> list[Family]:
@@ -115,8 +118,8 @@ class Upkeep(msgspec.Struct):
             Chore("memory", MEMORY_EVERY_S, self.memory.save),
             Chore("belonging", ROSTER_WATCH_EVERY_S, self.watch_roster),
             Chore("note", NOTE_EVERY_S, service.notifier.note),
-            Chore("renewal", RENEWAL_EVERY_S, self.renewer.tick),
-            Chore("canary", CANARY_EVERY_S, service.canary.probe),
+            Chore("renewal", RENEWAL_EVERY_S, self.renewer.tick, REFUSED_S),
+            Chore("canary", CANARY_EVERY_S, service.canary.probe, REFUSED_S),
             Chore("audit", AUDIT_EVERY_S, service.audit.tick),
             Chore("ledger", LEDGER_EVERY_S, service.ledger.tick),
             Chore("trend", TREND_EVERY_S, self.trend.note),
@@ -234,6 +237,7 @@ async def repeat(chore: Chore) -> None:
     """
     name, forbidden = chore.name, ""
     while True:
+        pause_s = chore.every_s
         try:
             await chore.do()
         except ClearwayError as exc:
@@ -241,9 +245,11 @@ async def repeat(chore: Chore) -> None:
             if cause != forbidden:
                 log.warning("chore failed", chore=name, **why(exc))
             forbidden = cause if NOT_ALLOWED in cause else ""
+            if forbidden:
+                pause_s = max(pause_s, chore.refused_s)
         except Exception as exc:  # noqa: BLE001 -- a chore that ends is missed for ever
             log.error("chore failed", chore=name, error=type(exc).__name__)  # noqa: TRY400 -- a message may hold what was sent
-        await asyncio.sleep(chore.every_s)
+        await asyncio.sleep(pause_s)
 
 
 async def keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:

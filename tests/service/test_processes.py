@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from roster import keys
 from roster.errors import Unavailable
 from roster.records.position import Position
+from roster.redis.logins import refused
 from roster.storage.disabled import DisabledLists
 from roster.storage.processes import NOTHING, SLACK_MS, Process, Processes
 from service.following.announcing import Announcer
@@ -17,10 +19,11 @@ from service.following.screener import Screener
 from service.upkeep import Chore, repeat
 from tests.faults.test_following import LIST, following, put, token
 from tests.rosters import opened
+from tests.service.apps import settings_for, started
 from tests.service.rosters import LISTED, OTHER, desk, edit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     import pytest
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from roster.redis.calls import Call, Plain
     from tests.servers import Server
 
+HOUR_S = 3_600.0
+PAGED_PER_S = 0.2
+"""So many errors a second of one kind and instance is an alert (deploy/prometheus/rules.yml)."""
 AT_7 = Position(7, 1, 5, b"mark")
 
 
@@ -246,3 +252,34 @@ async def test_a_chore_goes_on_after_any_error() -> None:
         await done.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_chore_that_others_may_do_is_seldom_tried_where_its_user_may_not() -> None:
+    tried: Counter[str] = Counter()
+
+    def refusing(name: str) -> Callable[[], Awaitable[None]]:
+        async def refuse() -> None:
+            tried[name] += 1
+            raise refused("NOPERM", "") or ZeroDivisionError
+
+        return refuse
+
+    chores = [Chore("own", 0.001, refusing("own")), Chore("any", 0.001, refusing("any"), HOUR_S)]
+    tasks = [asyncio.create_task(repeat(chore)) for chore in chores]
+    async with asyncio.timeout(10):
+        while tried["own"] < 50:  # noqa: ASYNC110 -- the chore makes it so
+            await asyncio.sleep(0.001)
+    assert tried["any"] == 1
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_what_a_process_that_only_checks_may_not_do_is_seldom_tried(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with started(settings_for(valkey, tmp_path)) as (app, _):
+        seldom = {each.name: each.refused_s for each in app.state.upkeep.chores()}
+    assert {name for name, refused_s in seldom.items() if refused_s} == {"renewal", "canary"}
+    workers = 16
+    assert sum(workers / refused_s for refused_s in seldom.values() if refused_s) < PAGED_PER_S

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
-_HEAD = b"HTTP/1.1 "
+_HEAD, _INTERIM = b"HTTP/1.1 ", b"HTTP/1.1 1"
 _STATUS = slice(len(_HEAD), len(_HEAD) + 3)
 
 
@@ -37,7 +37,7 @@ class CoalescingTransport:
         if self._held:
             data, self._held = self._held + data, b""
             self._transport.write(data)
-        elif data.startswith(_HEAD):
+        elif data.startswith(_HEAD) and not data.startswith(_INTERIM):
             self._held = data
             self._on_status(int(data[_STATUS]))
             self._loop.call_soon(self._flush)

@@ -52,6 +52,16 @@ async def test_two_answers_keep_their_order() -> None:
     assert wire.writes == [b"HTTP/1.1 200 1body", b"HTTP/1.1 200 2body"]
 
 
+async def test_an_interim_head_goes_out_at_once_and_is_no_answer() -> None:
+    wire, statuses = Wire(), list[int]()
+    cork = CoalescingTransport(wire, asyncio.get_running_loop(), statuses.append)
+    cork.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert (wire.writes, statuses) == ([b"HTTP/1.1 100 Continue\r\n\r\n"], [])
+    cork.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    cork.write(b"{}")
+    assert (wire.writes[1:], statuses) == ([b"HTTP/1.1 200 OK\r\n\r\n{}"], [200])
+
+
 async def test_closing_loses_nothing() -> None:
     wire, cork = corked()
     cork.write(b"HTTP/1.1 500 ")

@@ -199,6 +199,7 @@ class Gate:
     def turn_away(self, protocol: Protocol, cycle: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Refuse a request that has waited unread."""
         self._counters.refused += 1
+        self._counters.answered(cycle.scope, 429)
         protocol.answer_now(cycle, refusal())
 
     def refuse(self, protocol: Protocol, cycle: Any) -> None:  # noqa: ANN401 -- uvicorn's

@@ -6,8 +6,10 @@ import json
 import os
 import signal
 from contextlib import ExitStack
+from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING
 
+from service.server.admission import CONTENDED
 from tests.service.served import CLEAR, LISTED, Served
 
 if TYPE_CHECKING:
@@ -72,6 +74,35 @@ def test_what_is_too_much_is_refused_and_nobody_is_referred(
         with running.client() as client:
             metric = f"clearway_refused_total {len(refused)}"
             assert metric in client.get("/metrics").text
+
+
+def test_who_has_waited_unread_is_turned_away_and_counted(
+    valkey: Server, short_folder: Path
+) -> None:
+    service = Served(valkey, short_folder, redis_timeout_ms="2000")
+    service.cover()
+    with service.running() as running, ExitStack() as stack, DefaultSelector() as heard:
+        with running.connect() as caller:
+            body = json.dumps({"changes": [PUT], "wait": "all"}).encode()
+            assert caller.ask(caller.request("POST", "/v1/changes", body))[0] == 200
+        callers = [stack.enter_context(running.connect()) for _ in range(CONTENDED + 40)]
+        for caller in callers:
+            assert caller.ask(caller.request("GET", "/healthz"))[0] == 200
+            heard.register(caller.socket, EVENT_READ)
+        valkey.pause()  # each keeps its place
+        try:
+            for caller in callers:
+                caller.send(caller.check(LISTED))
+            assert heard.select(20)
+        finally:
+            valkey.resume()
+        statuses = [caller.answer()[0] for caller in callers]
+        assert set(statuses) == {200, 429}
+        with running.client() as client:
+            told = client.get("/metrics").text.splitlines()
+        count, check = statuses.count(429), 'method="POST",route="/v1/check"'
+        assert f"clearway_refused_total {count}" in told
+        assert f'clearway_requests_total{{{check},status="429"}} {count}' in told
 
 
 def test_callers_who_are_slow_keep_no_place_from_others(valkey: Server, short_folder: Path) -> None:

@@ -40,6 +40,42 @@ def test_a_check_is_as_new_as_the_last_denial_change_and_event() -> None:
     assert stated(core, CLEAR) == []
 
 
+def test_of_answers_that_overtake_one_another_none_is_forgotten() -> None:
+    core = Core(Terms())
+    replies = {name: ok(decision="deny", subject="s1", position=name) for name in ("old", "new")}
+    slow, fast = (core.check(Check(LISTED, Air())) for _ in replies)
+    next(slow)
+    next(fast)
+    for steps, name in ((fast, "new"), (slow, "old")):
+        with pytest.raises(StopIteration):
+            steps.send(replies[name])
+    assert stated(core, LISTED) == ["old", "new"]
+
+
+def test_of_each_kind_the_last_few_are_stated() -> None:
+    memory = Memory(10)
+    for number in range(6):
+        memory.answered(LISTED, Answer("deny", subject="s", position=f"a{number}"))
+        memory.changed(LISTED, f"c{number}")
+        memory.told(Event(f"e{number}", "s"))
+    memory.changed(LISTED, "c3")
+    assert memory.at_least(LISTED, ()) == (
+        "a5", "c3", "e5", "a4", "c5", "e4", "a3", "c4", "e3", "a2", "c2", "e2",
+    )  # fmt: skip
+    own = tuple(f"o{number}" for number in range(13))
+    assert memory.at_least(LISTED, own) == (*own, "a5", "c3", "e5")
+
+
+def test_each_position_is_forgotten_by_itself() -> None:
+    clock = Clock()
+    memory = Memory(10, clock)
+    memory.answered(LISTED, DENIED)
+    clock.now_s = 3_000
+    memory.answered(LISTED, Answer("deny", subject="s1", position="p2"))
+    clock.now_s = 4_000
+    assert memory.at_least(LISTED, ()) == ("p2",)
+
+
 def test_the_items_of_a_batch_are_remembered_each_by_itself() -> None:
     core = Core(Terms())
     results = [{"decision": "allow"}, {"decision": "deny", "subject": "s", "position": "p"}]

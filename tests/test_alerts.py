@@ -85,6 +85,38 @@ def test_prometheus_takes_them(arguments: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def late_denials(values: str, at: str, told: int | None) -> dict[str, Any]:
+    """A test that so many are told of then, or nothing is."""
+    rule = alerts()["ClearwayLateDenials"]
+    summary = rule["annotations"]["summary"].replace("{{ $value }}", str(told))
+    said = {**rule["annotations"], "summary": summary}
+    fired = [{"exp_labels": rule["labels"], "exp_annotations": said}]
+    expected = {"eval_time": at, "alertname": rule["alert"], "exp_alerts": fired if told else []}
+    series = {
+        'clearway_late_denials{list="sx",court="x",instance="a"}': values,
+        'clearway_people{instance="a"}': "5x750",
+    }
+    shown = [{"series": name, "values": values} for name, values in series.items()]
+    return {"interval": "2m", "input_series": shown, "alert_rule_test": [expected]}
+
+
+@PROMTOOL
+def test_late_denials_of_all_time_are_no_days(tmp_path: Path) -> None:
+    tests = [
+        late_denials("2x750", "20m", None),
+        late_denials("2x750", "24h10m", None),
+        late_denials("2x750", "25h", None),
+        late_denials("2x720 4x30", "24h20m", 2),
+        late_denials("_x720 3x30", "24h20m", 3),
+    ]
+    rules = {"rule_files": [str(FOLDER / "rules.yml")], "evaluation_interval": "2m"}
+    path = tmp_path / "test.yml"
+    path.write_text(yaml.safe_dump({**rules, "tests": tests}))
+    command = ["promtool", "test", "rules", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @PROMTOOL
 def test_prometheus_understands_every_expression_of_the_dashboard(tmp_path: Path) -> None:
     rules = [

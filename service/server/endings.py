@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.server.heads import HEAD_MAX_BYTES
+from service.server.parting import Parting
 from service.server.sockets import unread, unsent
 from service.web.bodies import BODY_MAX_BYTES
 
@@ -41,11 +42,12 @@ class Deaf:
 class Endings(HttpToolsProtocol):
     """What has to be known of a connection to end it; how it reads and answers, a subclass says.
 
-    `left` is called when it is over.
+    `left` is called when it is over; once it has `parted` it waits for the caller's end only.
     """
 
     context: ServerContext
     left: Callable[[], None]
+    parted = False
     _nothing_asked = True
     _unread = b""  # what came, and waits as it is
     _latest_cycle: Any = None
@@ -113,6 +115,11 @@ class Endings(HttpToolsProtocol):
     def refuse(self, status: int) -> None:
         """End with an error that is not about a whole request."""
         raise NotImplementedError
+
+    def part(self) -> None:
+        """End with the answer that was written last: nothing that follows is read or begun."""
+        self.parted, self._phase = True, "over"
+        Parting(self.transport, self.connection_lost)
 
     def bound_size(self) -> None:
         """End the connection where what has come of a request is too much."""

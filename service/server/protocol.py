@@ -32,7 +32,6 @@ from service.server.heads import (
     key_in,
     without_offer,
 )
-from service.server.parting import Parting
 from service.web.auth import CERT_SCOPE, authorization
 from service.web.bodies import JSON_HEADERS, WholeResponse
 from service.web.problems import status_bytes
@@ -209,6 +208,9 @@ class Protocol(Endings):
         body = b"" if cycle.scope["method"] == "HEAD" else response[2]
         keep = cycle.keep_alive and not self.context.closing and not self.surplus
         self.transport.write(self._head(response, keep=keep) + body)
+        if not keep and cycle.more_body:
+            self.part()
+            return
         if not keep:
             self.transport.close()
         cycle.on_response()
@@ -220,19 +222,18 @@ class Protocol(Endings):
         asked before comes first: then its answer is the last one.
         """
         bad: Any = self.cycle if self._phase == "body" else None
-        if self.transport.is_closing() or self.ends_later(bad):
+        if self.parted or self.transport.is_closing() or self.ends_later(bad):
             return
         self.give_up()
         if not self._nothing_asked and not (bad and bad.response_started):
             response = status_bytes(status)
             self.transport.write(self._head(response, keep=False) + response[2])
             self.context.service.counters.answered(UNREAD, status)
-        self._phase = "over"
-        Parting(self.transport, self.connection_lost)
+        self.part()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- uvicorn's
         """Begin to answer; what may wait, once it has come whole: slow ones keep no place."""
-        if self._answers_unread:
+        if self._answers_unread or self.parted:
             self.pipeline.appendleft((cycle, app))
             return
         gate, scope, self._latest_cycle = self.context.gate, cycle.scope, cycle

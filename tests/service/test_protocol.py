@@ -260,5 +260,11 @@ def test_a_newcomer_beyond_the_bound_may_probe_and_remove(
             assert (status, headers["connection"]) == (429, "close")
             assert json.loads(body)["retry_after_ms"] > 0
             assert "retry-after" in headers
+        for more in (b"", callers[0].check() * 3, b"no request\r\n\r\n"):
+            with served.connect() as late:  # it sends more than lies in any buffer
+                sent = late.request("POST", "/v1/check/batch", b" " * (1 << 20))
+                status, headers, _ = late.ask(sent + more)
+                assert (status, headers["connection"]) == (429, "close")
+                assert late.answer()[0] == 0
         for caller in callers:
             caller.__exit__()

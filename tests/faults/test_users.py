@@ -7,6 +7,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 import redis
 from click.testing import CliRunner
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 import clearway
 from roster import keys
 from roster.redis.calls import library
+from roster.storage.api_keys import ApiKey
 from tests.loader.loads import number, row, write
 from tests.roster.test_tls import found, value
 from tests.servers import Server, eventually, free_port
@@ -35,6 +37,7 @@ CHECK, SERVICE, LOADER, OPERATOR, FIND = (
 )
 ALL = "check,standing,feed,list:read,list:add,list:remove,ops,audit"
 LEASES = {keys.RENEWAL, keys.CANARY}
+ENDED = "0" * 12
 LATER = 1_700_000_000_000
 DAY = "2020-01-0{}"
 BUCKET = keys.bucket(0, 0)
@@ -186,6 +189,7 @@ def test_each_user_of_redis_can_do_what_it_must_and_no_more(site: Site) -> None:
     if site.modern:
         operate(site)
     assert site.refused(OPERATOR) == []
+    ended_long_ago(site)
     with site.serving(SERVICE) as client:
         changes_are_taken(client)
         figures_are_told(client)
@@ -266,10 +270,19 @@ def denials(client: httpx.Client) -> int:
     return sum(each["kind"] == "decision" for each in found)
 
 
-def chores_are_done(site: Site) -> bool:
-    """Whether images are renewed, the daily round has begun, and counts are written."""
+def ended_long_ago(site: Site) -> None:
+    """There is an API key that the daily round drops."""
+    key = ApiKey(id=ENDED, name="n", scopes=("check",), hash=b"", created_ms=0, expires_ms=1)
     with site.client("root") as client:
-        return bool(client.exists(keys.FORGETTING) and client.exists(keys.DECISIONS))
+        client.hset(keys.KEYS, ENDED, msgspec.json.encode(key))
+        client.hset(keys.USED, ENDED, 1)
+
+
+def chores_are_done(site: Site) -> bool:
+    """Whether images are renewed, the daily round drops what is old, and counts are written."""
+    with site.client("root") as client:
+        old = client.hexists(keys.KEYS, ENDED) or client.hexists(keys.USED, ENDED)
+        return not old and bool(client.exists(keys.FORGETTING) and client.exists(keys.DECISIONS))
 
 
 def nothing_else_is_let(site: Site, user: str, commands: list[tuple[str, ...]]) -> None:

@@ -104,6 +104,17 @@ def test_every_command_works_as_it_is_written(demo: Demo) -> None:
     assert '"decision":"allow"' in patient
 
 
+@NEEDS_CURL
+def test_curl_asks_until_it_is_answered(demo: Demo) -> None:
+    (patient,) = (block for block in BLOCKS if "--retry" in block)
+    with gateway(demo.env["CLEARWAY_URL"]) as between:
+        between.plan += TROUBLES
+        done = demo.run(patient, CLEARWAY_URL=between.url)
+        assert len(between.bodies) == len(TROUBLES) + 1
+    assert done.returncode == 0, done.stderr
+    assert '"decision":"allow"' in done.stdout
+
+
 def is_there(command: str) -> bool:
     """Whether the program is; Java's may be there without its compiler."""
     program = next(word for word in command.split() if "=" not in word)

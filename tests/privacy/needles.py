@@ -80,6 +80,7 @@ class Needles:
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
         self._forms = list(FORMS.items())
+        self.longest = 0
         parts = [self._windows(number) for number in range(len(self._forms))]
         windows = np.concatenate([part for part, _ in parts])
         order = np.argsort(windows, kind="stable")
@@ -90,13 +91,13 @@ class Needles:
         self._shift = np.uint64(64 - bits)
         self._table = np.zeros(1 << bits, np.bool_)
         self._table[self._places(windows)] = True
-        self.longest = max(len(make(text)) for _, make in self._forms for text in texts[:100]) * 2
 
     def _windows(self, form: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """The last eight bytes of every text in this form, and whose they are."""
         make = self._forms[form][1]
-        made = [(number, make(text)[-WINDOW:]) for number, text in enumerate(self._texts)]
-        kept = [(number, data) for number, data in made if len(data) == WINDOW]
+        made = [(number, make(text)) for number, text in enumerate(self._texts)]
+        self.longest = max(self.longest, *(len(data) for _, data in made))
+        kept = [(number, data[-WINDOW:]) for number, data in made if len(data) >= WINDOW]
         joined = b"".join(data for _, data in kept)
         return np.frombuffer(joined, "<u8"), np.array([number for number, _ in kept], np.int64)
 

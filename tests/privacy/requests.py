@@ -86,6 +86,7 @@ class Visitor:
             answer = self.ask("GET", path, params=query)
             if answer.status_code == 503:
                 continue
+            assert answer.status_code == 200, path
             told = answer.json()
             if not told.get("records") and not told.get("changes"):
                 return

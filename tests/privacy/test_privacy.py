@@ -16,7 +16,7 @@ from roster import keys
 from roster.documents.identity import Document, normalise
 from roster.documents.tokeniser import Tokeniser
 from tests.privacy.course import GUARDS, PATIENCE_S, SECOND, Course, as_lines, workers_of
-from tests.privacy.needles import FORMS, Hit, Needles
+from tests.privacy.needles import FORMS, WINDOW, Hit, Needles
 from tests.privacy.people import LEAST_DIGITS, Invented, Person, invent, strangers
 from tests.privacy.requests import AIR, Visitor, life
 from tests.servers import Server, eventually
@@ -184,7 +184,8 @@ def plant(left: Left) -> None:
     needles = Needles(left.texts)
     largest = max(left.course.places(), key=lambda path: path.stat().st_size)
     data = bytearray(largest.read_bytes())
-    chosen = {0: "number", len(left.texts) - 1: "name"}
+    longest = max(range(len(left.texts)), key=lambda text: len(left.texts[text]))
+    chosen = {0: "number", len(left.texts) - 1: "name", longest: "name that is too long"}
     expected = {Hit(text, form) for text in chosen for form in FORMS}
     at = 0
     for text in chosen:
@@ -192,5 +193,6 @@ def plant(left: Left) -> None:
             form = make(left.texts[text])
             at += 1_000 + number  # at every remainder
             data[at : at + len(form)] = form
+            at += len(form) // WINDOW * WINDOW
     assert needles.in_bytes(bytes(data)) >= expected
     assert {hit.text for hit in needles.in_bytes(bytes(data))} == set(chosen)

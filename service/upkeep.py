@@ -116,7 +116,7 @@ class Upkeep(msgspec.Struct):
             Chore("embedded", EMBEDDED_EVERY_S, self.revive),
             Chore("settings", SETTINGS_EVERY_S, self.put_right),
             Chore("memory", MEMORY_EVERY_S, self.memory.save),
-            Chore("belonging", ROSTER_WATCH_EVERY_S, self.watch_roster),
+            Chore("roster_watch", ROSTER_WATCH_EVERY_S, self.watch_roster),
             Chore("note", NOTE_EVERY_S, service.notifier.note),
             Chore("renewal", RENEWAL_EVERY_S, self.renewer.tick, REFUSED_S),
             Chore("canary", CANARY_EVERY_S, service.canary.probe, REFUSED_S),

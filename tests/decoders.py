@@ -190,23 +190,24 @@ _BLOCK = blocks.Chain("ab" * 6, KEY).seal(3, _AUDITED, 9)
 _MARK = _POSITIONS[3].wire + (9).to_bytes(6) + b"roster".ljust(16, b"\0") + bytes([1, 2])
 _EVENT = replies.EVENT.pack(1, 1, 0, 0, bytes(14), 1, 1, 1, 1, 2) + b"ab"
 _ENDED = b'{"revoked": {"ab": 5}, "texts": {"ab": ["YQ=="]}, "lists": {"sx": 7}}'
+_DOCUMENT = b'{"type": "passport", "number": "%s", "issuer": "RUS"}' % NUMBER.encode()
 _CHECK = (
-    b'{"document": {"type": "passport", "number": "E1", "issuer": "RUS"}, "name": "N", "reference":'
-    b' "r", "journey": {"mode": "rail", "train": "G1", "seat": ["O"], "departs_at": "2026-01-01"}}'
+    b'{"document": %s, "name": "N", "reference": "r", "journey":'
+    b' {"mode": "rail", "train": "G1", "seat": ["O"], "departs_at": "2026-01-01"}}' % _DOCUMENT
 )
 _ENTRY = b'{"name": "N", "from": "2018-01-01", "until": null, "case": "c", "lifts": ["sx"]}'
 _CHANGE = (
-    b'{"op": "put", "list": "sx", "entry_id": "e", "revision": 5, "document": {"type": "passport",'
-    b' "number": "E1", "issuer": "RUS"}, "replaces": [], "entry": %s}' % _ENTRY
+    b'{"op": "put", "list": "sx", "entry_id": "e", "revision": 5, "document": %s, "replaces": [],'
+    b' "entry": %s}' % (_DOCUMENT, _ENTRY)
 )
 BODIES: dict[type[Any], bytes] = {
     shapes.Check: _CHECK,
     shapes.BatchShape: b'{"items": [%s, %s], "at_least": ["AQ"]}' % (_CHECK, _CHECK),
-    shapes.StandingShape: b'{"document": {"type": "passport", "number": "E1"}, "name": "N"}',
+    shapes.StandingShape: b'{"document": %s, "name": "N"}' % _DOCUMENT,
     shapes.ChangesShape: b'{"changes": [%s], "wait": "all", "timeout_ms": 5}' % _CHANGE,
     shapes.ChangeShape: _CHANGE,
-    shapes.FindShape: b'{"document": {"type": "passport", "number": "E1", "issuer": "RUS"}}',
-    shapes.HistoryShape: b'{"document": {"type": "passport", "number": "E1"}, "list": "sx"}',
+    shapes.FindShape: b'{"document": %s}' % _DOCUMENT,
+    shapes.HistoryShape: b'{"document": %s, "list": "sx"}' % _DOCUMENT,
 }
 
 DECODERS: dict[str, Decoder] = {

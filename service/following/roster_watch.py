@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 1.0
 
-log = structlog.get_logger("clearway.belonging")
+log = structlog.get_logger("clearway.roster_watch")
 
 
 class RosterWatch:

@@ -68,7 +68,7 @@ export default {
     redis: "Redis does not answer.",
     page: "This page could not show the answer. Reload it.",
     unknown_key: "This key is unknown, expired or revoked.",
-    no_scope: "This key lacks the scope “ops”.",
+    no_scope: "This key lacks the scope “ops:read” (or “ops”).",
     no_figures: "No new figures. {why} {which}",
     figures_of: "The figures below are those of {time}.",
     none_yet: "There are no figures yet.",

@@ -68,7 +68,7 @@ export default {
     redis: "Redis 没有应答。",
     page: "页面无法显示应答内容，请重新加载。",
     unknown_key: "此密钥未知、已过期或已吊销。",
-    no_scope: "此密钥缺少权限“ops”。",
+    no_scope: "此密钥缺少权限“ops:read”（或“ops”）。",
     no_figures: "没有新数据。{why}{which}",
     figures_of: "以下为 {time} 的数据。",
     none_yet: "尚无数据。",

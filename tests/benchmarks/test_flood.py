@@ -4,7 +4,7 @@ from tests.benchmarks.ran import figures
 
 
 def test_a_flood_harms_nobody() -> None:
-    """How fast it is says something of the machine only; that it lives, and refers nobody, not."""
+    """How fast it is says something of the machine only; that it lives, and is right, not."""
     size = ("--people", "500", "--seconds", "2", "--calm-s", "1", "--connections", "600")
     lenient = ("--share", "0", "--limit-ms", "20000", "--back-s", "20", "--referred", "100")
     found = figures("flood", *size, *lenient)

@@ -65,7 +65,8 @@ async def test_a_wrong_key_is_told_in_words(bare: Site, key: str) -> None:
 
 async def test_a_key_without_the_scope_is_told_which_one(bare: Site) -> None:
     await bare.show("check")
-    await expect(bare.page.get_by_role("alert")).to_have_text("This key lacks the scope “ops”.")
+    alert = bare.page.get_by_role("alert")
+    await expect(alert).to_have_text("This key lacks the scope “ops:read” (or “ops”).")
 
 
 async def test_a_removal_shows_without_a_reload(site: Site) -> None:

@@ -5,25 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
+from tests.deploy.papers import config, lines
 from tests.faults.clusters import running_cluster, running_sentinels
 from tests.service.rosters import LISTED, Desk, desk, edit
-from tests.source import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.faults.clusters import Cluster, Member, Sentinels
     from tests.servers import Server
-
-
-def lines(name: str) -> list[str]:
-    """What a sample says, without comments."""
-    text = (ROOT / "deploy" / name).read_text(encoding="utf-8")
-    return [line for line in text.splitlines() if line and not line.startswith("#")]
-
-
-def config(name: str) -> dict[str, str]:
-    return {word: value for word, _, value in (line.partition(" ") for line in lines(name))}
 
 
 def counted(name: str) -> str:

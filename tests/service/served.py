@@ -47,6 +47,14 @@ class Served:
         self.folder = folder
         self.key = asyncio.run(make_key(read_settings(self.settings)))
 
+    @classmethod
+    def with_settings(cls, settings: Mapping[str, str], folder: Path, key: str) -> Self:
+        """One whose settings are all given, and a key that its roster has."""
+        made = cls.__new__(cls)
+        made.settings, made.environ = dict(settings), {}
+        made.folder, made.key = folder, key
+        return made
+
     def cover(self) -> None:
         """List sx is covered, and has nobody."""
         asyncio.run(_cover(self.settings))

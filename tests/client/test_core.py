@@ -110,7 +110,7 @@ def test_a_batch_that_does_not_fit_what_was_asked_is_no_allow(results: list[obje
         Driven().run(Core(SURE).check_all([ASKED], None), [ok(results=results)])
 
 
-@pytest.mark.parametrize("on_refer", ["return", "allow_if_clear"])
+@pytest.mark.parametrize("on_refer", ["refer", "allow_if_clear"])
 @pytest.mark.parametrize("told", [POSSIBLE, NAMED])
 def test_a_referral_is_returned_as_it_is(on_refer: str, told: dict[str, object]) -> None:
     core = Core(Terms(on_refer=on_refer))  # type: ignore[arg-type]
@@ -161,7 +161,7 @@ def test_a_filter_that_is_behind_clears_nobody_who_was_denied() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("on_refer", ["return", "raise", "allow_if_clear", "allow"])
+@pytest.mark.parametrize("on_refer", ["refer", "raise", "allow_if_clear", "allow"])
 def test_no_policy_allows_whom_the_service_denies(on_refer: str) -> None:
     core = Core(Terms(on_refer=on_refer, on_no_answer="allow"))  # type: ignore[arg-type]
     told = {"decision": "deny", "reasons": [{"code": "listed", "last_known": "clear"}]}

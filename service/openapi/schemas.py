@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
+from roster.rules.verdict import Decision
 from service.web import shapes
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -46,6 +47,7 @@ class ShipJourney(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     departs_at: shapes.Time | None = None
 
 
+_DECISIONS = sorted(get_args(Decision))
 _JOURNEYS = {"air": AirJourney, "rail": RailJourney, "ship": ShipJourney}
 
 
@@ -60,7 +62,9 @@ def described(
     asked = {each.__name__ for each in vars(shapes).values() if isinstance(each, type)}
     for name in components.keys() - asked:
         _mark_times(components[name].get("properties", {}))
-    return dict(zip(wanted, schemas, strict=True)), components
+    _tell_apart(components)
+    words = {"title": "Decision", "type": "string", "enum": _DECISIONS}
+    return dict(zip(wanted, schemas, strict=True)), components | {"Decision": words}
 
 
 def _journeys() -> dict[str, Any]:
@@ -91,3 +95,24 @@ def _mark_times(properties: dict[str, Any]) -> None:
         for option in properties[name].get("anyOf", [properties[name]]):
             if option.get("type") == "string":
                 option["format"] = "date-time"
+
+
+def _tell_apart(node: Any) -> None:  # noqa: ANN401 -- JSON
+    """Say that words are texts, that decisions are decisions, and that one of several types holds.
+
+    Generators make a union of `oneOf`, of `anyOf` an object that may be anything.
+    """
+    for inner in (
+        node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    ):
+        _tell_apart(inner)
+    if not isinstance(node, dict):
+        return
+    if node.get("enum") == _DECISIONS:
+        del node["enum"]
+        node["$ref"] = _REFERENCE.format(name="Decision")
+    if all(isinstance(word, str) for word in node.get("enum", [None])):
+        node["type"] = "string"
+    kinds = [option.get("type", "object") for option in node.get("anyOf", ())]
+    if kinds and len(set(kinds)) == len(kinds):
+        node["oneOf"] = node.pop("anyOf")

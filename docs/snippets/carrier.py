@@ -6,11 +6,25 @@ It asks again by itself, within `check_s`; who may not be answered in time is a 
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 
-from clearway_client import Air, Answer, Check, Client, Document, Terms
+from clearway_client import (
+    Air,
+    Answer,
+    Check,
+    Client,
+    Document,
+    FeedTrimmed,
+    Problem,
+    Refused,
+    Terms,
+)
 
 LISTED = Document("resident_id", os.environ["LISTED"])
 FREE = Document("resident_id", os.environ["FREE"])
+NO_ISSUER = Document("passport", "E00000000")  # so that the service cannot read it
+NAME = os.environ["LISTED_NAME"]
+FLIGHT = Air(departs_at=datetime.now(UTC) + timedelta(days=30))
 
 
 def told(answer: Answer) -> str:
@@ -18,17 +32,38 @@ def told(answer: Answer) -> str:
     return " ".join([answer.decision, *answer.codes])
 
 
-url, key = os.environ["CLEARWAY_URL"], os.environ["CLEARWAY_API_KEY"]
-with Client(url, key, Terms(check_s=10.0, try_s=2.0, on_no_answer="refer")) as clearway:
-    print("listed:", told(clearway.check(Check(LISTED, Air()))))
-    print("free:", told(clearway.check(Check(FREE, Air()))))
+def run(clearway: Client) -> None:
+    """All of them, one after the other."""
+    print("listed:", told(clearway.check(Check(LISTED, FLIGHT, name=NAME))))
+    print("free:", told(clearway.check(Check(FREE, FLIGHT, name="王试"))))
 
-    manifest = clearway.check_all([Check(LISTED), Check(FREE)], Air())
-    print("manifest:", *(each.decision for each in manifest if isinstance(each, Answer)))
+    # The answers stand in the travellers' order; who cannot be read has a Problem in their place.
+    travellers = {"1A": LISTED, "1B": NO_ISSUER, "1C": FREE}
+    checks = [Check(document, reference=seat) for seat, document in travellers.items()]
+    for seat, answer in zip(travellers, clearway.check_all(checks, FLIGHT), strict=True):
+        print(f"manifest {seat}:", "error" if isinstance(answer, Problem) else answer.decision)
 
     # Keep each `subject` that you refused, and `feed.position` behind what you have dealt with.
     feed = clearway.feed(after=os.environ.get("SAVED"), wait_s=1.0)
-    while events := feed.poll():
+    while True:
+        try:
+            events = feed.poll()
+        except FeedTrimmed as trimmed:
+            print("feed: too old a position, ask again about everybody whom you have refused")
+            feed = clearway.feed(after=trimmed.oldest, wait_s=1.0)
+            continue
+        if not events:
+            break
         for event in events:
             print("changed: ask again about", event.subject)
-    print("feed: read to its end" if feed.position else "feed: nothing yet")
+    print("feed: read to its end")
+
+
+url, key = os.environ["CLEARWAY_URL"], os.environ["CLEARWAY_API_KEY"]
+with Client(url, key, Terms(check_s=10.0, try_s=2.0, on_no_answer="refer")) as client:
+    try:
+        run(client)
+    except Refused as exc:
+        raise SystemExit(
+            f"refused ({exc.problem.status}): mend the request or the key: {exc.problem.told}"
+        ) from None

@@ -22,7 +22,7 @@ from roster.opening import Opening
 from roster.settings import PREFIX, read_settings
 from roster.storage.api_keys import KeyStore, KeyTerms
 from roster.times import format_ms, now_ms
-from service.commands.cast import find_cast, to_try
+from service.commands.cast import Keys, find_cast, to_try
 from service.commands.helps import SpokenCommand
 from service.commands.language import in_language, say
 from service.commands.texts import (
@@ -52,6 +52,7 @@ AS_OF = "2019-01-01"
 """What `generate` dates its lists at."""
 DESK = KeyTerms(name="demo", scopes=("check", "list:read", "list:add", "list:remove", "ops"))
 CARRIER = KeyTerms(name="carrier", scopes=("check", "standing", "feed"))
+TEST = KeyTerms(name="tests", scopes=("check", "standing"))
 START_TIMEOUT_S = 60.0
 POLL_S = 0.05
 STOP_TIMEOUT_S = 10.0
@@ -70,12 +71,12 @@ def demo(people: int, *, once: bool) -> None:
         # Held open, so that the embedded server outlives each command.
         with Opening(read_settings(stage.env)) as opening:
             stage.load(people)
-            keys = [asyncio.run(_make_key(opening, each)) for each in (CARRIER, DESK)]
+            keys = asyncio.run(_make_keys(opening))
             cast = find_cast(stage.list)
             with stage.serving() as (process, url):
-                _tell(stage, _client(url, keys[1]), cast.paying)
+                _tell(stage, _client(url, keys.desk), cast.paying)
                 if not once:
-                    click.echo(to_try(cast, url, *keys))
+                    click.echo(to_try(cast, url, keys))
                     _stay(console, process)
 
 
@@ -203,11 +204,13 @@ def _stay(console: Console, process: subprocess.Popen[bytes]) -> None:
         console.print(say(DEMO_ENDED))
 
 
-async def _make_key(opening: Opening, terms: KeyTerms) -> str:
+async def _make_keys(opening: Opening) -> Keys:
     async with opening.changing() as nodes:
         store = KeyStore(nodes, opening.wait(await opening.facts(nodes)))
-        _, text = await store.create(terms, now_ms())
-    return text
+        _, carrier = await store.create(CARRIER, now_ms())
+        _, desk = await store.create(DESK, now_ms())
+        _, test = await store.create(TEST, now_ms(), sandbox=True)
+    return Keys(carrier, desk, test)
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:

@@ -132,6 +132,44 @@ def test_the_feed_goes_on_from_a_saved_position(carrier: Client, desk: Client) -
     assert carrier.feed(again.position, wait_s=0).poll() == []
 
 
+def test_now_is_no_position_to_save(service: Service, carrier: Client) -> None:
+    feed = carrier.feed("now")
+    assert feed.position is None
+    feed.poll()
+    assert feed.position not in {None, "now"}
+    assert carrier.feed(feed.position, wait_s=0).poll() == []
+
+    async def in_asyncio() -> list[str | None]:
+        async with AsyncClient(service.url, service.carrier, PATIENT) as client:
+            feed = client.feed("now")
+            positions = [feed.position]
+            await feed.poll()
+            return [*positions, feed.position]
+
+    first, second = asyncio.run(in_asyncio())
+    assert first is None
+    assert second not in {None, "now"}
+
+
+def test_the_feed_is_read_with_the_key_that_checked(service: Service, desk: Client) -> None:
+    """Another key has other pseudonyms; the same one keeps them when it is given a new text."""
+    person = passport(25)
+    desk.change([put(person)], wait="all")
+    own = service.key(["check", "feed"])
+    with Client(service.url, own, PATIENT) as other:
+        feed = other.feed("now")
+        feed.poll()
+        subject = other.check(Check(person, Air())).subject
+    desk.change([removal(person)])
+    told: list[set[str | None]] = []
+    for key in (service.rotated(own), service.carrier):
+        with Client(service.url, key, PATIENT) as reader:
+            told.append({event.subject for event in reader.feed(feed.position).poll()})
+    assert told[0] == {subject}
+    assert len(told[1]) == 1
+    assert told[1] != told[0]
+
+
 def test_the_feed_waits_for_what_comes(carrier: Client, desk: Client) -> None:
     feed = carrier.feed("now", wait_s=0.1)
     assert feed.poll() == []

@@ -29,6 +29,8 @@ BATCH = 1_000
 """What the service takes at once."""
 CHANGE_TRY_S = 10.0
 """One try of changes: they wait for disks and replicas, and with `all` for every process."""
+NOW = "now"
+"""Is no position: whoever saved it would go on from another moment each time."""
 Wait = Literal["durable", "all"]
 Answers = list[Answer | Problem]
 
@@ -139,7 +141,7 @@ class Core:
         query: dict[str, str | int] = {"limit": limit}
         if after is not None:
             query["after"] = after
-        if after != "now" and wait_s:
+        if after != NOW and wait_s:
             query["wait_ms"] = round(wait_s * 1000)
         timeout_s = wait_s + self._terms.try_s
         request = Request("GET", "/v1/changes", query=query, timeout_s=timeout_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from clearway_client.answers import Event
-from clearway_client.core import Core
+from clearway_client.core import NOW, Core
 from clearway_client.exchange import Steps
 
 
@@ -14,7 +14,7 @@ class Cursor:
 
     def __init__(self, core: Core, after: str | None, wait_s: float, limit: int) -> None:
         """`after` is a position that was saved, `now`, or None: the oldest that is kept."""
-        self.position = after
+        self.position = None if after == NOW else after
         self._core = core
         self._wait_s = wait_s
         self._limit = limit
@@ -39,7 +39,7 @@ class Cursor:
         return events
 
     def _ask(self) -> Steps[None]:
-        self.position = self._end
+        self.position = None if self._end == NOW else self._end
         page = yield from self._core.page(self._end, self._limit, self._wait_s)
         self._events.extend(page.changes)
         self._end = page.position

@@ -79,7 +79,10 @@ class Feed:
 
     @property
     def position(self) -> str | None:
-        """Behind the last event that was handed out."""
+        """Behind the last event that was handed out; None before anything is known to save.
+
+        With `now` that is so until the first `poll`: poll once, and save it, before you check.
+        """
         return self._cursor.position
 
     def poll(self) -> list[Event]:

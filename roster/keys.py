@@ -11,6 +11,7 @@
 | clearway:{NN}:forgotten | string | bits by which forgotten entries are known| lua/          |
 | clearway:{NN}:seals     | string | digests of the rows that buckets are as  | lua/          |
 | clearway:{NN}:audit     | stream | who asked, was answered, changed what    | audit.py      |
+| clearway:{NN}:lost      | hash   | what a process remembers of a loss       | lost.py       |
 | clearway:late           | hash   | late denials, by list and court          | audit.py      |
 | clearway:roster         | string | the roster's id, made once               | founding.py   |
 | clearway:scheme         | string | under which its tokens are made, so far  | founding.py   |
@@ -70,6 +71,7 @@ DOORBELL = "clearway:doorbell"
 META = tuple(f"clearway:{{{partition:02d}}}:meta" for partition in range(PARTITIONS))
 LOG = tuple(f"clearway:{{{partition:02d}}}:log" for partition in range(PARTITIONS))
 AUDIT = tuple(f"clearway:{{{partition:02d}}}:audit" for partition in range(PARTITIONS))
+LOST = tuple(f"clearway:{{{partition:02d}}}:lost" for partition in range(PARTITIONS))
 PROCESSES_AT = tuple(f"clearway:{{{partition:02d}}}:processes" for partition in range(PARTITIONS))
 IMAGE = tuple(f"clearway:{{{partition:02d}}}:image" for partition in range(PARTITIONS))
 FORGOTTEN = tuple(f"clearway:{{{partition:02d}}}:forgotten" for partition in range(PARTITIONS))

@@ -38,6 +38,7 @@ from service.background.canary import Canary, canary_key
 from service.background.forgetting import Forgetting
 from service.background.key_uses import KeyUses
 from service.background.loaded import Loaded
+from service.background.losses import LossKeeper
 from service.background.renewal import Renewer
 from service.background.trend import Trend
 from service.changing.applying import Applier, EntryLocator
@@ -207,7 +208,7 @@ def _upkeep(app: Litestar, opening: Opening, nodes: _NodesByUse) -> Upkeep:
         sandbox=Sandbox(lists),
     )
     tallies, disabled = CounterStore(nodes.change), DisabledLists(nodes.change, wait)
-    return Upkeep(service, opening, tallies, disabled, memory, *_beside(service, keys))
+    return Upkeep(service, opening, tallies, disabled, memory, *_beside(service, keys, log))
 
 
 def _stores(settings: Settings, nodes: _NodesByUse, tokeniser: Tokeniser) -> Iterator[Store]:
@@ -242,10 +243,14 @@ def _announcer(settings: Settings, store: Store, screener: Screener, audit: Reco
     return Announcer(store, screener, identity, settings.replicas, audit.stated)
 
 
-def _beside(service: Service, keys: KeyStore) -> tuple[Renewer, KeyUses, Trend, Loaded]:
+def _beside(
+    service: Service, keys: KeyStore, log: FeedLog
+) -> tuple[Renewer, KeyUses, Trend, Loaded, LossKeeper]:
     """What goes on beside the answers."""
     shown = Trend(service.counters), Loaded(service.dictionary)
-    return _renewer(service, keys), KeyUses(service.access, keys), *shown
+    keep_ms = service.settings.log_days * DAY_MS
+    losses = LossKeeper(log.lost, service.changes_store, service.screener, keep_ms)
+    return _renewer(service, keys), KeyUses(service.access, keys), *shown, losses
 
 
 def _renewer(service: Service, keys: KeyStore) -> Renewer:

@@ -21,6 +21,7 @@ from service.audit.ledger import EVERY_S as LEDGER_EVERY_S
 from service.audit.recorder import EVERY_S as AUDIT_EVERY_S
 from service.background.canary import EVERY_S as CANARY_EVERY_S
 from service.background.key_uses import EVERY_S as USES_EVERY_S
+from service.background.losses import EVERY_S as LOSSES_EVERY_S
 from service.background.renewal import EVERY_S as RENEWAL_EVERY_S
 from service.background.trend import EVERY_S as TREND_EVERY_S
 from service.changing.propagation import NOTE_EVERY_S
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from roster.storage.disabled import DisabledLists
     from service.background.key_uses import KeyUses
     from service.background.loaded import Loaded
+    from service.background.losses import LossKeeper
     from service.background.renewal import Renewer
     from service.background.trend import Trend
     from service.following.memory import Memory
@@ -91,6 +93,7 @@ class Upkeep(msgspec.Struct):
     uses: KeyUses
     trend: Trend
     loaded: Loaded
+    losses: LossKeeper
     draining: bool = False
     facts: list[ServerFacts] | None = None
     loads: dict[int, Load] | None = None
@@ -116,6 +119,7 @@ class Upkeep(msgspec.Struct):
             Chore("embedded", EMBEDDED_EVERY_S, self.revive),
             Chore("settings", SETTINGS_EVERY_S, self.put_right),
             Chore("memory", MEMORY_EVERY_S, self.memory.save),
+            Chore("losses", LOSSES_EVERY_S, self.losses.write),
             Chore("roster_watch", ROSTER_WATCH_EVERY_S, self.watch_roster),
             Chore("note", NOTE_EVERY_S, service.notifier.note),
             Chore("renewal", RENEWAL_EVERY_S, self.renewer.tick, REFUSED_S),
@@ -147,6 +151,7 @@ class Upkeep(msgspec.Struct):
             self.renewer.leave,
             service.canary.leave,
             self.memory.save,
+            self.losses.write,
             service.ledger.close,
             service.audit.close,
         ):

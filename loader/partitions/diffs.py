@@ -9,7 +9,6 @@ import csv
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -24,13 +23,11 @@ from loader.partitions.partition import (
     parts_of,
 )
 from roster.errors import LoadRefused, Unreadable
-from roster.records.entry import BIND, LIFT, RESTRICTING_BELOW, Entry, State, active
+from roster.records.entry import BIND, Entry, State
 from roster.records.record import Dictionaries, parse_record
 from roster.records.replies import Rewritten
-from roster.rules.effects import in_force
 from roster.rules.restrictions import Lists
-from roster.rules.standing import standing
-from roster.rules.verdict import Asked
+from roster.rules.standing import denied
 from roster.storage.images import build
 from roster.storage.logs import end
 from roster.storage.snapshots import DifferingEntry, SnapshotMerge
@@ -161,25 +158,5 @@ def _person(before: list[Entry], after: list[Entry], diffing: DiffContext) -> st
     """What becomes of the person, with all their entries: free, newly denied, or as before."""
     if any(entry.list == BIND and entry.registers.state in _LIVE for entry in (*before, *after)):
         return BOUND
-    denied = [_denied(entries, diffing) for entries in (before, after)]
-    return {(True, False): FREE, (False, True): DENIED}.get((denied[0], denied[1]), "")
-
-
-def _denied(entries: list[Entry], diffing: DiffContext) -> bool:
-    """Whether a person of these entries is denied anything at all, now."""
-    binding = active(entries)
-    if any(entry.list == LIFT for entry in binding):
-        asked = Asked(diffing.now_ms)
-        return standing(entries, asked, diffing.lists).standing == "restricted"
-    return any(
-        _forbids(diffing.lists, entry.list)
-        for entry in binding
-        if entry.list < RESTRICTING_BELOW and in_force(entry, diffing.now_ms)
-    )
-
-
-@lru_cache(maxsize=1_024)
-def _forbids(lists: Lists, code: int) -> bool:
-    """Whether a list forbids anything at all."""
-    rule = lists.by_code(code)
-    return rule is not None and any(rule.effect(place) == "forbidden" for place in lists.places())
+    was, now = (denied(entries, diffing.now_ms, diffing.lists) for entries in (before, after))
+    return {(True, False): FREE, (False, True): DENIED}.get((was, now), "")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from roster.records.entry import Op, State
-from roster.records.position import Position
+from roster.records.position import Position, from_wire
 
 _CODES = range(256)
 
@@ -100,6 +100,14 @@ class Meta(msgspec.Struct, frozen=True):
         """The codes of the lists that were covered when that was lost."""
         return self._bytes(Field.LOST_LISTS)
 
+    def lost(self, partition: int) -> Position | None:
+        """The furthest position that is known to be lost; None where that is not known."""
+        return self._of_this_rewind(partition, Field.LOST)
+
+    def kept(self, partition: int) -> Position | None:
+        """Where the log that was left ends; None where that is not known."""
+        return self._of_this_rewind(partition, Field.KEPT)
+
     @property
     def accepted_ms(self) -> int:
         """When the partition was last accepted as it was."""
@@ -167,6 +175,11 @@ class Meta(msgspec.Struct, frozen=True):
         """The newest load of a list that has begun."""
         as_of, _, nonce = self._bytes(ListField.BEGUN.of(code)).decode().partition(":")
         return Stamp(int(as_of or 0), nonce)
+
+    def _of_this_rewind(self, partition: int, name: str) -> Position | None:
+        wire, since = self._bytes(name), self._number(Field.LOST_IN)
+        is_known = self.rewound and wire and since == self._number(Field.HISTORY)
+        return from_wire(partition, wire) if is_known else None
 
     def _bytes(self, name: str) -> bytes:
         return self.held.get(name.encode(), b"")

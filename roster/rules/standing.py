@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
-from roster.records.entry import RESTRICTING_BELOW, Entry, active
-from roster.rules.effects import Applicable, EntryEffect, applicable, effects_by_mode, reason
+from roster.records.entry import LIFT, RESTRICTING_BELOW, Entry, active
+from roster.rules.effects import (
+    Applicable,
+    EntryEffect,
+    applicable,
+    effects_by_mode,
+    in_force,
+    reason,
+)
 from roster.rules.restrictions import Lists, Mode
 from roster.rules.rules import INVALID, judge, products, unheard_of
 from roster.rules.verdict import Asked, Decision, Reason, Remaining, Standing, StandingWord
@@ -36,6 +44,25 @@ def standing(entries: Sequence[Entry], asked: Asked, lists: Lists) -> Standing:
         reasons=_reasons(found, lists, word),
         remaining=_remaining(entries, asked, person, lists),
     )
+
+
+def denied(entries: Sequence[Entry], now_ms: int, lists: Lists) -> bool:
+    """Whether a person of these entries is denied anything at all, now."""
+    binding = active(entries)
+    if any(entry.list == LIFT for entry in binding):
+        return standing(entries, Asked(now_ms), lists).standing == "restricted"
+    return any(
+        _forbids(lists, entry.list)
+        for entry in binding
+        if entry.list < RESTRICTING_BELOW and in_force(entry, now_ms)
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _forbids(lists: Lists, code: int) -> bool:
+    """Whether a list forbids anything at all."""
+    rule = lists.by_code(code)
+    return rule is not None and any(rule.effect(place) == "forbidden" for place in lists.places())
 
 
 def _reasons(

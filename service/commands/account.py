@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from roster.redis.nodes import Nodes
 
 
-def free_text(_context: click.Context, _option: click.Parameter, text: str) -> str:
+Text = TypeVar("Text", bound=str | None)
+
+
+def free_text(_context: click.Context, _option: click.Parameter, text: Text) -> Text:
     """An option's text, which the audit keeps; raises click's error where it has an ID number."""
-    if holds_id_number(text):
+    if text is not None and holds_id_number(text):
         raise click.BadParameter("an ID number does not belong here")
     return text
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import to_builtins
 
 from roster.keys import PARTITIONS
 from roster.opening import Opening
@@ -19,8 +21,9 @@ from roster.storage.rewinds import Rewound, rewound
 from roster.storage.rewinds import accept as accept_stored
 from roster.storage.rewinds import restored as mark_restored
 from roster.storage.store import Store
-from roster.times import format_ms
+from roster.times import format_ms, now_ms
 from service.commands.account import accounted, free_text
+from service.commands.losses import Judging, Preview, lines, preview
 from service.commands.tables import clock, print_json
 
 if TYPE_CHECKING:
@@ -28,28 +31,38 @@ if TYPE_CHECKING:
 
     from roster.records.audited import AuditRecord
     from roster.redis.calls import Wait
+    from roster.rules.restrictions import Lists
 
 
 @click.command()
-@click.option("--reason", required=True, callback=free_text, help="Why what is stored is right.")
-@click.option("--dry-run", is_flag=True, help="Only say how many people would be denied again.")
+@click.option(
+    "--reason", callback=free_text, help="Why what is stored is right; wanted but with --preview."
+)
+@click.option(
+    "--dry-run", "--preview", "dry_run", is_flag=True, help="Only say whom that would harm."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def accept(reason: str, *, dry_run: bool, as_json: bool) -> None:
-    """End `rewound` after a restored backup: what is stored is the roster from now on."""
+def accept(reason: str | None, *, dry_run: bool, as_json: bool) -> None:
+    """End `rewound` after a restored backup: what is stored is the roster from now on.
+
+    First it says how many people would be denied again, and how many of them had been freed since
+    the backup, as far as any process of the service remembers.
+    """
+    if reason is None and not dry_run:
+        raise click.MissingParameter(param_hint="'--reason'", param_type="option")
     with Opening(read_settings(os.environ)) as opening:
-        found = asyncio.run(_on_roster(opening, _rewound))
+        found, would = asyncio.run(_on_roster(opening, partial(_look, opening)))
         if not as_json:
-            click.echo(_before(found))
+            _tell(found, would, load_lists(opening.settings.lists_file))
         if not dry_run:
             _confirm(found)
-            people, partitions = (found.people, found.partitions) if found else (0, 0)
-            record = RewindAccepted(who(), reason, people, partitions)
+            record = RewindAccepted(who(), reason or "", found.people, found.partitions)
             asyncio.run(_on_roster(opening, _accept, record))
-    people, partitions = (found.people, found.partitions) if found else (0, 0)
     if as_json:
-        print_json({"people": people, "partitions": partitions, "accepted": not dry_run})
-    elif found and not dry_run:
-        click.echo(f"{partitions} partitions accepted: {reason}")
+        counts = {"people": found.people, "partitions": found.partitions}
+        print_json(counts | {"accepted": not dry_run, "preview": to_builtins(would)})
+    elif found.partitions and not dry_run:
+        click.echo(f"{found.partitions} partitions accepted: {reason}")
 
 
 @click.command()
@@ -77,22 +90,35 @@ def restored(*, as_json: bool) -> None:
     click.echo("or look at what is stored and `clearway accept`")
 
 
-def _before(found: Rewound | None) -> str:
-    """What accepting would do."""
-    if found is None:
-        return "nothing was rewound"
-    return f"{found.people:,} people would be denied again, in {found.partitions} partitions"
+def _tell(found: Rewound, would: Preview, lists: Lists) -> None:
+    """Say what accepting would do."""
+    if not found.partitions:
+        click.echo("nothing was rewound")
+        return
+    click.echo(f"{found.people:,} people would be denied again, in {found.partitions} partitions")
+    for line in lines(would, lists):
+        click.echo(line)
+    for code, at in found.until.items():
+        click.echo(f"or load in full, as of after {clock(format_ms(at))}: {lists.name(code)}")
 
 
-def _confirm(found: Rewound | None) -> None:
+def _confirm(found: Rewound) -> None:
     """Ask, where somebody is there who can answer."""
-    if found and sys.stdin.isatty():
+    if found.partitions and sys.stdin.isatty():
         click.confirm("Is what is stored the roster from now on?", abort=True)
 
 
 async def _accept(store: Store, wait: Wait) -> bool:
     await accept_stored(store, wait)
     return True
+
+
+async def _look(opening: Opening, store: Store, _: Wait) -> tuple[Rewound, Preview]:
+    """What is rewound, and whom accepting that would harm."""
+    tokeniser, lists = await opening.tokeniser(store.nodes), load_lists(opening.settings.lists_file)
+    people = Judging(lists, tokeniser.entry_hash, now_ms())
+    metas = await store.metas()
+    return rewound(metas) or Rewound(0, 0, {}), await preview(store, metas, people)
 
 
 async def _rewound(store: Store, _: Wait) -> Rewound | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ENTRIES_MAX = 50_000
 BYTES_MAX = 16 * 1024 * 1024
+LOST_MAX = 2 * ENTRIES_MAX
 
 _MARK, _OP, _LIST, _AT_MS = slice(6, 10), 10, 11, slice(34, 40)
 
@@ -99,11 +100,33 @@ class _Stretch:
         del self.entries[:count]
 
 
+class LostEntries:
+    """What was read of logs that are lost, until somebody has written it down.
+
+    `entries` are by partition; `rewound` those that were seen to be so.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is lost."""
+        self.entries: dict[int, list[FeedEntry]] = {}
+        self.rewound: set[int] = set()
+
+    def see(self, number: int, read: Sequence[FeedEntry]) -> None:
+        """Note that a partition is rewound, and what of its log is gone.
+
+        Where too much waits to be written already, that is not kept.
+        """
+        self.rewound.add(number)
+        if read and sum(map(len, self.entries.values())) + len(read) <= LOST_MAX:
+            self.entries.setdefault(number, []).extend(read)
+
+
 class FeedLog:
     """The newest part of every partition's log.
 
     `version` rises with everything that a reader may want to see; `turns` wakes those who wait.
     `polls` are open for each key.
+    `lost` is what was here of logs that have gone back.
     `gaps` counts how often a stretch had to begin anew. `binding` are partitions in which a
     binding was made or ended since.
     """
@@ -124,6 +147,7 @@ class FeedLog:
         self._short: set[int] = set()
         self._line: ArrivalOrder | None = None
         self._moved = asyncio.Event()
+        self.lost = LostEntries()
 
     def is_polled(self) -> bool:
         """Whether anybody reads the feed now."""
@@ -132,6 +156,8 @@ class FeedLog:
     def take(self, asked: Position, tail: Tail) -> None:
         """Keep what a poll has read behind `asked`."""
         number = tail.position.partition
+        if tail.rewound:
+            self.lost.see(number, self._gone(number, tail))
         self._ends[number] = tail.position
         self._told_at[number] = time.monotonic()
         read = [FeedEntry(number, asked.history, data) for data in tail.logged]
@@ -205,6 +231,11 @@ class FeedLog:
                     await self._moved.wait()
         except TimeoutError:
             return
+
+    def _gone(self, number: int, tail: Tail) -> Sequence[FeedEntry]:
+        """What is here of a log that does not go on, and that nobody can read any more."""
+        stretch = self._stretches[number]
+        return () if tail.continues or stretch is None else stretch.entries
 
     def _begin(self, start: Position) -> _Stretch:
         """Begin this partition's stretch anew: there is a gap, or another history."""

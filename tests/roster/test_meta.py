@@ -31,3 +31,12 @@ def test_what_redis_does_not_hold_is_nothing() -> None:
     assert (meta.covered, meta.rewound, meta.lost_ms, meta.lost_lists) == (b"", False, 0, b"")
     assert (meta.people, meta.ever, meta.last_begun_ms, meta.live_lists) == (0, 0, 0, frozenset())
     assert meta.begun(1) == Stamp(0, "")
+
+
+def test_what_is_lost_is_told_only_of_the_rewind_that_goes_on() -> None:
+    lost, kept = Position(3, 6, 9, b"lost"), Position(3, 6, 8, b"kept")
+    held = {b"history": b"7", b"rewound": b"1", b"lost_in": b"7"}
+    found = held | {b"lost": lost.wire, b"kept": kept.wire}
+    assert (Meta(found).lost(3), Meta(found).kept(3)) == (lost, kept)
+    for other in ({b"lost_in": b"6"}, {b"rewound": b"0"}, {b"lost": b"", b"kept": b""}):
+        assert (Meta(found | other).lost(3), Meta(found | other).kept(3)) == (None, None)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from roster.records.entry import Content, Entry
 from roster.rules.restrictions import Lists
 from roster.rules.rules import decide
-from roster.rules.standing import standing
+from roster.rules.standing import denied, standing
 from roster.rules.verdict import Asked, Journey, Product, Question, Reason, Remaining, Standing
 from tests.roster.people import (
     CODES,
@@ -157,3 +158,18 @@ def test_standing_never_contradicts_a_check(entries: list[Entry], asked: Asked) 
     if word == "restricted":
         assert found.remaining
     assert all(CODES[each.list] < 200 for each in found.remaining)
+
+
+def test_denied_is_whoever_is_denied_anything_now() -> None:
+    assert denied([SX], NOW_MS, LISTS)
+    assert not denied([], NOW_MS, LISTS)
+    assert not denied([SX], NOW_MS + 10, LISTS)
+    assert not denied([entry("sx", Content("gone"), "removed")], NOW_MS, LISTS)
+    assert not denied([entry("bind", Content("bound"))], NOW_MS, LISTS)
+    unknown = msgspec.structs.replace(SX, list=199)
+    assert not denied([unknown], NOW_MS, LISTS)
+
+
+@given(entries=st.lists(restrictions() | lifts(), max_size=4))
+def test_denied_is_whose_standing_is_restricted(entries: list[Entry]) -> None:
+    assert denied(entries, NOW_MS, LISTS) == (stands(*entries).standing == "restricted")

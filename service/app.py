@@ -37,6 +37,7 @@ from service.audit.recorder import Recorder
 from service.background.canary import Canary, canary_key
 from service.background.forgetting import Forgetting
 from service.background.key_uses import KeyUses
+from service.background.live import Live
 from service.background.loaded import Loaded
 from service.background.losses import LossKeeper
 from service.background.renewal import Renewer
@@ -62,6 +63,7 @@ from service.routes.checks import check_routes
 from service.routes.entries import find, history
 from service.routes.feed import get_changes
 from service.routes.front import Front
+from service.routes.live import get_live
 from service.routes.metrics import get_metrics
 from service.routes.ops import get_roster, healthz, readyz
 from service.routes.pages import page_routes
@@ -81,7 +83,7 @@ log = structlog.get_logger("clearway.app")
 API = (
     *(check_routes, standing),
     *(post_changes, get_changes, find, history, get_audit),
-    *(get_roster, get_trend, get_key, healthz, readyz, get_metrics),
+    *(get_roster, get_trend, get_live, get_key, healthz, readyz, get_metrics),
 )
 
 
@@ -245,12 +247,12 @@ def _announcer(settings: Settings, store: Store, screener: Screener, audit: Reco
 
 def _beside(
     service: Service, keys: KeyStore, log: FeedLog
-) -> tuple[Renewer, KeyUses, Trend, Loaded, LossKeeper]:
+) -> tuple[Renewer, KeyUses, Trend, Loaded, LossKeeper, Live]:
     """What goes on beside the answers."""
     shown = Trend(service.counters), Loaded(service.dictionary)
     keep_ms = service.settings.log_days * DAY_MS
     losses = LossKeeper(log.lost, service.changes_store, service.screener, keep_ms)
-    return _renewer(service, keys), KeyUses(service.access, keys), *shown, losses
+    return _renewer(service, keys), KeyUses(service.access, keys), *shown, losses, Live(log)
 
 
 def _renewer(service: Service, keys: KeyStore) -> Renewer:
@@ -277,6 +279,7 @@ async def _tasks(upkeep: Upkeep) -> AsyncIterator[None]:
         yield
     finally:
         upkeep.draining = True
+        upkeep.live.end()
         await _end(running)
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from roster.storage.dictionary import Load
     from roster.storage.disabled import DisabledLists
     from service.background.key_uses import KeyUses
+    from service.background.live import Live
     from service.background.loaded import Loaded
     from service.background.losses import LossKeeper
     from service.background.renewal import Renewer
@@ -94,6 +95,7 @@ class Upkeep(msgspec.Struct):
     trend: Trend
     loaded: Loaded
     losses: LossKeeper
+    live: Live
     draining: bool = False
     facts: list[ServerFacts] | None = None
     loads: dict[int, Load] | None = None

@@ -14,6 +14,7 @@ import msgspec
 from roster.storage.api_keys import MEANINGS
 from service.openapi import audited, documented
 from service.openapi.examples import answers, problems, requests
+from service.openapi.parameters import AUDIT_PARAMETERS, LIVE_PARAMETERS, LOG_PARAMETERS, Parameters
 from service.openapi.schemas import described
 from service.openapi.trends import KeyAnswer, TrendAnswer
 from service.sandbox.shown import table_json
@@ -69,28 +70,10 @@ class Route(msgspec.Struct, frozen=True):
     scope: str | None
     asked: type | None
     answered: type | None
-    parameters: tuple[tuple[str, str, dict[str, Any]], ...] = ()
+    parameters: Parameters = ()
+    text: str = "text/plain"
+    """What it answers with where that is no JSON."""
 
-
-_LOG_PARAMETERS = (
-    (
-        "after",
-        "A position of the feed, or `now`; without it, from the oldest kept",
-        {"type": "string"},
-    ),
-    ("limit", "At most so many", {"type": "integer", "minimum": 1, "maximum": 1000}),
-    ("wait_ms", "How long to wait for one", {"type": "integer", "minimum": 0, "maximum": 30000}),
-)
-
-_AUDIT_PARAMETERS = (
-    ("decision", "Only this decision", {"type": "string", "maxLength": 64}),
-    ("entry", "Only what names this entry", {"type": "string", "maxLength": 128}),
-    ("key", "Only what this API key did, or what was done to it", {"type": "string"}),
-    ("late", "Only denials that came too late", {"type": "boolean"}),
-    ("verify", "The blocks that the records lie in, for their chains", {"type": "boolean"}),
-    ("after", "The `next` of a page", {"type": "string"}),
-    ("limit", "At most so many", {"type": "integer", "minimum": 1, "maximum": 1000}),
-)
 
 ROUTES = (
     Route(
@@ -142,7 +125,7 @@ ROUTES = (
         "feed or list:read",
         None,
         documented.LogAnswer,
-        _LOG_PARAMETERS,
+        LOG_PARAMETERS,
     ),
     Route(
         "post",
@@ -173,7 +156,7 @@ ROUTES = (
         "audit",
         None,
         audited.AuditAnswer,
-        _AUDIT_PARAMETERS,
+        AUDIT_PARAMETERS,
     ),
     Route(
         "get",
@@ -187,6 +170,18 @@ ROUTES = (
     ),
     Route(
         "get", "/v1/trend", "read_trend", _OPS, "Figures over time", _OPS_READ, None, TrendAnswer
+    ),
+    Route(
+        "get",
+        "/v1/live",
+        "follow_figures",
+        _OPS,
+        "Readiness, figures and trends as they change, as server-sent events",
+        _OPS_READ,
+        None,
+        None,
+        LIVE_PARAMETERS,
+        "text/event-stream",
     ),
     Route("get", "/v1/key", "read_key", _OPS, "What this key may do", "any scope", None, KeyAnswer),
     Route(
@@ -262,7 +257,7 @@ def _operation(route: Route, by_type: dict[type, dict[str, Any]]) -> dict[str, A
 
 def _answer(route: Route, by_type: dict[type, dict[str, Any]]) -> dict[str, Any]:
     if route.answered is None:
-        return {"description": "Text", "content": {"text/plain": {"schema": {"type": "string"}}}}
+        return {"description": "Text", "content": {route.text: {"schema": {"type": "string"}}}}
     content = _content("application/json", by_type[route.answered], answers(route.name))
     return {"description": route.summary, "content": content}
 

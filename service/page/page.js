@@ -1,17 +1,18 @@
-// The status page: asks /readyz, and with a key for the roster's figures, again and again.
-// The key lives in this tab only (sessionStorage) and goes into the header only.
+// The status page: is told of readiness and figures as they change, or asks again and again: without
+// a key of that scope, and while nothing is told. The key lives in this tab only (sessionStorage) and
+// goes into the header only.
 
 import { ask, said, storedKey, storeKey, Trouble } from "./ask.js";
 import { drawTrend } from "./charts.js";
 import * as desk from "./desk.js";
 import { part, write } from "./dom.js";
 import { clear, draw } from "./figures.js";
+import * as live from "./live.js";
 import { showRoster, showSilence, showState } from "./status.js";
 import { lang, t, translate } from "./texts.js";
 import * as words from "./words.js";
 
-const STATE_MS = 1_000;
-const ROSTER_MS = 600; // what somebody else changes shows within a second
+const ASKED_MS = 1_000;
 const TREND_MS = 10_000;
 const HIDDEN_MS = 10_000;
 const TOLD_MS = 2_000;
@@ -23,29 +24,57 @@ let answered = true;
 let drawn = 0;
 
 async function lookAtState() {
+  if (live.isEnough()) return;
   try {
     const { status, body } = await ask("/readyz");
     if (!body.conditions) throw new Trouble(t("trouble.status", { status }));
-    heard = Date.now();
-    answered = true;
-    write(part("heard"), t("heard", { time: words.clockOf(heard) }));
-    showState(body);
+    hear(body);
   } catch (error) {
+    if (live.isEnough()) return;
     answered = false;
     const since = heard ? t("because.last_heard", { time: words.clockOf(heard) }) : "";
     showSilence(said(error) + since + t("because.again"));
   }
 }
 
+/** Nothing; the service has told how it is. */
+function hear(readiness) {
+  heard = Date.now();
+  answered = true;
+  const { name } = live.standing();
+  write(part("heard"), t(name === "flows" ? "heard_live" : "heard", { time: words.clockOf(heard) }));
+  showState(readiness);
+}
+
+/** Nothing; what the service has told by itself is shown. */
+function take(name, told, now) {
+  layOut();
+  try {
+    if (name === "state") hear(told);
+    else if (name === "roster") show(told, now);
+    else if (name === "trend") drawTrend(told, now);
+    else if (told.of === "roster") age(t("trouble.redis"));
+  } catch (error) {
+    age(said(error));
+  }
+}
+
+async function follow() {
+  const asked = key;
+  const status = await live.follow(asked, take);
+  if (status && asked === key) refuse(t(status === 401 ? "trouble.unknown_key" : "trouble.no_scope"));
+}
+
 async function lookAtRoster() {
   const asked = key;
-  if (!asked) return;
+  layOut();
+  if (!asked || live.isEnough()) return;
   let trouble = "";
   try {
     if (!scopes && !(await learnScopes(asked))) return;
-    if (!looksOn()) return;
+    if (!looksOn() || live.isEnough()) return;
     const { status, body, now } = await ask("/v1/roster", { key: asked });
-    if (asked !== key) return; // another key, or none, was given meanwhile
+    if (asked !== key || live.isEnough()) return; // another key, or none, was given meanwhile
     if (status === 401) return refuse(t("trouble.unknown_key"));
     if (status === 200) return show(body, now);
     trouble = status === 503 ? t("trouble.redis") : t("trouble.figures", { status });
@@ -66,8 +95,8 @@ async function learnScopes(asked) {
   scopes = found;
   if (!looksOn() && !found.includes("list:read")) return refuse(t("trouble.no_scope"));
   desk.open(asked, found, lookAtRoster);
+  if (looksOn()) follow();
   layOut();
-  lookAtTrend();
   return true;
 }
 
@@ -76,7 +105,7 @@ const looksOn = () => Boolean(scopes?.includes("ops") || scopes?.includes("ops:r
 
 async function lookAtTrend() {
   const asked = key;
-  if (!looksOn()) return;
+  if (!looksOn() || live.isEnough()) return;
   try {
     const { status, body, now } = await ask("/v1/trend", { key: asked });
     if (status === 200 && asked === key) drawTrend(body, now);
@@ -113,6 +142,7 @@ function refuse(why) {
 }
 
 function forget() {
+  live.leave();
   remember("");
   drawn = 0;
   clear();
@@ -128,6 +158,9 @@ function remember(text) {
 }
 
 function layOut() {
+  const { name, why, until } = live.standing();
+  part("live").hidden = name !== "waits";
+  if (name === "waits") write(part("live"), t("live.off", { why, time: words.clockOf(until) }));
   part("ask").hidden = Boolean(key);
   part("forget").hidden = !key;
   part("figures").hidden = !drawn;
@@ -174,6 +207,6 @@ part("copy").addEventListener("click", copy);
 write(part("copy"), t("proof.copy"));
 write(part("zone"), t("zone", { zone: words.zone() }));
 layOut();
-repeat(lookAtState, STATE_MS);
-repeat(lookAtRoster, ROSTER_MS);
+repeat(lookAtState, ASKED_MS);
+repeat(lookAtRoster, ASKED_MS);
 repeat(lookAtTrend, TREND_MS);

@@ -26,10 +26,10 @@ async def get_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     key, query = request.auth, request.query_params
     feed = service.feed
     view = View(
-        _number(query, "limit", 1, LIMIT_MAX, LIMIT_MAX),
+        whole_number(query, "limit", 1, LIMIT_MAX, LIMIT_MAX),
         None if key.allows("list:read") else key.id,
     )
-    wait_ms = _number(query, "wait_ms", 0, WAIT_MAX_MS, 0)
+    wait_ms = whole_number(query, "wait_ms", 0, WAIT_MAX_MS, 0)
     after = query.get("after")
     ask = None if after == "now" else FeedPoll(after, view, wait_ms)
     if ask and ask.after is not None:
@@ -59,7 +59,8 @@ def _check(feed: Feed, after: str) -> None:
         ) from exc
 
 
-def _number(query: Mapping[str, Any], name: str, least: int, most: int, default: int) -> int:
+def whole_number(query: Mapping[str, Any], name: str, least: int, most: int, default: int) -> int:
+    """The value of a query parameter; raises InvalidInput for one that is none in these bounds."""
     text = query.get(name)
     if text is None:
         return default

@@ -82,9 +82,15 @@ def check_query(method: str, path: str, query: bytes) -> None:
 
 
 def _bodiless(send: Send) -> Send:
+    """Sends the head alone, also of a body that would come little by little: then that is all."""
+    over = False
+
     async def send_head(message: Any) -> None:  # noqa: ANN401 -- ASGI's
+        nonlocal over
+        if over:
+            return
         if message["type"] == "http.response.body":
-            message = {**message, "body": b""}
+            message, over = {**message, "body": b"", "more_body": False}, True
         await send(message)
 
     return send_head

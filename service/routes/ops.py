@@ -42,12 +42,9 @@ async def healthz() -> Response[bytes]:
 @get("/readyz")
 async def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
     """200 where this process decides checks, else 503; and each condition by name."""
-    upkeep: Upkeep = request.app.state.upkeep
-    found = conditions(upkeep)
-    ready = all(condition.ok for condition in found.values())
-    state = {"ready": ready, "conditions": found, "degraded": degraded(upkeep)}
-    answer = json_response(state | code_json())
-    if not ready:
+    state = readiness_json(request.app.state.upkeep)
+    answer = json_response(state)
+    if not state["ready"]:
         answer.status_code = 503
         answer.headers["retry-after"] = "1"
     return answer
@@ -58,6 +55,13 @@ async def get_roster(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Counts, digest, positions, decisions so far, removal lag, processes."""
     async with in_time():
         return json_response(await roster_json(request.app.state.upkeep))
+
+
+def readiness_json(upkeep: Upkeep) -> dict[str, Any]:
+    """The answer of `GET /readyz`."""
+    found = conditions(upkeep)
+    ready = all(condition.ok for condition in found.values())
+    return {"ready": ready, "conditions": found, "degraded": degraded(upkeep)} | code_json()
 
 
 def conditions(upkeep: Upkeep) -> dict[str, Condition]:

@@ -27,6 +27,8 @@ def process_families(upkeep: Upkeep) -> Iterator[Family]:
     service = upkeep.service
     yield from _state(upkeep)
     yield from _requests(service.counters)
+    text = "Streams of figures that are open: pages that are looked at."
+    yield gauge("live_streams", text, float(upkeep.live.open))
     yield from _checks(service)
     yield from _changes(service)
     yield from _redis(upkeep)

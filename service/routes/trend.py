@@ -16,12 +16,15 @@ from service.web.bodies import in_time, json_response
 @get("/v1/trend", guards=[scoped("ops:read")])
 async def get_trend(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Checks by ten seconds, removals by the hour."""
-    upkeep: Upkeep = request.app.state.upkeep
     async with in_time():
-        hours = await upkeep.tallies.hourly(LEGS, now_ms())
+        return json_response(await trend_json(request.app.state.upkeep))
+
+
+async def trend_json(upkeep: Upkeep) -> TrendAnswer:
+    """The answer of `GET /v1/trend`; raises Unavailable."""
+    hours = await upkeep.tallies.hourly(LEGS, now_ms())
     removals = [RemovalsReply(format_ms(at_ms), **lags) for at_ms, lags in hours.items()]
-    process = upkeep.service.audit.process
-    return json_response(TrendAnswer(process, upkeep.trend.points, removals))
+    return TrendAnswer(upkeep.service.audit.process, upkeep.trend.points, removals)
 
 
 @get("/v1/key", guards=[known_caller])

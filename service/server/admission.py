@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from roster.errors import TooMany
 from service.openapi.openapi import ROUTES
 from service.routes.checks import BATCH, CHECK
+from service.routes.live import STREAM
 from service.server.crowding import UnreadRequests
 from service.web.auth import TokenBucket, authorization
 from service.web.bodies import JSON_HEADERS
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 
     HeaderLines = Sequence[tuple[bytes, bytes]]
 
-FREE = frozenset({"/healthz", "/readyz", "/v1/changes", "/v1/roster", "/metrics"})
-"""Paths that never wait and are never refused."""
+FREE = frozenset({"/healthz", "/readyz", "/v1/changes", "/v1/roster", "/metrics", STREAM})
+"""Paths that never wait, and are never refused but for the stream on a surplus connection."""
 _OK = 200
 PATHS = frozenset({"/", "/schema", "/schema/openapi.json", *(route.path for route in ROUTES)})
 """By which requests are counted."""

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from service.metrics.counters import UNREAD
 from service.routes.checks import CHECK, HOT, respond, respond_at_once
+from service.routes.live import STREAM
 from service.server.admission import CONTENDED, FREE
 from service.server.certificates import fingerprint
 from service.server.coalescing import CoalescingTransport
@@ -239,7 +240,7 @@ class Protocol(Endings):
         gate, scope, self._latest_cycle = self.context.gate, cycle.scope, cycle
         if self.context.closing or self.surplus:
             cycle.keep_alive = False
-        if scope["path"] in FREE:
+        if scope["path"] in FREE and not (self.surplus and scope["path"] == STREAM):
             self._begin(cycle, app)
         elif self._turned_away:
             gate.turn_away(self, cycle)

@@ -120,6 +120,7 @@ class Serving(uvicorn.Server):
         for acceptor in self._acceptors:
             await acceptor.close()
         self.upkeep.service.feed.end()
+        self.upkeep.live.end()
         self._shut_all()
         await self._finish()
         self._sweeping.cancel()

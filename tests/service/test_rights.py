@@ -152,6 +152,7 @@ NEEDS: dict[tuple[str, str, str], set[str]] = {
     ("GET", "/v1/audit?limit=1", ""): {"audit"},
     ("GET", "/v1/roster", ""): {"ops", "ops:read"},
     ("GET", "/v1/trend", ""): {"ops", "ops:read"},
+    ("GET", "/v1/live", ""): {"ops", "ops:read"},
     ("GET", "/metrics", ""): {"ops", "ops:read"},
     ("POST", "/v1/changes", json.dumps({"changes": [edit("put")]})): {"list:add", "list:add@sx"},
     ("POST", "/v1/changes", json.dumps({"changes": [edit("remove", 1)]})): {

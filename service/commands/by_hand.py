@@ -10,18 +10,13 @@ import click
 from roster.documents.identity import KINDS, DocumentType
 from roster.records.bounds import DisputeReason, RemovalReason
 from roster.rules.restrictions import MODES
+from service.commands.asking import asked_reason, confirm, show_meant
 from service.commands.caller import open_caller, over_http
 from service.commands.helps import SpokenCommand
 from service.commands.language import in_language
-from service.commands.meant import (
-    already_removed,
-    asked_reason,
-    confirm,
-    meant,
-    nothing_found,
-    show_entries,
-)
+from service.commands.meant import meant
 from service.commands.numbers import doubt, number_option
+from service.commands.shown import already, nothing_found, show_entries
 from service.commands.tables import print_json
 from service.commands.texts import OUTCOMES, said
 from service.commands.verdicts import verdict_lines
@@ -162,11 +157,13 @@ def _change(op: str, options: dict[str, Any]) -> None:
         wanted = {"list": options["list_"], "entry_id": options["entry_id"]}
         entry = meant(caller, op, whose, wanted)
         if entry.get("state") == "removed":
-            click.echo(already_removed(entry), err=True)
+            click.echo(already(entry), err=True)
             raise click.exceptions.Exit(1)
+        if not options["yes"]:
+            show_meant(entry)
         reason = asked_reason(options["reason"], _REASONS[op])
         if not options["yes"]:
-            confirm(op, options["number"], entry)
+            confirm(op)
         change = {
             "op": op,
             "document": whose,

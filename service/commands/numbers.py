@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from roster.documents.identity import Document, missing_check_digit, normalise
+from roster.documents.doubts import doubt_of
+from roster.documents.identity import Document
 from roster.documents.spelling import fold
 from roster.errors import InvalidInput
 from roster.times import beijing_day, now_ms
+from service.commands.desk_texts import (
+    ASK_NUMBER,
+    CHECK_DIGIT,
+    NO_DIGIT,
+    NO_SUCH_NUMBER,
+    NOT_TEXT,
+    NUMBER,
+    NUMBER_ARGUMENT,
+    TOO_SHORT_OR_LONG,
+)
 from service.commands.language import say
 from service.commands.tables import is_terminal
 from service.commands.terminal import read_line
-from service.commands.texts import (
-    ASK_NUMBER,
-    CHECK_DIGIT,
-    NO_SUCH_NUMBER,
-    NOT_TEXT,
-    NUMBER_ARGUMENT,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +33,12 @@ if TYPE_CHECKING:
 _GROUPS = {18: (6, 4, 4, 4), 15: (6, 6, 3)}
 """As an ID card's parts are: where it was issued, the birth, the rest."""
 _GROUP = 4
+_DOUBTS = {
+    "length": TOO_SHORT_OR_LONG,
+    "letter": NO_DIGIT,
+    "check_digit": CHECK_DIGIT,
+    "shape": NO_SUCH_NUMBER,
+}
 
 
 def number_option(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -63,16 +73,11 @@ def doubt(document: dict[str, Any]) -> str | None:
 
     Never holds the number: at most the one check digit that it has not.
     """
-    day = beijing_day(now_ms())
     try:
-        asked = msgspec.convert(document, Document)
-        digit = missing_check_digit(asked, day)
-        valid = normalise(asked, day).valid
+        found = doubt_of(msgspec.convert(document, Document), beijing_day(now_ms()))
     except (InvalidInput, msgspec.ValidationError):
         return None
-    if digit is not None:
-        return say(CHECK_DIGIT, digit=digit)
-    return None if valid else say(NO_SUCH_NUMBER)
+    return say(_DOUBTS[found.code], **msgspec.structs.asdict(found)) if found else None
 
 
 def _cut(text: str, sizes: Sequence[int]) -> list[str]:
@@ -90,4 +95,6 @@ def _asked() -> str:
         asked.encode()  # what was no text may come as halves of characters
     except UnicodeError:
         raise click.BadParameter(say(NOT_TEXT)) from None
-    return asked.strip()
+    number = asked.strip()
+    click.echo(f"{say(NUMBER)}  {in_groups(number)}", err=True)  # it was typed unseen
+    return number

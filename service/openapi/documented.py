@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from roster.documents.doubts import Doubt
 from roster.documents.names import NameCheck
 from roster.rules.restrictions import Mode
 from roster.rules.verdict import Decision, StandingWord, Warned
@@ -202,10 +203,14 @@ class EntryReply(Reply, frozen=True):
 
 
 class FindAnswer(Reply, frozen=True):
-    """All entries of a document, tombstones too; `loaded` are the lists that are fully loaded."""
+    """All entries of a document, tombstones too; `loaded` are the lists that are fully loaded.
+
+    `doubt` says why the number can be no such document's, where it cannot.
+    """
 
     entries: list[EntryReply]
     loaded: list[str]
+    doubt: Doubt | None
     position: str
 
 

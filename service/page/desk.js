@@ -10,6 +10,7 @@ const NEEDS_ISSUER = ["passport", "other"];
 const OPS = {
   active: ["remove", "suspend"],
   suspended: ["remove", "resume"],
+  absent: ["remove"],
 };
 const SCOPES = { remove: "list:remove", suspend: "list:remove", resume: "list:add" };
 const REASONS = {
@@ -26,6 +27,7 @@ let scopes = [];
 let changed = () => {};
 let found = null;
 let searches = 0;
+let visits = 0;
 
 /** Nothing; the desk works with this key, which may do that; `onChange` hears of changes. */
 export function open(text, allowed, onChange) {
@@ -35,13 +37,18 @@ export function open(text, allowed, onChange) {
 
 /** Nothing; nothing of a person is left. */
 export function leave() {
-  [found, searches] = [null, searches + 1];
+  visits += 1;
   part("desk-form").reset();
   part("confirm").close();
-  part("entries").replaceChildren();
   part("confirm-text").replaceChildren();
-  for (const id of ["typed", "told", "outcome"]) write(part(id), "");
   choose();
+}
+
+/** Nothing; what stood there of one document is not taken for what is typed now. */
+function putAway() {
+  [found, searches] = [null, searches + 1];
+  part("entries").replaceChildren();
+  for (const id of ["told", "outcome"]) write(part(id), "");
 }
 
 /** Nothing; the desk's form listens. */
@@ -49,7 +56,7 @@ export function wire() {
   fillChoices("type", texts.documents);
   fillChoices("kind", texts.kinds);
   part("type").addEventListener("change", choose);
-  part("number").addEventListener("input", echo);
+  for (const id of ["issuer", "kind", "number"]) part(id).addEventListener("input", echo);
   part("desk-form").addEventListener("submit", submit);
   part("desk-clear").addEventListener("click", () => {
     leave();
@@ -73,6 +80,7 @@ function choose() {
 }
 
 function echo() {
+  putAway();
   const number = part("number").value.trim();
   write(part("typed"), number ? t("desk.typed", { number: words.grouped(number) }) : "");
 }
@@ -99,8 +107,8 @@ async function find(document) {
     if (search !== searches) return;
     const refused = answers.find((each) => each.status !== 200);
     if (refused) return tell(refusal(refused));
-    const [{ entries, loaded }, { history }] = answers.map((each) => each.body);
-    found = { document, entries, loaded, history };
+    const [{ entries, loaded, doubt }, { history }] = answers.map((each) => each.body);
+    found = { document, entries, loaded, doubt, history };
     show();
   } catch (error) {
     if (search === searches) tell(said(error));
@@ -121,9 +129,11 @@ function tell(text) {
 }
 
 function show() {
-  const { entries, loaded, history } = found;
+  const { entries, loaded, doubt, history } = found;
   const none = t("desk.none") + plural("desk.loaded", loaded.length, { count: loaded.length });
-  write(part("told"), entries.length ? plural("desk.found", entries.length, { count: entries.length }) : none);
+  const many = entries.length ? plural("desk.found", entries.length, { count: entries.length }) : none;
+  const wrong = doubt && t(`desk.doubt_${doubt.code}`, doubt);
+  write(part("told"), wrong || many, wrong ? many : "", wrong ? "bad" : "");
   part("entries").replaceChildren(...entries.map((entry) => entryCard(entry, history)));
 }
 
@@ -131,7 +141,8 @@ function entryCard(entry, history) {
   const title = make("h3", {}, `${entry.list} `, make("code", {}, entry.entry_id));
   const state = make("p", { class: `badge ${entry.state}` }, t(`states.${entry.state}`));
   const events = history.filter((each) => each.list === entry.list && each.entry_id === entry.entry_id);
-  return make("li", { class: "entry" }, make("div", { class: "row" }, title, state), facts(entry), actions(entry), past(events));
+  const gone = entry.state === "absent" ? [make("p", {}, t("desk.absent"))] : [];
+  return make("li", { class: "entry" }, make("div", { class: "row" }, title, state), facts(entry), ...gone, actions(entry), past(events));
 }
 
 function facts(entry) {
@@ -196,24 +207,24 @@ function confirm(entry, op) {
 }
 
 async function change(document, { list, entry_id }, op, reason) {
-  const search = searches;
+  const [search, visit] = [searches, visits];
   let told;
   try {
     const answer = await post("/v1/changes", { changes: [{ op, list, entry_id, document, reason }] });
-    told = outcome(answer, op);
+    told = outcome(answer, op, `${list} ${entry_id}`);
   } catch (error) {
     told = [`${said(error)} ${t("desk.silent")}`, "bad"];
   }
   changed();
-  if (search !== searches) return; // the desk was cleared meanwhile
+  if (visit !== visits) return; // the desk was cleared meanwhile
   write(part("outcome"), told[0], "", told[1]);
-  await find(document);
+  if (search === searches) await find(document);
 }
 
-function outcome(answer, op) {
+function outcome(answer, op, entry) {
   if (answer.status !== 200) return [refusal(answer), "bad"];
   const [{ outcome: what, errors = [] }] = answer.body.results;
-  if (what === "applied") return [t("desk.done", { op: t(`ops.${op}`) }), "ok"];
+  if (what === "applied") return [t("desk.done", { op: t(`ops.${op}`), entry }), "ok"];
   const why = errors.map((each) => each.message).join("; ") || t(`outcomes.${what}`);
   return [t("desk.refused", { why }), "bad"];
 }

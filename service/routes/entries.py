@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Request, Response, post
 
+from roster.documents.doubts import doubt_of
 from roster.documents.identity import Document, Token, normalise
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidInput, Unavailable
@@ -31,7 +32,7 @@ _history_decoder = Body(HistoryShape)
 
 @post("/v1/entries/find", status_code=200, guards=[scoped("list:read")])
 async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
-    """All entries of a document, tombstones too."""
+    """All entries of a document, tombstones too, and why it can be none."""
     service: Service = request.app.state.service
     shape = _find_decoder.decode(await request.body())
     async with in_time():
@@ -54,7 +55,14 @@ async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         ]
     covered = service.screener.covered
     loaded = [rule.id for rule in service.lists.restricting if rule.code in covered]
-    return json_response({"entries": shown, "loaded": loaded, "position": _position(looked)})
+    return json_response(
+        {
+            "entries": shown,
+            "loaded": loaded,
+            "doubt": doubt_of(shape.document, beijing_day(now_ms())),
+            "position": _position(looked),
+        }
+    )
 
 
 @post("/v1/entries/history", status_code=200, guards=[scoped("list:read")])

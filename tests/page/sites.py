@@ -111,9 +111,11 @@ async def chromium() -> AsyncIterator[Browser]:
             await browser.close()
 
 
-async def load(server: Server, folder: Path, settings: Settings, as_of: str = "2026-01-01") -> None:
-    """Load LIST with the command that an operator uses."""
-    (folder / "list.csv").write_text(LIST)
+async def load(
+    server: Server, folder: Path, settings: Settings, as_of: str = "2026-01-01", text: str = LIST
+) -> None:
+    """Load LIST, or another, with the command that an operator uses."""
+    (folder / "list.csv").write_text(text)
     own = {
         "CLEARWAY_REDIS_URL": server.url,
         "CLEARWAY_DATA_DIR": str(settings.data_dir),

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.async_api import expect
 
-from tests.page.sites import ANNE, BERT
+from tests.page.sites import ANNE, BERT, LIST, load
 
 if TYPE_CHECKING:
-    from playwright.async_api import Locator
+    from pathlib import Path
 
+    from playwright.async_api import Locator, Route
+
+    from roster.settings import Settings
     from tests.page.sites import Site
+    from tests.servers import Server
 
 ALL = ("list:read", "list:remove", "list:add")
 NOBODY = "110105180001010037"
@@ -117,3 +123,85 @@ async def test_nothing_of_a_person_is_left_anywhere(site: Site) -> None:
     await expect(page.locator("#desk")).to_be_hidden()
     assert "a/1" not in await page.content()
     assert await page.evaluate("document.getElementById('number').value") == ""
+
+
+async def test_no_entry_stands_under_another_number_than_its_own(site: Site) -> None:
+    await site.show("ops", *ALL)
+    page = site.page
+    entries = await find(site, ANNE)
+    await page.get_by_label("Number").fill(BERT)
+    await expect(entries).to_have_count(0)
+    await expect(page.locator("#told")).to_have_text("")
+    await find(site, ANNE)
+    await page.get_by_label("Document").select_option("passport")
+    await expect(entries).to_have_count(0)
+    await page.get_by_label("Issued by").fill("GBR")
+    await page.get_by_role("button", name="Find").click()
+    await expect(page.locator("#told")).to_contain_text("No entry of this document.")
+    await page.get_by_label("Issued by").fill("FRA")
+    await expect(page.locator("#told")).to_have_text("")
+    assert site.errors == []
+
+
+async def test_what_was_done_is_told_with_its_entry_also_when_another_number_is_typed(
+    site: Site,
+) -> None:
+    await site.show(*ALL)
+    page = site.page
+    released = asyncio.Event()
+
+    async def held(route: Route) -> None:
+        await released.wait()
+        await route.continue_()
+
+    await page.route("**/v1/changes", held)
+    entries = await find(site, BERT)
+    await entries.get_by_role("button", name="Remove").click()
+    await page.get_by_label("Reason").select_option("settled")
+    await page.get_by_role("button", name="Yes, remove").click()
+    await page.get_by_label("Number").fill(ANNE)
+    released.set()
+    await expect(page.locator("#outcome")).to_contain_text("Done: remove sx b/1.")
+    await expect(entries).to_have_count(0)
+    assert site.errors == []
+
+
+async def test_an_entry_that_a_file_has_ended_is_removed_for_good(
+    valkey: Server, tmp_path: Path, settings: Settings, site: Site
+) -> None:
+    await load(valkey, tmp_path, settings, "2026-01-02", without(BERT))
+    await site.show(*ALL)
+    entries = await find(site, BERT)
+    await expect(entries.locator(".badge")).to_have_text("absent")
+    await expect(entries).to_contain_text("the next could bring it back")
+    await do(site, entries, "Remove", "performed")
+    await load(valkey, tmp_path, settings, "2026-01-03")
+    await expect((await find(site, BERT)).locator(".badge")).to_have_text("removed")
+
+
+def without(number: str) -> str:
+    """LIST as a file has it that lacks this person."""
+    return "".join(line for line in LIST.splitlines(keepends=True) if number not in line)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (NOBODY[:-1], "This number cannot be valid: 17 characters; a resident ID has 18."),
+        (NOBODY[:-1] + "5", "This number cannot be valid: the check digit would be 7."),
+        (NOBODY.replace("0", "O", 1), "This number cannot be valid: a digit belongs in place 3."),
+        ("1101051899010110078", "This number cannot be valid: 19 characters; a resident ID has 18"),
+    ],
+)
+async def test_a_number_that_can_be_nobodys_is_told_before_anything_and_in_red(
+    site: Site, typed: str, said: str
+) -> None:
+    await site.show(*ALL)
+    page = site.page
+    await page.get_by_label("Number").fill(typed)
+    await page.get_by_role("button", name="Find").click()
+    await expect(page.locator("#told > .bad")).to_contain_text(said)
+    told = await page.locator("#told").inner_text()
+    assert told.startswith(said)
+    assert "No entry of this document. 2 lists are loaded." in told
+    assert site.errors == []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from playwright.async_api import expect
 
+from roster.documents.doubts import DoubtCode
 from roster.redis.requirements import ServerFacts, unfit
 from service.routes.ops import NAMES
 from service.routes.pages import FOLDER, preferred
@@ -84,6 +85,7 @@ async def said_are_there(english: dict[str, Any]) -> None:
     }
     assert asked - english.keys() == set()
     ops = (ROOT / "service/routes/ops.py").read_text(encoding="utf-8")
+    assert {f"desk.doubt_{code}" for code in get_args(DoubtCode)} <= english.keys()
     degraded = {*unfit(WORST), *NAMES}
     assert {name for name in degraded if f"degraded.{name}.1" not in english} == set()
     conditions = set(re.findall(r'^        "(\w+)": _condition\(', ops, re.MULTILINE))

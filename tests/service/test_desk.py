@@ -227,7 +227,7 @@ def test_nobody_is_told_with_the_lists_and_the_check_digit_but_never_the_number(
     doubt = "this number cannot be valid: the check digit would be 0"
     for command in ("find", "remove"):
         done = run(desk, command, *DOCUMENT, stdin=WRONG)
-        assert f"no entry of this person; 1 list is loaded; {doubt}\n" in done.stderr
+        assert f"{doubt}; no entry of this person; 1 list is loaded\n" in done.stderr
         assert WRONG not in done.stderr + done.stdout
     check = run(desk, "check", *DOCUMENT, "--mode", "air", stdin=WRONG)
     assert check.stdout.splitlines() == ["refer", "  document_invalid"]

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 import clearway
 from roster.records.bounds import DisputeReason, RemovalReason
 from roster.rules.restrictions import MODES
-from service.commands import audit, keys, loads, meant, roster, texts
+from service.commands import audit, desk_texts, keys, loads, meant, roster, texts
 from service.commands.helps import HELPS
 from service.commands.language import Phrase, language_of
-from service.commands.meant import _COLUMNS as OF_ENTRY
+from service.commands.shown import COLUMNS as OF_ENTRY
 from tests.source import modules
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SAME = {"sha256"}
 
 
 def all_texts() -> Iterator[tuple[str, Phrase]]:
-    for name, value in vars(texts).items():
+    for name, value in (vars(texts) | vars(desk_texts)).items():
         if isinstance(value, Phrase):
             yield name, value
         elif isinstance(value, dict) and name.isupper():
@@ -51,21 +51,27 @@ def test_both_languages_say_all_with_the_same_values() -> None:
 
 
 def test_every_text_is_said_somewhere() -> None:
-    code = "\n".join(each.text for each in modules("service/commands/*.py") if each.stem != "texts")
-    code += "\n".join(re.findall(r"(?m)^    .*", modules("service/commands/texts.py")[0].text))
+    there = modules("service/commands/*.py")
+    code = "\n".join(each.text for each in there if not each.stem.endswith("texts"))
+    code += "\n".join(
+        line
+        for each in there
+        if each.stem.endswith("texts")
+        for line in re.findall(r"(?m)^    .*", each.text)
+    )
     names = {name.partition("[")[0] for name, _ in all_texts()}
     assert {name for name in names if not re.search(rf"\b{name}\b", code)} == set()
 
 
 def test_every_code_and_every_column_has_its_text() -> None:
-    assert set(texts.REASONS) == {*get_args(RemovalReason), *get_args(DisputeReason)}
+    assert set(desk_texts.REASONS) == {*get_args(RemovalReason), *get_args(DisputeReason)}
     assert set(texts.MODES) == set(MODES)
     shown = (
         *(OF_ENTRY, keys.COLUMNS, loads._COLUMNS, roster._COLUMNS, roster._OF_PROCESS),
         *(audit._COLUMNS, audit._OF_CHAIN),
     )
     assert {column for columns in shown for column in columns} - set(texts.COLUMNS) == set()
-    assert set(texts.CONFIRM) == set(meant._MEANT)
+    assert set(desk_texts.CONFIRM) == set(meant._MEANT)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+"""What the desk says to people of a number, of the entries of a person, and of a change to one.
+
+Codes of the API stand in both languages as they are: the documents, logs and programs have them.
+"""
+
+from __future__ import annotations
+
+from service.commands.language import Phrase
+
+# A number, and whether it can be one.
+ASK_NUMBER = Phrase("Number", "证件号码")
+NUMBER = Phrase("number", "证件号码")
+NUMBER_ARGUMENT = Phrase(
+    "a number is never an argument: write - to be asked for it",
+    "号码不可写在命令行里：请写 -，再按提示输入",
+)
+NOT_TEXT = Phrase(
+    "what was typed is not text in this terminal's encoding", "输入的内容不是本终端编码的文字"
+)
+CHECK_DIGIT = Phrase(
+    "this number cannot be valid: the check digit would be {check_digit}",
+    "该号码不可能有效：校验码应为 {check_digit}",
+)
+TOO_SHORT_OR_LONG = Phrase(
+    "this number cannot be valid: {characters} characters; a resident ID has 18",
+    "该号码不可能有效：共 {characters} 位，居民身份证号码应为 18 位",
+)
+NO_DIGIT = Phrase(
+    "this number cannot be valid: a digit belongs in place {place}",
+    "该号码不可能有效：第 {place} 位应为数字",
+)
+NO_SUCH_NUMBER = Phrase(
+    "this number cannot be valid: look at it again", "该号码不可能有效：请再核对一遍"
+)
+
+# The entry that is meant.
+NO_ENTRY = Phrase("no entry of this person", "名单中没有此人的条目")
+NO_ENTRY_LOADED = Phrase(
+    "no entry of this person; {count} lists are loaded",
+    "名单中没有此人的条目；已载入 {count} 份名单",
+)
+NO_ENTRY_ONE = Phrase(
+    "no entry of this person; 1 list is loaded", "名单中没有此人的条目；已载入 1 份名单"
+)
+NO_SUCH_ENTRY = Phrase(
+    "this person has no such entry: nothing was changed", "此人没有这一条目：未作任何更改"
+)
+UNDECIDED = Phrase(
+    "no single entry to {op}: say which with --list and --entry-id",
+    "无法确定对哪一条目执行 {op}：请用 --list 和 --entry-id 指明",
+)
+ALREADY = {
+    "removed": Phrase(
+        "already removed on {at}: {list} {entry_id}", "已于 {at} 移出名单：{list} {entry_id}"
+    ),
+    "suspended": Phrase(
+        "already suspended on {at}: {list} {entry_id}", "已于 {at} 暂停：{list} {entry_id}"
+    ),
+}
+ALSO = Phrase(
+    "also {state}: {entries}: name it with --list and --entry-id",
+    "另有条目为 {state}：{entries}：请用 --list 和 --entry-id 指明",
+)
+COMES_BACK = Phrase(
+    "the last file lacks this entry, and the next could bring it back: remove it for good",
+    "最近一份文件已无此条目，但下一份文件可能使其恢复：移出后即不再恢复",
+)
+NOT_LOOKED = Phrase(
+    "this key may not look first (list:read): the entry is taken as it was typed",
+    "该密钥无权先行查询（list:read）：按输入的条目直接执行",
+)
+ASK_REASON = Phrase("Reason", "理由")
+CONFIRM = {
+    "remove": Phrase("Remove this entry?", "移出这一条目？"),
+    "suspend": Phrase("Suspend this entry?", "暂停这一条目？"),
+    "resume": Phrase("Let this entry bind again?", "恢复这一条目？"),
+}
+REASONS = {
+    "performed": Phrase("the obligation is performed", "义务履行完毕"),
+    "settled": Phrase("the parties have settled", "双方达成和解"),
+    "creditor_request": Phrase("the creditor asks for it", "申请执行人申请删除"),
+    "no_assets": Phrase("no assets are left to enforce on", "无财产可供执行，终结本次执行"),
+    "bankruptcy": Phrase("bankruptcy proceedings", "进入破产程序"),
+    "not_enforceable": Phrase("the judgment is not enforceable", "裁定不予执行"),
+    "terminated": Phrase("the enforcement has ended", "终结执行"),
+    "error": Phrase("listed by mistake", "误列"),
+    "expired": Phrase("the term is over", "期限届满"),
+    "revoked": Phrase("the decision was revoked", "决定被撤销"),
+    "other": Phrase("another reason", "其他"),
+    "dispute": Phrase("a dispute is open", "异议处理中"),
+    "review": Phrase("under review", "复核中"),
+    "court_order": Phrase("by order of a court", "依法院裁定"),
+}
+"""What the codes mean that `--reason` takes."""

@@ -1,0 +1,135 @@
+"""Which entry the desk means where several are there, or a file has ended one, and what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.servers import eventually
+from tests.service.test_desk import BEIJING, DOCUMENT, GROUPS, SCOPES, WRONG, ok, run, states
+from tests.terminals import terminal
+from tests.test_clearway import LIST, NUMBER, PUT, Cli, ready
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers import Server
+
+YEAR_MS = 31_557_600_000
+COURT = "沈阳市和平区人民法院"
+NOBODY = "110105187001010012"
+
+
+@pytest.fixture
+def desk(valkey: Server) -> Iterator[Cli]:
+    """A service that has one list in full, as of 2019, and nobody on it."""
+    with tempfile.TemporaryDirectory(prefix="cw-", dir="/tmp") as folder:
+        cli = Cli(Path(folder), redis_url=valkey.url, id_key="ab" * 32)
+        load(cli, "2019-01-01", "")
+        cli.env["CLEARWAY_API_KEY"] = cli.make_key(SCOPES)
+        with cli.serving() as url:
+            cli.env["CLEARWAY_URL"] = url
+            eventually(lambda: ready(url))
+            yield cli
+
+
+def load(cli: Cli, as_of: str, rows: str) -> None:
+    """Load a file with these rows."""
+    header = LIST.partition("\n")[0]
+    (cli.folder / "list.csv").write_text(f"{header}\n{rows}")
+    guards = ("--allow-empty", "--max-removals", "100%")
+    ok(cli, "load", str(cli.folder / "list.csv"), "--list", "sx", "--as-of", as_of, *guards)
+
+
+def put(cli: Cli, *entry_ids: str, years: int = 2) -> None:
+    """List the person under these ids, so many years after 2018."""
+    headers = {"authorization": f"Bearer {cli.env['CLEARWAY_API_KEY']}"}
+    about = {"revision": 1_514_764_800_000 + years * YEAR_MS, "entry": {"court": COURT}}
+    puts = [PUT | about | {"entry_id": each} for each in entry_ids]
+    url = f"{cli.env['CLEARWAY_URL']}/v1/changes"
+    answer = httpx.post(url, json={"changes": puts, "wait": "all"}, headers=headers)
+    assert {each["outcome"] for each in answer.json()["results"]} == {"applied"}
+
+
+def test_who_pays_while_the_last_file_lacks_the_entry_stays_off(desk: Cli) -> None:
+    put(desk, "e1")
+    load(desk, "2021-01-01", "")
+    assert states(desk) == {"e1": "absent"}
+    with terminal(desk.env, desk.folder, "remove", *DOCUMENT) as typed:
+        typed.answer("Number: ", NUMBER)
+        typed.wait_for("the next could bring it back: remove it for good")
+        typed.answer("Reason: ", "performed")
+        typed.answer("Remove this entry? [y/N]: ", "n")
+        assert typed.end() == 1, typed.shown
+    assert ok(desk, "remove", *DOCUMENT, stdin=NUMBER) == "applied  sx  e1\n"
+    load(desk, "2022-01-01", f"sx,e1,resident_id,{NUMBER}\n")
+    assert states(desk) == {"e1": "removed"}
+
+
+def test_one_that_is_absent_is_not_passed_over_beside_one_that_binds(desk: Cli) -> None:
+    put(desk, "e1")
+    load(desk, "2021-01-01", "")
+    put(desk, "e2", years=4)
+    done = run(desk, "remove", *DOCUMENT, stdin=NUMBER)
+    assert done.exit_code == 1
+    told = {tuple(line.split("\t")[1:3]) for line in done.stderr.splitlines() if "\t" in line}
+    assert told == {("e1", "absent"), ("e2", "active")}
+    assert "no single entry to remove" in done.stderr
+    assert states(desk) == {"e1": "absent", "e2": "active"}
+
+
+@pytest.mark.parametrize(("op", "state"), [("remove", "removed"), ("suspend", "suspended")])
+def test_the_same_line_again_takes_no_other_entry(desk: Cli, op: str, state: str) -> None:
+    put(desk, "e1", "e2")
+    ok(desk, op, *DOCUMENT, "--entry-id", "e1", stdin=NUMBER)
+    again = run(desk, op, *DOCUMENT, stdin=NUMBER)
+    assert (again.exit_code, again.stdout) == (1, "")
+    told = again.stderr.splitlines()[-1]
+    assert re.fullmatch(
+        rf"Error: already {state} on {BEIJING}: sx e1; also active: sx e2 {COURT}: name it with "
+        r"--list and --entry-id",
+        told,
+    ), told
+    assert states(desk) == {"e1": state, "e2": "active"}
+    assert ok(desk, op, *DOCUMENT, "--entry-id", "e2", stdin=NUMBER) == "applied  sx  e2\n"
+
+
+def test_a_number_that_was_typed_unseen_is_shown_where_nothing_is_found_too(desk: Cli) -> None:
+    put(desk, "e1")
+    with terminal(desk.env, desk.folder, "find", *DOCUMENT) as typed:
+        typed.answer("Number: ", NUMBER)
+        assert typed.end() == 0, typed.shown
+    assert GROUPS in typed.shown
+    for command in ("find", "remove"):
+        with terminal(desk.env, desk.folder, command, *DOCUMENT) as typed:
+            typed.answer("Number: ", NOBODY)
+            typed.end()
+        assert "110105 1870 0101 0012" in typed.shown
+        assert "no entry of this person; 1 list is loaded" in typed.shown
+
+
+@pytest.mark.parametrize(
+    ("number", "doubt"),
+    [
+        (WRONG, "the check digit would be 0"),
+        (NUMBER[:-1], "17 characters; a resident ID has 18"),
+        (NUMBER.replace("0", "O", 1), "a digit belongs in place 3"),
+    ],
+)
+def test_what_can_be_nobodys_number_is_said_first(desk: Cli, number: str, doubt: str) -> None:
+    doubt = f"this number cannot be valid: {doubt}"
+    for command in ("find", "remove"):
+        told = run(desk, command, *DOCUMENT, stdin=number).stderr.removeprefix("Error: ")
+        assert told == f"{doubt}; no entry of this person; 1 list is loaded\n"
+    headers = {"authorization": f"Bearer {desk.env['CLEARWAY_API_KEY']}"}
+    body = {"document": {"type": "resident_id", "number": number}}
+    url = f"{desk.env['CLEARWAY_URL']}/v1/entries/find"
+    answer = httpx.post(url, json=body, headers=headers).text
+    assert json.loads(answer)["doubt"]["code"] in {"check_digit", "length", "letter"}
+    assert number not in answer

@@ -60,6 +60,13 @@ class Opening:
         known = self._discovery.map if self._discovery is not None else None
         return tuple(sorted(f"{host}:{port}" for host, port in known.servers)) if known else ()
 
+    @property
+    def place(self) -> str:
+        """Which roster it is, for people: the embedded server's folder, or the address."""
+        if self.embedded is not None:
+            return f"the embedded server of {self.settings.data_dir.expanduser()}"
+        return repr(self.target).strip("<>")
+
     def id_key(self) -> bytes:
         """The ID key's 32 bytes; raises SettingsError."""
         return read_or_make(self.settings, embedded=self.embedded is not None)

@@ -211,6 +211,18 @@ def test_a_key_is_printed_alone_and_listed_by_its_id(cli: Cli) -> None:
     assert cli.run("keys", "revoke", identifier).returncode == 1
 
 
+def test_a_new_key_says_on_which_roster_it_works(cli: Cli, embedded: Cli) -> None:
+    """Or it may be tried, in vain, on the service of another."""
+    create = ("keys", "create", "--name", "client", "--scopes", "check")
+    embedded.env["CLEARWAY_DATA_DIR"] = folder = str(embedded.folder / "other")
+    for each, place in ((cli, "server /"), (embedded, f"the embedded server of {folder}")):
+        first, second = each.run(*create).stderr, each.run(*create).stderr
+        assert f"it works on the roster of {place}" in first
+        assert "which had no key before" in first
+        assert f"it works on the roster of {place}" in second
+        assert "no key before" not in second
+
+
 def test_a_test_key_is_printed_with_a_prefix_of_its_own_and_keeps_it(cli: Cli) -> None:
     made = cli.ok("keys", "create", "--sandbox", "--name", "client", "--scopes", "check").strip()
     assert re.fullmatch(r"cw_test_[0-9a-f]{12}_[A-Za-z0-9_-]{43}", made)

@@ -46,6 +46,11 @@ SCOPES_TOLD = "\b\nScopes:\n" + "\n".join(
 )
 """What stands below the help of `create`, line by line."""
 
+NO_OTHER = (
+    ", which had no key before: a service that has keys runs on another "
+    "(CLEARWAY_DATA_DIR, CLEARWAY_REDIS_URL)"
+)
+
 
 @click.group()
 def keys() -> None:
@@ -79,10 +84,12 @@ def create(**options: Any) -> None:  # noqa: ANN401 -- click's
         names = [rule.id for rule in load_lists(opening.settings.lists_file).all]
         terms = _terms(options, names)
         sandbox = options["sandbox"]
-        key, text = _with_store(
-            opening, lambda store: store.create(terms, now_ms(), sandbox=sandbox), "created"
+        key, text, is_first = _with_store(
+            opening, lambda store: _created(store, terms, sandbox=sandbox), "created"
         )
+        place = opening.place
     click.echo(f"key {key.id} for {key.name}: {', '.join(key.scopes)}", err=True)
+    click.echo(f"it works on the roster of {place}{is_first * NO_OTHER}", err=True)
     click.echo(text)
 
 
@@ -175,6 +182,12 @@ def _overlap_ms(text: str) -> int:
     if overlap_ms > OVERLAP_MAX_MS:
         raise click.BadParameter("more than 30d")
     return overlap_ms
+
+
+async def _created(store: KeyStore, terms: KeyTerms, *, sandbox: bool) -> tuple[ApiKey, str, bool]:
+    """The key, its text, and whether there was no other."""
+    is_first = not await store.all()
+    return *await store.create(terms, now_ms(), sandbox=sandbox), is_first
 
 
 async def _all(store: KeyStore) -> tuple[dict[str, ApiKey], dict[str, int]]:

@@ -29,6 +29,7 @@ LONGEST_NUMBER: Final = 64
 _HAS_NONE: Final = "this type of document has none"
 _LENGTH: Final = 18  # of an ID card's number
 _PLAIN = re.compile(rf"[0-9A-Z]{{1,{LONGEST_NUMBER}}}")  # nobody spells it otherwise
+_CARDS = frozenset({"resident_id", "permanent_resident_id"})
 _CODES = {code: SAME_ISSUER.get(code, code) for code in ISSUERS}
 
 DocumentType = Literal[
@@ -99,6 +100,18 @@ def missing_check_digit(document: Document, latest_birth: str = END_OF_TIME) -> 
     if valid or not _EIGHTEEN.fullmatch(card) or not is_birth(card[6:14], latest_birth):
         return None
     return check_digit(card[:-1])
+
+
+def is_a_cards_number(document: Document) -> bool:
+    """Whether what is no ID card has the number of one: 18 places with the right check digit."""
+    if document.type in _CARDS or len(document.number) < _LENGTH:
+        return False
+    if sum(map(str.isalnum, document.number)) < _LENGTH - 1:  # an X may be spelled as a sign
+        return False  # one of 15, which has no check digit, would be filled up
+    try:
+        return normalise(Document("resident_id", document.number)).valid
+    except InvalidInput:
+        return False
 
 
 def _normalise(document: Document, latest_birth: str) -> Normalised:

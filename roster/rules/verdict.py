@@ -11,7 +11,7 @@ from roster.records.entry import NameToken
 from roster.rules.restrictions import Mode
 
 Decision = Literal["allow", "deny", "refer"]
-Warned = Literal["product_unknown"]
+Warned = Literal["product_unknown", "resident_number"]
 StandingWord = Literal["clear", "restricted", "refer"]
 
 SEVERITY: dict[Decision, int] = {"allow": 0, "refer": 1, "deny": 2}

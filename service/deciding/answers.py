@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from roster.documents.identity import Document, is_a_cards_number
 from roster.errors import InvalidInput
 from roster.keys import PARTITIONS
 from roster.records.entry import BIND, Op
@@ -211,7 +212,9 @@ def plain_allow(asked: Check | Item, journey: AllowedJourney, decision_id: str) 
         name_check=UNSET if asked.name is None else "not_compared",
         decision_id=decision_id,
         reference=UNSET if asked.reference is None else asked.reference,
-        warnings=journey.warnings,
+        warnings=journey.warnings
+        if asked.document.type == "resident_id"
+        else _warned(asked.document, journey.warnings),
     )
 
 
@@ -229,8 +232,17 @@ def answer_of(screening: Screening, query: Query, subject: str | None, lists: Li
         decision_id=decision_id_of(screening),
         position=screening.position,
         reference=UNSET if query.reference is None else query.reference,
-        warnings=warnings(query.journey, lists) or UNSET,
+        warnings=_warned(query.document, warnings(query.journey, lists)),
     )
+
+
+def _warned(
+    document: Document, journeys: tuple[Warned, ...] | UnsetType
+) -> tuple[Warned, ...] | UnsetType:
+    """A journey's warnings, with those about the document."""
+    if is_a_cards_number(document):
+        return (*(journeys or ()), "resident_number")
+    return journeys or UNSET
 
 
 def as_item(answer: CheckAnswer) -> CheckAnswer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from clearway_client import Air, Check, Problem, Refused
@@ -57,10 +58,24 @@ def test_an_item_that_cannot_be_read_has_its_problem_in_its_place() -> None:
     reply = ok(results=[{"error": told}, item(1)], fresh_as_of="2026-11-30T00:00:00Z", stale=True)
     wrong, right = Driven().run(Core(SURE).check_all([ASKED, ASKED], None), [reply])
     assert isinstance(wrong, Problem)
-    assert wrong.status == 400
+    assert (wrong.status, wrong.reference) == (400, "PNR-7")
     assert not isinstance(right, Problem)
     assert right.stale
     assert right.fresh_as_of is not None
+
+
+def test_a_refusal_tells_each_thing_once() -> None:
+    told = {"type": "t", "title": "The request is invalid", "status": 400}
+    blamed = [
+        {"field": "document.issuer", "message": "required"},
+        {"field": "", "message": "a field is given twice in one object"},
+    ]
+    detail = "document.issuer: required; a field is given twice in one object"
+    problem = msgspec.convert(told | {"errors": blamed, "detail": detail}, Problem)
+    assert problem.told == f"The request is invalid; {detail}"
+    assert msgspec.structs.replace(problem, detail="").told == problem.told
+    forbidden = Problem(title="The API key may not do this", detail="scope check is missing")
+    assert forbidden.told == "The API key may not do this; scope check is missing"
 
 
 def test_an_empty_manifest_asks_nobody() -> None:

@@ -18,8 +18,10 @@ from roster.documents.alternatives import alternatives
 from roster.documents.check_digits import check_digit, icao_check_digit, remainder
 from roster.documents.identity import (
     KINDS,
+    LONGEST_NUMBER,
     Document,
     DocumentType,
+    is_a_cards_number,
     is_masked,
     missing_check_digit,
     normalise,
@@ -664,3 +666,25 @@ def test_a_number_with_one_wrong_digit_is_told_its_check_digit(
     if digit is not None:
         right = "".join(c for c in fold(number) if c.isascii())[:17] + digit
         assert normalise(Document(kind, right)).valid
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (Document("other", "110105187912310024", "CHN", "military"), True),
+        (Document("other", " 110105-18791231-0024 ", "USA", "other"), True),
+        (Document("passport", "１１０１０５１８７９１２３１００２４", "USA"), True),
+        (Document("passport", "11010518010105001×", "USA"), True),
+        (Document("taiwan_permit", "110105187912310024"), True),
+        (Document("other", "110105187912310025", "CHN", "military"), False),
+        (Document("other", "110105791231002   ", "CHN", "military"), False),
+        (Document("other", "                  ", "CHN", "military"), False),
+        (Document("other", "军" * 18, "CHN", "military"), False),
+        (Document("other", "9" * (LONGEST_NUMBER + 1), "CHN", "military"), False),
+        (Document("passport", "E12345678", "CHN"), False),
+        (Document("resident_id", "110105187912310024"), False),
+        (Document("permanent_resident_id", "110105187912310024"), False),
+    ],
+)
+def test_a_cards_number_is_seen_under_another_type(document: Document, *, told: bool) -> None:
+    assert is_a_cards_number(document) == told

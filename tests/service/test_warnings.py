@@ -96,6 +96,54 @@ async def test_every_answer_of_a_batch_warns_swept_or_not(
         assert [each["warnings"] for each in results] == [WARNED] * count
 
 
+RESIDENT = str(LISTED["number"])
+MISFILED: list[dict[str, Any]] = [
+    {"type": "other", "issuer": "CHN", "kind": "military", "number": RESIDENT},
+    {
+        "type": "other",
+        "issuer": "USA",
+        "kind": "other",
+        "number": f" {RESIDENT[:6]}-{RESIDENT[6:]}",
+    },
+    {"type": "passport", "issuer": "USA", "number": RESIDENT},
+    {"type": "passport", "issuer": "CHN", "number": RESIDENT},
+    {"type": "taiwan_permit", "number": RESIDENT},
+]
+FILED: list[dict[str, Any]] = [
+    LISTED,
+    OTHER,
+    {"type": "passport", "issuer": "USA", "number": "E1234567"},
+    {"type": "other", "issuer": "CHN", "kind": "military", "number": "军字第123456号"},
+    {"type": "other", "issuer": "CHN", "kind": "military", "number": RESIDENT[:17] + "A"},
+    {
+        "type": "other",
+        "issuer": "CHN",
+        "kind": "other",
+        "number": f"{RESIDENT[:6]} {RESIDENT[8:17]} ",
+    },
+    {"type": "passport", "issuer": "USA", "number": " " * 20},
+    {"type": "resident_id", "number": RESIDENT[:17] + "A"},
+]
+
+
+@pytest.mark.parametrize("count", [1, 60])
+async def test_a_resident_number_of_another_type_is_warned_of(
+    valkey: Server, tmp_path: Path, count: int
+) -> None:
+    """A listed person would be allowed: the list has the number as a resident ID's."""
+    async with desk(valkey, tmp_path) as api:
+        await api.change(edit("put"), wait="all")
+        for document in MISFILED:
+            answer = await api.check(document, AIR)
+            assert answer["warnings"] == ["resident_number"], document
+            both = await api.check(document, UNKNOWN[0])
+            assert both["warnings"] == ["product_unknown", "resident_number"]
+        items = [{"document": each} for each in [*MISFILED, *FILED]] * count
+        results = (await api.post("/v1/check/batch", {"items": items, "journey": AIR}))["results"]
+        told = [each.get("warnings") for each in results]
+        assert told == [*[["resident_number"]] * len(MISFILED), *[None] * len(FILED)] * count
+
+
 async def test_an_unknown_product_is_told_also_where_nothing_is_covered(
     valkey: Server, tmp_path: Path
 ) -> None:

@@ -75,7 +75,10 @@ class FieldError(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Why the service refused a request, or one item of a batch; never with what was sent."""
+    """Why the service refused a request, or one item of a batch; never with what was sent.
+
+    An item's has the `reference` that was sent with it.
+    """
 
     type: str = ""
     title: str = ""
@@ -86,12 +89,14 @@ class Problem(msgspec.Struct, frozen=True):
     revisions: tuple[int, ...] = ()
     oldest: str | None = None
     scope: str | None = None
+    reference: str | None = None
 
     @property
     def told(self) -> str:
-        """All that it says, in a line."""
-        blamed = (f"{each.field}: {each.message}" for each in self.errors)
-        return "; ".join([self.title, *filter(None, [self.detail]), *blamed])
+        """All that it says, in a line, each thing once."""
+        blamed = [": ".join(filter(None, (each.field, each.message))) for each in self.errors]
+        said = [each for each in blamed if each not in self.detail]
+        return "; ".join(filter(None, [self.title, self.detail, *said]))
 
 
 class Remaining(msgspec.Struct, frozen=True):

@@ -102,7 +102,7 @@ class Core:
     def _item(self, sent: Check, answer: Answer | Problem) -> Answer | Problem:
         """One of many: a referral of one must not hide what the others were answered."""
         if isinstance(answer, Problem):
-            return answer
+            return msgspec.structs.replace(answer, reference=sent.reference)
         self._memory.answered(sent.document, answer)
         if self._terms.on_refer == "raise":
             return answer

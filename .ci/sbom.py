@@ -1,12 +1,13 @@
-"""Write the bill of materials of `requirements.lock`, as CycloneDX 1.6 in JSON.
+"""Write the bill of materials of `requirements.lock` and of the pages, as CycloneDX 1.6 in JSON.
 
 It says of every package which version, of which files (their SHA-256), and for what: `required`
-to run, `optional` for Parquet, `excluded` for what only builds and tests. The same lock gives the
-same bytes.
+to run, `optional` for Parquet, `excluded` for what only builds and tests. The same lock and the
+same pages give the same bytes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
@@ -17,6 +18,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SCOPES = {"build": "excluded", "run": "required", "parquet": "optional", "develop": "excluded"}
+VENDORED = {
+    "service/page/swagger": ("swagger-ui", "5.35.0", "Apache-2.0"),
+    "service/page/uplot": ("uplot", "1.6.32", "MIT"),
+}
+"""What lies among our own files as others have published it."""
 PINNED = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>[\w.]+)(?: ; (?P<where>.+?))? \\$")
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
@@ -52,10 +58,35 @@ def components(lock: str) -> list[dict[str, Any]]:
     return found
 
 
+def vendored(folder: str, name: str, version: str, licence: str) -> dict[str, Any]:
+    """What lies in this folder, file by file."""
+    purl = f"pkg:npm/{name}@{version}"
+    files = [
+        {
+            "type": "file",
+            "name": path.relative_to(ROOT).as_posix(),
+            "hashes": [
+                {"alg": "SHA-256", "content": hashlib.sha256(path.read_bytes()).hexdigest()}
+            ],
+        }
+        for path in sorted((ROOT / folder).iterdir())
+    ]
+    return {
+        "type": "library",
+        "bom-ref": purl,
+        "name": name,
+        "version": version,
+        "scope": "required",
+        "licenses": [{"license": {"id": licence}}],
+        "purl": purl,
+        "components": files,
+    }
+
+
 def document(lock: str, project: dict[str, Any]) -> dict[str, Any]:
     """The bill of materials of this lock of this project."""
     own = f"pkg:generic/{project['name']}@{project['version']}"
-    parts = components(lock)
+    parts = [*components(lock), *(vendored(folder, *told) for folder, told in VENDORED.items())]
     needed = [each["bom-ref"] for each in parts if each["scope"] == "required"]
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",

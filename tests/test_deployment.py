@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -88,13 +89,14 @@ def bill(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def test_the_bill_of_materials_lists_the_lock_and_nothing_else(tmp_path: Path) -> None:
+def test_the_bill_of_materials_lists_the_lock_and_no_other_package(tmp_path: Path) -> None:
     into = tmp_path / "dist" / "sbom.cdx.json"
     bill(str(into))
     assert into.read_text(encoding="utf-8") == bill()
     told: dict[str, Any] = json.loads(bill())
     assert (told["bomFormat"], told["specVersion"], told["version"]) == ("CycloneDX", "1.6", 1)
-    listed = {(each["name"], each["version"], each["scope"]): each for each in told["components"]}
+    packages = [each for each in told["components"] if each["purl"].startswith("pkg:pypi/")]
+    listed = {(each["name"], each["version"], each["scope"]): each for each in packages}
     locked = {
         (found["name"], found[0].partition("==")[2].split()[0], SCOPES[section]): set(
             re.findall(r"sha256:([0-9a-f]{64})", found[0])
@@ -103,7 +105,7 @@ def test_the_bill_of_materials_lists_the_lock_and_nothing_else(tmp_path: Path) -
         for found in PINNED.finditer(text)
     }
     assert listed.keys() == locked.keys()
-    assert len(told["components"]) == len(locked)
+    assert len(packages) == len(locked)
     for key, hashes in locked.items():
         (distributed,) = listed[key]["externalReferences"]
         assert {each["content"] for each in distributed["hashes"]} == hashes
@@ -112,3 +114,23 @@ def test_the_bill_of_materials_lists_the_lock_and_nothing_else(tmp_path: Path) -
     (needs,) = told["dependencies"]
     assert set(needs["dependsOn"]) < references
     assert needs["ref"] == told["metadata"]["component"]["bom-ref"]
+
+
+def test_the_bill_of_materials_lists_what_others_made_of_the_pages() -> None:
+    page = ROOT / "service" / "page"
+    told = [each for each in json.loads(bill())["components"] if "components" in each]
+    listed = {
+        file["name"]: file["hashes"][0]["content"] for each in told for file in each["components"]
+    }
+    folders = [each for each in page.iterdir() if each.is_dir()]
+    files = [file for folder in folders for file in folder.iterdir()]
+    assert listed == {
+        file.relative_to(ROOT).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+    }
+    assert all((folder / "LICENSE").is_file() for folder in folders)
+    assert len(told) == len(folders)
+    for each in told:
+        scripts = [name for file in each["components"] if (name := file["name"]).endswith(".js")]
+        code = "".join((ROOT / name).read_text(encoding="utf-8") for name in scripts)
+        assert each["version"] in code

@@ -38,7 +38,7 @@ async def test_axe_finds_nothing_in_any_state(
     assert await faults(page) == ""
     await page.locator("#key").fill(await make_key(site.settings, DESK))
     await page.locator("#show").click()
-    await expect(page.locator("#chart-rate svg")).to_be_visible()
+    await expect(page.locator("#chart-rate canvas")).to_be_visible()
     await expect(page.locator("#degraded")).to_contain_text("sx")
     await page.locator("#number").fill(ANNE)
     await page.locator("#desk-form button").first.click()

@@ -25,6 +25,7 @@ DRAWN = """([id, name]) => new Promise(found => {
   const wanted = pen.getImageData(0, 0, 1, 1).data.join();
   const look = () => {
     const canvas = document.querySelector(`#${id} canvas`);
+    if (!canvas) return setTimeout(look, 100);
     Object.assign(pen.canvas, {width: canvas.width, height: canvas.height});
     pen.drawImage(canvas, 0, 0);
     const {data} = pen.getImageData(0, 0, canvas.width, canvas.height);
@@ -39,8 +40,8 @@ FITS = """id => new Promise(found => {
   const wide = element => element.getBoundingClientRect().width;
   const look = () => {
     const figure = document.getElementById(id);
-    if (wide(figure.querySelector("canvas")) <= wide(figure)) found(true);
-    else setTimeout(look, 100);
+    if (wide(figure.querySelector("canvas")) <= wide(figure)) return found(true);
+    setTimeout(look, 100);
   };
   look();
 })"""

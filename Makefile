@@ -6,7 +6,7 @@ ARGS ?=
 # These wait for servers and leases; no branch of what decides hangs on them.
 TIMED := connection embedded lease lost_socket sentinels slots store_model tls
 
-.PHONY: help demo serve test lint coverage bench soak wheel sbom hooks lock cli docs
+.PHONY: help demo serve test lint coverage bench soak wheel sbom hooks lock cli chart docs
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
@@ -54,6 +54,9 @@ cli: .venv/.runs ## docs/cli.md, as the commands are now
 
 docs: .venv/.installed ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+chart: ## deploy/kubernetes, as the chart makes it; needs helm
+	$(PYTHON) .ci/manifests.py $(ARGS)
 
 # The lock is complete, so nothing is resolved; what builds is in it, so nothing is isolated.
 .venv/.runs: requirements.lock pyproject.toml

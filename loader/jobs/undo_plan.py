@@ -89,7 +89,8 @@ def _changes(note: UndoNote, now: PackedEntry | None, undoing: UndoTerms) -> tup
     before, wanted = note.before, state_of(note.before)
     known = Registers(*now.registers) if now else Registers()
     revision = max(undoing.floors[before.list], known.revision) + 1
-    tail = provenance_tail(Provenance("load", "", "error", None, undoing.now_ms), undoing.number)
+    reason = "" if live(wanted) else "error"
+    tail = provenance_tail(Provenance("load", "", reason, None, undoing.now_ms), undoing.number)
     change = Change(
         token=note.token, list=before.list, op=Op.PUT, revision=revision,
         entry_hash=before.entry_hash, content=before.content, digest=before.digest,

@@ -16,7 +16,7 @@ from service.commands.helps import SpokenCommand
 from service.commands.language import in_language
 from service.commands.meant import meant
 from service.commands.numbers import doubt, number_option
-from service.commands.shown import already, nothing_found, show_entries
+from service.commands.shown import already, nothing_found, show_entries, what_binds
 from service.commands.tables import print_json
 from service.commands.texts import OUTCOMES, said
 from service.commands.verdicts import verdict_lines
@@ -155,7 +155,7 @@ def _change(op: str, options: dict[str, Any]) -> None:
     whose = document(options)
     with open_caller(options["url"], options["key_file"]) as caller:
         wanted = {"list": options["list_"], "entry_id": options["entry_id"]}
-        entry = meant(caller, op, whose, wanted)
+        entry, others = meant(caller, op, whose, wanted)
         if entry.get("state") == "removed":
             click.echo(already(entry), err=True)
             raise click.exceptions.Exit(1)
@@ -171,6 +171,7 @@ def _change(op: str, options: dict[str, Any]) -> None:
             "entry_id": entry["entry_id"],
         }
         result = caller.change(change | _given({"reason": reason}))
+    done = result["outcome"] in _DONE
     if options["as_json"]:
         print_json(result)
     else:
@@ -179,7 +180,9 @@ def _change(op: str, options: dict[str, Any]) -> None:
         )
         outcome = said(OUTCOMES, result["outcome"])
         click.echo(f"{outcome}  {entry['list']}  {entry['entry_id']}  {errors}".rstrip())
-    if result["outcome"] not in _DONE:
+        if done and op != "resume" and others is not None:
+            click.echo("\n".join(what_binds(others)), err=True)
+    if not done:
         raise click.exceptions.Exit(1)
 
 

@@ -65,6 +65,22 @@ COMES_BACK = Phrase(
     "the last file lacks this entry, and the next could bring it back: remove it for good",
     "最近一份文件已无此条目，但下一份文件可能使其恢复：移出后即不再恢复",
 )
+BINDS = Phrase(
+    "1 more entry still binds this person: {entries}", "另有 1 个条目仍限制此人：{entries}"
+)
+BIND = Phrase(
+    "{count} more entries still bind this person: {entries}",
+    "另有 {count} 个条目仍限制此人：{entries}",
+)
+NOTHING_BINDS = Phrase("nothing binds this person now", "此人现已不受任何条目限制")
+COULD_BIND = Phrase(
+    "not now, but could again (suspended, or absent from the last file): {entries}",
+    "现不限制、但可能恢复（已暂停，或最近一份文件中已无）：{entries}",
+)
+BOUND = Phrase(
+    "other documents are bound to this one: look at those, too",
+    "此证件已与其他证件绑定：请一并查询",
+)
 NOT_LOOKED = Phrase(
     "this key may not look first (list:read): the entry is taken as it was typed",
     "该密钥无权先行查询（list:read）：按输入的条目直接执行",

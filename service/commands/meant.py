@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -31,7 +31,14 @@ _DONE = {"remove": {"removed"}, "suspend": {"removed", "suspended"}}
 would else take another entry the second time."""
 
 
-def meant(caller: Caller, op: str, document: dict[str, Any], wanted: dict[str, Any]) -> ShownEntry:
+class Meant(NamedTuple):
+    """The entry that is meant, and the person's others; None where nobody could look."""
+
+    entry: ShownEntry
+    others: list[ShownEntry] | None
+
+
+def meant(caller: Caller, op: str, document: dict[str, Any], wanted: dict[str, Any]) -> Meant:
     """The entry to change, as it stands: the one that was named, or the only one that it can be.
 
     `wanted` has `list` and `entry_id`, None where nobody said. Raises click's error, with the
@@ -43,11 +50,12 @@ def meant(caller: Caller, op: str, document: dict[str, Any], wanted: dict[str, A
         if exc.status != HTTPStatus.FORBIDDEN or not all(wanted.values()):
             raise
         click.echo(say(NOT_LOOKED), err=True)
-        return wanted
+        return Meant(wanted, None)
     entries = answer["entries"]
     if not entries:
         raise click.ClickException(nothing_found(answer, document))
-    return _only(op, entries, wanted)
+    found = _only(op, entries, wanted)
+    return Meant(found, [each for each in entries if each is not found])
 
 
 def _only(op: str, entries: Sequence[ShownEntry], wanted: dict[str, Any]) -> ShownEntry:
@@ -56,7 +64,7 @@ def _only(op: str, entries: Sequence[ShownEntry], wanted: dict[str, Any]) -> Sho
     found = [each for each in matching if named_one or each["state"] in _MEANT[op]]
     done = [] if named_one else [each for each in matching if each["state"] in _DONE.get(op, ())]
     if len(found) == 1 and not done:
-        return dict(found[0])
+        return found[0]
     if not matching:
         show_entries(entries, err=True)
         raise click.ClickException(say(NO_SUCH_ENTRY))

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from roster.times import now_ms, parse_time
 from service.commands.desk_texts import (
     ALREADY,
+    BIND,
+    BINDS,
+    BOUND,
+    COULD_BIND,
     NO_ENTRY,
     NO_ENTRY_LOADED,
     NO_ENTRY_ONE,
+    NOTHING_BINDS,
     REASONS,
 )
 from service.commands.language import say
@@ -23,6 +29,8 @@ if TYPE_CHECKING:
 ShownEntry: TypeAlias = "dict[str, Any]"
 """An entry as `/v1/entries/find` tells it."""
 
+_OURS = frozenset({"lift", "bind"})
+"""Lists that restrict nobody."""
 COLUMNS = ("list", "entry_id", "state", "revision", "case", "court", "until", "applied_at")
 
 
@@ -55,6 +63,25 @@ def already(entry: ShownEntry) -> str:
     at = clock(entry.get("applied_at") or entry.get("received_at"))
     reason = f" ({said(REASONS, entry['reason'])})" if entry.get("reason") else ""
     return say(ALREADY[entry["state"]], at=at, **which) + reason
+
+
+def what_binds(others: Sequence[ShownEntry]) -> list[str]:
+    """What is said of a person once an entry does not bind any more: of the `others` there are."""
+    listed = [each for each in others if each["list"] not in _OURS and not _is_over(each)]
+    binding = [each for each in listed if each["state"] == "active"]
+    resting = [each for each in listed if each["state"] in {"suspended", "absent"}]
+    still = BINDS if len(binding) == 1 else BIND if binding else NOTHING_BINDS
+    lines = [say(still, count=len(binding), entries=named(binding))]
+    if resting:
+        lines.append(say(COULD_BIND, entries=named(resting)))
+    if any(each["list"] == "bind" and each["state"] == "active" for each in others):
+        lines.append(say(BOUND))
+    return lines
+
+
+def _is_over(entry: ShownEntry) -> bool:
+    until = entry.get("until")
+    return until is not None and parse_time(until) <= now_ms()
 
 
 def named(entries: Sequence[ShownEntry]) -> str:

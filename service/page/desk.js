@@ -99,19 +99,20 @@ function submit(event) {
   find(typed());
 }
 
-/** Nothing; the entries of the document are shown, unless something else is asked meanwhile. */
+/** Whether the entries of the document are shown: not if something else is asked meanwhile. */
 async function find(document) {
   const search = ++searches;
   try {
     const answers = await Promise.all(["find", "history"].map((what) => post(`/v1/entries/${what}`, { document })));
-    if (search !== searches) return;
+    if (search !== searches) return false;
     const refused = answers.find((each) => each.status !== 200);
     if (refused) return tell(refusal(refused));
     const [{ entries, loaded, doubt }, { history }] = answers.map((each) => each.body);
     found = { document, entries, loaded, doubt, history };
     show();
+    return true;
   } catch (error) {
-    if (search === searches) tell(said(error));
+    return search === searches && tell(said(error));
   }
 }
 
@@ -123,9 +124,11 @@ function refusal({ status, body }) {
   return t("desk.refused", { why: faults.join("; ") || body.detail || body.title || status });
 }
 
+/** False; the text stands in the place of entries. */
 function tell(text) {
   part("entries").replaceChildren();
   write(part("told"), text, "", "bad");
+  return false;
 }
 
 function show() {
@@ -159,7 +162,12 @@ function facts(entry) {
 
 const moment = (text) => (text ? words.momentOf(text) : "");
 const reasonOf = ({ reason }) => (reason ? texts.reasons[reason] ?? reason : "");
-const byWhom = ({ source, actor }) => (source ? t(`desk.by_${source}`, { actor }) : "");
+
+function byWhom({ source, actor, state }) {
+  const [, load] = /^undo of load (\d+)$/.exec(source === "load" ? actor : "") ?? [];
+  if (load) return t(["active", "suspended"].includes(state) ? "desk.put_back" : "desk.by_undo", { load });
+  return source ? t(`desk.by_${source}`, { actor }) : "";
+}
 
 function past(events) {
   const summary = make("summary", {}, t("desk.history"));
@@ -218,8 +226,28 @@ async function change(document, { list, entry_id }, op, reason) {
   changed();
   if (visit !== visits) return; // the desk was cleared meanwhile
   write(part("outcome"), told[0], "", told[1]);
-  if (search === searches) await find(document);
+  if (search !== searches) return; // another number is typed
+  if ((await find(document)) && told[1] === "ok" && op !== "resume") {
+    write(part("outcome"), told[0], whatBinds(found.entries), told[1]);
+  }
 }
+
+/** What is said of a person of whom one entry does not bind any more. */
+function whatBinds(entries) {
+  const now = Date.now();
+  const listed = entries.filter((each) => !["lift", "bind"].includes(each.list) && !(Date.parse(each.until) <= now));
+  const binding = listed.filter((each) => each.state === "active");
+  const resting = listed.filter((each) => ["suspended", "absent"].includes(each.state));
+  const told = [binding.length
+    ? plural("desk.binds", binding.length, { count: binding.length, entries: named(binding) })
+    : t("desk.nothing_binds")];
+  if (resting.length) told.push(t("desk.could_bind", { entries: named(resting) }));
+  if (entries.some((each) => each.list === "bind" && each.state === "active")) told.push(t("desk.bound"));
+  return told.join(" ");
+}
+
+const named = (entries) =>
+  entries.map((each) => [each.list, each.entry_id, each.court].filter(Boolean).join(" ")).join("; ");
 
 function outcome(answer, op, entry) {
   if (answer.status !== 200) return [refusal(answer), "bad"];

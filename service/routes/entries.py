@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from litestar import Request, Response, post
 
@@ -11,11 +11,11 @@ from roster.documents.identity import Document, Token, normalise
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidInput, Unavailable
 from roster.records.audited import EntriesRead
-from roster.records.bounds import ENTRY_ID_MAX, LIST_MAX, too_long
+from roster.records.bounds import ENTRY_ID_MAX, LIST_MAX, RemovalReason, too_long
 from roster.records.content import unpack_content
-from roster.records.entry import BIND, Content, Provenance, State
+from roster.records.entry import BIND, RESTRICTIVE_STATES, Content, Provenance, State
 from roster.records.position import to_text
-from roster.records.record import readable, unpack_provenance
+from roster.records.record import load_of, readable, split_record, unpack_provenance
 from roster.records.replies import Found, LogEntry
 from roster.storage.api_keys import ApiKey
 from roster.storage.histories import histories
@@ -26,6 +26,7 @@ from service.web.auth import scoped
 from service.web.bodies import READ_TIMEOUT_S, Body, in_time, json_response
 from service.web.shapes import FindShape, HistoryShape
 
+_REMOVED = frozenset(get_args(RemovalReason))
 _find_decoder = Body(FindShape)
 _history_decoder = Body(HistoryShape)
 
@@ -38,6 +39,10 @@ async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     async with in_time():
         looked = await _looked(service, shape.document)
         _note(service, request.auth, "find", looked)
+        with readable():
+            split = (each for found in looked.values() for each in split_record(found.record))
+            named = {load_of(each.provenance) for each in split}
+        await _learn_loads(service, named)
         entries = [
             entry
             for found in looked.values()
@@ -49,7 +54,7 @@ async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
                 "list": service.lists.name(entry.list),
                 "entry_id": entry.content.entry_id,
                 **_state(entry.list, entry.state, entry.registers.revision),
-                **content_json(entry.content, entry.provenance),
+                **content_json(entry.content, entry.provenance, entry.state),
             }
             for entry in entries
         ]
@@ -124,8 +129,7 @@ def token_of(service: Service, document: Document) -> Token:
 async def contents(service: Service, event: LogEntry) -> tuple[Content, Provenance]:
     """A log entry's content and provenance; what is not known yet is read first."""
     dictionary = service.dictionary
-    if event.provenance[:1] == b"L" and _load(event) not in dictionary.loads:
-        await dictionary.refresh()
+    await _learn_loads(service, {load_of(event.provenance)})
     try:
         content = unpack_content(event.content, dictionary.courts)
     except KeyError:
@@ -145,15 +149,21 @@ async def event_json(service: Service, event: LogEntry) -> dict[str, Any]:
         "list": service.lists.name(event.list),
         "entry_id": content.entry_id,
         **_state(event.list, event.state, event.revision),
-        **content_json(content, provenance),
+        **content_json(content, provenance, event.state),
         "applied_at": format_ms(event.applied_at_ms),
     }
 
 
-def content_json(content: Content, provenance: Provenance) -> dict[str, Any]:
-    """What an entry says and where it came from."""
+def content_json(content: Content, provenance: Provenance, state: State) -> dict[str, Any]:
+    """What an entry says and where it came from.
+
+    Why one was removed says nothing of one that is on its list: of those that they put back, undoes
+    of older versions wrote `error`.
+    """
+    listed = state.name.lower() in RESTRICTIVE_STATES
+    reason = "" if listed and provenance.reason in _REMOVED else provenance.reason
     return {
-        "reason": provenance.reason or None,
+        "reason": reason or None,
         "from": time_or_null(content.from_ms),
         "until": time_or_null(content.until_ms),
         "case": content.case,
@@ -172,5 +182,7 @@ def _state(code: int, state: State, revision: int) -> dict[str, Any]:
     return {"state": name, "revision": revision}
 
 
-def _load(event: LogEntry) -> int:
-    return int.from_bytes(event.provenance[1:3])
+async def _learn_loads(service: Service, named: set[int | None]) -> None:
+    """Read of the loads again where one of these began since: who ran it would be missing."""
+    if named - {None, *service.dictionary.loads}:
+        await service.dictionary.refresh()

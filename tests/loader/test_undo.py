@@ -156,6 +156,13 @@ def test_what_a_load_did_is_undone_and_nothing_else(roster: Roster) -> None:
     ]
     actors = {e.provenance.actor for name, e in roster.entries().items() if name[0] == token(4)}
     assert actors == {"undo of load 2"}
+    reasons = {
+        (e.state, e.provenance.reason)
+        for e in roster.entries().values()
+        if e.provenance.actor == "undo of load 2"
+    }
+    assert (State.ABSENT, "error") in reasons
+    assert {reason for state, reason in reasons if state is not State.ABSENT} == {""}
 
 
 def test_an_undo_done_again_says_the_same_and_changes_nothing(roster: Roster) -> None:

@@ -116,15 +116,23 @@ async def load(
 ) -> None:
     """Load LIST, or another, with the command that an operator uses."""
     (folder / "list.csv").write_text(text)
+    command = ["load", str(folder / "list.csv"), "--list", "sx", "--list", "xgl", "--as-of", as_of]
+    await operate(server, settings, *command)
+
+
+async def operate(server: Server, settings: Settings, *arguments: str) -> None:
+    """What a command of an operator's does to the roster."""
     own = {
         "CLEARWAY_REDIS_URL": server.url,
         "CLEARWAY_DATA_DIR": str(settings.data_dir),
         "CLEARWAY_ID_KEY": ID_KEY,
     }
-    command = ["-m", "clearway", "load", str(folder / "list.csv")]
-    command += ["--list", "sx", "--list", "xgl", "--as-of", as_of]
+    quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, env=own, stderr=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "clearway", *arguments),
+        env=own,
+        stdout=quiet,
+        stderr=asyncio.subprocess.PIPE,
     )
     _, told = await process.communicate()
     assert process.returncode == 0, told.decode()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
-from tests.page.sites import ANNE, BERT, LIST, load
+from tests.page.sites import ANNE, BERT, LIST, load, operate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +54,7 @@ async def test_an_entry_is_suspended_resumed_and_removed_and_its_history_told(si
     await expect(entries.locator(".badge")).to_have_text("active")
     await do(site, entries, "Remove", "performed")
     await expect(entries.locator(".badge")).to_have_text("removed")
+    await expect(site.page.locator("#outcome")).to_contain_text("Nothing binds this person now.")
     await expect(entries.get_by_role("button")).to_have_count(0)
     await entries.get_by_text("History").click()
     events = await entries.get_by_role("listitem").all_inner_texts()
@@ -125,6 +126,18 @@ async def test_nothing_of_a_person_is_left_anywhere(site: Site) -> None:
     assert await page.evaluate("document.getElementById('number').value") == ""
 
 
+async def test_who_is_not_free_after_a_removal_is_told_what_still_binds(site: Site) -> None:
+    await site.show(*ALL)
+    entries = await find(site, ANNE)
+    first = entries.filter(has_text="a/1")
+    await do(site, first, "Suspend", "a dispute is open")
+    outcome = site.page.locator("#outcome")
+    await expect(outcome).to_contain_text("1 entry still binds this person: sx a/2.")
+    await do(site, entries.filter(has_text="a/2"), "Remove", "performed")
+    await expect(outcome).to_contain_text("Nothing binds this person now. Not now, but could again")
+    await expect(outcome).to_contain_text("sx a/1")
+
+
 async def test_no_entry_stands_under_another_number_than_its_own(site: Site) -> None:
     await site.show("ops", *ALL)
     page = site.page
@@ -166,16 +179,23 @@ async def test_what_was_done_is_told_with_its_entry_also_when_another_number_is_
     assert site.errors == []
 
 
-async def test_an_entry_that_a_file_has_ended_is_removed_for_good(
+async def test_an_entry_that_a_file_has_ended_is_put_back_by_an_undo_or_removed_for_good(
     valkey: Server, tmp_path: Path, settings: Settings, site: Site
 ) -> None:
     await load(valkey, tmp_path, settings, "2026-01-02", without(BERT))
+    await operate(valkey, settings, "undo", "2")
     await site.show(*ALL)
+    entries = await find(site, BERT)
+    await expect(entries.locator(".facts")).to_contain_text("put back by undo of load 2")
+    await entries.get_by_text("History").click()
+    await expect(entries.locator("ol")).to_contain_text("put back by undo of load 2")
+    assert "entered in error" not in await entries.inner_text()
+    await load(valkey, tmp_path, settings, "2026-01-03", without(BERT))
     entries = await find(site, BERT)
     await expect(entries.locator(".badge")).to_have_text("absent")
     await expect(entries).to_contain_text("the next could bring it back")
     await do(site, entries, "Remove", "performed")
-    await load(valkey, tmp_path, settings, "2026-01-03")
+    await load(valkey, tmp_path, settings, "2026-01-04")
     await expect((await find(site, BERT)).locator(".badge")).to_have_text("removed")
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 YEAR_MS = 31_557_600_000
 COURT = "沈阳市和平区人民法院"
+RESTING = "not now, but could again (suspended, or absent from the last file): sx e1 {}"
 NOBODY = "110105187001010012"
 
 
@@ -98,6 +99,19 @@ def test_the_same_line_again_takes_no_other_entry(desk: Cli, op: str, state: str
     ), told
     assert states(desk) == {"e1": state, "e2": "active"}
     assert ok(desk, op, *DOCUMENT, "--entry-id", "e2", stdin=NUMBER) == "applied  sx  e2\n"
+
+
+def test_who_is_not_free_after_a_removal_is_told_what_still_binds(desk: Cli) -> None:
+    put(desk, "e1", "e2", "e3")
+    for op, entry_id, told in (
+        ("suspend", "e1", {"2 more entries still bind this person: sx e2 {}; sx e3 {}"}),
+        ("remove", "e2", {"1 more entry still binds this person: sx e3 {}", RESTING}),
+        ("remove", "e3", {"nothing binds this person now", RESTING}),
+        ("remove", "e1", {"nothing binds this person now"}),
+    ):
+        done = run(desk, op, *DOCUMENT, "--entry-id", entry_id, stdin=NUMBER)
+        assert done.stdout == f"applied  sx  {entry_id}\n"
+        assert {line.replace(COURT, "{}") for line in done.stderr.splitlines()} == told
 
 
 def test_a_number_that_was_typed_unseen_is_shown_where_nothing_is_found_too(desk: Cli) -> None:

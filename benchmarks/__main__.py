@@ -3,7 +3,7 @@
     python -m benchmarks [NAME] [OPTIONS]
 
 NAME is audit, beside, checks, feed, flood, identity, load, national, openloop, outage, overload,
-peers, removal, scale, shapes, steps, undo or workers.
+peers, removal, rolling, scale, shapes, steps, undo or workers.
 
 Each has `--help`. Without a name, the status is 1 where one of the two misses a limit.
 """
@@ -16,7 +16,8 @@ from pathlib import Path
 
 BENCHMARKS = (
     "audit", "beside", "checks", "feed", "flood", "identity", "load", "national", "openloop",
-    "outage", "overload", "peers", "removal", "scale", "shapes", "steps", "undo", "workers",
+    "outage", "overload", "peers", "removal", "rolling", "scale", "shapes", "steps", "undo",
+    "workers",
 )  # fmt: skip
 USUAL = ("peers", "national")
 _ROOT = Path(__file__).resolve().parent.parent

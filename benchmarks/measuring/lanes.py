@@ -8,6 +8,7 @@ POST; one that is due while all connections are busy waits, and its wait counts.
 from __future__ import annotations
 
 import math
+import re
 import select
 import socket
 import time
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 GRACE_S = 5.0
 """Whoever is not answered so long after the last request was due is not waited for."""
+_CLOSES = re.compile(rb"\r\nconnection: *close\r\n", re.IGNORECASE)
 _LONGEST_SLEEP_S = 0.1
 _SIZE = 16_384
 
@@ -86,6 +88,7 @@ class OpenLoop:
         self._warm_s = warm_s
         self._epoll = select.epoll()
         self._wires: dict[int, Wire] = {}
+        self._ending = False
 
     def __enter__(self) -> Self:
         for lane in self._lanes:
@@ -108,9 +111,10 @@ class OpenLoop:
         self._start = time.perf_counter()
         self._counted = self._start + self._warm_s
         self._last = self._start + max(lane.due_s[-1] for lane in self._lanes)
-        until = self._last + GRACE_S
         watched = [self._epoll.fileno()]
-        while (now := time.perf_counter()) < until:
+        while (now := time.perf_counter()) < self._last + GRACE_S:
+            if self._ending:
+                self._stop(now)
             sleep = min([self._send(lane, now) for lane in self._lanes]) - time.perf_counter()
             if sleep > _LONGEST_SLEEP_S and self._over():
                 break
@@ -119,6 +123,16 @@ class OpenLoop:
                 for file, _ in self._epoll.poll(0):
                     self._receive(self._wires[file])
         self._give_up()
+
+    def end(self) -> None:
+        """Send nothing more, and hear what is under way; from another thread, too."""
+        self._ending = True
+
+    def _stop(self, now: float) -> None:
+        """Forget what is not due yet."""
+        for lane in self._lanes:
+            lane.due_s = lane.due_s[: lane.at]
+        self._last, self._ending = min(self._last, now), False
 
     def _over(self) -> bool:
         return all(
@@ -170,7 +184,10 @@ class OpenLoop:
         wire.held = b""
         self._answered(wire, now)
         wire.lane.hear(wire.context, int(data[STATUS]), data)
-        wire.lane.idle.append(wire)
+        if _CLOSES.search(data, 0, data.find(b"\r\n\r\n") + len(b"\r\n\r\n")):
+            self._renew(wire)
+        else:
+            wire.lane.idle.append(wire)
 
     def _answered(self, wire: Wire, now: float) -> None:
         if wire.due >= self._counted:
@@ -185,6 +202,9 @@ class OpenLoop:
             self._answered(wire, time.perf_counter())
         else:
             wire.lane.idle.remove(wire)
+        self._renew(wire)
+
+    def _renew(self, wire: Wire) -> None:
         del self._wires[wire.socket.fileno()]
         wire.socket.close()
         self._open(wire.lane)

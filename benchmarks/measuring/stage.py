@@ -33,7 +33,8 @@ AS_OF = "2019-01-01"  # after every revision of a generated list
 START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 20.0
 _POLL_S = 0.005
-_CLEARWAY = (sys.executable, str(ROOT / "clearway.py"))
+CLEARWAY = (sys.executable, str(ROOT / "clearway.py"))
+"""Begins every command of this version."""
 
 
 class BenchmarkError(click.ClickException):
@@ -145,7 +146,7 @@ class Stage:
         started = time.monotonic()
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = subprocess.Popen(
-                [*_CLEARWAY, *arguments],
+                [*CLEARWAY, *arguments],
                 cwd=ROOT,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
@@ -180,7 +181,7 @@ class Stage:
         """A new API key, with no limit of its rate."""
         with tempfile.TemporaryFile() as out:
             subprocess.run(
-                [*_CLEARWAY, "keys", "create", "--name", "bench", "--scopes", ",".join(scopes)],
+                [*CLEARWAY, "keys", "create", "--name", "bench", "--scopes", ",".join(scopes)],
                 cwd=ROOT,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
@@ -194,7 +195,7 @@ class Stage:
     def serve(self, workers: int = 1) -> Iterator[Running]:
         """The service, ready to decide."""
         port = free_port()
-        command = [*_CLEARWAY, "serve", "--port", str(port), "--workers", str(workers)]
+        command = [*CLEARWAY, "serve", "--port", str(port), "--workers", str(workers)]
         with program(command, self.env, f"http://127.0.0.1:{port}/readyz") as (process, seconds):
             yield Running(process.pid, port, seconds)
 

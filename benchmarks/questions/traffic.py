@@ -24,6 +24,7 @@ STEADY = 1_000
 _SETTLED_S = 10.0
 ALLOW, DENY = b'"decision":"allow"', b'"decision":"deny"'
 _REFER = b'"decision":"refer"'
+_STALE = b'"stale":true'
 
 
 class Cast(NamedTuple):
@@ -130,9 +131,11 @@ class Traffic:
         return self._chance.choice(self._listed)
 
     def _differs(self, expected: bytes, answer: bytes) -> None:
-        """A referral is not wrong: it says that it cannot decide."""
+        """A referral is not wrong: it cannot decide; nor is `stale`, which says so."""
         if _REFER in answer:
             self.referred[reason(answer)] += 1
+        elif _STALE in answer:
+            self.referred["stale"] += 1
         else:
             self.wrong[f"not {expected.decode()}"] += 1
 

@@ -130,6 +130,38 @@ def test_a_connection_that_is_lost_is_told_and_replaced() -> None:
     assert len(lane.latencies_s) == 3
 
 
+def test_an_answer_that_ends_its_connection_is_followed_by_a_new_one() -> None:
+    callers: list[int] = []
+
+    def parting(caller: socket.socket, number: int) -> None:
+        callers.append(number)
+        caller.sendall(ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+
+    heard: Heard = []
+    lane = asked([0.0, 0.001, 0.002], heard)
+    with server(parting) as port, OpenLoop(port, [lane]) as loop:
+        loop.run()
+    assert [number for number, _, _ in heard] == [0, 1, 2]
+    assert callers == [0, 0, 0]
+    assert not +lane.broken
+
+
+def test_a_loop_that_is_told_to_end_sends_nothing_more() -> None:
+    heard: Heard = []
+    lane = asked([0.0, 0.001, 60.0], heard)
+    with server(at_once) as port, OpenLoop(port, [lane]) as loop:
+
+        def hear(*each: object) -> None:
+            heard.append((each[0], 200, ANSWER))
+            if len(heard) == 2:
+                loop.end()
+
+        lane.hear = hear
+        loop.run()
+    assert [number for number, _, _ in heard] == [0, 1]
+    assert not +lane.broken
+
+
 def test_who_is_never_answered_is_counted_with_the_time_waited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -52,10 +52,12 @@ def test_an_answer_is_right_wrong_referred_or_failed() -> None:
     traffic = Traffic(Cast(people, people, iter(()), iter(())), Connection(1), 0.5, 1)
     allow, deny = HEAD + b"{" + ALLOW + b"}", HEAD + b"{" + DENY + b"}"
     refer = HEAD + b'{"decision":"refer","reasons":[{"code":"unavailable"}]}'
-    for expected, answer in ((ALLOW, allow), (DENY, deny), (ALLOW, refer), (DENY, allow)):
+    stale = HEAD + b"{" + ALLOW + b',"stale":true}'
+    said = ((ALLOW, allow), (DENY, deny), (ALLOW, refer), (DENY, allow), (DENY, stale))
+    for expected, answer in said:
         traffic.hear(expected, 200, answer)
     traffic.hear(ALLOW, 503, b"")
-    assert dict(traffic.referred) == {"unavailable": 1}
+    assert dict(traffic.referred) == {"unavailable": 1, "stale": 1}
     assert dict(traffic.failed) == {"HTTP 503": 1}
     assert traffic.wrong.total() == 1
 

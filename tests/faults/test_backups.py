@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from roster import keys
+from roster.records.position import decoded, plain
+from roster.storage.high_water import read_marks
 from tests.faults.clients import rows
 from tests.faults.clusters import HOST, folder
 from tests.faults.test_guarantees import SETTINGS, SOURCE, Client, backup
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from roster.records.position import Position
     from tests.faults.history import Name
 
 MANUAL = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
@@ -126,6 +129,12 @@ def figures(told: dict[str, Any]) -> tuple[int, int]:
     return told["denied_again"], told["allowed_again"]
 
 
+def noted(process: Process) -> list[Position]:
+    """What its data folder knows to be acknowledged."""
+    (marks,) = process.log.parent.glob("marks-*-????????????????")
+    return [mark.position for mark in read_marks(marks)]
+
+
 def remembered(world: World) -> int:
     """How many lost changes Redis has kept."""
     with world.server.client() as link:
@@ -222,10 +231,9 @@ async def test_where_nobody_ran_the_preview_says_how_much_is_lost_and_that_it_kn
     await client.change("put", name, wait="all")
     restore = await asyncio.to_thread(backup, world.server)
     await client.until(name[0], "deny")
-    await client.change("remove", name)
-    marks = process.log.parent
-    saved = [path.read_bytes() for path in marks.glob("marks-*")]
-    eventually(lambda: [path.read_bytes() for path in marks.glob("marks-*")] != saved)
+    answer = await client.change("remove", name)
+    (removed,) = plain(decoded(answer["position"]))
+    eventually(lambda: removed in noted(process))
     process.kill()
     await asyncio.to_thread(restore)
     process.start()

@@ -75,6 +75,18 @@ def test_an_instance_that_is_told_twice_ends_at_once(valkey: Server, short_folde
         running.process.wait(10)
 
 
+def test_who_has_sent_half_a_request_holds_up_no_end(valkey: Server, short_folder: Path) -> None:
+    service = Served(valkey, short_folder)
+    service.cover()
+    with service.running() as running, running.connect() as slow, running.connect() as quick:
+        slow.send(slow.check()[:40])
+        assert quick.ask(quick.check())[0] == 200
+        running.process.send_signal(signal.SIGTERM)
+        assert slow.answer()[0] == 408  # as ever, 10 s after its first byte
+        running.process.wait(5)
+        assert "cut off" not in running.log
+
+
 def test_a_long_poll_ends_with_an_empty_page(service: Served) -> None:
     with service.running() as running:
         answers: list[httpx.Response] = []

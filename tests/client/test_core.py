@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
-from clearway_client import Air, Check, Problem, Refused
+from clearway_client import Air, Check, Document, Problem, Rail, Refused
 from clearway_client.core import Core
 from clearway_client.errors import NoAnswer, Referred
 from clearway_client.exchange import Asking, Reply
@@ -62,6 +64,56 @@ def test_an_item_that_cannot_be_read_has_its_problem_in_its_place() -> None:
     assert not isinstance(right, Problem)
     assert right.stale
     assert right.fresh_as_of is not None
+
+
+def test_who_cannot_be_sent_has_a_problem_in_their_place_and_stops_nobody() -> None:
+    unsent: list[Any] = [
+        Check(Document("resident_id", None), reference="1"),  # type: ignore[arg-type]
+        Check(Document("resident_id", 42), reference="2"),  # type: ignore[arg-type]
+        Check(Document("passport", "X\ud800"), reference="3"),
+        Check(CLEAR, name="\ud800", reference="4"),
+        Check(CLEAR, Rail("G1", ("O", "\ud800")), reference="5"),
+        Check(CLEAR, at_least=7, reference="6"),  # type: ignore[arg-type]
+        {"document": CLEAR},
+        None,
+    ]
+    asked = [each for wrong in unsent for each in (wrong, ASKED)]
+    driven = Driven()
+    replies = [ok(results=[item(index) for index in range(len(unsent))])]
+    answers = driven.run(Core(SURE).check_all(asked, FLIGHT), replies)
+    assert len(driven.bodies[0]["items"]) == len(unsent)
+    assert [getattr(each, "reference", None) for each in answers[1::2]] == [
+        str(index) for index in range(len(unsent))
+    ]
+    problems = [each for each in answers[::2] if isinstance(each, Problem)]
+    assert [each.told for each in problems] == [
+        f"The request is invalid; {told}"
+        for told in (
+            "document.number: must be text",
+            "document.number: must be text",
+            "document.number: holds half of a character: no JSON can",
+            "name: holds half of a character: no JSON can",
+            "journey.seat[1]: holds half of a character: no JSON can",
+            "at_least: must be text or a tuple of texts",
+            "must be Check",
+            "must be Check",
+        )
+    ]
+    assert [each.reference for each in problems] == [*"123456", None, None]
+    assert {each.status for each in problems} == {400}
+
+
+def test_a_manifest_of_nobody_who_can_be_sent_asks_nobody() -> None:
+    (answer,) = Driven().run(Core(SURE).check_all([None], FLIGHT), [])  # type: ignore[list-item]
+    assert isinstance(answer, Problem)
+
+
+def test_which_values_there_are_is_the_services_to_say() -> None:
+    asked = Check(Document("visa", "X1"), Air("soon"))  # type: ignore[arg-type]
+    driven = Driven()
+    with pytest.raises(Refused):
+        driven.run(Core(SURE).check(asked), [problem(400)])
+    assert driven.bodies[0]["document"]["type"] == "visa"
 
 
 def test_a_refusal_tells_each_thing_once() -> None:

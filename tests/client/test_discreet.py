@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import pprint
 import traceback
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
@@ -14,11 +15,13 @@ from rich.console import Console
 from clearway_client import (
     Air,
     AsyncClient,
+    Change,
     Check,
     ClearwayError,
     Client,
     Document,
     Entry,
+    NoAnswer,
     Person,
     Rail,
     Terms,
@@ -42,6 +45,12 @@ PRINTED = [
     Entry(names=(NAME, OTHER_NAME)),
     [ASKED],
 ]
+RAW: Any = {"document": {"type": "resident_id", "number": LISTED.number}, "name": NAME}
+TEXT: Any = LISTED.number
+NONE: Any = None
+METHOD: Any = NAME.encode
+INT: Any = int(LISTED.number)
+HALF = NAME + "\ud800"
 CALLS: list[Callable[[Client], object]] = [
     lambda client: client.check(WRONG),
     lambda client: client.check_all([WRONG] * 3, Air()),
@@ -50,6 +59,30 @@ CALLS: list[Callable[[Client], object]] = [
     lambda client: client.change([put()] * 2_000),
     lambda client: client.check(Check(LISTED, Air(), name=NAME + "\ud800")),
     lambda client: next(client.feed("nowhere", wait_s=0)),
+]
+MISTYPED: list[tuple[Callable[[Client], object], str]] = [
+    (lambda client: client.check(RAW), "must be Check"),
+    (lambda client: client.check(TEXT), "must be Check"),
+    (lambda client: client.check(Check(TEXT, Air())), "document: must be Document"),
+    (lambda client: client.check(Check(RAW["document"], Air())), "document: must be Document"),
+    (lambda client: client.check(Check(Document("resident_id", NONE))), "document.number: must be"),
+    (lambda client: client.check(Check(Document("resident_id", INT))), "document.number: must be"),
+    (lambda client: client.check(Check(Document("passport", HALF))), "document.number: holds half"),
+    (lambda client: client.check(Check(LISTED, Air(), name=HALF)), "name: holds half"),
+    (lambda client: client.check(Check(LISTED, Air(), name=METHOD)), "name: holds what JSON"),
+    (lambda client: client.check(Check(NONE, Air())), "document: must be Document"),
+    (lambda client: client.check(Check(LISTED, TEXT)), "journey: must be Air or Rail"),
+    (lambda client: client.check_all(INT), "must be several Checks"),
+    (lambda client: client.check_all([Check(LISTED)], RAW), "journey: must be Air or Rail or Ship"),
+    (lambda client: client.standing(TEXT), "must be Person"),
+    (lambda client: client.standing(Person(RAW["document"])), "document: must be Document"),
+    (lambda client: client.change(RAW), "1 to 1000 changes"),
+    (lambda client: client.change([put(), RAW]), r"changes\[1\]: must be Change"),
+    (lambda client: client.change([put(TEXT)]), r"changes\[0\]: document: must be"),
+    (
+        lambda client: client.change([Change("bind", documents=(LISTED, TEXT))]),
+        r"changes\[0\]: documents\[1\]: must be Document",
+    ),
 ]
 TROUBLES = [
     None,
@@ -100,7 +133,42 @@ def test_what_is_raised_and_logged_tells_no_person(
     assert service.carrier not in everything.text + "".join(raised)
 
 
-def told_of(exc: Exception) -> str:
+@pytest.mark.parametrize(("call", "told"), MISTYPED, ids=range(len(MISTYPED)))
+def test_what_is_of_another_type_is_told_by_its_field_and_nothing_of_it(
+    call: Callable[[Client], object], told: str
+) -> None:
+    with Client("http://localhost:1", KEY, Terms(check_s=0.0, change_s=0.0)) as client:
+        with pytest.raises(ValueError, match=told) as caught:
+            call(client)
+        assert not gives_away(told_of(caught.value))
+
+
+def test_it_is_the_same_in_asyncio() -> None:
+    async def ask() -> list[BaseException | object]:
+        async with AsyncClient("http://localhost:1", KEY, Terms(check_s=0.0)) as client:
+            calls: list[Any] = [client.check(RAW), client.standing(RAW), client.change(RAW)]
+            calls += [client.check_all(INT), client.check(Check(LISTED, RAW))]
+            return list(await asyncio.gather(*calls, return_exceptions=True))
+
+    for each in asyncio.run(ask()):
+        assert isinstance(each, ValueError)
+        assert not gives_away(told_of(each))
+
+
+@pytest.mark.parametrize("on_no_answer", ["raise", "refer"])
+def test_silence_tells_nothing_of_what_could_not_be_sent(on_no_answer: str) -> None:
+    terms = Terms(check_s=0.0, on_no_answer=on_no_answer)  # type: ignore[arg-type]
+    manifest: list[Any] = [RAW, Check(LISTED), INT, TEXT, Check(TEXT)]
+    with Client("http://localhost:1", KEY, terms) as client:
+        if on_no_answer == "raise":
+            with pytest.raises(NoAnswer) as caught:
+                client.check_all(manifest, Air())
+            assert not gives_away(told_of(caught.value))
+        else:
+            assert not gives_away(repr(client.check_all(manifest, Air())))
+
+
+def told_of(exc: BaseException) -> str:
     """A traceback as crash reporters send it: with every frame's variables, but the test's own."""
     assert exc.__traceback__ is not None
     frames = exc.__traceback__.tb_next

@@ -41,25 +41,34 @@ class AsyncClient:
         await self._driver.http.aclose()
 
     async def check(self, question: Check) -> Answer:
-        """May this person be sold this journey? Raises NoAnswer, Referred and Refused."""
-        return await self._driver.run(self._core.check(question))
+        """May this person be sold this journey? Raises NoAnswer, Referred, Refused, ValueError."""
+        steps = self._core.check(question)
+        del question  # of another type, it may show a number where a traceback is sent
+        return await self._driver.run(steps)
 
     async def check_all(
         self, questions: Iterable[Check], journey: Journey | None = None
     ) -> Answers:
         """A manifest's answers in its order, or an item's Problem; `journey` where one has none.
 
+        A Problem is of an item that cannot be read, or not even be sent: its number is no text.
         Raises NoAnswer and Refused. Nobody is Referred: an answer says so in its place.
         """
-        return await self._driver.run(self._core.check_all(questions, journey))
+        steps = self._core.check_all(questions, journey)
+        del questions, journey  # of another type, it may show a number where a traceback is sent
+        return await self._driver.run(steps)
 
     async def standing(self, person: Person) -> Standing:
-        """What a person may and may not be sold; raises NoAnswer and Refused."""
-        return await self._driver.run(self._core.standing(person))
+        """What a person may and may not be sold; raises NoAnswer, Refused, ValueError."""
+        steps = self._core.standing(person)
+        del person  # of another type, it may show a number where a traceback is sent
+        return await self._driver.run(steps)
 
     async def change(self, changes: Sequence[Change], wait: Wait = "durable") -> Acknowledged:
-        """What became of 1 to 1,000 changes; all are safe. Raises NoAnswer and Refused."""
-        return await self._driver.run(self._core.change(changes, wait))
+        """What became of 1 to 1,000 changes; all are safe. Raises NoAnswer, Refused, ValueError."""
+        steps = self._core.change(changes, wait)
+        del changes  # of another type, it may show a number where a traceback is sent
+        return await self._driver.run(steps)
 
     def feed(
         self, after: str | None = None, *, wait_s: float = 20.0, limit: int = 1_000

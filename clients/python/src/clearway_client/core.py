@@ -21,6 +21,7 @@ from clearway_client.exchange import (
     Steps,
     read,
 )
+from clearway_client.faults import JOURNEYS, fault_in, problem_of, told
 from clearway_client.memory import Memory
 from clearway_client.questions import Change, Check, Journey, Person
 from clearway_client.terms import Terms
@@ -33,6 +34,7 @@ NOW = "now"
 """Is no position: whoever saved it would go on from another moment each time."""
 Wait = Literal["durable", "all"]
 Answers = list[Answer | Problem]
+_Batch = Sequence[Check | Problem]
 
 
 class _Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -54,7 +56,10 @@ class Core:
         self._asking = asking or Asking(terms.try_s)
 
     def check(self, question: Check) -> Steps[Answer]:
-        """The answer to one check; raises NoAnswer, Referred and Refused."""
+        """The answer to one check; raises NoAnswer, Referred, Refused and ValueError."""
+        if fault := fault_in(question, Check):
+            del question  # what is no Check may show a number where a traceback is sent
+            raise ValueError(told(fault))
         sent = self._remembered(question)
         request = self._post("/v1/check", sent)
         try:
@@ -71,9 +76,14 @@ class Core:
         Each batch is tried at least once, if only for a moment; one that is too large, in halves.
         """
         until = self._asking.clock() + self._terms.check_s
+        fault = _fault_in_manifest(questions, journey)
+        batches = _batched(() if fault else questions)
+        del questions
+        if fault:
+            del journey
+            raise ValueError(fault)
         answers: Answers = []
-        batches = _batched(questions)
-        halves: list[Sequence[Check]] = []
+        halves: list[_Batch] = []
         while batch := halves.pop() if halves else next(batches, ()):
             try:
                 answers += yield from self._batch(batch, journey, until)
@@ -87,16 +97,21 @@ class Core:
                 halves += [batch[half:], batch[:half]]
         return answers
 
-    def _batch(
-        self, batch: Sequence[Check], journey: Journey | None, until: float
+    def _batch(self, batch: _Batch, journey: Journey | None, until: float) -> Steps[Answers]:
+        """What was not sent has its problem in its place already."""
+        sent = [self._remembered(each) for each in batch if isinstance(each, Check)]
+        found = iter((yield from self._sent(sent, journey, until)) if sent else ())
+        return [each if isinstance(each, Problem) else next(found) for each in batch]
+
+    def _sent(
+        self, items: Sequence[Check], journey: Journey | None, until: float
     ) -> Steps[Answers]:
-        items = [self._remembered(each) for each in batch]
         request = self._post("/v1/check/batch", _Manifest(items, journey))
         try:
             reply = yield from self._asking.ask(request, until - self._asking.clock())
         except NoAnswer as exc:
-            return [self._terms.unanswered(exc, each.reference) for each in batch]
-        answers = _answers(reply, len(batch))
+            return [self._terms.unanswered(exc, each.reference) for each in items]
+        answers = _answers(reply, len(items))
         return [self._item(*pair) for pair in zip(items, answers, strict=True)]
 
     def _item(self, sent: Check, answer: Answer | Problem) -> Answer | Problem:
@@ -109,14 +124,18 @@ class Core:
         return self._terms.settled(answer, stated=bool(sent.at_least))
 
     def standing(self, person: Person) -> Steps[Standing]:
-        """What a person may and may not be sold."""
+        """What a person may and may not be sold; raises NoAnswer, Refused and ValueError."""
+        if fault := fault_in(person, Person):
+            del person
+            raise ValueError(told(fault))
         request = self._post("/v1/standing", person)
         return read((yield from self._asking.ask(request, self._terms.check_s)), Standing)
 
     def change(self, changes: Sequence[Change], wait: Wait) -> Steps[Acknowledged]:
-        """What became of at most 1,000 changes, all of them safe; raises NoAnswer and Refused."""
-        if not 1 <= len(changes) <= BATCH:
-            raise ValueError(f"1 to {BATCH} changes at once")
+        """What became of at most 1,000 changes, all safe; raises NoAnswer, Refused, ValueError."""
+        if fault := _fault_in_changes(changes):
+            del changes
+            raise ValueError(fault)
         request = self._post_changes(changes, wait)
         stated = all(change.revision is not None for change in changes)
 
@@ -156,21 +175,27 @@ class Core:
         return msgspec.structs.replace(question, at_least=positions)
 
     def _post(self, path: str, content: msgspec.Struct) -> Request:
-        return Request("POST", path, _encoded(content), timeout_s=self._terms.try_s)
+        return Request("POST", path, msgspec.json.encode(content), timeout_s=self._terms.try_s)
 
     def _post_changes(self, changes: Sequence[Change], wait: Wait) -> Request:
         timeout_s = max(self._terms.try_s, CHANGE_TRY_S)
         return Request(
-            "POST", "/v1/changes", _encoded(_Changes(changes, wait)), timeout_s=timeout_s
+            "POST", "/v1/changes", msgspec.json.encode(_Changes(changes, wait)), timeout_s=timeout_s
         )
 
 
-def _encoded(content: msgspec.Struct) -> bytes:
-    try:
-        return msgspec.json.encode(content)
-    except UnicodeEncodeError:
-        pass  # it would hold the whole text
-    raise ValueError("a text holds half of a character: no JSON can")
+def _fault_in_manifest(questions: object, journey: object) -> str:
+    if not isinstance(questions, Iterable):
+        return "must be several Checks"
+    fault = None if journey is None else fault_in(journey, *JOURNEYS)
+    return f"journey: {told(fault)}" if fault else ""
+
+
+def _fault_in_changes(changes: object) -> str:
+    if not isinstance(changes, Sequence) or not 1 <= len(changes) <= BATCH:
+        return f"1 to {BATCH} changes at once"
+    found = ((index, fault_in(each, Change)) for index, each in enumerate(changes))
+    return "; ".join(f"changes[{index}]: {told(fault)}" for index, fault in found if fault)
 
 
 def _answers(reply: Reply, count: int) -> Answers:
@@ -184,10 +209,16 @@ def _answers(reply: Reply, count: int) -> Answers:
     return answers
 
 
-def _batched(questions: Iterable[Check]) -> Iterator[tuple[Check, ...]]:
-    left = iter(questions)
+def _batched(questions: Iterable[Check]) -> Iterator[_Batch]:
+    """As many as go at once; a problem in the place of what cannot be sent."""
+    left = map(_checked, questions)
     while batch := tuple(itertools.islice(left, BATCH)):
         yield batch
+
+
+def _checked(question: Check) -> Check | Problem:
+    fault = fault_in(question, Check)
+    return problem_of(question, fault) if fault else question
 
 
 def _stated(changes: Sequence[Change], revisions: Sequence[int]) -> list[Change]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from roster.settings import read_settings
+from tests.deploy.papers import DEPLOY, section
 from tests.source import ROOT
 from tests.test_packaging import PINNED, sections
 
@@ -35,6 +36,14 @@ SANDBOX = {
     "LimitCORE": "0",
 }
 SCOPES = {"run": "required", "parquet": "optional", "build": "excluded", "develop": "excluded"}
+
+
+def test_every_folder_of_samples_is_told_of_in_the_manual() -> None:
+    table = section("Where it runs").split("\n\n")[1]
+    told = {
+        name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
+    assert told == {path.name for path in DEPLOY.iterdir()}
 
 
 def directives() -> list[tuple[str, str]]:

@@ -82,7 +82,8 @@ class Balancer:
         process = subprocess.Popen(self.command(tests=False), stdout=log, stderr=log)
         trust = ssl.create_default_context(cafile=str(self.authority))
         try:
-            with httpx.Client(base_url=f"https://localhost:{self.port}", verify=trust) as client:
+            base = f"https://localhost:{self.port}"
+            with httpx.Client(base_url=base, verify=trust, timeout=DEADLINE_S) as client:
                 eventually(lambda: process.poll() is not None or answered(client))
                 assert process.poll() is None, (self.folder / "balancer.log").read_text()
                 yield client

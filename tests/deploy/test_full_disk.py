@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from tests.servers import eventually
 from tests.service.rosters import LISTED, OTHER, desk, edit
@@ -82,3 +83,17 @@ async def test_a_full_disk_refers_who_may_be_listed_and_loses_nothing(
         async with asyncio.timeout(20):
             while await told(api) != ["deny", "deny"]:  # noqa: ASYNC110 -- the service makes it so
                 await asyncio.sleep(0.02)
+
+
+async def test_a_data_folder_that_cannot_be_written_is_told_of_and_checks_go_on(
+    valkey: Server, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with capture_logs() as lines:
+        async with desk(valkey, tmp_path, data_dir=str(file / "data")) as api:
+            await api.change(edit("put"), wait="all")
+            async with asyncio.timeout(20):
+                while "not remembered" not in {line["event"] for line in lines}:  # noqa: ASYNC110 -- the service makes it so
+                    await asyncio.sleep(0.02)
+            assert await told(api) == ["deny", "allow"]

@@ -70,6 +70,7 @@ local function apply_change(job, inc)
     if e.list ~= CANARY then count_change(job.delta, entries, e, before) end
   end
   log_change(job, inc, e, before)
+  drop_unknown(entries, e)
   return pack('>BBB', inc.outcome, before.state, state_of(e)) .. u48(revision_of(e))
     .. position_of(p) .. u48(inc.revision)
 end

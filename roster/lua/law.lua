@@ -33,8 +33,14 @@ local function raise_listed(e, inc, listed_at, floor_ms)
   return true
 end
 
--- Merge a `put`; returns the outcome.
+-- Merge a `put`; returns the outcome. One without content puts back what is stored of an entry that
+-- was removed: of one that never was listed nothing is, and what a file has ended stays so.
 local function merge_put(e, inc, floor_ms)
+  if inc.content == '' then
+    inc.content, inc.digest = e.content, e.digest
+    if e.L == 0 or is_live(state_of(e)) then return DUPLICATE end
+    if state_of(e) == ABSENT then return SUPERSEDED end
+  end
   if inc.revision == e.L and e.content == inc.content then return DUPLICATE end
   if not raise_listed(e, inc, inc.revision, floor_ms) then return SUPERSEDED end
   return is_live(state_of(e)) and APPLIED or SUPERSEDED

@@ -93,6 +93,14 @@ local function pack_record(entries)
   return table.concat(parts)
 end
 
+-- Take an entry out of its record where nothing is known of it.
+local function drop_unknown(entries, e)
+  if e.L + e.R + e.S + e.U + e.A > 0 then return end
+  for i = 1, #entries do
+    if entries[i] == e then return table.remove(entries, i) end
+  end
+end
+
 -- Find the entry of this list and entry hash; insert a new one in its place where it is not there.
 local function entry_of(entries, list_code, hash)
   local at = #entries + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 ENTRY_ID_MAX, CASE_MAX, COURT_MAX = 128, 128, 64
 LIST_MAX = 32
@@ -34,3 +34,12 @@ RemovalReason = Literal[
 ]
 DisputeReason = Literal["dispute", "review", "court_order"]
 """Why an entry is suspended."""
+ReinstateReason = Literal["mistaken_removal", "review", "court_order"]
+"""Why an entry that was removed is put back."""
+REASONS: dict[str, tuple[str, ...]] = {
+    "remove": get_args(RemovalReason),
+    "suspend": get_args(DisputeReason),
+    "resume": get_args(DisputeReason),
+    "reinstate": get_args(ReinstateReason),
+}
+"""Which reasons may be stated for what is done to an entry."""

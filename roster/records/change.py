@@ -22,6 +22,8 @@ HEAD = struct.Struct(">14sBBHI6s8sB")
 class Change(msgspec.Struct, frozen=True):
     """One change to one entry, packed; `revision` 0 lets the roster choose.
 
+    A put without `content` puts back what is stored of an entry that was removed.
+
     `provenance` is `record.provenance_tail`; `lenient` is for what must not wait for memory
     (removals, suspensions, lifts, unbindings).
     """

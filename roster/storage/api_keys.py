@@ -36,7 +36,7 @@ MEANINGS = {
     "standing": "ask what a person may and may not ride at all",
     "feed": "read whose standing may have changed, as pseudonyms",
     "list:read": "read entries, their history, and the log of changes",
-    "list:add": "put entries on lists, resume them, bind documents",
+    "list:add": "put entries on lists, resume and reinstate them, bind documents",
     "list:remove": "remove and suspend entries, unbind documents",
     "list:lift": "make every change on list lift: permissions, mistaken identities",
     "audit": "read who asked, what was answered, what was changed",

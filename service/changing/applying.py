@@ -245,6 +245,8 @@ class Applier:
         revision, provenance = since
         tokeniser, court_ids = self._tokeniser, self._dictionary.court_ids
         packed = pack_content(content, court_ids, packs_ids=tokeniser.packs_ids)
+        if edit.shape.op == "reinstate":  # what is stored, which may have names
+            packed = b""
         return Change(
             token=token,
             list=edit.list,

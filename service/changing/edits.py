@@ -10,7 +10,12 @@ from roster.documents.check_digits import holds_id_number
 from roster.documents.identity import Token, is_masked, normalise
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidInput
-from roster.records.bounds import CASE_MAX, ENTRY_ID_MAX, too_long
+from roster.records.bounds import (
+    CASE_MAX,
+    ENTRY_ID_MAX,
+    REASONS,
+    too_long,
+)
 from roster.records.entry import BIND, CANARY, LIFT, Content, Op
 from roster.times import FUTURE_MAX_MS, beijing_day, parse_until, read_time
 
@@ -29,8 +34,8 @@ _OPS = {
     "resume": Op.RESUME,
     "bind": Op.PUT,
     "unbind": Op.REMOVE,
+    "reinstate": Op.PUT,
 }
-_DISPUTES = frozenset({"dispute", "review", "court_order"})
 _LIFT_ONLY = ("lifts", "cases", "modes", "kind")
 _LONGEST = {"entry_id": ENTRY_ID_MAX, "entry.case": CASE_MAX, "entry.cases": CASE_MAX}
 T = TypeVar("T")
@@ -206,7 +211,7 @@ def check_fields(shape: ChangeShape, code: int) -> None:
     for field in ("entry", "replaces"):
         if getattr(shape, field) is not None:
             raise InvalidInput(field, f"does not go with {shape.op}")
-    if shape.reason is not None and (shape.reason in _DISPUTES) == (shape.op == "remove"):
+    if shape.reason is not None and shape.reason not in REASONS[shape.op]:
         raise InvalidInput("reason", f"not a reason for {shape.op}")
 
 

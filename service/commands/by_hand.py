@@ -8,15 +8,22 @@ from typing import Any, TypeVar, get_args
 import click
 
 from roster.documents.identity import KINDS, DocumentType
-from roster.records.bounds import DisputeReason, RemovalReason
+from roster.records.bounds import REASONS
 from roster.rules.restrictions import MODES
 from service.commands.asking import asked_reason, confirm, show_meant
 from service.commands.caller import open_caller, over_http
+from service.commands.desk_texts import UNTIL_RESUME
 from service.commands.helps import SpokenCommand
-from service.commands.language import in_language
-from service.commands.meant import meant
+from service.commands.language import in_language, say
+from service.commands.meant import SETTLED, meant
 from service.commands.numbers import doubt, number_option
-from service.commands.shown import already, nothing_found, show_entries, what_binds
+from service.commands.shown import (
+    ShownEntry,
+    already,
+    nothing_found,
+    show_entries,
+    what_binds,
+)
 from service.commands.tables import print_json
 from service.commands.texts import OUTCOMES, said
 from service.commands.verdicts import verdict_lines
@@ -25,11 +32,6 @@ from service.web.shapes import Cabin
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _DONE = {"applied", "duplicate"}
-_REASONS: dict[str, tuple[str, ...]] = {
-    "remove": get_args(RemovalReason),
-    "suspend": get_args(DisputeReason),
-    "resume": get_args(DisputeReason),
-}
 
 
 def _of_document(command: Command) -> Command:
@@ -55,7 +57,7 @@ def _of_entry(op: str) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         for option in (
             click.option("--yes", "-y", is_flag=True, help="Do not ask whether to go on."),
-            click.option("--reason", type=click.Choice(_REASONS[op]), help="Why."),
+            click.option("--reason", type=click.Choice(REASONS[op]), help="Why."),
             click.option("--entry-id", help="Which entry; without it, the only one there is."),
             click.option("--list", "list_", help="On which list."),
         ):
@@ -139,6 +141,13 @@ def resume(**options: Any) -> None:  # noqa: ANN401 -- click's
     _change("resume", options)
 
 
+@click.command(cls=SpokenCommand)
+@_of_entry("reinstate")
+def reinstate(**options: Any) -> None:  # noqa: ANN401 -- click's
+    """Put an entry back that was removed by mistake: it binds again as it did."""
+    _change("reinstate", options)
+
+
 def document(options: dict[str, Any]) -> dict[str, Any]:
     """The document that the options describe."""
     return _given(
@@ -156,12 +165,12 @@ def _change(op: str, options: dict[str, Any]) -> None:
     with open_caller(options["url"], options["key_file"]) as caller:
         wanted = {"list": options["list_"], "entry_id": options["entry_id"]}
         entry, others = meant(caller, op, whose, wanted)
-        if entry.get("state") == "removed":
+        if entry.get("state") in SETTLED[op]:
             click.echo(already(entry), err=True)
             raise click.exceptions.Exit(1)
         if not options["yes"]:
             show_meant(entry)
-        reason = asked_reason(options["reason"], _REASONS[op])
+        reason = asked_reason(options["reason"], REASONS[op])
         if not options["yes"]:
             confirm(op)
         change = {
@@ -180,10 +189,18 @@ def _change(op: str, options: dict[str, Any]) -> None:
         )
         outcome = said(OUTCOMES, result["outcome"])
         click.echo(f"{outcome}  {entry['list']}  {entry['entry_id']}  {errors}".rstrip())
-        if done and op != "resume" and others is not None:
-            click.echo("\n".join(what_binds(others)), err=True)
+        for line in _more(op, others) if done else ():
+            click.echo(line, err=True)
     if not done:
         raise click.exceptions.Exit(1)
+
+
+def _more(op: str, others: list[ShownEntry] | None) -> list[str]:
+    """What is said once it is done: what it does not do."""
+    lines = [say(UNTIL_RESUME)] if op == "suspend" else []
+    if op in {"remove", "suspend"} and others is not None:
+        lines += what_binds(others)
+    return lines
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

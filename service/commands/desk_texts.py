@@ -50,6 +50,9 @@ UNDECIDED = Phrase(
     "无法确定对哪一条目执行 {op}：请用 --list 和 --entry-id 指明",
 )
 ALREADY = {
+    "active": Phrase(
+        "binds already, since {at}: {list} {entry_id}", "自 {at} 起已生效：{list} {entry_id}"
+    ),
     "removed": Phrase(
         "already removed on {at}: {list} {entry_id}", "已于 {at} 移出名单：{list} {entry_id}"
     ),
@@ -81,6 +84,10 @@ BOUND = Phrase(
     "other documents are bound to this one: look at those, too",
     "此证件已与其他证件绑定：请一并查询",
 )
+UNTIL_RESUME = Phrase(
+    "suspended until `clearway resume`, which needs a key with list:add",
+    "暂停持续至执行 `clearway resume`（密钥须有 list:add 权限）",
+)
 NOT_LOOKED = Phrase(
     "this key may not look first (list:read): the entry is taken as it was typed",
     "该密钥无权先行查询（list:read）：按输入的条目直接执行",
@@ -90,6 +97,7 @@ CONFIRM = {
     "remove": Phrase("Remove this entry?", "移出这一条目？"),
     "suspend": Phrase("Suspend this entry?", "暂停这一条目？"),
     "resume": Phrase("Let this entry bind again?", "恢复这一条目？"),
+    "reinstate": Phrase("Put this entry back on its list?", "将这一条目重新列入？"),
 }
 REASONS = {
     "performed": Phrase("the obligation is performed", "义务履行完毕"),
@@ -105,6 +113,7 @@ REASONS = {
     "other": Phrase("another reason", "其他"),
     "dispute": Phrase("a dispute is open", "异议处理中"),
     "review": Phrase("under review", "复核中"),
+    "mistaken_removal": Phrase("it was removed by mistake", "误移出"),
     "court_order": Phrase("by order of a court", "依法院裁定"),
 }
 """What the codes mean that `--reason` takes."""

@@ -15,6 +15,9 @@ HELPS = {
     "Answer whether a person may be sold a journey.": "判定能否向某人出售某一行程的票。",
     "Show all entries of a document, those that have ended too.": "查询证件的全部条目，含已终止的",
     "Take an entry off its list: it ends at once, everywhere.": "将条目移出名单：各处立即生效。",
+    "Put an entry back that was removed by mistake: it binds again as it did.": (
+        "将误移出的条目重新列入：按原内容恢复限制。"
+    ),
     "Let an entry rest while a dispute is open.": "异议处理期间暂停条目。",
     "Let a suspended entry bind again.": "恢复已暂停的条目。",
     "Ask whether one traveller may be sold one journey.": "查询一名旅客能否购买一个行程。",

@@ -24,11 +24,24 @@ _MEANT = {
     "remove": {"active", "suspended", "absent"},
     "suspend": {"active"},
     "resume": {"suspended"},
+    "reinstate": {"removed"},
 }
 """Which entries each command may mean where nobody says which."""
-_DONE = {"remove": {"removed"}, "suspend": {"removed", "suspended"}}
+_DONE = {
+    "remove": {"removed"},
+    "suspend": {"removed", "suspended"},
+    "resume": set[str](),
+    "reinstate": {"active", "suspended"},
+}
 """Those that may be meant as well, and are as they should be: sent twice, a command that names none
 would else take another entry the second time."""
+SETTLED = {
+    "remove": {"removed"},
+    "suspend": {"removed"},
+    "resume": {"removed"},
+    "reinstate": {"active", "suspended"},
+}
+"""Those that stay as they are, whoever names them."""
 
 
 class Meant(NamedTuple):
@@ -62,13 +75,13 @@ def _only(op: str, entries: Sequence[ShownEntry], wanted: dict[str, Any]) -> Sho
     matching = [each for each in entries if _matches(each, wanted)]
     named_one = wanted["entry_id"] is not None
     found = [each for each in matching if named_one or each["state"] in _MEANT[op]]
-    done = [] if named_one else [each for each in matching if each["state"] in _DONE.get(op, ())]
+    done = [] if named_one else [each for each in matching if each["state"] in _DONE[op]]
     if len(found) == 1 and not done:
         return found[0]
     if not matching:
         show_entries(entries, err=True)
         raise click.ClickException(say(NO_SUCH_ENTRY))
-    if len(matching) == 1 and matching[0]["state"] == "removed":
+    if len(matching) == 1 and matching[0]["state"] in SETTLED[op]:
         raise click.ClickException(already(matching[0]))
     show_entries(matching, err=True)
     if found and done:

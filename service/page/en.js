@@ -202,6 +202,7 @@ export default {
     no_assets: "no assets", bankruptcy: "bankruptcy", not_enforceable: "not enforceable",
     terminated: "terminated", error: "entered in error", expired: "expired", revoked: "revoked",
     other: "other", dispute: "a dispute is open", review: "under review", court_order: "court order",
+    mistaken_removal: "removed by mistake",
   },
   documents: {
     resident_id: "Resident ID", permanent_resident_id: "Permanent resident ID",

@@ -202,6 +202,7 @@ export default {
     no_assets: "无财产可供执行", bankruptcy: "破产", not_enforceable: "不予执行",
     terminated: "终结执行", error: "列入错误", expired: "期限届满", revoked: "撤销",
     other: "其他", dispute: "存在争议", review: "复核中", court_order: "法院裁定",
+    mistaken_removal: "误移出",
   },
   documents: {
     resident_id: "居民身份证", permanent_resident_id: "外国人永久居留身份证",

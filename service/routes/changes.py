@@ -31,7 +31,8 @@ TIMEOUT_MS = 2_000
 """How long `wait: all` waits where the request does not say."""
 _body_decoder = Body(ChangesShape)
 _change_decoder = Body(ChangeShape)
-_ADDS = frozenset({"put", "resume", "bind"})
+_ADDS = frozenset({"put", "resume", "bind", "reinstate"})
+_NOTHING_STORED = FieldError("entry_id", "never listed: nothing is stored that could be put back")
 _UNREAD = f"op or list cannot be read: op is one of {', '.join(get_args(ChangeOp))}"
 _ENDS = frozenset({State.REMOVED, State.SUSPENDED})
 _LISTED = frozenset({State.ACTIVE, State.SUSPENDED})
@@ -174,6 +175,8 @@ def _result(edit: Edit, replies: Replies) -> dict[str, Any]:
         decisive = next((reply for reply in own if reply.outcome is outcome), own[0])
         position = to_text([reply.position for reply in replies])
         at_ms = max(reply.applied_at_ms for reply in replies)
+    if edit.shape.op == "reinstate" and _is_unknown(outcome, decisive.state):
+        return {"outcome": "rejected", "errors": [_NOTHING_STORED]}
     names = _BOUND_NAMES if edit.list == BIND else _STATE_NAMES
     return {
         "outcome": _OUTCOME_NAMES[outcome],
@@ -182,6 +185,11 @@ def _result(edit: Edit, replies: Replies) -> dict[str, Any]:
         "position": position,
         "applied_at": format_ms(at_ms),
     }
+
+
+def _is_unknown(outcome: Outcome, state: State) -> bool:
+    """Whether nothing is stored of an entry that was to be put back."""
+    return outcome is Outcome.DUPLICATE and state not in _LISTED
 
 
 def _outcome(edit: Edit, replies: Sequence[Applied]) -> Outcome:

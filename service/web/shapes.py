@@ -22,6 +22,7 @@ from roster.records.bounds import (
     NAMES_MAX,
     UNTRIMMED_MAX,
     DisputeReason,
+    ReinstateReason,
     RemovalReason,
 )
 from roster.records.position import TEXT_LIMIT
@@ -44,7 +45,7 @@ Case = Annotated[str, Meta(max_length=UNTRIMMED_MAX)]
 Cabin = Literal["special", "first", "second", "third", "fourth", "fifth", "seat"]
 BoundDocuments = Annotated[list[Document], Meta(min_length=2, max_length=8)]
 Replaced = Annotated[list[Document], Meta(max_length=8)]
-ChangeOp = Literal["put", "remove", "suspend", "resume", "bind", "unbind"]
+ChangeOp = Literal["put", "remove", "suspend", "resume", "bind", "unbind", "reinstate"]
 
 
 class Shape(
@@ -148,7 +149,7 @@ class ChangeShape(Shape, frozen=True):
     documents: BoundDocuments | None = None
     decided_at: Time | None = None
     entry: EntryShape | None = None
-    reason: RemovalReason | DisputeReason | None = None
+    reason: RemovalReason | DisputeReason | ReinstateReason | None = None
     replaces: Replaced | None = None
 
     def __post_init__(self) -> None:

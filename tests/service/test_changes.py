@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tests.servers import Server
 
+FAR_BACK = 1_500_000_000_000
 FAR = 253_402_300_799_000
 
 
@@ -78,6 +79,9 @@ async def test_outcomes_follow_the_merge_law(
         (edit("put", entry={"case": "of 110105187912310024"}), "entry.case"),
         (edit("put", entry_id="110105187912310024"), "entry_id"),
         (edit("put", list="lift"), "entry.until"),
+        (edit("reinstate", reason="performed"), "reason"),
+        (edit("reinstate", entry={}), "entry"),
+        (edit("remove", reason="mistaken_removal"), "reason"),
         (edit("put", list="lift", entry={"until": "2030-01-01", "kind": "mistaken_identity"}),
          "entry.name"),
         (edit("put", list="lift", entry={"until": "2030-01-01", "lifts": ["nope"]}), "entry.lifts"),
@@ -115,6 +119,61 @@ async def test_a_removal_without_a_revision_is_newer_than_what_is_stored(
         (result,) = (await api.change(edit("remove", None)))["results"]
         assert result["current"] == {"state": "removed", "revision": ahead + 1}
         assert (await api.check(LISTED))["decision"] == "allow"
+
+
+BACK = {"reason": "mistaken_removal"}
+NAMED = {"name": "张某某", "case": "(2018)京0105执1234号", "court": "甲法院", "until": "2899-01-01"}
+
+
+async def test_a_removal_by_mistake_is_taken_back_with_all_that_the_entry_said(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        await api.change(edit("put", entry=NAMED), edit("remove", 11))
+        before = (await api.post("/v1/entries/find", {"document": LISTED}))["entries"]
+        assert (await api.check(LISTED))["decision"] == "allow"
+        answer = await api.change(edit("reinstate", None, **BACK), wait="all")
+        (result,) = answer["results"]
+        assert (result["outcome"], result["was"]) == ("applied", "removed")
+        assert result["current"]["state"] == "active"
+        (entry,) = (await api.post("/v1/entries/find", {"document": LISTED}))["entries"]
+        same = ("list", "entry_id", "from", "until", "case", "court", "modes")
+        assert [entry[name] for name in same] == [before[0][name] for name in same]
+        assert (entry["state"], entry["reason"]) == ("active", "mistaken_removal")
+        for name, decision in (("张某某", "deny"), ("李某某", "refer")):
+            assert (await api.check(LISTED, name=name))["decision"] == decision
+        history = (await api.post("/v1/entries/history", {"document": LISTED}))["history"]
+        assert [each["op"] for each in history] == ["put", "remove", "put"]
+        again = edit("reinstate", result["current"]["revision"], **BACK)
+        assert await api.outcomes(again) == ["duplicate"]
+
+
+@pytest.mark.parametrize(
+    ("before", "outcome", "state"),
+    [
+        ([edit("put"), edit("remove", 11)], "applied", "active"),
+        ([edit("put"), edit("suspend", 11), edit("remove", 12)], "applied", "active"),
+        ([edit("put"), edit("remove", FAR_BACK)], "superseded", "removed"),
+        ([edit("put")], "duplicate", "active"),
+        ([edit("put"), edit("suspend", 11)], "duplicate", "suspended"),
+        ([edit("remove")], "rejected", "removed"),
+        ([], "rejected", None),
+        ([edit("put", entry_id="e/2")], "rejected", None),
+    ],
+)
+async def test_only_what_was_listed_and_removed_is_put_back(
+    before: list[Any], outcome: str, state: str | None, valkey: Server, tmp_path: Path
+) -> None:
+    async with desk(valkey, tmp_path) as api:
+        if before:
+            await api.change(*before)
+        # with another change of the person in the same call
+        also = edit("put", FAR_BACK + 1, entry_id="e/3")
+        assert (await api.outcomes(edit("reinstate", FAR_BACK - 1), also))[0] == outcome
+        found = (await api.post("/v1/entries/find", {"document": LISTED}))["entries"]
+        assert [each["state"] for each in found if each["entry_id"] == "e/1"] == [state] * bool(
+            state
+        )
 
 
 async def test_documents_that_are_replaced_are_freed(valkey: Server, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.servers import eventually
 from tests.service.test_desk import BEIJING, DOCUMENT, GROUPS, SCOPES, WRONG, ok, run, states
+from tests.source import ROOT
 from tests.terminals import terminal
 from tests.test_clearway import LIST, NUMBER, PUT, Cli, ready
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 YEAR_MS = 31_557_600_000
 COURT = "沈阳市和平区人民法院"
+LASTS = "suspended until `clearway resume`, which needs a key with list:add"
 RESTING = "not now, but could again (suspended, or absent from the last file): sx e1 {}"
 NOBODY = "110105187001010012"
 
@@ -101,10 +103,43 @@ def test_the_same_line_again_takes_no_other_entry(desk: Cli, op: str, state: str
     assert ok(desk, op, *DOCUMENT, "--entry-id", "e2", stdin=NUMBER) == "applied  sx  e2\n"
 
 
+def test_a_removal_by_mistake_is_taken_back_by_hand(desk: Cli) -> None:
+    put(desk, "e1", "e2")
+    check = ("check", *DOCUMENT, "--mode", "air")
+    for entry_id in ("e1", "e2"):
+        ok(desk, "remove", *DOCUMENT, "--entry-id", entry_id, stdin=NUMBER)
+    assert ok(desk, *check, stdin=NUMBER) == "allow\n"
+    which = run(desk, "reinstate", *DOCUMENT, stdin=NUMBER)
+    assert (which.exit_code, which.stdout) == (1, "")
+    assert "no single entry to reinstate" in which.stderr
+    with terminal(desk.env, desk.folder, "reinstate", *DOCUMENT, "--entry-id", "e1") as typed:
+        typed.answer("Number: ", NUMBER)
+        typed.answer("Reason: ", "mistaken_removal")
+        typed.answer("Put this entry back on its list? [y/N]: ", "y")
+        assert typed.end() == 0, typed.shown
+    assert GROUPS in typed.shown
+    assert states(desk) == {"e1": "active", "e2": "removed"}
+    assert ok(desk, *check, stdin=NUMBER).startswith("deny\n")
+    again = run(desk, "reinstate", *DOCUMENT, stdin=NUMBER)
+    assert again.exit_code == 1
+    assert re.search(
+        rf"binds already, since {BEIJING}: sx e1 .*; also removed: sx e2", again.stderr
+    )
+    twice = run(desk, "reinstate", *DOCUMENT, "--entry-id", "e1", stdin=NUMBER)
+    assert (twice.exit_code, twice.stdout) == (1, "")
+    assert "binds already" in twice.stderr
+    weak = desk.folder / "weak"
+    weak.write_text(ok(desk, "keys", "create", "--name", "w", "--scopes", "list:read,list:remove"))
+    as_weak = ("--entry-id", "e2", "--key-file", str(weak))
+    refused = run(desk, "reinstate", *DOCUMENT, *as_weak, stdin=NUMBER)
+    assert refused.exit_code == 1
+    assert "list:add" in refused.stderr
+
+
 def test_who_is_not_free_after_a_removal_is_told_what_still_binds(desk: Cli) -> None:
     put(desk, "e1", "e2", "e3")
     for op, entry_id, told in (
-        ("suspend", "e1", {"2 more entries still bind this person: sx e2 {}; sx e3 {}"}),
+        ("suspend", "e1", {LASTS, "2 more entries still bind this person: sx e2 {}; sx e3 {}"}),
         ("remove", "e2", {"1 more entry still binds this person: sx e3 {}", RESTING}),
         ("remove", "e3", {"nothing binds this person now", RESTING}),
         ("remove", "e1", {"nothing binds this person now"}),
@@ -147,3 +182,14 @@ def test_what_can_be_nobodys_number_is_said_first(desk: Cli, number: str, doubt:
     answer = httpx.post(url, json=body, headers=headers).text
     assert json.loads(answer)["doubt"]["code"] in {"check_digit", "length", "letter"}
     assert number not in answer
+
+
+def test_the_line_that_the_manual_has_for_push_lists_somebody(desk: Cli) -> None:
+    manual = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    section = manual.split("\n### The desk\n", 1)[1].split("\n### ", 1)[0]
+    (line,) = re.findall(r"```json\n\s*(\{.*\})\n", section)
+    (desk.folder / "line.jsonl").write_text(line + "\n")
+    ok(desk, "push", str(desk.folder / "line.jsonl"))
+    (entry,) = json.loads(ok(desk, "find", *DOCUMENT, "--json", stdin=NUMBER))["entries"]
+    assert (entry["state"], entry["entry_id"]) == ("active", json.loads(line)["entry_id"])
+    assert entry["case"] == json.loads(line)["entry"]["case"]

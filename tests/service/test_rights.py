@@ -225,7 +225,7 @@ JUNK: Any = st.recursive(
 )
 DOCUMENTS = st.sampled_from([LISTED, OTHER, PASSPORT])
 FIELDS: dict[str, Any] = {
-    "op": st.sampled_from(["put", "remove", "suspend", "resume", "bind", "unbind"]),
+    "op": st.sampled_from(["put", "remove", "suspend", "resume", "bind", "unbind", "reinstate"]),
     "list": st.sampled_from(["sx", "sx", "xgl", "lift", "bind", None, " sx", "SX", "sx ", "ｓｘ"]),
     "entry_id": st.sampled_from(["e", "f", " e", "e\u200b"]),
     "revision": st.integers(1, 30) | st.none(),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from string import Formatter
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
 import pytest
 from click.testing import CliRunner
 
 import clearway
-from roster.records.bounds import DisputeReason, RemovalReason
+from roster.records.bounds import REASONS
 from roster.rules.restrictions import MODES
 from service.commands import audit, desk_texts, keys, loads, meant, roster, texts
 from service.commands.helps import HELPS
@@ -64,7 +64,7 @@ def test_every_text_is_said_somewhere() -> None:
 
 
 def test_every_code_and_every_column_has_its_text() -> None:
-    assert set(desk_texts.REASONS) == {*get_args(RemovalReason), *get_args(DisputeReason)}
+    assert set(desk_texts.REASONS) == {reason for reasons in REASONS.values() for reason in reasons}
     assert set(texts.MODES) == set(MODES)
     shown = (
         *(OF_ENTRY, keys.COLUMNS, loads._COLUMNS, roster._COLUMNS, roster._OF_PROCESS),
@@ -99,7 +99,17 @@ def test_nobody_is_told_in_letters_that_the_terminal_lacks(encoding: str, langua
 
 
 SPOKEN = [
-    *(["find"], ["remove"], ["suspend"], ["resume"], ["check"], ["status"], ["lists"], ["loads"]),
+    *(
+        ["find"],
+        ["remove"],
+        ["suspend"],
+        ["resume"],
+        ["reinstate"],
+        ["check"],
+        ["status"],
+        ["lists"],
+        ["loads"],
+    ),
     *(["audit"], ["demo"], ["keys", "list"], ["lists", "disable"], ["lists", "enable"]),
 ]
 

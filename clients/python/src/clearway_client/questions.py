@@ -26,7 +26,7 @@ DocumentKind = Literal[
 ]
 Cabin = Literal["special", "first", "second", "third", "fourth", "fifth", "seat"]
 Mode = Literal["air", "rail", "ship"]
-Op = Literal["put", "remove", "suspend", "resume", "bind", "unbind"]
+Op = Literal["put", "remove", "suspend", "resume", "bind", "unbind", "reinstate"]
 Time = datetime | str
 
 

@@ -19,7 +19,7 @@ from roster import keys
 from roster.records.position import decoded, plain
 from roster.storage.high_water import read_marks
 from tests.faults.clients import rows
-from tests.faults.clusters import HOST, folder
+from tests.faults.clusters import HOST, folder, running_sentinels
 from tests.faults.test_guarantees import SETTINGS, SOURCE, Client, backup
 from tests.faults.test_restored import degraded, now
 from tests.faults.world import COMMAND, Process, World
@@ -108,6 +108,15 @@ def shell(world: World, script: str, **more: str) -> str:
     return run(script, {**own, **world.settings(world.redis_port), **more})
 
 
+def as_backup_user(world: World) -> str:
+    """The URL of the user that the manual has for this alone."""
+    found = re.search(r"`(ACL SETUSER clearway-backup [^`]+)`", MANUAL)
+    assert found is not None
+    with world.server.client() as link:
+        link.execute_command(*found[1].split())
+    return f"redis://clearway-backup:CHANGE-BACKUP@{HOST}:{world.redis_port}"
+
+
 def put_back(world: World) -> None:
     """The loss of the server's data, and the backup that stands in for it."""
     (backup,) = (world.folder / "backups").glob("clearway-*.rdb")
@@ -151,7 +160,7 @@ async def test_a_backup_comes_back_by_the_manual_and_the_preview_says_whom_that_
     steady: Name = (next(NUMBERS), "sx", "1")
     for name in (freed, twice, steady, (twice[0], "xgl", "2")):
         await client.change("put", name, wait="all")
-    await asyncio.to_thread(shell, world, BACKUP)
+    await asyncio.to_thread(shell, world, BACKUP, REDIS=as_backup_user(world))
     for name in (freed, twice):
         await client.change("remove", name, wait="all")
     await client.change("put", listed, wait="all")
@@ -279,3 +288,42 @@ def test_an_embedded_server_comes_back_with_its_folder_and_what_it_lacks_is_noti
         assert "what is lost was acknowledged until" in run(PREVIEW, env)
     finally:
         process.kill(signal.SIGTERM)
+
+
+@NEEDS_CLI
+@pytest.mark.soak
+async def test_a_backup_comes_back_before_replicas_that_sentinels_watch(
+    valkey_binary: str,
+) -> None:
+    with running_sentinels(valkey_binary) as sentinels, ExitStack() as stack:
+        primary, *replicas = sentinels.members
+        world = World(stack, primary.server, stack.enter_context(folder()), sentinels.url)
+        world.make_key()
+        assert world.load([], "2020-01-01T00:00:00Z") == 0, world.told
+        with primary.server.client() as link:
+            link.set(keys.CANARY, "nobody")
+        world.add_process(**SETTINGS)
+        world.all_ready()
+        client, name = Client(world), (next(NUMBERS), "sx", "1")
+        await client.change("put", name, wait="all")
+        await asyncio.to_thread(shell, world, BACKUP)
+        await client.change("remove", name, wait="all")
+        for port in sentinels.ports:
+            sentinels.pause(port)
+        for replica in replicas:
+            replica.server.kill()
+            shutil.rmtree(replica.server.folder / "appendonlydir")
+        await asyncio.to_thread(put_back, world)
+        for replica in replicas:
+            replica.server.start()
+        for port in sentinels.ports:
+            sentinels.resume(port)
+        async with asyncio.timeout(60):
+            while await client.decisions(name[0]) != ["refer"]:  # noqa: ASYNC110 -- sentinels ring no bell
+                await asyncio.sleep(0.05)
+        eventually(lambda: remembered(world) == 1)
+        assert figures(await asyncio.to_thread(previewed, world)) == (1, 0)
+        accepted = await asyncio.to_thread(shell, world, ACCEPT)
+        assert "partitions accepted" in accepted
+        await client.until(name[0], "deny")
+        assert sentinels.primary is primary

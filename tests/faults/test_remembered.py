@@ -5,7 +5,10 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+import pytest
+
 from roster import keys
+from roster.errors import Unavailable
 from roster.records.entry import Op
 from roster.rules.lists import load_lists
 from roster.storage.lost import losses
@@ -127,3 +130,29 @@ async def test_a_lost_first_load_is_told_as_one(valkey: Server) -> None:
         told = await preview(parts.store, await parts.store.metas(), people)
         assert (told.denied_again, told.complete) == (1, False)
         assert told.lists["xgl"].first_load
+
+
+async def test_whose_user_may_not_write_it_tries_once_and_keeps_nothing(valkey: Server) -> None:
+    log = FeedLog()
+    async with process(valkey, listener=Listener(log.take)) as parts:
+        await parts.cover(SX)
+        await parts.change(LISTED, Op.PUT, 10)
+        await parts.follower.poll()
+        number = parts.token(LISTED)[1]
+        restore = saved(valkey, number)
+        lost = await parts.change(LISTED, Op.REMOVE, 11)
+        await parts.follower.poll()
+        known_to(parts, lost.position)
+        restore()
+        await parts.follower.poll()
+        with valkey.client() as link:
+            link.execute_command("ACL", "SETUSER", "default", "-hset")
+        try:
+            keeper = LossKeeper(log.lost, parts.store, parts.screener, DAY_MS)
+            with pytest.raises(Unavailable, match="NOPERM"):
+                await keeper.write()
+            assert not log.lost.entries
+            await keeper.write()
+        finally:
+            with valkey.client() as link:
+                link.execute_command("ACL", "SETUSER", "default", "+@all")

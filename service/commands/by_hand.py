@@ -12,10 +12,10 @@ from roster.records.bounds import REASONS
 from roster.rules.restrictions import MODES
 from service.commands.asking import asked_reason, confirm, show_meant
 from service.commands.caller import open_caller, over_http
-from service.commands.desk_texts import UNTIL_RESUME
+from service.commands.desk_texts import OTHER_NAME, UNTIL_RESUME
 from service.commands.helps import SpokenCommand
 from service.commands.language import in_language, say
-from service.commands.meant import SETTLED, meant
+from service.commands.meant import SETTLED, Person, meant
 from service.commands.numbers import doubt, number_option
 from service.commands.shown import (
     ShownEntry,
@@ -32,6 +32,7 @@ from service.web.shapes import Cabin
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _DONE = {"applied", "duplicate"}
+_NAME = "The person's name: is it the entry's?"
 
 
 def _of_document(command: Command) -> Command:
@@ -57,6 +58,7 @@ def _of_entry(op: str) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         for option in (
             click.option("--yes", "-y", is_flag=True, help="Do not ask whether to go on."),
+            click.option("--name", help=_NAME),
             click.option("--reason", type=click.Choice(REASONS[op]), help="Why."),
             click.option("--entry-id", help="Which entry; without it, the only one there is."),
             click.option("--list", "list_", help="On which list."),
@@ -106,12 +108,13 @@ def check(**options: Any) -> None:  # noqa: ANN401 -- click's
 
 @click.command(cls=SpokenCommand)
 @_of_document
+@click.option("--name", help=_NAME)
 @_json_option
 @over_http
 def find(**options: Any) -> None:  # noqa: ANN401 -- click's
     """Show all entries of a document, those that have ended too."""
     with open_caller(options["url"], options["key_file"]) as caller:
-        answer = caller.find(document(options))
+        answer = caller.find(document(options), options["name"])
     if options["as_json"]:
         print_json(answer)
     elif answer["entries"]:
@@ -164,10 +167,12 @@ def _change(op: str, options: dict[str, Any]) -> None:
     whose = document(options)
     with open_caller(options["url"], options["key_file"]) as caller:
         wanted = {"list": options["list_"], "entry_id": options["entry_id"]}
-        entry, others = meant(caller, op, whose, wanted)
+        entry, others = meant(caller, op, Person(whose, options["name"]), wanted)
         if entry.get("state") in SETTLED[op]:
             click.echo(already(entry), err=True)
             raise click.exceptions.Exit(1)
+        if entry.get("name_check") == "mismatch":
+            raise click.ClickException(say(OTHER_NAME))
         if not options["yes"]:
             show_meant(entry)
         reason = asked_reason(options["reason"], REASONS[op])

@@ -62,9 +62,10 @@ class Caller:
         """The JSON of the answer to a request with a body."""
         return self._ask("POST", path, content)
 
-    def find(self, document: dict[str, Any]) -> dict[str, Any]:
-        """What is known of a document: its entries, and which lists are loaded."""
-        return self._insist("/v1/entries/find", {"document": document})
+    def find(self, document: dict[str, Any], name: str | None = None) -> dict[str, Any]:
+        """What is known of a document: its entries, beside this name; which lists are loaded."""
+        named = {} if name is None else {"name": name}
+        return self._insist("/v1/entries/find", {"document": document} | named)
 
     def change(self, change: dict[str, Any]) -> dict[str, Any]:
         """What one change amounted to; sent again, it has the revision that it had been given."""

@@ -84,6 +84,15 @@ BOUND = Phrase(
     "other documents are bound to this one: look at those, too",
     "此证件已与其他证件绑定：请一并查询",
 )
+OTHER_NAME = Phrase(
+    "the name is not the entry's: nothing was changed; leave --name out where it was mistyped",
+    "姓名与条目不符：未作任何更改；若系误输，可不写 --name",
+)
+NAME_CHECKS = {
+    "match": Phrase("is the entry's", "match 相符"),
+    "mismatch": Phrase("is another", "mismatch 不符"),
+    "not_compared": Phrase("cannot be compared", "not_compared 无法比对"),
+}
 UNTIL_RESUME = Phrase(
     "suspended until `clearway resume`, which needs a key with list:add",
     "暂停持续至执行 `clearway resume`（密钥须有 list:add 权限）",

@@ -49,6 +49,7 @@ HELPS = {
     "Why.": "理由。",
     "Do not ask whether to go on.": "不再询问是否继续。",
     "The traveller's name.": "旅客姓名。",
+    "The person's name: is it the entry's?": "当事人姓名：是否与条目相符？",
     "Rail: the train's number.": "铁路：车次。",
     "Rail: a seat code, or several with commas.": "铁路：席别代码，多个以逗号分隔。",
     "Ship.": "轮船。",

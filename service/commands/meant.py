@@ -51,14 +51,21 @@ class Meant(NamedTuple):
     others: list[ShownEntry] | None
 
 
-def meant(caller: Caller, op: str, document: dict[str, Any], wanted: dict[str, Any]) -> Meant:
+class Person(NamedTuple):
+    """Whose entry is meant: the document, and the name where it was said."""
+
+    document: dict[str, Any]
+    name: str | None
+
+
+def meant(caller: Caller, op: str, person: Person, wanted: dict[str, Any]) -> Meant:
     """The entry to change, as it stands: the one that was named, or the only one that it can be.
 
     `wanted` has `list` and `entry_id`, None where nobody said. Raises click's error, with the
     entries there are on standard error, where there is not exactly one: nothing is changed then.
     """
     try:
-        answer = caller.find(document)
+        answer = caller.find(*person)
     except RefusedCall as exc:
         if exc.status != HTTPStatus.FORBIDDEN or not all(wanted.values()):
             raise
@@ -66,7 +73,7 @@ def meant(caller: Caller, op: str, document: dict[str, Any], wanted: dict[str, A
         return Meant(wanted, None)
     entries = answer["entries"]
     if not entries:
-        raise click.ClickException(nothing_found(answer, document))
+        raise click.ClickException(nothing_found(answer, person.document))
     found = _only(op, entries, wanted)
     return Meant(found, [each for each in entries if each is not found])
 

@@ -11,6 +11,7 @@ from service.commands.desk_texts import (
     BINDS,
     BOUND,
     COULD_BIND,
+    NAME_CHECKS,
     NO_ENTRY,
     NO_ENTRY_LOADED,
     NO_ENTRY_ONE,
@@ -37,14 +38,17 @@ COLUMNS = ("list", "entry_id", "state", "revision", "case", "court", "until", "a
 def show_entries(entries: Sequence[ShownEntry], *, err: bool = False) -> None:
     """Print entries in rows."""
     people = is_terminal(err=err)
+    asked = any("name_check" in each for each in entries)
+    columns = (*COLUMNS, "name_check") if asked else COLUMNS
 
     def row(entry: ShownEntry) -> list[object]:
         shown = entry | {name: clock(entry.get(name)) for name in ("until", "applied_at")}
         if people:
             shown |= {"list": titled(entry["list"]), "state": said(STATES, entry["state"])}
-        return [shown.get(column) for column in COLUMNS]
+            shown |= {"name_check": said(NAME_CHECKS, entry.get("name_check", ""))}
+        return [shown.get(column) for column in columns]
 
-    print_rows(COLUMNS, map(row, entries), err=err)
+    print_rows(columns, map(row, entries), err=err)
 
 
 def nothing_found(answer: dict[str, Any], document: dict[str, Any]) -> str:

@@ -79,6 +79,7 @@ COLUMNS = {
     "from": Phrase("from", "起"),
     "until": Phrase("until", "止"),
     "applied_at": Phrase("since", "状态起始"),
+    "name_check": Phrase("the name", "姓名"),
     "load": Phrase("load", "载入"),
     "kind": Phrase("kind", "种类"),
     "began_at": Phrase("began", "开始"),

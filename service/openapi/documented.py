@@ -200,11 +200,13 @@ class EntryReply(Reply, frozen=True):
     applied_at: str | None = None
     source: str | None = None
     actor: str | None = None
+    name_check: NameCheck | None = None
 
 
 class FindAnswer(Reply, frozen=True):
     """All entries of a document, tombstones too; `loaded` are the lists that are fully loaded.
 
+    Where a name was sent each entry has `name_check`, whether it is the entry's.
     `doubt` says why the number can be no such document's, where it cannot.
     """
 

@@ -56,7 +56,7 @@ export function wire() {
   fillChoices("type", texts.documents);
   fillChoices("kind", texts.kinds);
   part("type").addEventListener("change", choose);
-  for (const id of ["issuer", "kind", "number"]) part(id).addEventListener("input", echo);
+  for (const id of ["issuer", "kind", "number", "name"]) part(id).addEventListener("input", echo);
   part("desk-form").addEventListener("submit", submit);
   part("desk-clear").addEventListener("click", () => {
     leave();
@@ -96,19 +96,22 @@ function typed() {
 function submit(event) {
   event.preventDefault();
   write(part("outcome"), "");
-  find(typed());
+  find(typed(), part("name").value.trim());
 }
 
 /** Whether the entries of the document are shown: not if something else is asked meanwhile. */
-async function find(document) {
+async function find(document, name) {
   const search = ++searches;
   try {
-    const answers = await Promise.all(["find", "history"].map((what) => post(`/v1/entries/${what}`, { document })));
+    const answers = await Promise.all([
+      post("/v1/entries/find", name ? { document, name } : { document }),
+      post("/v1/entries/history", { document }),
+    ]);
     if (search !== searches) return false;
     const refused = answers.find((each) => each.status !== 200);
     if (refused) return tell(refusal(refused));
     const [{ entries, loaded, doubt }, { history }] = answers.map((each) => each.body);
-    found = { document, entries, loaded, doubt, history };
+    found = { document, name, entries, loaded, doubt, history };
     show();
     return true;
   } catch (error) {
@@ -152,7 +155,7 @@ function facts(entry) {
   const from = entry.from ? t("desk.from", { time: words.momentOf(entry.from) }) : "";
   const until = entry.until ? t("desk.until", { time: words.momentOf(entry.until) }) : t("desk.always");
   const told = {
-    case: entry.case, court: entry.court, term: [from, until].filter(Boolean).join(", "),
+    named: entry.name_check && t(`desk.names.${entry.name_check}`), case: entry.case, court: entry.court, term: [from, until].filter(Boolean).join(", "),
     reason: reasonOf(entry), decided: moment(entry.decided_at), applied: moment(entry.applied_at), by: byWhom(entry),
   };
   const pairs = Object.entries(told).filter(([, value]) => value);
@@ -196,12 +199,13 @@ function actions(entry) {
 
 /** Nothing; it is done only once it has been confirmed, with a reason. */
 function confirm(entry, op) {
-  const { document } = found;
+  const { document, name } = found;
   write(part("confirm-title"), t("desk.asked", { op: t(`op_buttons.${op}`) }));
   part("confirm-text").replaceChildren(
     make("p", {}, `${entry.list} `, make("code", {}, entry.entry_id)),
     make("p", {}, t("desk.number_again", { number: words.grouped(document.number) })),
     make("p", {}, [entry.case, entry.court].filter(Boolean).join(", ")),
+    ...(entry.name_check === "mismatch" ? [make("p", { class: "bad" }, t("desk.other_name"))] : []),
   );
   const choices = REASONS[op].map((value) => make("option", { value }, texts.reasons[value]));
   part("why").replaceChildren(make("option", { value: "" }, t("desk.choose")), ...choices);
@@ -209,12 +213,12 @@ function confirm(entry, op) {
   part("confirm-form").onsubmit = (event) => {
     event.preventDefault();
     part("confirm").close();
-    change(document, entry, op, part("why").value);
+    change({ document, name }, entry, op, part("why").value);
   };
   part("confirm").showModal();
 }
 
-async function change(document, { list, entry_id }, op, reason) {
+async function change({ document, name }, { list, entry_id }, op, reason) {
   const [search, visit] = [searches, visits];
   let told;
   try {
@@ -227,7 +231,7 @@ async function change(document, { list, entry_id }, op, reason) {
   if (visit !== visits) return; // the desk was cleared meanwhile
   write(part("outcome"), told[0], "", told[1]);
   if (search !== searches) return; // another number is typed
-  if ((await find(document)) && told[1] === "ok" && op !== "resume") {
+  if ((await find(document, name)) && told[1] === "ok" && op !== "resume") {
     write(part("outcome"), told[0], whatBinds(found.entries), told[1]);
   }
 }

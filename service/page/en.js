@@ -86,7 +86,7 @@ export default {
     title: "The roster’s figures, and the desk",
     label: "API key with the scope `ops:read`, and `list:read` for the desk",
     show: "Show",
-    hint: "It stays in this tab and is forgotten when the tab is closed. To make one: `clearway keys create --name NAME --scopes ops:read,list:read`",
+    hint: "It stays in this tab and is forgotten when the tab is closed. To make one: `clearway keys create --name NAME --scopes ops:read,list:read`. Who removes and suspends needs `list:remove`, who resumes `list:add`.",
   },
 
   people: {
@@ -161,6 +161,8 @@ export default {
   desk: {
     title: "Desk",
     type: "Document", issuer: "Issued by (three letters)", kind: "Kind", number: "Number",
+    name: "Name (may be left out)", named: "Name", other_name: "The name that was typed is not the entry’s.",
+    names: { match: "is the entry’s", mismatch: "is not the entry’s", not_compared: "cannot be compared" },
     find: "Find", clear: "Clear", hint: "What is typed here is sent to Clearway alone, and is gone with “Clear”. Finding is audited.",
     typed: "Typed: {number}",
     none: "No entry of this document.",

@@ -86,7 +86,7 @@ export default {
     title: "名册数据与工作台",
     label: "API 密钥，权限 `ops:read`；工作台另需 `list:read`",
     show: "查看",
-    hint: "密钥仅保存在此标签页，关闭后即清除。创建密钥：`clearway keys create --name NAME --scopes ops:read,list:read`",
+    hint: "密钥仅保存在此标签页，关闭后即清除。创建密钥：`clearway keys create --name NAME --scopes ops:read,list:read`。移出和暂停须有 `list:remove`，恢复须有 `list:add`。",
   },
 
   people: {
@@ -161,6 +161,8 @@ export default {
   desk: {
     title: "工作台",
     type: "证件", issuer: "签发地（三字代码）", kind: "种类", number: "号码",
+    name: "姓名（可不填）", named: "姓名", other_name: "输入的姓名与条目不符。",
+    names: { match: "与条目相符", mismatch: "与条目不符", not_compared: "无法比对" },
     find: "查找", clear: "清除", hint: "此处输入的内容只发送给 Clearway，点击“清除”后即消失。查找会被审计。",
     typed: "已输入：{number}",
     none: "此证件没有条目。",

@@ -8,6 +8,7 @@ from litestar import Request, Response, post
 
 from roster.documents.doubts import doubt_of
 from roster.documents.identity import Document, Token, normalise
+from roster.documents.names import NameCheck, compare
 from roster.documents.spelling import trimmed
 from roster.errors import InvalidInput, Unavailable
 from roster.records.audited import EntriesRead
@@ -55,6 +56,7 @@ async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
                 "entry_id": entry.content.entry_id,
                 **_state(entry.list, entry.state, entry.registers.revision),
                 **content_json(entry.content, entry.provenance, entry.state),
+                **_name_check(service, shape.name, entry.content),
             }
             for entry in entries
         ]
@@ -110,6 +112,13 @@ async def _looked(service: Service, document: Document) -> dict[Token, Found]:
     tokens = [own, *service.tokeniser.others(document)]
     both = zip(tokens, await service.places.found(tokens), strict=True)
     return {token: each for token, each in both if token == own or each.record}
+
+
+def _name_check(service: Service, name: str | None, content: Content) -> dict[str, NameCheck]:
+    """Whether the name is the entry's, where one is asked about: nobody can read what is stored."""
+    if name is None:
+        return {}
+    return {"name_check": compare(service.tokeniser.names(name), content.names)}
 
 
 def _position(looked: Mapping[Token, Found]) -> str:

@@ -166,9 +166,10 @@ class ChangesShape(Shape, frozen=True):
 
 
 class FindShape(Shape, frozen=True):
-    """Whose entries are asked for."""
+    """Whose entries are asked for, and the name to hold against theirs."""
 
     document: Document
+    name: AskedName | None = None
 
 
 class HistoryShape(Shape, frozen=True):

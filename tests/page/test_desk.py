@@ -6,6 +6,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from playwright.async_api import expect
 
@@ -224,4 +225,34 @@ async def test_a_number_that_can_be_nobodys_is_told_before_anything_and_in_red(
     told = await page.locator("#told").inner_text()
     assert told.startswith(said)
     assert "No entry of this document. 2 lists are loaded." in told
+    assert site.errors == []
+
+
+async def test_whether_the_name_is_the_entrys_is_told_before_anything_is_done(site: Site) -> None:
+    key = await site.show(*ALL)
+    page = site.page
+    put = {
+        "op": "put",
+        "list": "sx",
+        "entry_id": "n/1",
+        "revision": 1_770_000_000_000,
+        "document": {"type": "resident_id", "number": NOBODY},
+        "entry": {"name": "张某某"},
+    }
+    async with httpx.AsyncClient(base_url=site.url) as client:
+        headers = {"authorization": f"Bearer {key}"}
+        answer = await client.post("v1/changes", json={"changes": [put]}, headers=headers)
+        assert answer.json()["results"][0]["outcome"] == "applied"
+    await page.get_by_label("Name").fill("李某某")
+    entries = await find(site, NOBODY)
+    await expect(entries.locator(".facts")).to_contain_text("is not the entry’s")
+    await entries.get_by_role("button", name="Remove").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("is not the entry’s")
+    await page.get_by_role("button", name="No, leave it").click()
+    await page.get_by_label("Name").fill("张某某")
+    await expect(entries).to_have_count(0)
+    await page.get_by_role("button", name="Find").click()
+    await expect(entries.locator(".facts")).to_contain_text("is the entry’s")
+    await page.get_by_role("button", name="Clear").click()
+    assert await page.get_by_label("Name").input_value() == ""
     assert site.errors == []

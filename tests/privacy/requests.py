@@ -70,7 +70,7 @@ class Visitor:
             for name in (person.name, other.name):
                 self.post("/v1/check", {**document, "name": name, "journey": AIR})
             self.post("/v1/standing", {**document, "name": person.name})
-            self.post("/v1/entries/find", document)
+            self.post("/v1/entries/find", {**document, "name": person.name})
             self.post("/v1/entries/history", document)
 
     def look(self) -> None:

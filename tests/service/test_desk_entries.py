@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 YEAR_MS = 31_557_600_000
+NAME = "张某某"
 COURT = "沈阳市和平区人民法院"
 LASTS = "suspended until `clearway resume`, which needs a key with list:add"
 RESTING = "not now, but could again (suspended, or absent from the last file): sx e1 {}"
@@ -50,10 +51,10 @@ def load(cli: Cli, as_of: str, rows: str) -> None:
     ok(cli, "load", str(cli.folder / "list.csv"), "--list", "sx", "--as-of", as_of, *guards)
 
 
-def put(cli: Cli, *entry_ids: str, years: int = 2) -> None:
+def put(cli: Cli, *entry_ids: str, years: int = 2, **entry: str) -> None:
     """List the person under these ids, so many years after 2018."""
     headers = {"authorization": f"Bearer {cli.env['CLEARWAY_API_KEY']}"}
-    about = {"revision": 1_514_764_800_000 + years * YEAR_MS, "entry": {"court": COURT}}
+    about = {"revision": 1_514_764_800_000 + years * YEAR_MS, "entry": {"court": COURT} | entry}
     puts = [PUT | about | {"entry_id": each} for each in entry_ids]
     url = f"{cli.env['CLEARWAY_URL']}/v1/changes"
     answer = httpx.post(url, json={"changes": puts, "wait": "all"}, headers=headers)
@@ -147,6 +148,45 @@ def test_who_is_not_free_after_a_removal_is_told_what_still_binds(desk: Cli) -> 
         done = run(desk, op, *DOCUMENT, "--entry-id", entry_id, stdin=NUMBER)
         assert done.stdout == f"applied  sx  {entry_id}\n"
         assert {line.replace(COURT, "{}") for line in done.stderr.splitlines()} == told
+
+
+def test_whose_name_the_entry_has_is_told_but_not_the_name(desk: Cli) -> None:
+    put(desk, "e1", name=NAME)
+    for name, told in ((NAME, "match"), ("李某某", "mismatch"), ("ZHANG", "not_compared")):
+        row = ok(desk, "find", *DOCUMENT, "--name", name, stdin=NUMBER)
+        assert row.endswith(f"\t{told}\n")
+        (entry,) = json.loads(ok(desk, "find", *DOCUMENT, "--name", name, "--json", stdin=NUMBER))[
+            "entries"
+        ]
+        assert entry["name_check"] == told
+        assert NAME not in row + json.dumps(entry, ensure_ascii=False)
+    other = run(desk, "remove", *DOCUMENT, "--name", "李某某", stdin=NUMBER)
+    assert (other.exit_code, other.stdout) == (1, "")
+    assert "the name is not the entry's: nothing was changed" in other.stderr
+    assert states(desk) == {"e1": "active"}
+    assert ok(desk, "remove", *DOCUMENT, "--name", NAME, stdin=NUMBER) == "applied  sx  e1\n"
+    assert not ok(desk, "find", *DOCUMENT, stdin=NUMBER).endswith("match\n")
+
+
+def readme_lines() -> list[str]:
+    """What README has somebody do who has been paid."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = text.split("Somebody has paid?", 1)[1].split("```", 2)[1]
+    return [line.removeprefix("$ clearway ") for line in block.splitlines() if "clearway " in line]
+
+
+def test_what_readme_says_of_somebody_who_has_paid_makes_them_free(desk: Cli) -> None:
+    put(desk, "e1")
+    find, remove, check = readme_lines()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (scopes,) = re.findall(r"keys create --name counter --scopes (\S+)\n", text)
+    made = run(desk, "keys", "create", "--name", "counter", "--scopes", scopes)
+    desk.env["CLEARWAY_API_KEY"] = made.stdout.strip()
+    assert f"for counter: {scopes.replace(',', ', ')}\n" in text
+    assert f"for counter: {scopes.replace(',', ', ')}\n" in made.stderr
+    assert "\te1\tactive\t" in ok(desk, *find.split(), stdin=NUMBER)
+    assert ok(desk, *remove.split(), stdin=NUMBER) == "applied  sx  e1\n"
+    assert ok(desk, *check.split(), stdin=NUMBER) == "allow\n"
 
 
 def test_a_number_that_was_typed_unseen_is_shown_where_nothing_is_found_too(desk: Cli) -> None:

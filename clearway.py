@@ -32,8 +32,8 @@ with ending_on_interrupt():
     from click.shell_completion import CompletionItem
 
     from roster.errors import ClearwayError, WrongUsage, cause_of
-    from service.commands.helps import SpokenGroup
-    from service.commands.language import in_language
+    from roster.speech.helps import SpokenGroup
+    from roster.speech.language import in_language
     from service.commands.terminal import prepare
 
 COMMANDS = {
@@ -94,6 +94,13 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 """What can happen to whatever is written."""
 
 
+def told(text: str) -> str:
+    """What is refused, in the language that the command speaks."""
+    from loader.words.sayings import SAYINGS  # noqa: PLC0415 -- only where something is
+
+    return SAYINGS.spoken(text)
+
+
 class Commands(SpokenGroup):
     """The commands; what Clearway refuses is told in one line, with status 1."""
 
@@ -130,15 +137,16 @@ class Commands(SpokenGroup):
         try:
             return super().invoke(ctx)
         except WrongUsage as exc:
-            raise click.UsageError(str(exc)) from exc
+            raise click.UsageError(told(str(exc))) from exc
         except ClearwayError as exc:
-            what, cause = str(exc), cause_of(exc)
+            what, cause = told(str(exc)), told(cause_of(exc))
             raise click.ClickException(what if cause == what else f"{what}: {cause}") from exc
         except OSError as exc:
             if exc.errno not in DISK_FULL:
                 raise
             where = exc.filename or "a file"
-            raise click.ClickException(f"{where} cannot be written: {exc.strerror}") from exc
+            why = told(f"{where} cannot be written: {exc.strerror}")
+            raise click.ClickException(why) from exc
 
 
 @click.group(

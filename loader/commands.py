@@ -31,9 +31,13 @@ from loader.jobs.verify import Verifying, verification_text
 from loader.jobs.watch import Report, Watching, report_text
 from loader.synthetic.synthetic import generate
 from loader.synthetic.world import FileShape, Recipe
+from loader.words.figures import GENERATED, SIGNED
+from loader.words.sayings import SAYINGS
 from roster.errors import LoadRefused
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
+from roster.speech.helps import SpokenCommand
+from roster.speech.language import in_language, say
 from roster.times import parse_time
 
 INTERRUPTED = (
@@ -63,7 +67,7 @@ class Parsed(click.ParamType[Any]):
         try:
             return self._parse(value) if isinstance(value, str) else value
         except ValueError as exc:
-            return self.fail(str(exc), param, ctx)
+            return self.fail(SAYINGS.spoken(str(exc)), param, ctx)
 
 
 TIME, LIMIT = Parsed("time", parse_time), Parsed("limit", parse_limit)
@@ -96,7 +100,7 @@ def _require_as_of(files: Files) -> None:
     manifests = [read_manifest(path, None) for path in files.paths if path != STDIN]
     stated = [manifest for manifest in manifests if manifest is not None and manifest.as_of]
     if files.as_of is None and not stated:
-        raise click.UsageError(NO_AS_OF)
+        raise click.UsageError(SAYINGS.spoken(NO_AS_OF))
 
 
 @contextmanager
@@ -113,7 +117,8 @@ def limits_of(given: dict[str, Any]) -> Limits:
     return Limits(**{name: given[f"max_{name}"] for name in Limits.__struct_fields__})
 
 
-@click.command("load")
+@click.command("load", cls=SpokenCommand)
+@in_language
 @options(FILES)
 @click.option("--partial", is_flag=True, help="Some entries only: what is not there stays.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
@@ -136,7 +141,8 @@ def load_command(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- cli
     click.echo(_json(summary) if as_json else summary_text(summary))
 
 
-@click.command("verify")
+@click.command("verify", cls=SpokenCommand)
+@in_language
 @options(FILES)
 @click.option("--repair", is_flag=True, help="Merge again what differs.")
 def verify_command(*, repair: bool, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- click's
@@ -149,7 +155,8 @@ def verify_command(*, repair: bool, as_json: bool, **given: Any) -> None:  # noq
         sys.exit(1)
 
 
-@click.command("sign")
+@click.command("sign", cls=SpokenCommand)
+@in_language
 @click.argument("file")
 @click.option("--private-key", type=click.Path(path_type=Path), required=True,
               help="A file with an Ed25519 private key in PEM.")  # fmt: skip
@@ -162,11 +169,12 @@ def sign_command(*, file: str, private_key: Path, as_json: bool, **given: Any) -
     """Write the file's manifest and its signature."""
     files, lists = _files(given | {"files": (file,)}), read_settings(os.environ).lists_file
     manifest = sign(files, private_key, load_lists(lists), time.time_ns() // 1_000_000)
-    text = f"signed: {manifest.rows:,} rows of {', '.join(manifest.lists or ())}"
-    click.echo(_json(manifest) if as_json else f"{text}, as of {manifest.as_of}")
+    values = {"rows": manifest.rows, "lists": ", ".join(manifest.lists or ())}
+    click.echo(_json(manifest) if as_json else say(SIGNED, at=manifest.as_of, **values))
 
 
-@click.command("generate")
+@click.command("generate", cls=SpokenCommand)
+@in_language
 @click.option("--people", type=click.IntRange(1), required=True)
 @click.option("--entries", type=click.IntRange(1), required=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True,
@@ -192,18 +200,23 @@ def generate_command(*, out: Path, changes_out: Path | None, as_json: bool, **re
         manifest = msgspec.json.encode(Manifest(lists=summary.lists))
         manifest_path(str(out)).write_bytes(manifest + b"\n")
     except ValueError as exc:
-        raise click.UsageError(str(exc)) from exc
+        raise click.UsageError(SAYINGS.spoken(str(exc))) from exc
     except OSError as exc:
-        raise click.ClickException(f"{out}: {exc.strerror}") from exc
-    text = f"{summary.entries:,} entries of {summary.people:,} people; load them with"
-    click.echo(_json(summary) if as_json else f"{text} --as-of {summary.as_of}")
+        raise click.ClickException(SAYINGS.spoken(f"{out}: {exc.strerror}")) from exc
+    values = {"entries": summary.entries, "people": summary.people, "at": summary.as_of}
+    click.echo(_json(summary) if as_json else say(GENERATED, **values))
+
+
+def _say(text: str) -> None:
+    click.echo(SAYINGS.spoken(text), err=True)
 
 
 def _json(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
-@click.command("undo")
+@click.command("undo", cls=SpokenCommand)
+@in_language
 @click.argument("load", type=click.IntRange(1), metavar="LOAD")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @click.option("--diff", type=click.Path(dir_okay=False, path_type=Path),
@@ -222,7 +235,8 @@ def undo_command(load: int, *, dry_run: bool, diff: Path | None, as_json: bool) 
     click.echo(_json(undone) if as_json else undone_text(undone))
 
 
-@click.command("watch")
+@click.command("watch", cls=SpokenCommand)
+@in_language
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @options((*LIMITS, *READING))
 @click.option("--json", "as_json", is_flag=True, help="Print each report as a line of JSON.")
@@ -235,7 +249,7 @@ def watch_command(folder: Path, *, as_json: bool, **given: Any) -> None:  # noqa
     files = Files((), (), None, given["form"], given["encoding"])
     how = Options(files=files, limits=limits_of(given), jobs=given["jobs"])
     spool = Spool(folder, signed=settings.signature_key_file is not None)
-    watching = Watching(settings, spool, how, lambda text: click.echo(text, err=True))
+    watching = Watching(settings, spool, how, _say)
 
     def reported(report: Report) -> None:
         line = msgspec.json.encode(report).decode() if as_json else report_text(report)

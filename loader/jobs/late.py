@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from loader.jobs.session import Session
+from loader.words.figures import LATE_NOT_FOUND
 from roster.errors import ClearwayError
 from roster.records.audited import DeniedLate
 from roster.records.content import unpack_content
@@ -27,7 +28,7 @@ def tell_late_denials(session: Session, endings: Sequence[LogEntry]) -> None:
     try:
         session.run(_tell(session, endings))
     except ClearwayError as exc:
-        session.warn("its late denials were not all looked for", exc)
+        session.warn(LATE_NOT_FOUND, exc)
 
 
 async def _tell(session: Session, endings: Iterable[LogEntry]) -> None:

@@ -22,10 +22,12 @@ from loader.jobs.intake import Files, Intake, total_bytes
 from loader.jobs.session import Session
 from loader.rows.packed_rows import Context
 from loader.rows.scatter import ScatterResult
+from loader.words.figures import DOING, PROGRESS, PROGRESS_OF
 from roster.embedded import locks
 from roster.embedded.server_files import private_folder
 from roster.errors import LoadRefused
 from roster.keys import PARTITIONS
+from roster.speech.language import say
 
 OnProgress = Callable[[str, int, int | None], None]
 """Progress: what is being done, how much of it is done, of how much (None: unknown)."""
@@ -47,7 +49,7 @@ def progress(every_s: float = EVERY_S) -> Iterator[OnProgress]:
 @contextmanager
 def _lines(every_s: float) -> Iterator[OnProgress]:
     """One line on standard error every so often, whether or not there is news."""
-    state: list[str] = []
+    state = [say(DOING["preparing"])]
     over = threading.Event()
 
     def on_progress(what: str, done: int, total: int | None) -> None:
@@ -56,7 +58,7 @@ def _lines(every_s: float) -> Iterator[OnProgress]:
     def speak() -> None:
         while not over.wait(every_s):
             with suppress(OSError, ValueError):  # nobody may be listening any more
-                sys.stderr.write(f"{state[0] if state else 'preparing'}\n")
+                sys.stderr.write(f"{state[0]}\n")
                 sys.stderr.flush()
 
     speaker = threading.Thread(target=speak, daemon=True)
@@ -71,8 +73,10 @@ def _lines(every_s: float) -> Iterator[OnProgress]:
 def _line(what: str, done: int, total: int | None) -> str:
     amount, whole = (f"{n / 1e6:,.1f}" if what == _BYTES else f"{n:,}" for n in (done, total or 0))
     unit = " MB" if what == _BYTES else ""
-    of_all = f" of {whole}{unit} ({100 * done // total} %)" if total else unit
-    return f"{what}: {amount}{of_all}"
+    values = {"what": say(DOING[what]), "amount": amount, "unit": unit}
+    if not total:
+        return say(PROGRESS, **values)
+    return say(PROGRESS_OF, whole=whole, percent=100 * done // total, **values)
 
 
 @contextmanager
@@ -98,7 +102,7 @@ def _bar() -> Iterator[OnProgress]:
 
         def on_progress(what: str, done: int, total: int | None) -> None:
             if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total, rate="")
+                tasks[what] = bar.add_task(say(DOING[what]), total=total, rate="")
             speed = bar.tasks[-1].speed or 0
             rate = f"{speed / 1e6:,.1f} MB/s" if what == _BYTES else f"{speed:,.0f}/s"
             bar.update(tasks[what], completed=done, total=total, rate=rate)

@@ -10,11 +10,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
+from rich.cells import cell_len
 
 from loader.jobs.session import Session
 from loader.rows.scatter import reject_rows
+from loader.words import figures as words
+from loader.words.sayings import SAYINGS
 from roster.embedded.server_files import private_folder
 from roster.errors import LoadRefused
+from roster.speech.language import say
 from roster.storage.rewinds import rewound
 from roster.storage.snapshots import MergeCounts, Snapshot
 from roster.times import format_ms
@@ -104,53 +108,56 @@ def total(fates: Mapping[str, MergeCounts]) -> MergeCounts:
 def summary_text(summary: LoadSummary) -> str:
     """The figures for a person who reads them on a terminal."""
     if summary.same_as is not None:
-        return (
-            f"nothing to do: load {summary.same_as} brought the same, as of {summary.as_of}, "
-            "and was the last of these lists; --again loads it once more"
-        )
+        return say(words.SAME, load=summary.same_as, at=summary.as_of)
+    whole = ("rows", "people", "added", "changed", "ended", "unchanged", "superseded")
     lines = [
-        f"{'would load' if summary.dry_run else 'loaded'} as of {summary.as_of}",
-        f"rows        {summary.rows:>12,}",
-        f"people      {summary.people:>12,}",
-        *(
-            f"{name:<11} {getattr(summary, name):>12,}"
-            for name in ("added", "changed", "ended", "unchanged", "superseded")
-        ),
+        say(words.WOULD_LOAD if summary.dry_run else words.LOADED, at=summary.as_of),
+        *(figure(name, f"{getattr(summary, name):>12,}") for name in whole),
     ]
     for name in ("rejected", "warnings", "skipped"):
         counts: dict[str, int] = getattr(summary, name)
-        lines.append(f"{name:<11} {sum(counts.values()):>12,}{_reasons(counts)}")
-    lines += [f"  {note}" for note in summary.notes]
-    lines += [f"rejects in {summary.rejects_file}"] if summary.rejects_file else []
+        lines.append(figure(name, f"{sum(counts.values()):>12,}{_reasons(counts)}"))
+    lines += [f"  {SAYINGS.spoken(note)}" for note in summary.notes]
+    if summary.rejects_file:
+        lines.append(say(words.REJECTS_IN, path=summary.rejects_file))
     lines += [
-        f"seconds     {summary.seconds:>12.1f}",
-        f"entries/s   {summary.entries_per_s:>12,}",
-        f"peak memory {summary.peak_bytes / (1 << 20):>8,.0f} MiB",
+        figure("seconds", f"{summary.seconds:>12.1f}"),
+        figure("entries/s", f"{summary.entries_per_s:>12,}"),
+        figure("peak memory", f"{summary.peak_bytes / (1 << 20):>8,.0f} MiB"),
     ]
     if len(summary.lists) > 1 or summary.dry_run:
-        for name, fates in summary.lists.items():
-            counted = ", ".join(f"{count:,} {what}" for what, count in fates.items() if count)
-            lines.append(f"{name}: {counted}")
+        lines += [_of_list(name, fates) for name, fates in summary.lists.items()]
     return "\n".join([*lines, *_rewound_lines(summary.rewound)])
+
+
+def figure(name: str, amount: str, *, wide: int = 11) -> str:
+    """A line of a result: what is counted, and how many, under each other."""
+    called = say(words.FIGURES[name])
+    return f"{called}{' ' * (wide - cell_len(called))} {amount}"
+
+
+def _of_list(name: str, fates: Mapping[str, int]) -> str:
+    counted = (
+        say(words.COUNTED, count=count, what=say(words.FIGURES[what]))
+        for what, count in fates.items()
+        if count
+    )
+    return say(words.OF_LIST, name=name, counted=", ".join(counted))
 
 
 def _rewound_lines(found: StillRewound | None) -> list[str]:
     if found is None:
         return []
     lists = (
-        f"  {name}: {each.why}; a full file as of after {each.as_of_after} is to be loaded"
+        say(words.REWOUND_LIST, name=name, why=SAYINGS.spoken(each.why), at=each.as_of_after)
         for name, each in sorted(found.lists.items())
     )
-    return [
-        f"still rewound: {found.partitions} partitions, where nobody is denied until then",
-        *lists,
-        "  or look at what is stored and `clearway accept`",
-    ]
+    return [say(words.REWOUND, count=found.partitions), *lists, say(words.REWOUND_END)]
 
 
 def _reasons(counts: Mapping[str, int]) -> str:
     counted = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items()))
-    return f"  ({counted})" if counted else ""
+    return say(words.REASONS, counted=counted) if counted else ""
 
 
 class Rejects(msgspec.Struct, frozen=True):

@@ -15,6 +15,8 @@ from msgspec.structs import replace
 from loader.jobs.guard import NOT_FROM_FILES
 from loader.jobs.manifest import public_key_of
 from loader.rows.packed_rows import Context
+from loader.words.figures import NOT_AUDITED
+from loader.words.sayings import SAYINGS
 from roster import keys
 from roster.embedded.server_settings import resume_log_rewrites, suspend_log_rewrites
 from roster.errors import ClearwayError, LoadRefused, cause_of
@@ -27,6 +29,7 @@ from roster.redis.connection import change_client
 from roster.redis.nodes import bulk_nodes, open_nodes
 from roster.rules.lists import load_lists
 from roster.settings import Settings
+from roster.speech.language import Phrase, say
 from roster.storage.account import Account, log_line
 from roster.storage.dictionary import Dictionary, Load
 from roster.storage.high_water import add_marks, marks_file
@@ -171,9 +174,9 @@ class Session:
             self.run(resume_log_rewrites(self._nodes))
         return behind
 
-    def warn(self, what: str, exc: ClearwayError) -> None:
+    def warn(self, what: Phrase, exc: ClearwayError) -> None:
         """Say on standard error what of a load that goes on did not work, and why."""
-        click.echo(f"{what}: {cause_of(exc)}", err=True)
+        click.echo(say(what, why=SAYINGS.spoken(cause_of(exc))), err=True)
 
     def _say(self, number: int, load: Load, stage: str) -> None:
         """Tell the audit of a load that is `begun` or `completed`."""
@@ -183,7 +186,7 @@ class Session:
         try:
             self.run(self.account.record(FilesLoaded(load.who, what, stage, *whole)))
         except ClearwayError as exc:
-            self.warn("this is not in the audit", exc)
+            self.warn(NOT_AUDITED, exc)
 
     def publish(self) -> list[Position]:
         """The logs' ends; what was written up to there is safe, and every process hears of it."""

@@ -10,11 +10,15 @@ from typing import IO
 
 import msgspec
 
+from loader.jobs.report import figure
 from loader.jobs.undo_plan import Step
+from loader.words import figures as words
+from loader.words.sayings import SAYINGS
 from roster.errors import LoadRefused
 from roster.records.content import unpack_content
 from roster.records.record import readable
 from roster.rules.restrictions import Lists
+from roster.speech.language import say
 
 SHOWN_MAX = 1_000
 STAYS = "stays"
@@ -112,20 +116,24 @@ def diff_file(path: Path | None) -> Iterator[IO[str] | None]:
 
 def undone_text(undone: Undone) -> str:
     """The figures for a person who reads them on a terminal."""
-    first = "would undo" if undone.dry_run else "undone:"
+    first = words.WOULD_UNDO if undone.dry_run else words.UNDONE
+    counted = {
+        "put back": undone.put_back,
+        "removed": undone.removed,
+        "changed back": undone.changed_back,
+        "stays": undone.stays,
+    }
     lines = [
-        f"{first} load {undone.load} ({undone.name})",
-        f"put back     {undone.put_back:>12,}",
-        f"removed      {undone.removed:>12,}",
-        f"changed back {undone.changed_back:>12,}",
-        f"stays        {undone.stays:>12,}",
-        f"seconds      {undone.seconds:>12.1f}",
-        *(f"  {note}" for note in undone.notes),
-        *(f"{name}: counts as never loaded, as it was before" for name in undone.never_loaded),
-        *(
-            f"stays, since it was changed by somebody else: {each.list} {each.entry_id} "
-            f"{each.case} {each.court}: {each.now}, not {each.what}"
-            for each in undone.staying
-        ),
+        say(first, load=undone.load, name=undone.name),
+        *(figure(name, f"{count:>12,}", wide=12) for name, count in counted.items()),
+        figure("seconds", f"{undone.seconds:>12.1f}", wide=12),
+        *(f"  {SAYINGS.spoken(note)}" for note in undone.notes),
+        *(say(words.NEVER_LOADED, name=name) for name in undone.never_loaded),
+        *map(_stays, undone.staying),
     ]
     return "\n".join(lines)
+
+
+def _stays(one: Staying) -> str:
+    entry = f"{one.list} {one.entry_id} {one.case} {one.court}"
+    return say(words.STAYS, entry=entry, now=one.now, what=one.what)

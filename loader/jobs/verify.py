@@ -17,9 +17,12 @@ from loader.partitions.diffs import KINDS, Compared, compare, repair
 from loader.partitions.partition import PartitionJob, jobs_of
 from loader.rows.packed_rows import Context
 from loader.rows.scatter import ScatterResult
+from loader.words import figures as words
+from loader.words.sayings import SAYINGS
 from roster.errors import LoadRefused
 from roster.records.content import unpack_content
 from roster.records.meta import Meta
+from roster.speech.language import say
 from roster.storage.snapshots import DifferingEntry, Snapshot, SnapshotMerge
 from roster.times import format_ms
 
@@ -194,18 +197,21 @@ def _last_begun(metas: list[Meta]) -> int:
 
 def verification_text(verdict: Verification) -> str:
     """The differences for a person who reads them on a terminal."""
-    lines = [
-        f"{name}: {'equal' if each.file == each.roster else 'DIFFERENT'} "
-        f"(file {each.file}, roster {each.roster}); {each.missing:,} missing, "
-        f"{each.extra:,} extra, {each.different:,} different, {each.newer:,} newer in the roster"
-        for name, each in verdict.lists.items()
-    ]
-    lines += [
-        f"  {one.kind}: {one.list} {one.entry_id} (bucket {one.partition:02d}/{one.bucket:04x})"
-        for one in verdict.differences
-    ]
+    lines = [_of_list(name, each) for name, each in verdict.lists.items()]
+    lines += map(_difference, verdict.differences)
     if verdict.repaired:
-        lines.append(f"repaired: {verdict.repaired:,} records written")
-    lines += [f"  {note}" for note in verdict.notes]
-    equal = "equals the file" if verdict.equal else "does not equal the file"
-    return "\n".join([*lines, f"the roster {equal} ({verdict.rows:,} rows)"])
+        lines.append(say(words.REPAIRED, count=verdict.repaired))
+    lines += [f"  {SAYINGS.spoken(note)}" for note in verdict.notes]
+    equal = words.EQUALS if verdict.equal else words.EQUALS_NOT
+    return "\n".join([*lines, say(equal, rows=verdict.rows)])
+
+
+def _of_list(name: str, each: ListDigests) -> str:
+    equal = words.EQUAL if each.file == each.roster else words.DIFFERENT
+    return say(words.VERIFIED, name=name, verdict=say(equal), **msgspec.structs.asdict(each))
+
+
+def _difference(one: Difference) -> str:
+    place = f"{one.partition:02d}/{one.bucket:04x}"
+    entry = f"{one.list} {one.entry_id}"
+    return say(words.DIFFERENCE, kind=say(words.KINDS[one.kind]), entry=entry, place=place)

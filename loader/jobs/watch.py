@@ -17,9 +17,12 @@ from loader.jobs.reading import OnProgress, Options, progress
 from loader.jobs.report import LoadSummary
 from loader.jobs.session import Session
 from loader.jobs.spool import DONE, REFUSED, Spool, WaitingFile
+from loader.words import figures as words
+from loader.words.sayings import SAYINGS
 from roster.embedded import locks
 from roster.errors import LoadRefused, NotDurable, Unavailable
 from roster.settings import Settings
+from roster.speech.language import say
 from roster.times import format_ms
 
 POLL_S = 1.0
@@ -186,11 +189,17 @@ class Watching:
 
 def report_text(report: Report) -> str:
     """One line for the log."""
-    if report.summary is None:
-        return f"{report.file} is refused: {report.message}"
-    figures = report.summary
-    return (
-        f"{report.file} is loaded as of {figures.as_of}: {figures.added:,} added, "
-        f"{figures.changed:,} changed, {figures.ended:,} ended, "
-        f"{sum(figures.rejected.values()):,} rejected, in {figures.seconds:.1f} s"
+    did = report.summary
+    if did is None:
+        why = SAYINGS.spoken(report.message or "")
+        return say(words.WATCH_REFUSED, file=report.file, why=why)
+    return say(
+        words.WATCHED,
+        file=report.file,
+        at=did.as_of,
+        added=did.added,
+        changed=did.changed,
+        ended=did.ended,
+        rejected=sum(did.rejected.values()),
+        seconds=did.seconds,
     )

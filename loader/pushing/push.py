@@ -17,9 +17,13 @@ from rich.progress import Progress
 
 from loader.files.foreign import check_unpacked
 from loader.pushing.client import TIMEOUT_S, LineOutcome, Pusher
+from loader.words.figures import DOING, PUSHED_LINE, PUSHED_NONE
+from loader.words.sayings import SAYINGS
 from roster.address import address_of, checked_url, open_client
 from roster.errors import LoadRefused, PushRefused
 from roster.settings import read_settings
+from roster.speech.helps import SpokenCommand
+from roster.speech.language import in_language, say
 
 DOUBTFUL = frozenset({"superseded", "unseen", "rejected"})
 
@@ -28,10 +32,11 @@ def _url(_context: click.Context, _option: click.Parameter, value: str | None) -
     try:
         return value if value is None else checked_url(value)
     except ValueError as exc:
-        raise click.BadParameter(str(exc)) from None
+        raise click.BadParameter(SAYINGS.spoken(str(exc))) from None
 
 
-@click.command()
+@click.command(cls=SpokenCommand)
+@in_language
 @click.argument("file", type=click.File("rb"))
 @click.option("--url", callback=_url, help="The service; default: CLEARWAY_URL, or this machine.")
 @click.option(
@@ -98,7 +103,7 @@ def _check_first(line: bytes) -> None:
 def _shown(pusher: Pusher, file: IO[bytes]) -> Iterator[LineOutcome]:
     """The outcomes as they come, with a bar for them on a terminal."""
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("changes", total=None)
+        task = progress.add_task(say(DOING["pushing"]), total=None)
         for outcome in pusher.push(_looked_at(file)):
             progress.advance(task)
             yield outcome
@@ -110,6 +115,8 @@ def _report(counts: Counter[str], doubtful: list[LineOutcome], *, as_json: bool)
         click.echo(msgspec.json.encode({"outcomes": dict(counts), "lines": lines}).decode())
         return
     for outcome in doubtful:
-        errors = "; ".join(f"{field}: {message}" for field, message in outcome.errors)
-        click.echo(f"line {outcome.line}: {outcome.outcome} {errors}".rstrip())
-    click.echo(", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "empty")
+        told = "; ".join(f"{field}: {message}" for field, message in outcome.errors)
+        values = {"line": outcome.line, "outcome": outcome.outcome}
+        click.echo(say(PUSHED_LINE, errors=SAYINGS.spoken(told), **values).rstrip())
+    counted = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+    click.echo(counted or say(PUSHED_NONE))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from roster.speech.language import say
 from service.commands.desk_texts import ASK_REASON, COMES_BACK, CONFIRM, REASONS
-from service.commands.language import say
 from service.commands.numbers import is_typed
 from service.commands.shown import show_entries
 from service.commands.texts import said

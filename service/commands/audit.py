@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 import click
 import msgspec
 
+from roster.speech.helps import SpokenCommand
+from roster.speech.language import in_language, say
 from service.audit.chains import BlockReply, Chains, HeadReply
 from service.commands.caller import Caller, open_caller, over_http
-from service.commands.helps import SpokenCommand
-from service.commands.language import in_language, say
 from service.commands.tables import clock, print_json, print_rows
 from service.commands.texts import WHOLE
 

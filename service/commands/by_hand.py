@@ -10,11 +10,11 @@ import click
 from roster.documents.identity import KINDS, DocumentType
 from roster.records.bounds import REASONS
 from roster.rules.restrictions import MODES
+from roster.speech.helps import SpokenCommand
+from roster.speech.language import in_language, say
 from service.commands.asking import asked_reason, confirm, show_meant
 from service.commands.caller import open_caller, over_http
 from service.commands.desk_texts import OTHER_NAME, UNTIL_RESUME
-from service.commands.helps import SpokenCommand
-from service.commands.language import in_language, say
 from service.commands.meant import SETTLED, Person, meant
 from service.commands.numbers import doubt, number_option
 from service.commands.shown import (

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import click
 
 from roster.documents.check_digits import check_digit
-from service.commands.language import say
+from roster.speech.language import say
 from service.commands.texts import DEMO_TRY
 
 CARD_DIGITS = 18

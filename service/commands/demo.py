@@ -20,11 +20,11 @@ from rich.console import Console
 
 from roster.opening import Opening
 from roster.settings import PREFIX, read_settings
+from roster.speech.helps import SpokenCommand
+from roster.speech.language import in_language, say
 from roster.storage.api_keys import KeyStore, KeyTerms
 from roster.times import format_ms, now_ms
 from service.commands.cast import Keys, find_cast, to_try
-from service.commands.helps import SpokenCommand
-from service.commands.language import in_language, say
 from service.commands.texts import (
     DECISIONS,
     DEMO_AGAIN,

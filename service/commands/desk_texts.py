@@ -5,7 +5,7 @@ Codes of the API stand in both languages as they are: the documents, logs and pr
 
 from __future__ import annotations
 
-from service.commands.language import Phrase
+from roster.speech.language import Phrase
 
 # A number, and whether it can be one.
 ASK_NUMBER = Phrase("Number", "证件号码")

@@ -15,6 +15,8 @@ from roster.opening import Opening
 from roster.records.audited import KeyMade
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
+from roster.speech.helps import SpokenCommand
+from roster.speech.language import in_language
 from roster.storage.account import who
 from roster.storage.api_keys import (
     MEANINGS,
@@ -26,8 +28,6 @@ from roster.storage.api_keys import (
 )
 from roster.times import DAY_MS, format_ms, now_ms, parse_duration, parse_until
 from service.commands.account import accounted, free_text
-from service.commands.helps import SpokenCommand
-from service.commands.language import in_language
 from service.commands.tables import clock, is_terminal, print_json, print_rows
 from service.commands.texts import KEY_STATES, said
 from service.server.certificates import fingerprint_of_file

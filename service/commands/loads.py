@@ -10,10 +10,10 @@ import click
 
 from roster.opening import Opening
 from roster.settings import read_settings
+from roster.speech.helps import SpokenCommand
+from roster.speech.language import in_language, say
 from roster.storage.dictionary import Dictionary
 from roster.times import format_ms
-from service.commands.helps import SpokenCommand
-from service.commands.language import in_language, say
 from service.commands.tables import clock, print_json, print_rows
 from service.commands.texts import NOT_COMPLETED, PARTIAL, UNDOES, UNDONE_BY
 

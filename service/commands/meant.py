@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from roster.documents.spelling import trimmed
+from roster.speech.language import say
 from service.commands.caller import RefusedCall
 from service.commands.desk_texts import ALSO, NO_SUCH_ENTRY, NOT_LOOKED, UNDECIDED
-from service.commands.language import say
 from service.commands.shown import already, named, nothing_found, show_entries
 from service.commands.texts import STATES, said
 

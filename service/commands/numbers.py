@@ -12,6 +12,7 @@ from roster.documents.doubts import doubt_of
 from roster.documents.identity import Document
 from roster.documents.spelling import fold
 from roster.errors import InvalidInput
+from roster.speech.language import say
 from roster.times import beijing_day, now_ms
 from service.commands.desk_texts import (
     ASK_NUMBER,
@@ -23,7 +24,6 @@ from service.commands.desk_texts import (
     NUMBER_ARGUMENT,
     TOO_SHORT_OR_LONG,
 )
-from service.commands.language import say
 from service.commands.tables import is_terminal
 from service.commands.terminal import read_line
 

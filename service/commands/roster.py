@@ -13,6 +13,8 @@ from roster.opening import Opening
 from roster.records.audited import ListSwitched
 from roster.rules.lists import load_lists
 from roster.settings import read_settings
+from roster.speech.helps import SpokenCommand, SpokenGroup
+from roster.speech.language import in_language, say
 from roster.storage.account import who
 from roster.storage.disabled import Disabled, DisabledLists
 from roster.storage.store import Store
@@ -20,8 +22,6 @@ from roster.times import now_ms
 from service.background.summary import summarise
 from service.commands.account import accounted, free_text
 from service.commands.caller import open_caller, over_http
-from service.commands.helps import SpokenCommand, SpokenGroup
-from service.commands.language import in_language, say
 from service.commands.tables import clock, is_terminal, print_json, print_rows
 from service.commands.texts import (
     DECIDED,

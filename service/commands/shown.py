@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from roster.speech.language import say
 from roster.times import now_ms, parse_time
 from service.commands.desk_texts import (
     ALREADY,
@@ -18,7 +19,6 @@ from service.commands.desk_texts import (
     NOTHING_BINDS,
     REASONS,
 )
-from service.commands.language import say
 from service.commands.numbers import doubt
 from service.commands.tables import clock, is_terminal, print_rows
 from service.commands.texts import STATES, said

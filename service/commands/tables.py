@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from roster.speech.language import say
 from roster.times import in_beijing
-from service.commands.language import say
 from service.commands.texts import COLUMNS, NO, YES
 
 if TYPE_CHECKING:

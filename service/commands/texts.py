@@ -5,7 +5,7 @@ Codes of the API stand in both languages as they are: the documents, logs and pr
 
 from __future__ import annotations
 
-from service.commands.language import Phrase, say
+from roster.speech.language import Phrase, say
 
 OUTCOMES = {
     "applied": Phrase("applied", "applied 已生效"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from service.commands.language import say
+from roster.speech.language import say
 from service.commands.tables import clock, is_terminal
 from service.commands.texts import (
     COLUMNS,

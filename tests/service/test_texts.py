@@ -13,9 +13,9 @@ from click.testing import CliRunner
 import clearway
 from roster.records.bounds import REASONS
 from roster.rules.restrictions import MODES
+from roster.speech.helps import HELPS, paragraphs
+from roster.speech.language import Phrase, language_of
 from service.commands import audit, desk_texts, keys, loads, meant, roster, texts
-from service.commands.helps import HELPS
-from service.commands.language import Phrase, language_of
 from service.commands.shown import COLUMNS as OF_ENTRY
 from tests.source import modules
 
@@ -111,11 +111,12 @@ SPOKEN = [
         ["loads"],
     ),
     *(["audit"], ["demo"], ["keys", "list"], ["lists", "disable"], ["lists", "enable"]),
+    *(["load"], ["verify"], ["sign"], ["generate"], ["undo"], ["watch"], ["push"]),
 ]
 
 
 def helps(command: click.Command) -> Iterator[str]:
-    yield command.help or ""
+    yield from paragraphs(command.help or "")
     yield from (
         each.help for each in command.params if isinstance(each, click.Option) and each.help
     )

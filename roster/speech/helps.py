@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from service.commands.language import language
+from roster.speech.language import language
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,6 +96,47 @@ HELPS = {
     "Load what appears in FOLDER with its manifest, in order, until SIGTERM or Ctrl-C.": (
         "依次载入 FOLDER 中出现的带清单的文件，直到 SIGTERM 或 Ctrl-C。"
     ),
+    "The list; may be repeated.": "名单；可写多次。",
+    "What time the files speak for.": "文件截至何时。",
+    "What the files are.": "文件的格式。",
+    "Or gb18030.": "或 gb18030。",
+    "Worker processes.": "工作进程数。",
+    "Print figures as JSON.": "以 JSON 输出数字。",
+    "Some entries only: what is not there stays.": "仅部分条目：文件中没有的保持不变。",
+    "Say what would change, and change nothing.": "只说明将有何更改，不作更改。",
+    "A list without any row ends all its entries.": "没有任何行的名单，其条目全部终止。",
+    "Load what was loaded last once more.": "再次载入上次载入的内容。",
+    "Where to say which rows cannot be used; else in the data folder.": (
+        "拒收明细写到何处；默认在数据文件夹中。"
+    ),
+    "Where to say, as CSV, which entries it adds, changes and ends.": (
+        "将新增、变更和终止的条目以 CSV 写到何处。"
+    ),
+    "Merge again what differs.": "将不一致之处重新合并。",
+    "A file with an Ed25519 private key in PEM.": "PEM 格式的 Ed25519 私钥文件。",
+    "The lists; else those that the rows name.": "名单；默认为各行所写的名单。",
+    "What time the file speaks for; else now.": "文件截至何时；默认为现在。",
+    "Print the manifest.": "输出清单。",
+    "A manifest beside it names its lists.": "旁边的清单写明其名单。",
+    "The list: JSON Lines if .jsonl, else CSV; .gz packs it.": (
+        "名单：.jsonl 为 JSON Lines，否则为 CSV；.gz 则压缩。"
+    ),
+    "How its rows are written.": "各行的写法。",
+    "Changes to the list's entries, for `push`.": "名单条目的变更，供 push 使用。",
+    "Where to write a line of each entry: never numbers or names.": (
+        "每条目一行写到何处：绝不含号码和姓名。"
+    ),
+    "Each file goes to done/ or refused/ in it, with its report.": (
+        "每个文件连同报告移入其中的 done/ 或 refused/。"
+    ),
+    "Print each report as a line of JSON.": "每份报告输出一行 JSON。",
+    "Status 1 when a change was superseded, unseen or rejected: each is named by its line. "
+    "What was acknowledged stays, also where a later batch fails; the same file may be pushed "
+    "again.": (
+        "有变更未生效、从无此条目或被拒绝时状态为 1：逐一指明行号。"
+        "已确认的保持有效，即使后一批失败；同一文件可再次推送。"
+    ),
+    "Figures and doubtful lines as JSON.": "以 JSON 输出数字和存疑的行。",
     "Turn a list's matches into `refer`.": "停用一份名单：其命中转人工。",
     "Let a disabled list bind again.": "重新启用已停用的名单。",
     "Why; it is shown with the list.": "理由；随名单一并显示。",
@@ -107,7 +148,14 @@ HELPS = {
 
 def spoken(text: str | None) -> str | None:
     """A help in the language that the command speaks."""
-    return HELPS.get(text, text) if text and language() == "zh" else text
+    if not text or language() != "zh":
+        return text
+    return "\n\n".join(HELPS.get(each, each) for each in paragraphs(text))
+
+
+def paragraphs(text: str) -> list[str]:
+    """A help's paragraphs, each on one line."""
+    return [" ".join(each.split()) for each in text.split("\n\n")]
 
 
 class SpokenCommand(click.Command):

@@ -25,7 +25,7 @@ from service.commands.serve import serve
 from tests.deploy.papers import DEPLOY, MANUAL, config, faults, loaded, schema, section
 from tests.faults.test_users import LINE
 from tests.loader.loads import row, write
-from tests.servers import Server, free_port
+from tests.servers import Server, eventually, free_port
 from tests.service.served import Served
 from tests.source import ROOT
 
@@ -290,9 +290,8 @@ def test_it_serves_loads_a_list_and_is_watched_as_the_manual_says(
     site.run("loader", "load", file, "--list", "sx", "--as-of", "2020-01-01")
     service = Served.with_settings(site.settings("service"), tmp_path, key)
     with service.running() as running, running.client() as client:
-        told = client.get("/readyz").json()
-        assert (told["ready"], told["degraded"]) == (True, [])
-        assert "clearway_people 30" in client.get("/metrics").text
+        eventually(lambda: running.readyz()[1]["degraded"] == [])
+        eventually(lambda: "clearway_people 30" in client.get("/metrics").text)
         assert health(running.port) == 0
     assert health(running.port) == 1
     valkeys_health_check_is_answered_and_its_user_may_do_no_more(site)

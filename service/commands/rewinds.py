@@ -52,15 +52,17 @@ def accept(reason: str | None, *, dry_run: bool, as_json: bool) -> None:
         raise click.MissingParameter(param_hint="'--reason'", param_type="option")
     with Opening(read_settings(os.environ)) as opening:
         found, would = asyncio.run(_on_roster(opening, partial(_look, opening)))
+        lists = load_lists(opening.settings.lists_file)
         if not as_json:
-            _tell(found, would, load_lists(opening.settings.lists_file))
+            _tell(found, would, lists)
         if not dry_run:
             _confirm(found)
             record = RewindAccepted(who(), reason or "", found.people, found.partitions)
             asyncio.run(_on_roster(opening, _accept, record))
     if as_json:
         counts = {"people": found.people, "partitions": found.partitions}
-        print_json(counts | {"accepted": not dry_run, "preview": to_builtins(would)})
+        until = {"load_as_of_after": _until(found, lists)}
+        print_json(counts | {"accepted": not dry_run, "preview": to_builtins(would)} | until)
     elif found.partitions and not dry_run:
         click.echo(f"{found.partitions} partitions accepted: {reason}")
 
@@ -79,8 +81,7 @@ def restored(*, as_json: bool) -> None:
         if not asyncio.run(_on_roster(opening, mark_restored, record)):
             raise click.ClickException("there is no roster yet")
         found = asyncio.run(_on_roster(opening, _rewound))
-    until = {lists.name(code): format_ms(at) for code, at in (found.until if found else {}).items()}
-    partitions = found.partitions if found else 0
+    until, partitions = (_until(found, lists), found.partitions) if found else ({}, 0)
     if as_json:
         print_json({"partitions": partitions, "load_as_of_after": until})
         return
@@ -98,8 +99,13 @@ def _tell(found: Rewound, would: Preview, lists: Lists) -> None:
     click.echo(f"{found.people:,} people would be denied again, in {found.partitions} partitions")
     for line in lines(would, lists):
         click.echo(line)
-    for code, at in found.until.items():
-        click.echo(f"or load in full, as of after {clock(format_ms(at))}: {lists.name(code)}")
+    for name, at in _until(found, lists).items():
+        click.echo(f"or load in full, as of after {clock(at)}: {name}")
+
+
+def _until(found: Rewound, lists: Lists) -> dict[str, str]:
+    """After which time each list's file has to have been cut that ends the rewind."""
+    return {lists.name(code): format_ms(at) for code, at in found.until.items()}
 
 
 def _confirm(found: Rewound) -> None:

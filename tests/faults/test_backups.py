@@ -130,6 +130,7 @@ def previewed(world: World) -> dict[str, Any]:
         shell(world, PREVIEW.replace("--preview", "--preview --json"))
     )
     assert told["accepted"] is False
+    assert bool(told["load_as_of_after"]) == bool(told["partitions"])
     preview: dict[str, Any] = told["preview"]
     return preview
 
@@ -209,7 +210,13 @@ async def test_what_is_remembered_outlives_a_restart_and_goes_with_the_load_that
     process.start()
     world.all_ready()
     assert figures(await asyncio.to_thread(previewed, world)) == (1, 0)
-    assert await asyncio.to_thread(world.load, [], now()) == 0, world.told
+    diff = world.folder / "changes.csv"
+    as_of, dry = now(), ("--dry-run", "--diff", str(diff))
+    assert await asyncio.to_thread(world.load, [], as_of, *dry) == 0, world.told
+    assert [line.split(",")[-2:] for line in diff.read_text().splitlines()[1:]] == [
+        ["ended", "free"]
+    ]
+    assert await asyncio.to_thread(world.load, [], as_of) == 0, world.told
     await client.until(name[0], "allow")
     told = await asyncio.to_thread(previewed, world)
     assert (figures(told), told["lists"], told["changes_lost"]) == ((0, 0), {}, 0)

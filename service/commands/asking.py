@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from service.commands.shown import ShownEntry
+
+
+class SpokenReason(click.Choice[str]):
+    """A reason by its code, or as it is called in either language."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 -- click's
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str:
+        """The reason's code; click's BadParameter where there is no such reason."""
+        called = {text: code for code in self.choices for text in REASONS[code]}
+        return super().convert(called.get(value.strip(), value), param, ctx)
 
 
 def show_meant(entry: ShownEntry) -> None:
@@ -34,8 +48,9 @@ def asked_reason(reason: str | None, reasons: Sequence[str]) -> str | None:
         return reason
     for code in reasons:
         click.echo(f"  {code:<17} {said(REASONS, code)}", err=True)
-    choice = click.Choice(reasons)
-    asked: str = click.prompt(say(ASK_REASON), type=choice, show_choices=False, err=True)
+    asked: str = click.prompt(
+        say(ASK_REASON), type=SpokenReason(reasons), show_choices=False, err=True
+    )
     return asked
 
 

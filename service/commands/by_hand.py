@@ -12,7 +12,7 @@ from roster.records.bounds import REASONS
 from roster.rules.restrictions import MODES
 from roster.speech.helps import SpokenCommand
 from roster.speech.language import in_language, say
-from service.commands.asking import asked_reason, confirm, show_meant
+from service.commands.asking import SpokenReason, asked_reason, confirm, show_meant
 from service.commands.caller import open_caller, over_http
 from service.commands.desk_texts import OTHER_NAME, UNTIL_RESUME
 from service.commands.meant import SETTLED, Person, meant
@@ -59,7 +59,7 @@ def _of_entry(op: str) -> Callable[[Command], Command]:
         for option in (
             click.option("--yes", "-y", is_flag=True, help="Do not ask whether to go on."),
             click.option("--name", help=_NAME),
-            click.option("--reason", type=click.Choice(REASONS[op]), help="Why."),
+            click.option("--reason", type=SpokenReason(REASONS[op]), help="Why."),
             click.option("--entry-id", help="Which entry; without it, the only one there is."),
             click.option("--list", "list_", help="On which list."),
         ):

@@ -109,20 +109,20 @@ CONFIRM = {
     "reinstate": Phrase("Put this entry back on its list?", "将这一条目重新列入？"),
 }
 REASONS = {
-    "performed": Phrase("the obligation is performed", "义务履行完毕"),
-    "settled": Phrase("the parties have settled", "双方达成和解"),
-    "creditor_request": Phrase("the creditor asks for it", "申请执行人申请删除"),
-    "no_assets": Phrase("no assets are left to enforce on", "无财产可供执行，终结本次执行"),
-    "bankruptcy": Phrase("bankruptcy proceedings", "进入破产程序"),
-    "not_enforceable": Phrase("the judgment is not enforceable", "裁定不予执行"),
+    "performed": Phrase("the obligation is performed", "已履行"),
+    "settled": Phrase("the parties have settled", "已和解"),
+    "creditor_request": Phrase("the creditor asks for it", "申请执行人申请"),
+    "no_assets": Phrase("no assets are left to enforce on", "无财产可供执行"),
+    "bankruptcy": Phrase("bankruptcy proceedings", "破产"),
+    "not_enforceable": Phrase("the judgment is not enforceable", "不予执行"),
     "terminated": Phrase("the enforcement has ended", "终结执行"),
-    "error": Phrase("listed by mistake", "误列"),
+    "error": Phrase("listed by mistake", "列入错误"),
     "expired": Phrase("the term is over", "期限届满"),
     "revoked": Phrase("the decision was revoked", "决定被撤销"),
     "other": Phrase("another reason", "其他"),
     "dispute": Phrase("a dispute is open", "异议处理中"),
     "review": Phrase("under review", "复核中"),
     "mistaken_removal": Phrase("it was removed by mistake", "误移出"),
-    "court_order": Phrase("by order of a court", "依法院裁定"),
+    "court_order": Phrase("by order of a court", "法院裁定"),
 }
-"""What the codes mean that `--reason` takes."""
+"""What the codes mean that `--reason` takes; in Chinese as on the page."""

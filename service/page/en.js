@@ -62,7 +62,7 @@ export default {
     other: ["Something is not as it should be.", "See Running Clearway, `docs/operations.md`."],
   },
   troubles: {
-    old: ["{list} is {age} old: its last full file is as of {as_of}. It should be {days} days old at most.", "Load a newer file, `clearway load FILE --list {list} --as-of TIME`, or see why none comes (`clearway watch`)."],
+    old: ["{list} is {age} old: its last full file is as of {as_of}. It should be {days} old at most.", "Load a newer file, `clearway load FILE --list {list} --as-of TIME`, or see why none comes (`clearway watch`)."],
     broken: ["The last load of {list} (number {load}) has not ended.", "If it is not running any more, give the same command again: it completes."],
     memory: ["Redis at {address} uses {share} of its memory.", "Raise `maxmemory` before it is full."],
     process: ["Process {id} on {host} is behind: it was last fresh {age}.", "See whether that host has processor time and reaches Redis."],
@@ -218,7 +218,8 @@ export default {
 
   units: { ms: "ms", s: "s", min: "min", h: "h", d: "d" },
   ago: { now: "now", s: "{n} s ago", min: "{n} min ago", h: "{n} h ago", d: "{n} days ago" },
-  days_old: "{n} days",
+  hours_old: "{n} hours",
+  days_old_one: "1 day", days_old_many: "{n} days",
   api: "The API",
   zone: "Times are in {zone}.",
 };

@@ -79,7 +79,7 @@ function troublesOf(roster, now) {
   for (const [list, each] of Object.entries(roster.lists)) {
     const age = now - Date.parse(each.as_of);
     if (each.as_of && words.isOlder(age, each.rhythm_days)) {
-      add(list, "old", { list, age: words.daysOld(age), as_of: words.momentOf(each.as_of), days: each.rhythm_days });
+      add(list, "old", { list, age: words.daysOld(age), as_of: words.momentOf(each.as_of), days: words.days(each.rhythm_days) });
     }
   }
   for (const [list, each] of Object.entries(roster.last_loads ?? {})) {

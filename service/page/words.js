@@ -1,6 +1,6 @@
 // Figures and times, told in words. Nothing here touches the page.
 
-import { locale, t } from "./texts.js";
+import { locale, plural, t } from "./texts.js";
 
 const whole = new Intl.NumberFormat(locale);
 const share = new Intl.NumberFormat(locale, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -11,6 +11,7 @@ const hour = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric", h
 const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 const SIZES = ["B", "KiB", "MiB", "GiB", "TiB"];
 const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
 
 export const number = (value) => whole.format(value);
 export const shareOf = (part, all) => (all ? share.format(part / all) : "");
@@ -20,7 +21,10 @@ export const minuteOf = (ms) => minute.format(ms);
 export const hourOf = (ms) => hour.format(ms);
 export const momentOf = (text) => moment.format(Date.parse(text));
 export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
-export const daysOld = (ms) => t("days_old", { n: number(Math.floor(ms / DAY_MS)) });
+export const days = (count) => plural("days_old", count, { n: number(count) });
+/** Below two days in hours: a day and two hours is more than a day. */
+export const daysOld = (ms) =>
+  ms < 2 * DAY_MS ? t("hours_old", { n: Math.floor(ms / HOUR_MS) }) : days(Math.floor(ms / DAY_MS));
 export const isOlder = (ms, days) => days > 0 && ms > days * DAY_MS;
 
 /** "0.4 ms", "850 ms", "12.5 s", "4 min 10 s", "3 h 5 min", "2 d 4 h" */

@@ -62,7 +62,7 @@ export default {
     other: ["有异常情况。", "见运行手册 `docs/operations.md`。"],
   },
   troubles: {
-    old: ["{list} 已有 {age}：最近的完整文件截至 {as_of}，应不超过 {days} 天。", "载入更新的文件 `clearway load FILE --list {list} --as-of TIME`，或检查为何没有新文件（`clearway watch`）。"],
+    old: ["{list} 已有 {age}：最近的完整文件截至 {as_of}，应不超过 {days}。", "载入更新的文件 `clearway load FILE --list {list} --as-of TIME`，或检查为何没有新文件（`clearway watch`）。"],
     broken: ["{list} 的最近一次载入（编号 {load}）没有结束。", "若已不在运行，请重新执行同一命令，即可完成。"],
     memory: ["{address} 的 Redis 已使用 {share} 内存。", "请在用满之前提高 `maxmemory`。"],
     process: ["主机 {host} 上的进程 {id} 落后：最后同步于 {age}。", "请检查该主机是否有 CPU 时间、能否连接 Redis。"],
@@ -202,8 +202,8 @@ export default {
   reasons: {
     performed: "已履行", settled: "已和解", creditor_request: "申请执行人申请",
     no_assets: "无财产可供执行", bankruptcy: "破产", not_enforceable: "不予执行",
-    terminated: "终结执行", error: "列入错误", expired: "期限届满", revoked: "撤销",
-    other: "其他", dispute: "存在争议", review: "复核中", court_order: "法院裁定",
+    terminated: "终结执行", error: "列入错误", expired: "期限届满", revoked: "决定被撤销",
+    other: "其他", dispute: "异议处理中", review: "复核中", court_order: "法院裁定",
     mistaken_removal: "误移出",
   },
   documents: {
@@ -218,7 +218,8 @@ export default {
 
   units: { ms: "毫秒", s: "秒", min: "分", h: "小时", d: "天" },
   ago: { now: "刚刚", s: "{n} 秒前", min: "{n} 分钟前", h: "{n} 小时前", d: "{n} 天前" },
-  days_old: "{n} 天",
+  hours_old: "{n} 小时",
+  days_old_one: "1 天", days_old_many: "{n} 天",
   api: "API 文档",
   zone: "时间为 {zone} 时区。",
 };

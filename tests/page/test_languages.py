@@ -10,6 +10,7 @@ from playwright.async_api import expect
 
 from roster.documents.doubts import DoubtCode
 from roster.redis.requirements import ServerFacts, unfit
+from service.commands.desk_texts import REASONS
 from service.routes.ops import NAMES
 from service.routes.pages import FOLDER, preferred
 from tests.service.apps import running
@@ -69,11 +70,14 @@ async def test_both_languages_have_every_text_and_the_same_values_in_it(bare: Si
     spoken = [name for name, text in chinese.items() if not re.search("[\u4e00-\u9fff]", text)]
     assert set(spoken) <= {"other_language", "redis.title", "lag.p99", "degraded.memory_policy.1",
                            "degraded.full_coverage.1", "checks.now", "lag.point"}  # fmt: skip
-    await said_are_there(english)
+    await said_are_there(english, chinese)
 
 
-async def said_are_there(english: dict[str, Any]) -> None:
-    """Every text that the page asks for is there, and each degraded name and condition."""
+async def said_are_there(english: dict[str, Any], chinese: dict[str, Any]) -> None:
+    """Every text that the page asks for is there, each degraded name, and each condition.
+
+    Reasons are called in Chinese as the commands call them.
+    """
     code = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.*s")}
     code["index.html"] = (FOLDER / "index.html").read_text(encoding="utf-8")
     asked = {
@@ -85,6 +89,11 @@ async def said_are_there(english: dict[str, Any]) -> None:
     }
     assert asked - english.keys() == set()
     ops = (ROOT / "service/routes/ops.py").read_text(encoding="utf-8")
+    for lang, told in (("en", english), ("zh", chinese)):
+        assert {code for code in REASONS if f"reasons.{code}" not in told} == set(), lang
+    assert {code: chinese[f"reasons.{code}"] for code in REASONS} == {
+        code: text.zh for code, text in REASONS.items()
+    }
     assert {f"desk.doubt_{code}" for code in get_args(DoubtCode)} <= english.keys()
     degraded = {*unfit(WORST), *NAMES}
     assert {name for name in degraded if f"degraded.{name}.1" not in english} == set()

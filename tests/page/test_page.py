@@ -165,10 +165,24 @@ async def test_an_old_list_is_not_called_as_it_should_be_and_the_remedy_is_told(
     await expect(site.page.locator("#because")).to_contain_text("How old the lists are shows")
     await site.enter(await make_key(site.settings, ["ops"]))
     told = site.page.get_by_role("list", name="Degraded")
-    await expect(told).to_contain_text(re.compile("sx is .* days old"))
+    await expect(told).to_contain_text(
+        re.compile("sx is .* days old: .* It should be 7 days old at most")
+    )
     await expect(told).to_contain_text("clearway load FILE --list sx")
     await expect(site.page.locator("#because")).to_contain_text("Not as it should be")
     await expect(site.page.locator("#lists .bad")).to_have_count(2)
+
+
+async def test_a_list_that_is_little_older_than_a_day_is_told_in_hours(bare: Site) -> None:
+    await bare.page.goto(bare.url)
+    told = await bare.page.evaluate(
+        """async () => {
+          const words = await import("/schema/files/words.js");
+          const hours = [26, 47.9, 48, 200].map((each) => words.daysOld(each * 3_600_000));
+          return [...hours, words.days(1), words.days(7)];
+        }"""
+    )
+    assert told == ["26 hours", "47 hours", "2 days", "8 days", "1 day", "7 days"]
 
 
 async def test_a_list_within_its_rhythm_is_as_it_should_be(

@@ -224,6 +224,27 @@ def test_what_can_be_nobodys_number_is_said_first(desk: Cli, number: str, doubt:
     assert number not in answer
 
 
+def test_a_reason_is_taken_as_it_is_called_once_the_entry_was_shown(desk: Cli) -> None:
+    put(desk, "e1", "e2")
+    for reason, entry_id in (("已履行", "e1"), ("the obligation is performed", "e2")):
+        lang = "zh" if reason == "已履行" else "en"
+        command = ("remove", *DOCUMENT, "--entry-id", entry_id, "--lang", lang)
+        with terminal(desk.env, desk.folder, *command) as typed:
+            typed.answer("证件号码: " if lang == "zh" else "Number: ", NUMBER)
+            typed.wait_for(COURT)
+            typed.answer("理由: " if lang == "zh" else "Reason: ", reason)
+            typed.answer("[y/N]: ", "y")
+            assert typed.end() == 0, typed.shown
+    suspended = ("suspend", *DOCUMENT, "--entry-id", "e3", "--reason", "异议处理中")
+    put(desk, "e3")
+    ok(desk, *suspended, stdin=NUMBER)
+    found = json.loads(ok(desk, "find", *DOCUMENT, "--json", stdin=NUMBER))["entries"]
+    reasons = {each["entry_id"]: each["reason"] for each in found}
+    assert reasons == {"e1": "performed", "e2": "performed", "e3": "dispute"}
+    wrong = run(desk, "remove", *DOCUMENT, "--reason", "异议处理中", stdin=NUMBER)
+    assert wrong.exit_code == 2
+
+
 def test_the_line_that_the_manual_has_for_push_lists_somebody(desk: Cli) -> None:
     manual = (ROOT / "docs/api.md").read_text(encoding="utf-8")
     section = manual.split("\n### The desk\n", 1)[1].split("\n### ", 1)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from loader.jobs.crew import peak_bytes
 from loader.jobs.intake import Intake
+from loader.jobs.manifest import Manifest
 from loader.jobs.reading import Options
 from loader.jobs.report import LoadSummary
 from loader.jobs.session import Session
@@ -22,7 +23,7 @@ from roster.records.record import unpack_provenance
 from roster.records.replies import LogEntry
 from roster.storage.account import who
 from roster.storage.counters import BY_LOAD, CounterStore
-from roster.storage.dictionary import Load
+from roster.storage.dictionary import Load, RefusedFile
 from roster.storage.rewinds import rewound
 from roster.storage.store import Store
 from roster.times import format_ms
@@ -32,12 +33,30 @@ _AFTER_MS = 2
 """An undo's revisions are 1 ms after the last full file's."""
 _ENDINGS = frozenset({Op.REMOVE, Op.ABSENT})
 _LIMIT = 5_000
+_WHY_MAX = 1_000
 
 
 def begun(paths: Sequence[str], kind: str, now_ms: int, **more: Any) -> Load:  # noqa: ANN401 -- Load's
     """What goes on record of a load of these files that begins now."""
     actor = " ".join(Path(path).name for path in paths)[:_ACTOR_MAX]
     return Load(actor=actor, received_at_ms=now_ms, kind=kind, who=who(), **more)
+
+
+def refused(name: str, manifest: Manifest, now_ms: int, why: str, known: Container[str]) -> Load:
+    """What goes on record of a file that was refused; lists that are not known are left out."""
+    lists = tuple(each for each in manifest.lists or () if each in known)
+    return replace(
+        begun((name,), "refused", now_ms),
+        applied_at_ms=now_ms,
+        refused=RefusedFile(why[:_WHY_MAX], lists, _as_of(manifest)),
+    )
+
+
+def _as_of(manifest: Manifest) -> int | None:
+    try:
+        return manifest.as_of_ms
+    except LoadRefused:
+        return None
 
 
 def last_of(lists: Sequence[str], loads: Mapping[int, Load]) -> int | None:

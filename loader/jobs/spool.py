@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from loader.jobs.manifest import manifest_path, read_manifest, signature_path
+from loader.jobs.manifest import Manifest, manifest_path, read_manifest, signature_path
 from roster.errors import LoadRefused
 
 DONE, REFUSED = "done", "refused"
@@ -68,6 +69,12 @@ class Spool:
     def alone(self) -> set[str]:
         """The files that lack a manifest or, where it is required, a signature."""
         return {name for name in self._names() if self._stamp(name) is None}
+
+    def manifest(self, name: str) -> Manifest:
+        """What a file's manifest states; nothing where it cannot be read."""
+        with suppress(LoadRefused):
+            return read_manifest(str(self.folder / name), None) or Manifest()
+        return Manifest()
 
     def same(self, waiting: WaitingFile) -> bool:
         """Whether file and manifest are what they were."""
@@ -137,8 +144,7 @@ class Spool:
 
     def _as_of_ms(self, name: str) -> int:
         try:
-            manifest = read_manifest(str(self.folder / name), None)
-            as_of_ms = manifest.as_of_ms if manifest else None
+            as_of_ms = self.manifest(name).as_of_ms
         except LoadRefused:
             return _NO_AS_OF_MS
         return _NO_AS_OF_MS if as_of_ms is None else as_of_ms

@@ -129,6 +129,8 @@ def undoable(number: int, loads: Mapping[int, Load], audit_days: int) -> Load:
     load = loads.get(number)
     if load is None:
         raise LoadRefused(f"there is no load {number}: `clearway loads` shows them")
+    if load.refused is not None:
+        raise LoadRefused(f"load {number} was refused: nothing was changed")
     if load.kind == "undo":
         raise LoadRefused(f"load {number} is an undo itself: load the right file instead")
     kept_from = time.time_ns() // 1_000_000 - audit_days * DAY_MS

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from loader.jobs.intake import Files
 from loader.jobs.load import Loading
+from loader.jobs.load_records import refused
 from loader.jobs.reading import OnProgress, Options, progress
 from loader.jobs.report import LoadSummary
 from loader.jobs.session import Session
@@ -20,7 +21,7 @@ from loader.jobs.spool import DONE, REFUSED, Spool, WaitingFile
 from loader.words import figures as words
 from loader.words.sayings import SAYINGS
 from roster.embedded import locks
-from roster.errors import LoadRefused, NotDurable, Unavailable
+from roster.errors import ClearwayError, LoadRefused, NotDurable, Unavailable
 from roster.settings import Settings
 from roster.speech.language import say
 from roster.times import format_ms
@@ -98,12 +99,13 @@ class Watching:
         began_ms = time.time_ns() // 1_000_000
         try:
             with Session(self._settings) as session, progress() as on_progress:
-                summary = self._loaded(session, waiting, on_progress)
+                try:
+                    summary = self._loaded(session, waiting, on_progress)
+                except LoadRefused as exc:
+                    return self._refused(session, waiting, began_ms, str(exc))
         except (Unavailable, NotDurable) as exc:
             self._put_off(waiting, str(exc), SETTLED_S)
             return None
-        except LoadRefused as exc:
-            return self._refused(waiting, began_ms, str(exc))
         if summary is None:
             self._put_off(waiting, "another load is under way", POLL_S)
             return None
@@ -134,7 +136,9 @@ class Watching:
                 raise Unavailable(str(exc)) from exc
             raise
 
-    def _refused(self, waiting: WaitingFile, began_ms: int, message: str) -> Report | None:
+    def _refused(
+        self, session: Session, waiting: WaitingFile, began_ms: int, message: str
+    ) -> Report | None:
         if not self._spool.same(waiting):
             self._put_off(waiting, "it has changed while it was read", POLL_S)
             return None
@@ -143,6 +147,12 @@ class Watching:
         if 0 <= age_s < SETTLED_S and not self._spool.is_whole(waiting.name):
             self._put_off(waiting, message, SETTLED_S - age_s)
             return None
+        manifest = self._spool.manifest(waiting.name)
+        record = refused(waiting.name, manifest, began_ms, message, session.lists.ids)
+        try:
+            session.run(session.dictionary.open_load(record))
+        except ClearwayError as exc:
+            session.warn(words.NOT_RECORDED, exc)
         return self._moved(waiting, REFUSED, began_ms, message)
 
     def _put_off(self, waiting: WaitingFile, why: str, for_s: float) -> None:

@@ -121,6 +121,7 @@ GENERATED = Phrase(
 PUSHED_LINE = Phrase("line {line}: {outcome} {errors}", "第 {line} 行：{outcome} {errors}")
 PUSHED_NONE = Phrase("empty", "空文件")
 NOT_AUDITED = Phrase("this is not in the audit: {why}", "此次未记入审计：{why}")
+NOT_RECORDED = Phrase("the refusal is not on record: {why}", "此次拒绝未能记录：{why}")
 LATE_NOT_FOUND = Phrase(
     "its late denials were not all looked for: {why}", "未能全部查找其延迟拒绝：{why}"
 )

@@ -141,6 +141,7 @@ _UNDO: Mapping[str, str] = {
     "there is no load {load}: `clearway loads` shows them": (
         "没有第 {load} 次载入：可用 `clearway loads` 查看"
     ),
+    "load {load} was refused: nothing was changed": "第 {load} 次载入被拒绝：未作任何更改",
     "load {load} is an undo itself: load the right file instead": (
         "第 {load} 次本身就是撤销：请载入正确的文件"
     ),

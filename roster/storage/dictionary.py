@@ -17,6 +17,7 @@ from roster.errors import Unavailable
 from roster.records.content import court_id
 from roster.records.entry import Provenance
 from roster.records.record import Dictionaries, parse_record
+from roster.times import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,16 +45,26 @@ class LoadedFile(msgspec.Struct, frozen=True):
     encoding: str
 
 
+class RefusedFile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a file was refused; its lists, and as of when it was, as far as that is known."""
+
+    why: str
+    lists: tuple[str, ...] = ()
+    as_of: int | None = None
+
+
 class Load(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One load: its files' names, and when it began and was applied, in ms since 1970.
 
     The rest says what was loaded and what that did, for a while (`KEPT_LOADS`): `kind` is
-    `load`, `repair` or `undo` (`""`: not known any more, or written by an older version), `did`
-    the figures of each list, by name: `added`, `changed`, `ended`, `unchanged`, `superseded`.
+    `load`, `repair`, `undo` or `refused` (`""`: not known any more, or written by an older
+    version), `did` the figures of each list, by name: `added`, `changed`, `ended`, `unchanged`,
+    `superseded`.
     `rejected` are rows, by reason, told in `rejects_file` (or in that folder) on the host of `who`
     ran it. What it noted for its undoing lies under its `nonce`; of the lists in `first`, which had
     never been loaded in full, it noted nothing that it added. An undo names the load that it
-    undoes.
+    undoes. A file that was refused touched no list: `refused` has its own, and older versions,
+    which do not know of it, take it for a load of nothing.
     """
 
     actor: str
@@ -71,6 +82,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     undoes: int | None = None
     nonce: str = ""
     first: tuple[str, ...] = ()
+    refused: RefusedFile | None = None
 
     def brief(self) -> Load:
         """What its entries still refer to."""
@@ -210,6 +222,35 @@ class Dictionary:
 def last_of_each_list(loads: Mapping[int, Load]) -> dict[str, Load]:
     """The last of these loads that was of a list, by its name; `loads` are the last first."""
     return {name: load for load in reversed(tuple(loads.values())) for name in load.lists}
+
+
+def standing_refusals(loads: Mapping[int, Load], now_ms: int) -> dict[str, int]:
+    """The numbers of refused files, by list: the last of each that nothing has replaced since.
+
+    What replaces it is a full file of the list, loaded since, or of a later time before. One that
+    names no list, `""`, stands for a day. `loads` are the last first.
+    """
+    found: dict[str, int] = {}
+    done: dict[str, int] = {}
+    for number, load in loads.items():
+        if load.kind == "load" and not load.partial and load.applied_at_ms is not None:
+            done = dict.fromkeys(load.lists, number) | done
+        if load.refused is not None:
+            lists = {*load.refused.lists} - done.keys()
+            if not load.refused.lists and now_ms - load.received_at_ms < DAY_MS:
+                lists = {""}
+            found = dict.fromkeys(lists, number) | found
+    return {
+        name: number
+        for name, number in found.items()
+        if name not in done or not _is_older(loads[number], loads[done[name]])
+    }
+
+
+def _is_older(refused: Load, loaded: Load) -> bool:
+    """Whether a file that was refused is of a time before one that was loaded."""
+    stated = refused.refused.as_of if refused.refused else None
+    return stated is not None and stated < (loaded.as_of or 0)
 
 
 def _decode(data: bytes) -> Load:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from roster.storage.dictionary import last_of_each_list
-from roster.times import format_ms
+from roster.storage.dictionary import RefusedFile, last_of_each_list, standing_refusals
+from roster.times import format_ms, now_ms
 
 if TYPE_CHECKING:
     from roster.storage.dictionary import Dictionary, Load
@@ -42,27 +42,50 @@ class LastLoad(msgspec.Struct, frozen=True):
     undone_by: int | None
 
 
+class LastRefused(msgspec.Struct, frozen=True):
+    """A file that `watch` has refused, and that nothing has replaced since; `why` in words."""
+
+    load: int
+    at: str
+    who: str | None
+    file: str
+    as_of: str | None
+    why: str
+
+
 class Loaded:
     """What one process knows of the last loads."""
 
     def __init__(self, dictionary: Dictionary) -> None:
         """Nothing is read yet."""
         self._dictionary = dictionary
-        self._found: dict[str, LastLoad] = {}
+        self._loads: dict[int, Load] = {}
         self._until_s = 0.0
 
     async def by_list(self) -> dict[str, LastLoad]:
         """The last load of each list, by the list's name; raises Unavailable."""
+        loads = await self._newest()
+        numbers = {id(load): number for number, load in loads.items()}
+        undone = {load.undoes: number for number, load in loads.items()}
+        return {
+            name: _told(name, load, numbers[id(load)], undone.get(numbers[id(load)]))
+            for name, load in last_of_each_list(loads).items()
+        }
+
+    async def refused(self) -> dict[str, LastRefused]:
+        """The refused files that stand, by list, empty for one that names none.
+
+        Raises Unavailable.
+        """
+        loads = await self._newest()
+        standing = standing_refusals(loads, now_ms())
+        return {name: _refused(number, loads[number]) for name, number in standing.items()}
+
+    async def _newest(self) -> dict[int, Load]:
         if time.monotonic() >= self._until_s:
-            loads = await self._dictionary.newest_loads()
-            numbers = {id(load): number for number, load in loads.items()}
-            undone = {load.undoes: number for number, load in loads.items()}
-            self._found = {
-                name: _told(name, load, numbers[id(load)], undone.get(numbers[id(load)]))
-                for name, load in last_of_each_list(loads).items()
-            }
+            self._loads = await self._dictionary.newest_loads()
             self._until_s = time.monotonic() + KEPT_S
-        return self._found
+        return self._loads
 
 
 def _told(name: str, load: Load, number: int, undone_by: int | None) -> LastLoad:
@@ -82,6 +105,18 @@ def _told(name: str, load: Load, number: int, undone_by: int | None) -> LastLoad
         rejected=load.rejected,
         rejects_file=load.rejects_file or None,
         undone_by=undone_by,
+    )
+
+
+def _refused(number: int, load: Load) -> LastRefused:
+    told = load.refused or RefusedFile("")
+    return LastRefused(
+        load=number,
+        at=format_ms(load.received_at_ms),
+        who=load.who or None,
+        file=load.actor,
+        as_of=_time(told.as_of),
+        why=told.why,
     )
 
 

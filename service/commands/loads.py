@@ -15,7 +15,7 @@ from roster.speech.language import in_language, say
 from roster.storage.dictionary import Dictionary
 from roster.times import format_ms
 from service.commands.tables import clock, print_json, print_rows
-from service.commands.texts import NOT_COMPLETED, PARTIAL, UNDOES, UNDONE_BY
+from service.commands.texts import NOT_COMPLETED, PARTIAL, REFUSED, UNDOES, UNDONE_BY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +51,7 @@ async def _all_loads(opening: Opening) -> dict[int, Load]:
 def _load_json(number: int, load: Load, known: Mapping[int, Load]) -> dict[str, Any]:
     """A load for programs; figures of one that has not ended, or is long past, are not known."""
     began, ended = load.received_at_ms, load.applied_at_ms
+    as_of = load.refused.as_of if load.refused else load.as_of
     return {
         "load": number,
         "kind": load.kind or "load",
@@ -60,8 +61,8 @@ def _load_json(number: int, load: Load, known: Mapping[int, Load]) -> dict[str, 
         "who": load.who or None,
         "name": load.actor,
         "files": [{"name": file.name, "sha256": file.sha256.hex()} for file in load.files],
-        "lists": list(load.lists),
-        "as_of": None if load.as_of is None else format_ms(load.as_of),
+        "lists": list(load.refused.lists if load.refused else load.lists),
+        "as_of": None if as_of is None else format_ms(as_of),
         "partial": load.partial,
         **{what: _total(load, what) for what in _DID},
         "rejected": load.rejected,
@@ -69,6 +70,7 @@ def _load_json(number: int, load: Load, known: Mapping[int, Load]) -> dict[str, 
         "by_list": load.did,
         "undoes": load.undoes,
         "undone_by": _undone_by(number, known),
+        "refused": load.refused.why if load.refused else None,
     }
 
 
@@ -99,5 +101,6 @@ def _note(load: dict[str, Any]) -> str:
         (load["partial"], say(PARTIAL)),
         (load["undoes"] is not None, say(UNDOES, load=load["undoes"])),
         (load["undone_by"] is not None, say(UNDONE_BY, load=load["undone_by"])),
+        (load["refused"] is not None, say(REFUSED, why=load["refused"])),
     )
     return ", ".join(text for holds, text in notes if holds)

@@ -18,12 +18,13 @@ from roster.speech.language import in_language, say
 from roster.storage.account import who
 from roster.storage.disabled import Disabled, DisabledLists
 from roster.storage.store import Store
-from roster.times import now_ms
+from roster.times import DAY_MS, now_ms, parse_time
 from service.background.summary import summarise
 from service.commands.account import accounted, free_text
 from service.commands.caller import open_caller, over_http
 from service.commands.tables import clock, is_terminal, print_json, print_rows
 from service.commands.texts import (
+    AGE,
     DECIDED,
     DIGEST,
     ENTRIES,
@@ -38,6 +39,7 @@ from service.commands.texts import (
     REMOVALS_OWN,
     ROSTER,
     STATES,
+    TOO_OLD,
     said,
 )
 from service.commands.titles import titled
@@ -48,7 +50,8 @@ if TYPE_CHECKING:
 
     from roster.rules.restrictions import Lists
 
-_COLUMNS = ("people", "active", "suspended", "removed", "absent", "as_of", "covered", "disabled")
+_TOLD = ("people", "active", "suspended", "removed", "absent", "as_of", "covered", "disabled")
+_COLUMNS = (*_TOLD, "age")
 _OF_PROCESS = ("id", "host", "lag_ms", "fresh_as_of", "false_hit_rate", "build")
 
 
@@ -128,7 +131,7 @@ async def _list_figures(opening: Opening) -> dict[str, Any]:
     return {
         rule.id: {
             "title": rule.title,
-            **{name: getattr(found.lists[rule.id], name) for name in _COLUMNS},
+            **{name: getattr(found.lists[rule.id], name) for name in (*_TOLD, "rhythm_days")},
             "reason": disabled[rule.id].reason if rule.id in disabled else None,
         }
         for rule in known.restricting
@@ -183,9 +186,22 @@ def _lag(lag: dict[str, float]) -> str:
     return f"p50 {lag['p50']:g} ms, p99 {lag['p99']:g} ms, max {lag['max']:g} ms"
 
 
+def _age(figures: dict[str, Any], at_ms: int) -> str:
+    """How old a list's last full file is, and where that is too old."""
+    if not figures["as_of"]:
+        return ""
+    age_ms, rhythm = at_ms - parse_time(figures["as_of"]), figures.get("rhythm_days", 0)
+    old = 0 < rhythm * DAY_MS < age_ms
+    return say(TOO_OLD if old else AGE, days=age_ms / DAY_MS, rhythm=rhythm)
+
+
 def _print_lists(found: dict[str, Any], *, title: str = "") -> None:
     """The lists, for people with what they are called."""
     called = titled if is_terminal() else str
-    shown = ((name, each | {"as_of": clock(each["as_of"])}) for name, each in found.items())
+    at_ms = now_ms()
+    shown = (
+        (name, each | {"as_of": clock(each["as_of"]), "age": _age(each, at_ms)})
+        for name, each in found.items()
+    )
     rows = ([called(name), *(figures[column] for column in _COLUMNS)] for name, figures in shown)
     print_rows(("list", *_COLUMNS), rows, title=title)

@@ -47,6 +47,8 @@ REMOVALS = Phrase("removals in 24 h", "24 小时内移出")
 REMOVALS_OWN = Phrase("removals in 24 h, but loads'", "24 小时内移出（载入除外）")
 LAG = Phrase("removal lag, {leg}", "移出延迟（{leg}）")
 LEGS = {"source": Phrase("source", "自来源决定"), "service": Phrase("service", "自服务收到")}
+AGE = Phrase("{days:.1f} days", "{days:.1f} 天")
+TOO_OLD = Phrase("{days:.1f} days: older than {rhythm}", "{days:.1f} 天：超过 {rhythm} 天")
 YES, NO = Phrase("yes", "是"), Phrase("no", "否")
 STATES = {
     "active": Phrase("active", "active 生效"),
@@ -58,6 +60,7 @@ STATES = {
 # Loads, keys and the audit.
 NOT_COMPLETED = Phrase("not completed", "未完成")
 PARTIAL = Phrase("partial", "部分")
+REFUSED = Phrase("refused: {why}", "被拒绝：{why}")
 UNDOES = Phrase("undoes load {load}", "撤销第 {load} 次载入")
 UNDONE_BY = Phrase("undone by load {load}", "已由第 {load} 次载入撤销")
 KEY_STATES = {
@@ -121,6 +124,7 @@ COLUMNS = {
     "absent": Phrase("absent", "已无"),
     "covered": Phrase("loaded", "已载入"),
     "disabled": Phrase("disabled", "已停用"),
+    "age": Phrase("age", "距今"),
     "figure": Phrase("figure", "指标"),
     "value": Phrase("value", "数值"),
     "host": Phrase("host", "主机"),

@@ -10,7 +10,7 @@ from roster.documents.doubts import Doubt
 from roster.documents.names import NameCheck
 from roster.rules.restrictions import Mode
 from roster.rules.verdict import Decision, StandingWord, Warned
-from service.background.loaded import LastLoad
+from service.background.loaded import LastLoad, LastRefused
 from service.background.summary import ListSummary
 from service.openapi.figures import AuditFigures, LagsReply, ProcessReply
 from service.openapi.trends import ServerReply
@@ -243,6 +243,7 @@ class RosterAnswer(Reply, frozen=True):
     audit: AuditFigures
     late_denials: dict[str, dict[str, int]]
     last_loads: dict[str, LastLoad]
+    refused: dict[str, LastRefused]
     redis: list[ServerReply]
 
 

@@ -82,6 +82,9 @@ function troublesOf(roster, now) {
       add(list, "old", { list, age: words.daysOld(age), as_of: words.momentOf(each.as_of), days: words.days(each.rhythm_days) });
     }
   }
+  for (const [list, { file, at, why }] of Object.entries(roster.refused ?? {})) {
+    add(list || "watch", "refused", { file, why, at: words.momentOf(at) });
+  }
   for (const [list, each] of Object.entries(roster.last_loads ?? {})) {
     const open = now - Date.parse(each.began_at) > OPEN_MS;
     if (!each.ended_at && open) add(list, "broken", { list, load: each.load });

@@ -130,6 +130,7 @@ async def roster_json(upkeep: Upkeep) -> dict[str, Any]:
         "audit": audit_json(upkeep.service.audit),
         "late_denials": late_json(await late_counts(upkeep.service.changes_store.nodes)),
         "last_loads": await upkeep.loaded.by_list(),
+        "refused": await upkeep.loaded.refused(),
         "redis": [server_json(each) for each in upkeep.facts or ()],
     }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from roster.errors import Unavailable
 from roster.storage.audit import late_counts
 from roster.storage.counters import BY_LOAD, LEGS
-from roster.storage.dictionary import last_of_each_list
+from roster.storage.dictionary import last_of_each_list, standing_refusals
 from roster.times import now_ms, parse_time
 from service.background.summary import last_changes, summarise
 from service.metrics.families import Family, gauge, labelled
@@ -97,6 +97,9 @@ def _of_loads(loads: Mapping[int, Load]) -> Iterator[Family]:
     begun = {name: float(not each.applied_at_ms) for name, each in last.items()}
     text = "Whether the last load of a list has not ended: it is under way, or was killed."
     yield labelled("load_open", text, "list", values=begun)
+    stands = dict.fromkeys(last, 0.0) | dict.fromkeys(standing_refusals(loads, now_ms()), 1.0)
+    text = "Whether `watch` has refused a list's newest file; without a list: one that names none."
+    yield labelled("load_refused", text, "list", values=stands)
 
 
 def _of_lags(lags: Mapping[str, Lag]) -> Family:

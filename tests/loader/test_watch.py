@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from loader.jobs.intake import Files
+from loader.jobs.load import Loading
+from loader.jobs.reading import Options
 from loader.jobs.session import Session
 from loader.jobs.sign import sign
+from loader.jobs.undo_plan import undoable
+from roster.errors import LoadRefused
 from roster.rules.lists import load_lists
+from roster.storage.dictionary import standing_refusals
+from roster.times import DAY_MS
 from tests.loader.loads import ID_KEY, Roster, row, write
 from tests.servers import DEADLINE_S, eventually
 from tests.source import ROOT
@@ -131,6 +138,48 @@ def test_a_refused_file_goes_with_the_reason_and_stops_no_other(
     assert told["outcome"] == "refused"
     assert "the manifest states 7" in told["message"]
     assert told["summary"] is None
+
+
+def stands(roster: Roster) -> dict[str, tuple[str, str]]:
+    """File and reason of each refusal that counts, by list."""
+    with Session(roster.settings) as session:
+        loads = session.run(session.dictionary.all_loads())
+    found = standing_refusals(loads, time.time_ns() // 1_000_000)
+    told = {name: loads[number] for name, number in found.items()}
+    assert all(each.refused for each in told.values())
+    return {name: (each.actor, each.refused.why) for name, each in told.items() if each.refused}
+
+
+def test_a_refusal_is_on_record_until_a_newer_file_of_its_list_is_loaded(
+    roster: Roster, folder: Path
+) -> None:
+    with watching(roster, folder):
+        drop(folder, "a.csv", [row(1), row(2, 2)], day=2)
+        there(folder / "done" / "a.csv.report.json")
+        drop(folder, "old.csv", [row(1)], day=1)
+        drop(folder, "bad.csv", [row(1)], day=3, rows=7)
+        drop(folder, "none.csv", [row(1)], day=3, as_of="yesterday", lists=["nope"])
+        for name in ("old", "bad", "none"):
+            there(folder / "refused" / f"{name}.csv.report.json")
+        found = stands(roster)
+        assert {name: file for name, (file, _) in found.items()} == {
+            "sx": "bad.csv",
+            "": "none.csv",
+        }
+        assert found["sx"][1] == report(folder / "refused" / "bad.csv.report.json")["message"]
+        drop(folder, "good.csv", [row(1), row(2, 2)], day=4)
+        there(folder / "done" / "good.csv.report.json")
+    assert stands(roster).keys() == {""}
+    with Session(roster.settings) as session:
+        later_ms = time.time_ns() // 1_000_000 + DAY_MS
+        loads = session.run(session.dictionary.all_loads())
+    assert standing_refusals(loads, later_ms) == {}
+    refused = next(number for number, load in loads.items() if load.refused)
+    with pytest.raises(LoadRefused, match=f"load {refused} was refused"):
+        undoable(refused, loads, 90)
+    with roster.opened() as session:
+        again = Options(files=Files((str(folder / "done" / "good.csv"),)))
+        assert Loading(session, again, lambda *_: None).run().same_as is not None
 
 
 def test_a_file_that_is_not_whole_yet_is_waited_for(roster: Roster, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,6 +11,10 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
+from loader.jobs.load_records import refused
+from loader.jobs.manifest import Manifest
+from loader.jobs.session import Session
+from roster.times import now_ms
 from tests.page.relay import through_a_relay
 from tests.page.sites import BERT, load, until_ready
 from tests.service.apps import bearer, make_key
@@ -17,6 +22,7 @@ from tests.service.apps import bearer, make_key
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from roster.settings import Settings
     from tests.page.sites import Site
     from tests.servers import Server
 
@@ -185,7 +191,7 @@ async def test_a_list_that_is_little_older_than_a_day_is_told_in_hours(bare: Sit
     assert told == ["26 hours", "47 hours", "2 days", "8 days", "1 day", "7 days"]
 
 
-async def test_a_list_within_its_rhythm_is_as_it_should_be(
+async def test_a_list_within_its_rhythm_is_as_it_should_be_until_its_next_file_is_refused(
     valkey: Server, tmp_path: Path, bare: Site
 ) -> None:
     today = datetime.now(UTC).date().isoformat()
@@ -193,7 +199,19 @@ async def test_a_list_within_its_rhythm_is_as_it_should_be(
     await until_ready(bare.url)
     await bare.show("ops")
     await expect(bare.page.locator("#because")).to_contain_text("everything is as it should be")
-    await expect(bare.page.get_by_role("list", name="Degraded")).to_be_hidden()
+    told = bare.page.get_by_role("list", name="Degraded")
+    await expect(told).to_be_hidden()
+    await asyncio.to_thread(refuse, bare.settings)
+    await expect(told).to_contain_text("new.csv was refused at ", timeout=PATIENT_MS)
+    await expect(told).to_contain_text(": 7 rows, not 8")
+    await expect(bare.page.locator("#because")).to_contain_text("Not as it should be")
+
+
+def refuse(settings: Settings) -> None:
+    """Note of a file of the list `sx` that it was refused."""
+    with Session(settings) as session:
+        load = refused("new.csv", Manifest(lists=("sx",)), now_ms(), "7 rows, not 8", {"sx"})
+        session.run(session.dictionary.open_load(load))
 
 
 async def test_loads_redis_and_checks_over_time_are_shown(site: Site) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,7 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from tests.loader.loads import ID_KEY, Roster, row, settings_for
+from loader.jobs.intake import Files
+from loader.jobs.load_records import refused
+from loader.jobs.manifest import Manifest
+from roster.times import now_ms
+from tests.loader.loads import ID_KEY, Roster, row, settings_for, write
 from tests.source import ROOT
 
 if TYPE_CHECKING:
@@ -70,3 +75,26 @@ def test_a_load_that_did_not_end_is_shown_as_not_completed(roster: Roster) -> No
     told, _ = json.loads(run(roster, "loads", "--json"))["loads"]
     assert (told["load"], told["ended_at"], told["added"]) == (2, None, None)
     assert run(roster, "loads").splitlines()[0].endswith("\tnot completed")
+
+
+def test_a_file_that_was_refused_is_shown_with_why(roster: Roster) -> None:
+    with roster.opened() as session:
+        manifest = Manifest(as_of="2020-01-02", lists=("sx",))
+        load = refused("new.csv", manifest, 1, "7 rows, not 8", session.lists.ids)
+        session.run(session.dictionary.open_load(load))
+    (told,) = json.loads(run(roster, "loads", "--json"))["loads"]
+    assert (told["kind"], told["lists"], told["refused"]) == ("refused", ["sx"], "7 rows, not 8")
+    assert told["as_of"] == "2020-01-01T16:00:00Z"
+    assert run(roster, "loads").splitlines()[0].endswith("\trefused: 7 rows, not 8")
+
+
+def test_the_lists_are_shown_with_their_age_and_whether_that_is_too_old(roster: Roster) -> None:
+    roster.load([row(1)])
+    hour_ago = Files((write(roster.folder / "new.csv", [row(1, list="xgl")]),), ("xgl",),
+                     now_ms() - 3_600_000)  # fmt: skip
+    roster.load_files(hour_ago)
+    lines = (line.split("\t") for line in run(roster, "lists").splitlines())
+    ages = {line[0]: line[-1] for line in lines}
+    assert re.fullmatch(r"\d{4,}\.\d days: older than 7", ages["sx"])
+    assert ages["xgl"] == "0.0 days"
+    assert ages["ndrc-air"] == ""

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from loader.jobs.load_records import refused
+from loader.jobs.manifest import Manifest
 from roster.storage.counters import HOUR_MS, CounterStore
+from roster.times import now_ms
 from service.background.trend import quantile_ms
 from service.openapi.documented import RosterAnswer
 from service.openapi.trends import KeyAnswer, TrendAnswer
@@ -113,3 +116,25 @@ async def test_the_last_load_of_each_list_is_told_with_where_its_rejects_lie(
     assert server.kind == "valkey"
     assert server.used_bytes > 0
     assert server.version.count(".") == 2
+
+
+async def test_a_file_that_was_refused_is_told_with_why(valkey: Server, tmp_path: Path) -> None:
+    roster = Roster(settings_for(valkey, tmp_path / "data"), tmp_path)
+    manifest = Manifest(as_of="2020-01-02", lists=("sx",))
+
+    def refuse() -> None:
+        roster.load([row(1)])
+        with roster.opened() as session:
+            load = refused("new.csv", manifest, now_ms(), "7 rows, not 8", session.lists.ids)
+            session.run(session.dictionary.open_load(load))
+
+    await asyncio.to_thread(refuse)
+    async with running(roster.settings) as client:
+        told = msgspec.convert((await client.get("/v1/roster")).json(), RosterAnswer)
+        shown = (await client.get("/metrics")).text
+    (found,) = told.refused.items()
+    name, last = found
+    assert (name, last.load, last.file, last.why) == ("sx", 2, "new.csv", "7 rows, not 8")
+    assert last.as_of == "2020-01-01T16:00:00Z"
+    assert told.last_loads["sx"].load == 1
+    assert 'clearway_load_refused{list="sx"} 1\n' in shown

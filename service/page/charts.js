@@ -20,7 +20,7 @@ export function drawTrend({ process, checks, removals }, now) {
   const span = [Math.max(now - HALF_HOUR_MS, Math.min(began, now - LEAST_MS)), now];
   const times = points.map(({ x }) => x);
   const rates = points.map(({ checks: count, seconds }) => (seconds > 1 ? count / seconds : null));
-  show("chart-rate", overTime(span, times, [{ tone: "accent", values: rates }], words.perSecond));
+  show("chart-rate", overTime(span, times, [{ tone: "accent", values: rates, least: 1 }], words.perSecond));
   const quantiles = ["p50", "p99"].map((name) =>
     ({ name, tone: { p50: "service", p99: "source" }[name], values: points.map((each) => each[`${name}_ms`]) }));
   show("chart-latency", overTime(span, times, quantiles, (value) => String(Number(value.toFixed(2)))));
@@ -34,7 +34,7 @@ function overTime(span, times, lines, text) {
     data: [times, ...lines.map(({ values }) => values)],
     tones: lines.map(({ tone }) => tone),
     timeText: words.minuteOf,
-    y: { text, range: (_, high) => [0, (high || 1) * 1.1] },
+    y: { text, range: (_, high) => [0, Math.max(high || 1, lines[0].least ?? 0) * 1.1] },
     told: (at) => told(lines, text, at === null ? null : [at, words.clockOf(times[at])]),
   };
 }

@@ -20,6 +20,7 @@ export default {
   conditions_list: "Conditions",
   to_do: "To do: ",
 
+  between: { names: ", ", faults: "; " },
   verdict: {
     ready: "Ready",
     degraded: "Ready, but degraded",
@@ -39,13 +40,13 @@ export default {
     serving: ["takes requests", "does not take requests", "Wait a moment."],
     loaded: ["filters loaded", "the filters are not loaded yet", "Wait some seconds after a start; if it lasts, see whether Redis answers."],
     key: ["ID key fits the roster", "the roster has another ID key or scheme", "Start the service with the ID key that the roster was loaded with (`CLEARWAY_ID_KEY_FILE`), or load the roster again."],
-    covered: ["required lists fully loaded", "not fully loaded: {names}", "Load a full file of each: `clearway load FILE --list LIST --as-of TIME`."],
+    covered: ["required lists fully loaded", "not fully loaded: {names}", "Load a full file of each: `clearway load FILE --list LIST --as-of TIME`. If they were loaded before, this Redis was emptied or is another one: restore its backup first."],
     lists: ["disabled lists known", "which lists are disabled has not been read yet", "See whether Redis answers."],
     news: ["hears from Redis", "no news from Redis for too long", "Bring Redis back; until then everybody is referred."],
   },
   degraded: {
-    stale: ["No recent news from Redis. Answers say so, and whoever the filters do not clear is referred.", "See whether Redis runs, has processor time, and can be reached from here."],
-    rewound: ["Redis is behind what was known before, as after a restored backup. Nobody is denied there.", "Load a full file of every list that was cut after the loss, or end it with `clearway accept --reason R`."],
+    stale: ["No recent news from Redis. Answers say so, and whoever the filters do not clear is referred.", "See whether Redis runs, has processor time, and can be reached from here. `poll failed` in the log says why."],
+    rewound: ["Redis is behind what was known before, as after a restored backup. Nobody is denied there.", "Load a full file of every list that was cut after the loss, or end it with `clearway accept --reason R`, which says first how many people it denies again."],
     unremembered: ["Nothing is remembered of this roster: a backup that was restored before the start cannot be noticed.", "Nothing after a first start, it ends by itself. After a restore: `clearway restored`. Keep the data folder over restarts."],
     key_restored: ["API key {name}, which had ended, has come back with a backup. It is refused here.", "End it again: `clearway keys revoke ID`."],
     list_restored: ["List {name}, which was disabled, has come back enabled with a backup. It refers here.", "Disable it again, `clearway lists disable`, or say that it is good: `clearway lists enable`."],
@@ -66,6 +67,7 @@ export default {
     refused: ["{file} was refused at {at}: {why}", "Nothing of it was loaded: the list is as it was. The file lies in `refused/` of the folder that is watched; put it right, and there again with its manifest."],
     broken: ["The last load of {list} (number {load}) has not ended.", "If it is not running any more, give the same command again: it completes."],
     memory: ["Redis at {address} uses {share} of its memory.", "Raise `maxmemory` before it is full."],
+    never: ["Process {id} on {host} has not heard of this roster yet.", "Nothing in the first seconds; if it lasts, see whether the lists are loaded and that host reaches Redis."],
     process: ["Process {id} on {host} is behind: it was last fresh {age}.", "See whether that host has processor time and reaches Redis."],
   },
 
@@ -79,6 +81,7 @@ export default {
     page: "This page could not show the answer. Reload it.",
     unknown_key: "This key is unknown, expired or revoked.",
     no_scope: "This key lacks the scope “ops:read” (or “ops”).",
+    test_key: "This is a test key: it may check made-up people, and see no figures.",
     no_figures: "No new figures. {why} {which}",
     figures_of: "The figures below are those of {time}.",
     none_yet: "There are no figures yet.",
@@ -102,6 +105,16 @@ export default {
     covered: "covered", uncovered: "not covered", disabled: "disabled",
     disabled_more: "{covered}; its matches are referred",
     old: "{age}, too old",
+  },
+  // Of the lists that come with Clearway; those of your own are called as your file says.
+  titles: {
+    "失信被执行人 (defaulters)": "Judgment defaulters (失信被执行人)",
+    "限制消费 (restricted consumption)": "Restricted consumption (限制消费)",
+    "限制乘坐火车: conduct on trains and in stations": "Trains, for conduct (限制乘坐火车)",
+    "限制乘坐火车高级别席位: other fields": "High classes of trains (高级别席位)",
+    "限制乘坐民用航空器": "Civil aviation (限制乘坐民用航空器)",
+    "temporary permissions and mistaken identities": "Temporary permissions and mistaken identities",
+    "documents of one person": "Documents of one person",
   },
   loads: {
     title: "Last loads",
@@ -130,7 +143,7 @@ export default {
     title: "Decisions so far",
     mode: "Mode", allow: "Allow", deny: "Deny", refer: "Refer",
     air: "air", rail: "rail", ship: "ship", all: "all",
-    checks: "{count} checks", lately: "; {rate} a second lately",
+    checks_one: "1 check", checks_many: "{count} checks", lately: "; {rate} a second lately",
   },
   late: {
     title: "Late denials",
@@ -141,13 +154,13 @@ export default {
   checks: {
     title: "Checks over the last half hour",
     rate: "Checks a second", latency: "Latency of requests, ms",
-    now: "{series} {value}", none: "no checks yet", most: "at most {value}",
+    none: "no checks yet", most: "at most {value}",
     process: "Of the process that answers, {id}; the figures above are of all.",
   },
   processes: {
     title: "Processes",
     process: "Process", host: "Host", lag: "Lag", fresh: "Fresh as of", hits: "False hits",
-    late: "{age}, late",
+    late: "{age}, late", never: "not yet",
   },
   redis: {
     title: "Redis",

@@ -55,7 +55,7 @@ function listRow(name, list, now) {
   return {
     tone: list.covered || list.active || list.disabled ? "" : "muted",
     cells: [
-      [name, list.title],
+      [name, texts.titles[list.title] ?? list.title],
       [words.number(list.people)],
       [words.number(list.active)],
       [words.number(list.suspended)],
@@ -137,7 +137,7 @@ function rate(total, now) {
   const passed_s = (now - first.now) / 1000;
   const rate = passed_s && words.perSecond((total - first.total) / passed_s);
   const lately = passed_s ? t("decisions.lately", { rate }) : "";
-  write(part("rate"), t("decisions.checks", { count: words.number(total) }) + lately);
+  write(part("rate"), plural("decisions.checks", total, { count: words.number(total) }) + lately);
 }
 
 /** Of removals that came by themselves; a load brings many at once, and says when. */
@@ -200,12 +200,14 @@ const label = (process) => `${process.host} ${process.id}`;
 function processRow(process, now) {
   const age = now - Date.parse(process.fresh_as_of);
   const late = age > LATE_MS;
+  const fresh = words.isNever(process.fresh_as_of) ? [t("processes.never"), "", "warn"]
+    : [words.clockOf(Date.parse(process.fresh_as_of)), late ? t("processes.late", { age: words.ago(age) }) : words.ago(age), late ? "warn" : ""];
   return {
     cells: [
       [process.id, process.build],
       [process.host],
       [words.duration(process.lag_ms)],
-      [words.clockOf(Date.parse(process.fresh_as_of)), late ? t("processes.late", { age: words.ago(age) }) : words.ago(age), late ? "warn" : ""],
+      fresh,
       [words.rateOf(process.false_hit_rate)],
     ],
   };

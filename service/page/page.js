@@ -90,8 +90,9 @@ async function learnScopes(asked) {
   if (asked !== key) return false;
   if (status === 401) return refuse(t("trouble.unknown_key"));
   if (status === 503) throw new Trouble(t("trouble.redis"));
-  if (status !== 200 && status !== 403) throw new Trouble(t("trouble.status", { status }));
-  const found = status === 200 ? body.scopes : [];
+  if (status === 403) return refuse(t("trouble.test_key"));
+  if (status !== 200) throw new Trouble(t("trouble.status", { status }));
+  const found = body.scopes;
   scopes = found;
   if (!looksOn() && !found.includes("list:read")) return refuse(t("trouble.no_scope"));
   desk.open(asked, found, lookAtRoster);

@@ -40,7 +40,7 @@ function show() {
     ...(troubles ?? []),
   ];
   if (!ready) {
-    const why = failed.map(([name, { detail }]) => condition(name, detail).what).join("; ");
+    const why = failed.map(([name, { detail }]) => condition(name, detail).what).join(t("between.faults"));
     tell("bad", "unready", t("because.unready", { why }));
   } else {
     const well = t(`because.${troubles ? "well" : "unseen"}`);
@@ -60,7 +60,8 @@ function tell(tone, verdict, because) {
 
 /** A failed condition: what is the matter, and what to do. */
 function condition(name, detail) {
-  const names = detail.includes(": ") ? detail.split(": ").at(-1) : "";
+  const named = detail.includes(": ") ? detail.split(": ").at(-1) : "";
+  const names = named.replaceAll(", ", t("between.names"));
   if (!texts.conditions[name]) return { what: detail || name, todo: t("degraded.other.1") };
   return { what: t(`conditions.${name}.1`, { names }), todo: t(`conditions.${name}.2`) };
 }
@@ -96,7 +97,8 @@ function troublesOf(roster, now) {
   }
   for (const { id, host, fresh_as_of } of roster.processes) {
     const age = now - Date.parse(fresh_as_of);
-    if (age > LATE_MS) add("process", "process", { id, host, age: words.ago(age) });
+    if (words.isNever(fresh_as_of)) add("process", "never", { id, host });
+    else if (age > LATE_MS) add("process", "process", { id, host, age: words.ago(age) });
   }
   return found;
 }

@@ -25,6 +25,8 @@ export const days = (count) => plural("days_old", count, { n: number(count) });
 /** Below two days in hours: a day and two hours is more than a day. */
 export const daysOld = (ms) =>
   ms < 2 * DAY_MS ? t("hours_old", { n: Math.floor(ms / HOUR_MS) }) : days(Math.floor(ms / DAY_MS));
+/** A process that has never been fresh says the first moment of 1970. */
+export const isNever = (text) => Date.parse(text) < DAY_MS;
 export const isOlder = (ms, days) => days > 0 && ms > days * DAY_MS;
 
 /** "0.4 ms", "850 ms", "12.5 s", "4 min 10 s", "3 h 5 min", "2 d 4 h" */

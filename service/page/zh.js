@@ -20,6 +20,7 @@ export default {
   conditions_list: "运行条件",
   to_do: "处理：",
 
+  between: { names: "、", faults: "；" },
   verdict: {
     ready: "就绪",
     degraded: "就绪，但有异常",
@@ -39,13 +40,13 @@ export default {
     serving: ["接受请求", "不接受请求", "请稍候。"],
     loaded: ["过滤器已加载", "过滤器尚未加载", "启动后等待数秒；若持续，请检查 Redis 是否应答。"],
     key: ["身份密钥与名册相符", "名册使用另一身份密钥或编码方案", "以载入名册时的身份密钥启动服务（`CLEARWAY_ID_KEY_FILE`），或重新载入名册。"],
-    covered: ["必需名单已完整载入", "尚未完整载入：{names}", "逐一载入完整文件：`clearway load FILE --list LIST --as-of TIME`。"],
+    covered: ["必需名单已完整载入", "尚未完整载入：{names}", "逐一载入完整文件：`clearway load FILE --list LIST --as-of TIME`。若此前已载入，则此 Redis 已被清空或并非原来的：请先恢复其备份。"],
     lists: ["已知停用名单", "尚未读到哪些名单已停用", "请检查 Redis 是否应答。"],
     news: ["可收到 Redis 消息", "长时间未收到 Redis 消息", "恢复 Redis；在此之前所有人均转人工处理。"],
   },
   degraded: {
-    stale: ["近期未收到 Redis 消息。应答中会注明，过滤器不能排除的人转人工处理。", "请检查 Redis 是否运行、是否有 CPU 时间、网络是否可达。"],
-    rewound: ["Redis 的数据早于此前已知状态（如恢复了备份）。相关人员不会被拒绝。", "载入每个名单在丢失时间之后的完整文件，或以 `clearway accept --reason R` 结束。"],
+    stale: ["近期未收到 Redis 消息。应答中会注明，过滤器不能排除的人转人工处理。", "请检查 Redis 是否运行、是否有 CPU 时间、网络是否可达。原因见日志 `poll failed`。"],
+    rewound: ["Redis 的数据早于此前已知状态（如恢复了备份）。相关人员不会被拒绝。", "载入每个名单在丢失时间之后的完整文件，或以 `clearway accept --reason R` 结束（会先说明将有多少人重新被拒绝）。"],
     unremembered: ["没有关于此名册的记忆：若启动前恢复过备份，将无法察觉。", "首次启动无需处理，会自行结束。恢复备份后请运行 `clearway restored`。重启时请保留数据目录。"],
     key_restored: ["已失效的密钥 {name} 随备份恢复。此处仍拒绝它。", "再次吊销：`clearway keys revoke ID`。"],
     list_restored: ["已停用的名单 {name} 随备份恢复为启用。此处仍转人工处理。", "再次停用 `clearway lists disable`，或确认启用 `clearway lists enable`。"],
@@ -66,6 +67,7 @@ export default {
     refused: ["文件 {file} 于 {at} 被拒绝：{why}", "其内容未载入，名单保持原状。文件在所监视文件夹的 `refused/` 中；改正后连同清单文件一起放回。"],
     broken: ["{list} 的最近一次载入（编号 {load}）没有结束。", "若已不在运行，请重新执行同一命令，即可完成。"],
     memory: ["{address} 的 Redis 已使用 {share} 内存。", "请在用满之前提高 `maxmemory`。"],
+    never: ["{host} 上的进程 {id} 尚未收到此名册的消息。", "最初几秒无需处理；若持续，请检查名单是否已载入、该主机能否连接 Redis。"],
     process: ["主机 {host} 上的进程 {id} 落后：最后同步于 {age}。", "请检查该主机是否有 CPU 时间、能否连接 Redis。"],
   },
 
@@ -79,6 +81,7 @@ export default {
     page: "页面无法显示应答内容，请重新加载。",
     unknown_key: "此密钥未知、已过期或已吊销。",
     no_scope: "此密钥缺少权限“ops:read”（或“ops”）。",
+    test_key: "这是测试密钥：只能核验虚构人员，不能查看数据。",
     no_figures: "没有新数据。{why}{which}",
     figures_of: "以下为 {time} 的数据。",
     none_yet: "尚无数据。",
@@ -102,6 +105,16 @@ export default {
     covered: "已完整载入", uncovered: "未完整载入", disabled: "已停用",
     disabled_more: "{covered}；命中者转人工处理",
     old: "{age}，已过期",
+  },
+  // Of the lists that come with Clearway; those of your own are called as your file says.
+  titles: {
+    "失信被执行人 (defaulters)": "失信被执行人",
+    "限制消费 (restricted consumption)": "限制消费",
+    "限制乘坐火车: conduct on trains and in stations": "限制乘坐火车（站车行为）",
+    "限制乘坐火车高级别席位: other fields": "限制乘坐火车高级别席位（其他领域）",
+    "限制乘坐民用航空器": "限制乘坐民用航空器",
+    "temporary permissions and mistaken identities": "临时许可与身份误认",
+    "documents of one person": "同一人的多份证件",
   },
   loads: {
     title: "最近载入",
@@ -130,7 +143,7 @@ export default {
     title: "累计判定",
     mode: "方式", allow: "放行", deny: "拒绝", refer: "转人工",
     air: "航空", rail: "铁路", ship: "轮船", all: "合计",
-    checks: "{count} 次核验", lately: "；近期每秒 {rate} 次",
+    checks_one: "1 次核验", checks_many: "{count} 次核验", lately: "；近期每秒 {rate} 次",
   },
   late: {
     title: "迟到的拒绝",
@@ -141,13 +154,13 @@ export default {
   checks: {
     title: "最近半小时的核验",
     rate: "每秒核验次数", latency: "请求时延（毫秒）",
-    now: "{series} {value}", none: "尚无核验", most: "最高 {value}",
+    none: "尚无核验", most: "最高 {value}",
     process: "仅为应答进程 {id} 的数据；上方数据为全部进程。",
   },
   processes: {
     title: "进程",
     process: "进程", host: "主机", lag: "延迟", fresh: "同步至", hits: "误命中率",
-    late: "{age}，落后",
+    late: "{age}，落后", never: "尚未",
   },
   redis: {
     title: "Redis",

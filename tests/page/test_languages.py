@@ -9,7 +9,9 @@ import pytest
 from playwright.async_api import expect
 
 from roster.documents.doubts import DoubtCode
+from roster.records.entry import CANARY
 from roster.redis.requirements import ServerFacts, unfit
+from roster.rules.lists import load_lists
 from service.commands.desk_texts import REASONS
 from service.routes.ops import NAMES
 from service.routes.pages import FOLDER, preferred
@@ -69,7 +71,8 @@ async def test_both_languages_have_every_text_and_the_same_values_in_it(bare: Si
     assert wrong == []
     spoken = [name for name, text in chinese.items() if not re.search("[\u4e00-\u9fff]", text)]
     assert set(spoken) <= {"other_language", "redis.title", "lag.p99", "degraded.memory_policy.1",
-                           "degraded.full_coverage.1", "checks.now", "lag.point"}  # fmt: skip
+                           "degraded.full_coverage.1", "lag.point", "between.names",
+                           "between.faults"}  # fmt: skip
     await said_are_there(english, chinese)
 
 
@@ -95,6 +98,8 @@ async def said_are_there(english: dict[str, Any], chinese: dict[str, Any]) -> No
         code: text.zh for code, text in REASONS.items()
     }
     assert {f"desk.doubt_{code}" for code in get_args(DoubtCode)} <= english.keys()
+    titles = {f"titles.{rule.title}" for rule in load_lists(None).all if rule.code != CANARY}
+    assert titles <= english.keys()
     degraded = {*unfit(WORST), *NAMES}
     assert {name for name in degraded if f"degraded.{name}.1" not in english} == set()
     conditions = set(re.findall(r'^        "(\w+)": _condition\(', ops, re.MULTILINE))

@@ -76,6 +76,12 @@ async def test_a_key_without_the_scope_is_told_which_one(bare: Site) -> None:
     await expect(alert).to_have_text("This key lacks the scope “ops:read” (or “ops”).")
 
 
+async def test_a_test_key_is_told_that_it_sees_no_figures(bare: Site) -> None:
+    await bare.page.goto(bare.url)
+    await bare.enter(await make_key(bare.settings, ["check"], sandbox=True))
+    await expect(bare.page.get_by_role("alert")).to_contain_text("This is a test key")
+
+
 async def test_a_removal_shows_without_a_reload(site: Site) -> None:
     key = await site.show("ops", "list:remove")
     await expect(site.page.locator("#counts dd").first).to_have_text("3")

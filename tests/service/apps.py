@@ -34,14 +34,15 @@ def settings_for(server: Server, folder: Path, **more: str) -> Settings:
     return read_settings(own | {f"CLEARWAY_{name.upper()}": value for name, value in more.items()})
 
 
-async def make_key(settings: Settings, scopes: Iterable[str] = SCOPES, **terms: Any) -> str:  # noqa: ANN401 -- as Terms has them
+async def make_key(settings: Settings, scopes: Iterable[str] = SCOPES, **terms: Any) -> str:  # noqa: ANN401 -- as KeyTerms has them, and `sandbox`
     """The text of a new key."""
+    sandbox = bool(terms.pop("sandbox", False))
     with Opening(settings) as opening:
         nodes = opening.change_nodes()
         try:
             store = KeyStore(nodes, opening.wait(await opening.facts(nodes)))
             made = KeyTerms(name="test", scopes=tuple(scopes), **terms)
-            return (await store.create(made, 0))[1]
+            return (await store.create(made, 0, sandbox=sandbox))[1]
         finally:
             await nodes.close()
 

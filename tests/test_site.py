@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 BESIDE = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "clients/python/README.md"}
 FETCHED = {"src", "srcset", "data", "poster"}
+DEADLINE_MS = 60_000
 
 
 def build(root: Path, to: Path) -> subprocess.CompletedProcess[str]:
@@ -78,6 +79,19 @@ def test_every_paper_is_a_page_that_the_navigation_leads_to(site: Path) -> None:
     led = {link.rstrip("/").removeprefix(".") for link in Links(site / "index.html").links}
     assert {paper for paper in papers() if place(paper) not in led} == set()
     assert {p for p in papers() if not (site / place(p) / "index.html").is_file()} == set()
+
+
+def test_each_is_told_of_by_the_name_that_it_is_given(site: Path) -> None:
+    given = re.findall(
+        r"^ +- ([^:\n]+): (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE
+    )
+    shown = (site / "index.html").read_text(encoding="utf-8").partition("<article")[0]
+    entry = (
+        r'<a href="([^"]+)" class="md-nav__link[^"]*">\s*<span class="md-ellipsis">\s*([^<]+?)\s*<'
+    )
+    told = {(name, led.rstrip("/").removeprefix(".")) for led, name in re.findall(entry, shown)}
+    assert len(given) > 10
+    assert {(name, place(paper)) for name, paper in given} - told == set()
 
 
 def test_every_link_and_picture_is_there_and_none_of_it_elsewhere(site: Path) -> None:
@@ -167,13 +181,13 @@ def served(folder: Path) -> Iterator[str]:
 async def look(page: Page, url: str) -> None:
     """Read the architecture's diagrams, and search for a word of the courts."""
     await page.goto(url + "docs/architecture/")
-    await expect(page.locator("div.mermaid")).to_have_count(7)
+    await expect(page.locator("div.mermaid")).to_have_count(7, timeout=DEADLINE_MS)
     await page.goto(url)
     await page.get_by_role("textbox", name="Search").fill("removal lag")
-    await expect(page.locator(".md-search-result__link").first).to_be_visible()
+    await expect(page.locator(".md-search-result__link").first).to_be_visible(timeout=DEADLINE_MS)
     await page.goto(url + "docs/start/")
     await page.get_by_role("link", name="the codes", exact=True).click()
-    await expect(page).to_have_url(url + "docs/api/#post-v1check")
+    await expect(page).to_have_url(url + "docs/api/#post-v1check", timeout=DEADLINE_MS)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")

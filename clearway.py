@@ -34,6 +34,7 @@ with ending_on_interrupt():
     from roster.errors import ClearwayError, WrongUsage, cause_of
     from roster.speech.helps import SpokenGroup
     from roster.speech.language import in_language
+    from roster.speech.usage import teach_click, told_in_chinese
     from service.commands.terminal import prepare
 
 COMMANDS = {
@@ -130,10 +131,15 @@ class Commands(SpokenGroup):
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- click's
         """Run as click does, with output that every terminal can show."""
         prepare()
+        teach_click()
         return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- click's
         """What the command gives, or click's own error for ours."""
+        with told_in_chinese():
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- click's
         try:
             return super().invoke(ctx)
         except WrongUsage as exc:

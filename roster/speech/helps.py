@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from roster.speech.language import language
+from roster.speech.usage import usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -176,7 +177,7 @@ class SpokenCommand(click.Command):
                 option, text = record
                 own = getattr(each, "help", None) or ""
                 rows.append((option, text.replace(own, spoken(own) or "", 1)))
-        with formatter.section("Options"):
+        with formatter.section(usage("Options")):
             formatter.write_dl(rows)
 
 

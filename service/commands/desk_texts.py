@@ -17,6 +17,18 @@ NUMBER_ARGUMENT = Phrase(
 NOT_TEXT = Phrase(
     "what was typed is not text in this terminal's encoding", "输入的内容不是本终端编码的文字"
 )
+TOO_MUCH = Phrase(
+    "there is too much on standard input for one number", "标准输入中的内容过多：只能是一个号码"
+)
+OTHER_ENCODING = Phrase(
+    "what is on standard input is not text in {encoding}, as this terminal's is",
+    "标准输入的内容不是本终端编码（{encoding}）的文字",
+)
+NO_NUMBER = Phrase("there is no number on standard input", "标准输入中没有号码")
+SEVERAL_LINES = Phrase(
+    "there is more than one line on standard input: one number",
+    "标准输入中不止一行：只能是一个号码",
+)
 CHECK_DIGIT = Phrase(
     "this number cannot be valid: the check digit would be {check_digit}",
     "该号码不可能有效：校验码应为 {check_digit}",

@@ -7,6 +7,8 @@ import io
 import sys
 
 from roster.errors import InvalidInput
+from roster.speech.language import say
+from service.commands.desk_texts import NO_NUMBER, OTHER_ENCODING, SEVERAL_LINES, TOO_MUCH
 
 STAND_IN = "clearway-stand-in"
 ASCII = "clearway-ascii"
@@ -32,18 +34,17 @@ def read_line() -> str:
     """
     data = sys.stdin.buffer.read(LONGEST_INPUT + 1)
     if len(data) > LONGEST_INPUT:
-        raise InvalidInput("number", "there is too much on standard input for one number")
+        raise InvalidInput("number", say(TOO_MUCH))
     encoding = sys.stdin.encoding
     try:
         text = data.removeprefix(codecs.BOM_UTF8).decode(encoding)
     except UnicodeDecodeError:
-        message = f"what is on standard input is not text in {encoding}, as this terminal's is"
-        raise InvalidInput("number", message) from None
+        raise InvalidInput("number", say(OTHER_ENCODING, encoding=encoding)) from None
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
-        raise InvalidInput("number", "there is no number on standard input")
+        raise InvalidInput("number", say(NO_NUMBER))
     if len(lines) > 1:
-        raise InvalidInput("number", "there is more than one line on standard input: one number")
+        raise InvalidInput("number", say(SEVERAL_LINES))
     return lines[0].strip()
 
 

@@ -235,7 +235,7 @@ def test_what_undoes_and_verifies_speaks_chinese(command: Commands) -> None:
     assert (status, said.splitlines()[0]) == (0, "已撤销：第 2 次载入（second.csv）")
     assert re.search(r"^恢复 +1$", said, re.MULTILINE)
     status, said = command("undo", "9")
-    assert (status, said) == (1, "Error: 没有第 9 次载入：可用 `clearway loads` 查看\n")
+    assert (status, said) == (1, "错误：没有第 9 次载入：可用 `clearway loads` 查看\n")
 
 
 def test_a_guard_says_in_chinese_why_it_refuses(command: Commands) -> None:

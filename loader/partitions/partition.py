@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from loader.columns.columns import Octets
 from loader.partitions import imaging
@@ -116,6 +117,7 @@ def jobs_of(
     held = [meta.ever for meta in metas]
     size = call_buckets(sum(held))
     covered = all(code in meta.covered for meta in metas for code in snapshot.lists)
+    snapshot = replace(snapshot, load=load)
     return [
         PartitionJob(number, snapshot, load, kept_in(number, kept), size, held[number], covered)
         for number in range(PARTITIONS)

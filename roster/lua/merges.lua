@@ -59,6 +59,7 @@ end
 --   ARGV[11] seals of buckets, which say that the rows change nothing, so that they are left
 --            out: for each run of them the first number u16, their count u16, and their seals,
 --            list after list
+--   ARGV[12] provenance of what the file ends; '': the entry's own stays
 --   then for each bucket: number, tally (JSON of counts and digests, or '' for none),
 --            rows: per record
 --            field 12, kind u8 (255: no row has a revision and all are plainly listed,
@@ -82,6 +83,7 @@ local function merge_buckets(p, args, keys, diffs)
   job.at_ms, job.as_of, job.nonce = at_ms, tonumber(args[3]), args[4]
   job.tombstone_ms, job.keep_ms = tonumber(args[5]), tonumber(args[6])
   job.covered, job.is_full, job.is_partial = code_set(p.covered), code_set(lists), #lists == 0
+  job.ended_by = args[12]
   job.dry, job.shown, job.diffs = dry, args[9] == 'show' and {} or nil, diffs
   job.kept, job.floors, job.undo, job.seals = kept_set(args[10]), {}, {}, valid_seals(p)
   -- The rows of a list that is covered have to be told one by one.
@@ -89,7 +91,7 @@ local function merge_buckets(p, args, keys, diffs)
   local broken = broken_seals(job, args[11])
   if broken ~= '' then return {-1, broken} end
   for k = 5, #keys, 2 do
-    local at = 2 * k + 2
+    local at = 2 * k + 3
     local number = tonumber(args[at])
     job.history, job.oldest, job.unsealed = keys[k + 1], NEVER, {}
     merge_bucket(job, keys[k], number, args[at + 1], args[at + 2])

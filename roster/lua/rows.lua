@@ -143,6 +143,7 @@ local function end_missing(job, e, place)
     return false
   end
   if before then
+    if job.ended_by ~= '' then e.prov = job.ended_by end
     count_fate(job, e.list, ROW_ENDED, 1)
     show(job, ROW_ENDED, e, place)
     log_entry(job, e, was, place)

@@ -20,7 +20,7 @@ from roster.records.record import Dictionaries, parse_record
 from roster.times import DAY_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from roster.records.entry import Entry
     from roster.redis.calls import Wait
@@ -31,6 +31,8 @@ KEPT_LOADS = 1_000
 """So many loads are known in full: whoever reads the dictionary reads all of it."""
 NEWEST = 100
 """So many are looked through where all would be too many."""
+LOOK_S = 1.0
+"""So long after a look a load that has not ended is not looked for again."""
 _NEXT = "next"
 PAUSE_S = 0.2
 """So long after a failure nobody waits for the courts' names."""
@@ -105,6 +107,7 @@ class Dictionary:
         self.known = Dictionaries(self.courts, self.loads)
         """Both, for `record.parse_record`."""
         self._failed_until = 0.0
+        self._looked_s: dict[int, float] = {}
 
     async def entries(self, record: bytes, within_s: float) -> list[Entry]:
         """A record's entries; a court that is not known yet is read first, `within_s`.
@@ -123,10 +126,24 @@ class Dictionary:
     async def refresh(self) -> None:
         """Read everything that Redis holds now."""
         await self._read_courts()
-        for number, load in (await self.all_loads()).items():
-            self.loads[number] = Provenance(
-                "load", load.actor, "", None, load.received_at_ms, load.applied_at_ms
-            )
+        self._learn_loads(await self.all_loads())
+
+    async def learn_loads(self, numbers: Iterable[int | None]) -> None:
+        """Read of these loads those that are not known, or had not ended when they were read.
+
+        Not again at once: one that was killed never ends.
+        """
+        now_s = time.monotonic()
+        unknown = [
+            number
+            for number in numbers
+            if number is not None
+            and (number not in self.loads or self.loads[number].applied_at_ms is None)
+            and self._looked_s.get(number, 0.0) < now_s - LOOK_S
+        ]
+        if unknown:
+            self._looked_s.update(dict.fromkeys(unknown, now_s))
+            self._learn_loads(await self._loads(unknown))
 
     async def learn_courts(self, within_s: float) -> None:
         """Read every court that Redis holds now. Raises Unavailable after `within_s`.
@@ -190,7 +207,9 @@ class Dictionary:
     async def newest_loads(self, count: int = NEWEST) -> dict[int, Load]:
         """So many of the last loads by their number, the last first."""
         last = await self.next_load() - 1
-        numbers = [(last - 1 - age) % LARGEST_LOAD + 1 for age in range(count)]
+        return await self._loads([(last - 1 - age) % LARGEST_LOAD + 1 for age in range(count)])
+
+    async def _loads(self, numbers: Sequence[int]) -> dict[int, Load]:
         (found,) = await self._nodes.keyed(keys.LOADS, [("HMGET", keys.LOADS, *numbers)])
         held = zip(numbers, found, strict=True)
         return {number: _decode(data) for number, data in held if data is not None}
@@ -213,6 +232,12 @@ class Dictionary:
         (data,) = await self._nodes.keyed(keys.LOADS, [("HGET", keys.LOADS, number)])
         if data is not None:
             await self.write_load(number, _decode(data).brief())
+
+    def _learn_loads(self, loads: Mapping[int, Load]) -> None:
+        for number, load in loads.items():
+            self.loads[number] = Provenance(
+                "load", load.actor, "", None, load.received_at_ms, load.applied_at_ms
+            )
 
     def _learn(self, identifier: bytes, name: str) -> None:
         self.courts[identifier] = name

@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 from roster import keys
 from roster.errors import LoadRefused
 from roster.records.position import Position, from_wire
+from roster.records.record import pack_load
 from roster.records.replies import MARK_BYTES, Rewritten, rewritten
 from roster.redis.calls import Call
 from roster.redis.connection import error_code
@@ -27,12 +28,16 @@ listed; anything else is mixed, and `record.WITHOUT_REVISION` marks the rows."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A file that is being merged; `lists` are codes, none for a partial file."""
+    """A file that is being merged; `lists` are codes, none for a partial file.
+
+    What it ends is told to have ended by `load`, where that is known.
+    """
 
     lists: bytes
     as_of: int
     nonce: str
     tombstone_ms: int
+    load: int = 0
 
 
 class SnapshotStart(NamedTuple):
@@ -195,6 +200,7 @@ class SnapshotMerge:
             "show" if how.shows else "dry" if how.dry else "",
             how.kept,
             how.sealed,
+            pack_load(snapshot.load) if snapshot.load else b"",
         ]
         for bucket in buckets:
             names += [make(partition, bucket.number) for make in (keys.bucket, keys.history)]
@@ -241,15 +247,9 @@ class SnapshotMerge:
         """
         partition = included.partition
         names = (keys.META[partition], keys.LOG[partition], keys.IMAGE[partition])
-        args = (
-            *self._named,
-            secrets.token_bytes(MARK_BYTES),
-            included.wire,
-            bits,
-            self._calls.get(partition, 0),
-            "" if whole else "some",
-        )
-        (reply,) = await self._run([Call(partition, "finish", names, args)])
+        args = (*self._named, secrets.token_bytes(MARK_BYTES), included.wire, bits)
+        done = (self._calls.get(partition, 0), "" if whole else "some")
+        (reply,) = await self._run([Call(partition, "finish", names, (*args, *done))])
         return from_wire(partition, reply[0])
 
     async def _run(self, calls: Sequence[Call]) -> list[Any]:

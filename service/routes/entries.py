@@ -43,7 +43,7 @@ async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
         with readable():
             split = (each for found in looked.values() for each in split_record(found.record))
             named = {load_of(each.provenance) for each in split}
-        await _learn_loads(service, named)
+        await service.dictionary.learn_loads(named)
         entries = [
             entry
             for found in looked.values()
@@ -138,7 +138,7 @@ def token_of(service: Service, document: Document) -> Token:
 async def contents(service: Service, event: LogEntry) -> tuple[Content, Provenance]:
     """A log entry's content and provenance; what is not known yet is read first."""
     dictionary = service.dictionary
-    await _learn_loads(service, {load_of(event.provenance)})
+    await dictionary.learn_loads([load_of(event.provenance)])
     try:
         content = unpack_content(event.content, dictionary.courts)
     except KeyError:
@@ -189,9 +189,3 @@ def content_json(content: Content, provenance: Provenance, state: State) -> dict
 def _state(code: int, state: State, revision: int) -> dict[str, Any]:
     name = "removed" if code == BIND and state is not State.ACTIVE else state.name.lower()
     return {"state": name, "revision": revision}
-
-
-async def _learn_loads(service: Service, named: set[int | None]) -> None:
-    """Read of the loads again where one of these began since: who ran it would be missing."""
-    if named - {None, *service.dictionary.loads}:
-        await service.dictionary.refresh()

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from loader.jobs.intake import Files
 from roster import keys
 from roster.errors import LoadRefused
-from roster.storage.dictionary import KEPT_LOADS, LARGEST_LOAD, Load
+from roster.records.entry import Op
+from roster.records.record import load_of
+from roster.storage.dictionary import KEPT_LOADS, LARGEST_LOAD, Dictionary, Load
+from roster.storage.histories import histories
 from roster.times import parse_time
-from tests.loader.loads import DAY, Roster, row, write
+from tests.loader.loads import DAY, Roster, row, token, write
+from tests.servers import eventually
 
 if TYPE_CHECKING:
     from tests.servers import Server
@@ -126,3 +131,32 @@ def test_more_files_than_can_be_told_are_on_record_as_one(roster: Roster) -> Non
     paths = tuple(write(roster.folder / f"{n}.csv", [row(n, n)]) for n in range(1, 66))
     roster.load_files(Files(paths, ("sx",), as_of=parse_time(DAY.format(1))))
     assert [file.name for file in loads(roster)[1].files] == ["65 files"]
+
+
+def test_what_a_file_ends_is_told_to_be_ended_by_its_load(roster: Roster) -> None:
+    for day, name, rows in ((1, "a.csv", [row(1), row(2, 2)]), (2, "b.csv", [row(1)])):
+        path = write(roster.folder / name, rows)
+        roster.load_files(Files((path,), ("sx",), as_of=parse_time(DAY.format(day))))
+    actors = {name[0]: entry.provenance.actor for name, entry in roster.entries().items()}
+    assert actors == {token(1): "a.csv", token(2): "b.csv"}
+    with roster.opened() as session:
+        (told,) = session.run(histories(session.store, [token(2)]))
+        assert [(each.op, load_of(each.provenance)) for each in told] == [(Op.ABSENT, 2)]
+
+
+def test_who_has_read_of_a_load_that_had_not_ended_hears_that_it_has(roster: Roster) -> None:
+    with roster.opened() as session:
+        ours, theirs = session.dictionary, Dictionary(session.store.nodes)
+        load = Load(actor="list.csv", received_at_ms=1, kind="load")
+        session.run(ours.open_load(load))
+        session.run(theirs.refresh())
+        assert theirs.loads[1].applied_at_ms is None
+        session.run(ours.write_load(1, replace(load, applied_at_ms=2)))
+        session.run(ours.open_load(replace(load, actor="new.csv")))
+
+        def has_heard() -> bool:
+            session.run(theirs.learn_loads([None, 1, 2]))
+            return theirs.loads[1].applied_at_ms == 2
+
+        eventually(has_heard)
+        assert theirs.loads[2].actor == "new.csv"

@@ -51,13 +51,17 @@ class ListsError(ClearwayError):
 
 
 class InvalidInput(ClearwayError):  # noqa: N818 -- it says what the input is, not what we do
-    """A part of what was sent is invalid; `field` is its path, such as `document.number`."""
+    """A part of what was sent is invalid; `field` is its path, such as `document.number`.
 
-    def __init__(self, field: str, message: str) -> None:
-        """Keep both; neither ever holds what was sent."""
-        super().__init__(f"{field}: {message}")
+    `faults` are this one and what else is wrong with the same part, each a field and a reason.
+    """
+
+    def __init__(self, field: str, message: str, *beside: tuple[str, str]) -> None:
+        """Keep them; none ever holds what was sent."""
         self.field = field
         self.message = message
+        self.faults = ((field, message), *beside)
+        super().__init__("; ".join(map(": ".join, self.faults)))
 
 
 class InvalidBody(ClearwayError):  # noqa: N818 -- it says what the body is, not what we do

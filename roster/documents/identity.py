@@ -237,11 +237,22 @@ def _passport(issuer: str, number: str) -> Normalised:
 
 def _other(document: Document, number: str) -> Normalised:
     """As spelled: no national rule; nearly anything with a letter or digit may be such a number."""
-    issuer = _issuer(document.issuer)
-    if document.kind is None:
-        raise InvalidInput("document.kind", "required: one of " + " ".join(sorted(KINDS)))
-    if document.kind not in KINDS:
-        raise InvalidInput("document.kind", "not one of " + " ".join(sorted(KINDS)))
+    issuer = _issuer_of_other(document)
     possible = "<" not in number and not is_masked(number)
     valid = possible and any(character.isalnum() for character in number)
     return _found(f"O:{issuer}:{document.kind}:{number}", valid=valid)
+
+
+def _issuer_of_other(document: Document) -> str:
+    """The issuer; raises InvalidInput with what is wrong with it, with the kind, or with both."""
+    wrong: tuple[tuple[str, str], ...] = ()
+    if document.kind not in KINDS:
+        asked = "required: one of" if document.kind is None else "not one of"
+        wrong = (("document.kind", f"{asked} {', '.join(sorted(KINDS))}"),)
+    try:
+        issuer = _issuer(document.issuer)
+    except InvalidInput as exc:
+        raise InvalidInput(exc.field, exc.message, *wrong) from None
+    if wrong:
+        raise InvalidInput(*wrong[0])
+    return issuer

@@ -27,7 +27,7 @@ def all_faults(
 ) -> list[tuple[str, str]]:
     """Every field to blame, and why; the one that was found `first` before the others."""
     found = gathered(_tries(reader, shape))
-    return list(dict.fromkeys([(first.field, first.message), *found]))
+    return list(dict.fromkeys([*first.faults, *found]))
 
 
 def _tries(reader: EditReader, shape: ChangeShape) -> Iterator[Callable[[], object]]:

@@ -147,7 +147,10 @@ class EditReader:
         try:
             found = normalise(document, beijing_day(self._now_ms))
         except InvalidInput as exc:
-            raise InvalidInput(field + exc.field.removeprefix("document"), exc.message) from None
+            first, *beside = (
+                (field + name.removeprefix("document"), why) for name, why in exc.faults
+            )
+            raise InvalidInput(*first, *beside) from None
         if is_masked(document.number):
             raise InvalidInput(f"{field}.number", "masked_number: it stands for many people")
         return self._tokeniser.token(found.number)

@@ -16,6 +16,7 @@ from roster.records.position import NO_MARK
 from roster.rules.verdict import Journey
 from roster.times import beijing_day, now_ms, read_time
 from service.web.faults import gathered
+from service.web.shapes import TAKES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 Seats = str | tuple[str, ...] | None
 _TRAIN = re.compile(r"[A-Z]?[0-9]{1,5}")
 _SEAT = re.compile(r"[0-9A-Z]{1,2}")
-_TAKES = {"air": (), "rail": ("train", "seat"), "ship": ("cabin",)}
 
 
 class Defaults(Protocol):
@@ -130,9 +130,9 @@ def _given(shape: JourneyShape) -> dict[str, Seats]:
 
 def _check_taken(mode: Mode, field: str, value: Seats) -> None:
     """Refuse what does not go with the mode, and ask for what does."""
-    if value is not None and field not in _TAKES[mode]:
+    if value is not None and field not in TAKES[mode]:
         raise InvalidInput(f"journey.{field}", f"does not go with mode {mode}")
-    if value is None and field in _TAKES[mode]:
+    if value is None and field in TAKES[mode]:
         raise InvalidInput(f"journey.{field}", f"required for mode {mode}")
 
 

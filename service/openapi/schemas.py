@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from roster.rules.verdict import Decision
+from service.openapi.fields import explain
 from service.web import shapes
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -59,6 +60,7 @@ def described(
     schemas, components = msgspec.json.schema_components(wanted, ref_template=_REFERENCE)
     components[shapes.JourneyShape.__name__] = _journeys()
     _fill_in(components)
+    explain(components)
     asked = {each.__name__ for each in vars(shapes).values() if isinstance(each, type)}
     for name in components.keys() - asked:
         _mark_times(components[name].get("properties", {}))

@@ -114,7 +114,7 @@ async def made_up_batch(service: Service, key: ApiKey, body: bytes) -> bytes:
 
 def _decode(body: bytes) -> Batch:
     """The batch; where one item is malformed, or in two ways to be read, each is decoded later."""
-    with suppress(msgspec.ValidationError):
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         batch = _typed_decoder.decode(body)
         even = len(batch.items) >= MANY and _is_even(body, batch)
         if even or not repeats_a_field(body, batch):

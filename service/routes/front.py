@@ -27,6 +27,11 @@ _TAKEN = {("GET", path): taken for path, taken in _PAGES.items()} | {
     for route in ROUTES
 }
 _ODD = ("HEAD", "OPTIONS")
+_KEY_NAMES = frozenset({"access_token", "api-key", "api_key", "apikey", "authorization", "token"})
+IN_URL = (
+    "a key goes into the header Authorization: Bearer cw_..., never into an address, "
+    "which logs keep: revoke it if it has been there"
+)
 _WORDS = WORDS.union(*_TAKEN.values())
 
 
@@ -71,7 +76,9 @@ def check_query(method: str, path: str, query: bytes) -> None:
     if taken is None:  # a file, or nothing
         return
     seen: set[str] = set()
-    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        if name not in taken and (name.lower() in _KEY_NAMES or value.startswith("cw_")):
+            raise InvalidInput("query", IN_URL)
         if name not in taken:
             field = name if name in _WORDS else "query"
             there = listed(sorted(taken))

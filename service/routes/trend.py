@@ -9,7 +9,7 @@ from roster.times import format_ms, now_ms
 from service.metrics.counters import LEGS
 from service.openapi.trends import KeyAnswer, RemovalsReply, TrendAnswer
 from service.upkeep import Upkeep
-from service.web.auth import known_caller, scoped
+from service.web.auth import real_caller, scoped
 from service.web.bodies import in_time, json_response
 
 
@@ -27,7 +27,7 @@ async def trend_json(upkeep: Upkeep) -> TrendAnswer:
     return TrendAnswer(upkeep.service.audit.process, upkeep.trend.points, removals)
 
 
-@get("/v1/key", guards=[known_caller])
+@get("/v1/key", guards=[real_caller])
 async def get_key(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     """Which key this is."""
     key = request.auth

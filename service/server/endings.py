@@ -112,7 +112,7 @@ class Endings(HttpToolsProtocol):
         if not unread(self.transport):
             self.transport.close()
 
-    def refuse(self, status: int) -> None:
+    def refuse(self, status: int, detail: str = "") -> None:
         """End with an error that is not about a whole request."""
         raise NotImplementedError
 

@@ -41,17 +41,18 @@ def key_in(data: bytes) -> bytes | None:
     return found[1] if found else None
 
 
-def fault(headers: HeadLines, url: bytes) -> int:
-    """The status to refuse a head with; 0 where it may be."""
+def fault(headers: HeadLines, url: bytes) -> tuple[int, str] | None:
+    """The status to refuse a head with, and why where the status does not say it."""
     size = len(url) + sum(len(name) + len(value) for name, value in headers)
     if size > HEAD_MAX_BYTES or len(headers) > HEADERS_MAX:
-        return 431
+        return 431, ""
     names = [name for name, _ in headers]
-    if any(names.count(name) > 1 for name in _ONCE):
-        return 400
+    for name in _ONCE:
+        if names.count(name) > 1:
+            return 400, f"the header {name.decode().title()} stands twice"
     if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in headers):
-        return 400
-    return 415 if any(_is_foreign(name, value.lower()) for name, value in headers) else 0
+        return 400, ""
+    return (415, "") if any(_is_foreign(name, value.lower()) for name, value in headers) else None
 
 
 def _is_foreign(name: bytes, value: bytes) -> bool:

@@ -75,7 +75,7 @@ class Protocol(Endings):
                 self.parser.feed_data(data)
             except httptools.HttpParserError as exc:
                 why = exc.__context__
-                self.refuse(why.args[0] if isinstance(why, _HeadRefused) else 400)
+                self.refuse(*(why.args if isinstance(why, _HeadRefused) else (400,)))
                 return
             except httptools.HttpParserUpgrade as upgrade:
                 data = self._head_without_offer() + data[upgrade.args[0] :]
@@ -125,8 +125,8 @@ class Protocol(Endings):
         self._has_offer = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
         if self._has_offer:
             return
-        if not self._is_usual() and (status := fault(self.headers, self.url)):
-            raise _HeadRefused(status)
+        if not self._is_usual() and (refusal := fault(self.headers, self.url)):
+            raise _HeadRefused(*refusal)
         self._phase, self._since = "body", 0.0
         self.headers = []  # whatever comes behind the body is no part of the head
         super().on_headers_complete()
@@ -216,7 +216,7 @@ class Protocol(Endings):
             self.transport.close()
         cycle.on_response()
 
-    def refuse(self, status: int) -> None:
+    def refuse(self, status: int, detail: str = "") -> None:
         """End with an error that is not about a whole request; a caller who said nothing gets none.
 
         Nor does one to whom the request was answered already, or is being answered. What was
@@ -227,7 +227,7 @@ class Protocol(Endings):
             return
         self.give_up()
         if not self._nothing_asked and not (bad and bad.response_started):
-            response = status_bytes(status)
+            response = status_bytes(status, detail)
             self.transport.write(self._head(response, keep=False) + response[2])
             self.context.service.counters.answered(UNREAD, status)
         self.part()

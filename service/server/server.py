@@ -129,7 +129,9 @@ def listening_socket(listen: Listen) -> socket.socket:
         return config.bind_socket()
     except SystemExit as exc:  # uvicorn has logged why
         where = f"{config.host}:{config.port}"
-        raise SettingsError(f"cannot listen on {where}: is it in use already?") from exc
+        raise SettingsError(
+            f"cannot listen on {where}: is it in use already? Choose another with --port"
+        ) from exc
 
 
 def set_up_logging(settings: Settings) -> RepeatCounter:

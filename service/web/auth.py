@@ -30,6 +30,9 @@ LOOKUPS_PER_S = 50.0
 
 ONLY_CHECKS = "a test key may check, and ask for standings, of made-up people; nothing else"
 
+MISSHAPEN = (
+    "what stands in Authorization has not the form of a key: Bearer cw_..., whole, without quotes"
+)
 HEADERS_MAX = 10_000
 _BEARER = b"bearer "
 
@@ -165,10 +168,12 @@ class Access:
             raise TooMany(max(1, round(wait_s * 1000)))
 
     async def _identify(self, header: bytes) -> _Known:
+        if not header.strip():
+            raise Unauthorised("an API key is required: Authorization: Bearer cw_...")
         text = header[len(_BEARER) :].strip()
         identifier = key_id(text)
         if header[: len(_BEARER)].lower() != _BEARER or identifier is None:
-            raise Unauthorised("an API key is required: Authorization: Bearer cw_...")
+            raise Unauthorised(MISSHAPEN)
         hashed = hash_of(text)
         found = _by_text(self._keys.get(identifier), hashed)
         found = found or _by_text(await self._look_up(identifier), hashed)
@@ -260,6 +265,13 @@ def scoped(
             raise Forbidden(needed)
 
     return guard
+
+
+async def real_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """A guard that leaves the caller's key in `auth`, whatever its scopes."""
+    key = await caller(connection.app.state.service.access, connection.scope)
+    require_real(key, "any scope")
+    connection.scope["auth"] = key
 
 
 async def known_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:

@@ -11,7 +11,7 @@ from litestar import Response
 from litestar.types import Receive, Send
 
 from roster.errors import BodyTooLarge, InvalidBody, InvalidInput, Unavailable
-from service.web.faults import faults, field_error
+from service.web.faults import faults, field_error, why_no_json
 
 _encode = msgspec.json.Encoder().encode
 
@@ -44,6 +44,8 @@ class Body(Generic[T]):
         except msgspec.ValidationError as exc:
             found = faults(msgspec.json.decode(body), self._shape) or [field_error(exc)]
             raise InvalidBody([(each.field, each.message) for each in found]) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise InvalidBody([("", why_no_json(bytes(body)))]) from None
         if repeats_a_field(bytes(body), read):
             raise InvalidBody([("", TWICE)])
         return read

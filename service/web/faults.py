@@ -6,6 +6,7 @@ field: this costs only those who sent something wrong.
 
 from __future__ import annotations
 
+import re
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 from typing import get_type_hints as hints_of
@@ -25,6 +26,15 @@ TOLD_MAX = 32
 _UNIONS = (Union, UnionType)
 _ARRAYS = (list, tuple)
 NO_JSON = "the body is not JSON in UTF-8, or is nested too deeply"
+_START = 256
+"""As much of a body as is looked at."""
+_STARTS = (
+    (
+        rb"\xef\xbb\xbf|\xff\xfe|\xfe\xff",
+        "a byte order mark begins the body: send JSON in UTF-8, without",
+    ),
+    (rb"[\w.%+\-\[\]]+=", "the body is a form: send JSON"),
+)
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -32,6 +42,13 @@ class FieldError(msgspec.Struct, frozen=True):
 
     field: str
     message: str
+
+
+def why_no_json(body: bytes) -> str:
+    """Why a body that is not JSON is none, as far as its beginning says; nothing of it is told."""
+    if not body.strip():
+        return "the body is empty: JSON is expected"
+    return next((told for start, told in _STARTS if re.match(start, body[:_START])), NO_JSON)
 
 
 def faults(value: object, shape: object) -> list[FieldError]:
@@ -46,7 +63,7 @@ def gathered(tries: Iterable[Callable[[], object]]) -> Iterator[tuple[str, str]]
         try:
             attempt()
         except InvalidInput as exc:
-            yield exc.field, exc.message
+            yield from exc.faults
 
 
 def field_error(said: Exception | str) -> FieldError:
@@ -103,10 +120,21 @@ def _in_struct(
         known = listed(list(fields))
         yield FieldError(join(path, name), f"unknown field: there are {known}")
     for name, field in fields.items():
-        if name in value:
+        if struct is shapes.JourneyShape and _is_out_of_place(value, name):
+            yield FieldError(join(path, name), f"does not go with mode {value['mode']}")
+        elif name in value:
             yield from _look(value[name], hints[field.name], join(path, name))
         elif field.required:
             yield FieldError(join(path, name), "required")
+
+
+def _is_out_of_place(journey: dict[str, object], name: str) -> bool:
+    """Whether a field does not go with the journey's mode: what else is wrong with it is idle."""
+    mode = journey.get("mode")
+    if not isinstance(mode, str) or mode not in shapes.TAKES or journey.get(name) is None:
+        return False
+    own = shapes.TAKES[mode]
+    return name not in own and any(name in each for each in shapes.TAKES.values())
 
 
 def _alone(value: object, shape: object, path: str) -> Iterator[FieldError]:
@@ -115,7 +143,9 @@ def _alone(value: object, shape: object, path: str) -> Iterator[FieldError]:
         msgspec.convert(value, _hollow(shape))
     except msgspec.ValidationError as exc:
         known = ", ".join(_choices(shape)) if isinstance(value, str) else ""
-        yield FieldError(path, f"not one of {known}" if known else field_error(exc).message)
+        message = f"not one of {known}" if known else field_error(exc).message
+        unquoted = type(value) in {int, float} and "`str" in message
+        yield FieldError(path, message + ": a text stands in quotes" * unquoted)
 
 
 def _choices(shape: object) -> list[str]:

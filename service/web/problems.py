@@ -113,7 +113,7 @@ def problem_of(exc: BaseException) -> Problem:
     if isinstance(exc, ValidationException):
         return _invalid(_parameter_errors(exc))
     if isinstance(exc, HTTPException):
-        return _of_status(408 if exc.detail == _HAS_LEFT else exc.status_code)
+        return _of_status(*((408,) if exc.detail == _HAS_LEFT else (exc.status_code, _takes(exc))))
     return Problem(INTERNAL.type, INTERNAL.title, INTERNAL.status)
 
 
@@ -123,9 +123,9 @@ def problem_bytes(exc: BaseException) -> tuple[int, Headers, bytes]:
     return _bytes(problem, _headers_of(exc, problem))
 
 
-def status_bytes(status: int) -> tuple[int, Headers, bytes]:
+def status_bytes(status: int, detail: str = "") -> tuple[int, Headers, bytes]:
     """What a server sends for an error that is found before there is a request."""
-    problem = _of_status(status)
+    problem = _of_status(status, detail)
     return _bytes(problem, _headers(problem))
 
 
@@ -147,6 +147,13 @@ def problem_response(_: Request[Any, Any, Any], exc: Exception) -> Response[byte
         media_type=MEDIA_TYPE,
         headers=_headers_of(exc, problem),
     )
+
+
+def _takes(exc: HTTPException) -> str:
+    """Which methods there are, where another was tried."""
+    given = {name.lower(): value for name, value in (exc.headers or {}).items()}
+    allowed = given.get("allow") if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED else None
+    return f"this path takes {with_head(allowed)}" if allowed else ""
 
 
 def _headers_of(exc: BaseException, problem: Problem) -> dict[str, str]:
@@ -186,10 +193,9 @@ def _of_ours(exc: errors.ClearwayError) -> Problem:
 
 
 def _blamed(exc: errors.ClearwayError) -> tuple[FieldError, ...]:
-    if isinstance(exc, errors.InvalidInput):
-        return (FieldError(exc.field, exc.message),)
-    faults = exc.faults if isinstance(exc, errors.InvalidBody) else ()
-    return tuple(FieldError(*fault) for fault in faults)
+    if not isinstance(exc, errors.InvalidInput | errors.InvalidBody):
+        return ()
+    return tuple(FieldError(*fault) for fault in exc.faults)
 
 
 def _detail(exc: errors.ClearwayError) -> str:
@@ -213,16 +219,15 @@ def _headers(problem: Problem) -> dict[str, str]:
     return headers
 
 
-def _of_status(status: int) -> Problem:
+def _of_status(status: int, detail: str = "") -> Problem:
     try:
         title = HTTPStatus(status).phrase
     except ValueError:
         title = INTERNAL.title
     kind = _FOREIGN.get(status, ProblemKind(status, title.lower().replace(" ", "-"), title))
     retry = RETRY_AFTER_MS if status in _RETRIED else None
-    return Problem(
-        kind.type, kind.title, status, detail=_DETAILS.get(status, ""), retry_after_ms=retry
-    )
+    detail = detail or _DETAILS.get(status, "")
+    return Problem(kind.type, kind.title, status, detail=detail, retry_after_ms=retry)
 
 
 def _invalid(found: Iterable[FieldError]) -> Problem:
@@ -234,7 +239,7 @@ def _invalid(found: Iterable[FieldError]) -> Problem:
 def _body_error(exc: BaseException) -> FieldError:
     """What msgspec complains of, without what was sent."""
     if not isinstance(exc, msgspec.ValidationError):
-        return FieldError("", NO_JSON)
+        return FieldError("", NO_JSON)  # whoever has the body says more: `bodies.Body`
     return field_error(exc)
 
 

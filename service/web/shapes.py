@@ -6,6 +6,7 @@ be left out may be null, which means the same.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -60,6 +61,10 @@ class Shape(
 
     Written again without what it may leave out, it has as many names as what was sent.
     """
+
+
+TAKES: Mapping[str, tuple[str, ...]] = {"air": (), "rail": ("train", "seat"), "ship": ("cabin",)}
+"""What goes with each mode, and has to be there."""
 
 
 class JourneyShape(Shape, frozen=True):

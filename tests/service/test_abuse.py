@@ -134,6 +134,11 @@ def test_a_head_that_may_be_read_in_two_ways_is_refused(served: Running, lines: 
     assert refused(served, checking(served, lines, CHUNKS if CHUNKED in lines else CHECK)) == 400
 
 
+def test_a_header_that_stands_twice_is_named(served: Running) -> None:
+    ((_, _, body),) = answers(served, checking(served, b"Authorization: Bearer o\r\n" + LENGTH))
+    assert json.loads(body)["detail"] == "the header Authorization stands twice"
+
+
 @pytest.mark.parametrize("chunks", CHUNKS_THAT_ARE_NONE.values(), ids=CHUNKS_THAT_ARE_NONE)
 def test_chunks_that_are_none_are_refused(served: Running, chunks: bytes) -> None:
     assert refused(served, checking(served, CHUNKED, chunks)) == 400

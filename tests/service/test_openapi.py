@@ -16,6 +16,7 @@ import msgspec
 import openapi_python_client
 import pytest
 
+from roster.documents.identity import KINDS
 from service.openapi.documented import ReasonCode
 from service.openapi.examples import examples
 from service.openapi.openapi import ROUTES, document
@@ -63,6 +64,35 @@ def test_every_reason_code_is_in_the_enum_and_has_its_answer() -> None:
     assert set(get_args(ReasonCode)) == codes()
     told = [one.value["reasons"] for one in examples().answers["check"].values()]
     assert {reason["code"] for reasons in told for reason in reasons} == codes()
+
+
+@pytest.mark.parametrize(
+    ("shape", "fields"),
+    [
+        ("Document", {"number", "issuer", "kind"}),
+        ("RailJourney", {"train", "seat", "departs_at"}),
+        ("Check", {"name", "reference", "at_least"}),
+        ("Item", {"name", "reference", "at_least"}),
+        ("Answer", {"subject", "reference", "stale", "seats", "warnings"}),
+        ("ProductReply", {"except_trains"}),
+        ("Logged", {"subject"}),
+    ],
+)
+def test_what_a_name_does_not_say_is_described(shape: str, fields: set[str]) -> None:
+    properties = DESCRIBED["components"]["schemas"][shape]["properties"]
+    assert [field for field in fields if not properties[field].get("description")] == []
+
+
+def test_the_kinds_of_other_documents_are_an_enum() -> None:
+    kind = DESCRIBED["components"]["schemas"]["Document"]["properties"]["kind"]
+    assert [each["enum"] for each in kind["oneOf"] if "enum" in each] == [sorted(KINDS)]
+    wrong = {
+        "document": {"type": "other", "number": "1", "kind": "visa"},
+        "journey": {"mode": "air"},
+    }
+    assert not asked("check").is_valid(wrong)
+    wrong["document"]["kind"] = "military"
+    assert asked("check").is_valid(wrong)
 
 
 def test_every_operation_has_a_name_a_tag_and_examples() -> None:

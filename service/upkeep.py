@@ -111,7 +111,7 @@ class Upkeep(msgspec.Struct):
         """What to do, and how often."""
         service = self.service
         return [
-            Chore("keys", KEYS_EVERY_S, self.read_keys),
+            Chore("keys", KEYS_EVERY_S, service.access.refresh),
             Chore("counts", COUNTS_EVERY_S, self.write_counts),
             Chore("uses", USES_EVERY_S, self.uses.write),
             Chore("lists", LISTS_EVERY_S, self.read_disabled),
@@ -159,19 +159,6 @@ class Upkeep(msgspec.Struct):
         ):
             with suppress(ClearwayError):
                 await step()
-
-    async def read_keys(self) -> None:
-        """Read the keys that Redis has now; raises Unavailable.
-
-        Where only their server is lost, those that are known go on: nobody can revoke one.
-        """
-        try:
-            await self.service.access.refresh()
-        except Unavailable:
-            nodes, news = self.service.changes_store.nodes, self.service.screener.news
-            if nodes.clustered and not news.all_stale:
-                self.service.access.prolong()
-            raise
 
     async def write_counts(self) -> None:
         """Write what was counted here to Redis; raises Unavailable, and keeps it."""

@@ -91,11 +91,6 @@ class Freshness:
         return boot_s() - max(self._news_s) > self.serve_stale_s
 
     @property
-    def all_stale(self) -> bool:
-        """Whether no partition is fresh."""
-        return not self._young(max(self._fresh_s), boot_s())
-
-    @property
     def age_ms(self) -> float:
         """How old the news is that makes the least fresh partition as fresh as it is."""
         return (boot_s() - self._oldest_s) * 1000

@@ -23,9 +23,10 @@ from service.openapi.openapi import ROUTES
 from service.routes.checks import BATCH, CHECK
 from service.routes.live import STREAM
 from service.server.crowding import UnreadRequests
-from service.web.auth import TokenBucket, authorization
+from service.web.auth import authorization
 from service.web.bodies import JSON_HEADERS
 from service.web.problems import problem_bytes
+from service.web.rates import TokenBucket
 
 if TYPE_CHECKING:
     import asyncio

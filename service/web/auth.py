@@ -2,22 +2,26 @@
 
 A known key costs one dictionary look-up. The keys are read anew several times a second, so
 a revoked one stops within a second; one that is not known is looked up directly, so a new
-one works at once. When Redis is down or was emptied, the last known keys stay valid for
-`CLEARWAY_SERVE_STALE_S`: then the answer is `refer`, not 401.
+one works at once. While Redis does not answer, those that were valid when they were last read
+stay so: then the answer is `refer`, not 401. What it has lost stays for `CLEARWAY_SERVE_STALE_S`.
 """
 
+import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
+from msgspec.structs import replace
 
-from roster.errors import Forbidden, TooMany, Unauthorised, Unavailable
+from roster.errors import Forbidden, TooMany, Unauthorised, Unavailable, cause_of
+from roster.redis.logins import NOT_ALLOWED
 from roster.storage.api_keys import INCLUDED_IN, ApiKey, KeyStore, hash_of, key_id
 from roster.times import boot_s, now_ms
 from service.web.ended import Ended
-from service.web.rates import Rates
+from service.web.rates import Rates, TokenBucket
 
 CERT_SCOPE = "clearway.client_cert"
 """Where `service/server/server.py` puts the fingerprint of the caller's certificate."""
@@ -27,6 +31,8 @@ CANARY_KEY = "canary"
 
 LOOKUPS_PER_S = 50.0
 """Unknown keys are looked up this often at most: guessing must not load Redis."""
+LOOKUP_S = 1.0
+"""No longer does Redis have to find one; once it has not, none is looked up until it answers."""
 
 ONLY_CHECKS = "a test key may check, and ask for standings, of made-up people; nothing else"
 
@@ -37,32 +43,8 @@ HEADERS_MAX = 10_000
 _BEARER = b"bearer "
 
 
-class TokenBucket:
-    """A token bucket: `rate` a second, at most `size` saved up."""
-
-    def __init__(self, rate: float, size: float, now_s: float) -> None:
-        """It starts full."""
-        self.rate = rate
-        self.size = size
-        self._left = size
-        self._at_s = now_s
-
-    def take(self, amount: float, now_s: float) -> float:
-        """0 when `amount` was there, else the seconds until it is.
-
-        More than it can ever hold is given when it is full, and owed.
-        """
-        self._left = min(self.size, self._left + (now_s - self._at_s) * self.rate)
-        self._at_s = now_s
-        lacking = min(amount, self.size) - self._left
-        if lacking > 0:
-            return lacking / self.rate
-        self._left -= amount
-        return 0.0
-
-
 class _Known(msgspec.Struct):
-    """A key by one of its texts, and until when that stays valid without being read again.
+    """A key by one of its texts, and until when that stays valid if nothing is read any more.
 
     Of a `particular` one there is more to see to: a certificate, or whom it may be told of.
     `used_s` is when it was last used here; to remember that is all that a check pays for it.
@@ -88,7 +70,7 @@ class Access:
         self._used: dict[str, float] = {}
         self._rates = rates or Rates()
         self._lookups = TokenBucket(LOOKUPS_PER_S, LOOKUPS_PER_S, boot_s())
-        self._read = False
+        self._read = self._silent = False
         self._trusted: dict[bytes, ApiKey] = {}
 
     def trust(self, header: bytes, key: ApiKey) -> None:
@@ -96,20 +78,20 @@ class Access:
         self._trusted[header] = key
 
     async def refresh(self) -> None:
-        """Read the keys that Redis has now; raises Unavailable."""
-        asked_s = boot_s()
-        found = await self._store.all()
-        self._read = True
-        self._learn(self.ended.standing(found), asked_s)
+        """Read the keys that Redis has now; raises Unavailable.
 
-    def prolong(self) -> None:
-        """Let the keys that still hold do so for as long as if they were read now.
-
-        For when their server is lost, and others are not.
+        They outlive one that does not answer: a process without news only refers. One that answers,
+        and forbids to read them, lets this process decide on: their time runs as if they were lost.
         """
-        now_s = boot_s()
-        held = (known for known in self._keys.values() if known.until_s > now_s)
-        self._learn({known.key.id: known.key for known in held}, now_s)
+        asked_s = boot_s()
+        try:
+            found = await self._store.all()
+        except Unavailable as exc:
+            if NOT_ALLOWED in cause_of(exc):
+                self._learn({}, asked_s)
+            raise
+        self._read, self._silent = True, False
+        self._learn(self.ended.standing(found), asked_s)
 
     def known(self, header: bytes | None) -> ApiKey | None:
         """The key of a header that was seen before and still holds."""
@@ -182,39 +164,42 @@ class Access:
         return found
 
     async def _look_up(self, identifier: str) -> _Known | None:
-        now_s = boot_s()
-        if self._lookups.take(1, now_s):
+        if self._silent or self._lookups.take(1, boot_s()):
             return None
         try:
-            key = await self._store.find(identifier)
+            key = await self._find(identifier)
         except Unavailable:
             if not self._read:
                 raise
+            self._silent = True
             return None  # whoever was known when Redis went away still is
         if key is None:
             return None
-        self._keys[identifier] = known = self._until(self.ended.of(key), now_s)
+        self._keys[identifier] = known = _lasting(self.ended.of(key))
         return known
+
+    async def _find(self, identifier: str) -> ApiKey | None:
+        try:
+            async with asyncio.timeout(LOOKUP_S):
+                return await self._store.find(identifier)
+        except TimeoutError as exc:
+            raise Unavailable("Redis did not answer in time", "no answer in time") from exc
 
     def _learn(self, found: Mapping[str, ApiKey], asked_s: float) -> None:
         """Keys that Redis lost stay until their time is up; headers of changed ones go."""
         self.uses()
-        known = {key.id: self._until(key, asked_s) for key in found.values()}
-        for identifier, old in self._keys.items():
-            if identifier not in known and old.until_s > asked_s:
-                known[identifier] = old
+        known = {key.id: _lasting(key) for key in found.values()}
+        for identifier in self._keys.keys() - known.keys():
+            old = self._keys[identifier]
+            until_s = min(old.until_s, asked_s + self._serve_stale_s)
+            if until_s > asked_s:
+                known[identifier] = replace(old, until_s=until_s)
         self._keys = known
         self._headers = {
             header: now
             for header, was in self._headers.items()
             if (now := _by_text(known.get(was.key.id), was.hash)) is not None
         }
-
-    def _until(self, key: ApiKey, read_s: float) -> _Known:
-        until_s = read_s + self._serve_stale_s
-        if key.expires_ms is not None:
-            until_s = min(until_s, boot_s() + (key.expires_ms - now_ms()) / 1000)
-        return _Known(key, key.hash, until_s, bool(key.client_cert) or key.sandbox)
 
 
 def require(key: ApiKey, scope: str, list_name: str | None = None) -> None:
@@ -284,6 +269,14 @@ async def known_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRo
 def _is_plain(header: bytes) -> bool:
     """Whether there is nothing beside the key: else each number of blanks would be remembered."""
     return header[len(_BEARER) :].strip() == header[len(_BEARER) :]
+
+
+def _lasting(key: ApiKey) -> _Known:
+    """A key that has just been read; it lasts until it expires."""
+    until_s = math.inf
+    if key.expires_ms is not None:
+        until_s = boot_s() + (key.expires_ms - now_ms()) / 1000
+    return _Known(key, key.hash, until_s, bool(key.client_cert) or key.sandbox)
 
 
 def _by_text(known: _Known | None, hashed: bytes) -> _Known | None:

@@ -29,6 +29,30 @@ LOOKED_AT = 64
 """A key's place is one of so many in a row."""
 
 
+class TokenBucket:
+    """A token bucket: `rate` a second, at most `size` saved up."""
+
+    def __init__(self, rate: float, size: float, now_s: float) -> None:
+        """It starts full."""
+        self.rate = rate
+        self.size = size
+        self._left = size
+        self._at_s = now_s
+
+    def take(self, amount: float, now_s: float) -> float:
+        """0 when `amount` was there, else the seconds until it is.
+
+        More than it can ever hold is given when it is full, and owed.
+        """
+        self._left = min(self.size, self._left + (now_s - self._at_s) * self.rate)
+        self._at_s = now_s
+        lacking = min(amount, self.size) - self._left
+        if lacking > 0:
+            return lacking / self.rate
+        self._left -= amount
+        return 0.0
+
+
 class Rates:
     """The rates of one process's keys; `memory` is the same for all that count together."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from contextlib import asynccontextmanager
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 import redis.asyncio
 
-from roster.errors import InvalidInput, TooMany, Unauthorised
+from roster.errors import InvalidInput, TooMany, Unauthorised, Unavailable, cause_of
 from roster.redis.calls import Wait
+from roster.redis.logins import NOT_ALLOWED
 from roster.redis.nodes import Nodes
 from roster.storage.api_keys import ApiKey, KeyStore, KeyTerms, check_scopes, key_id
-from service.web.auth import LOOKUPS_PER_S, Access, TokenBucket
+from service.web import auth
+from service.web.auth import LOOKUPS_PER_S, Access
+from service.web.rates import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -23,11 +27,13 @@ if TYPE_CHECKING:
 
 SAFE = Wait(aof=True, replicas=0, timeout_ms=2_000)
 MONTH_MS = 30 * 86_400_000
+HOUR_MS = 3_600_000
 
 
 @asynccontextmanager
-async def store_on(server: Server) -> AsyncIterator[KeyStore]:
-    client = redis.asyncio.Redis(unix_socket_path=str(server.socket), protocol=2, socket_timeout=1)
+async def store_on(server: Server, timeout_s: float = 1) -> AsyncIterator[KeyStore]:
+    path = str(server.socket)
+    client = redis.asyncio.Redis(unix_socket_path=path, protocol=2, socket_timeout=timeout_s)
     nodes = Nodes(client, lambda _host, _port: client)
     try:
         yield KeyStore(nodes, SAFE)
@@ -172,6 +178,92 @@ async def test_known_keys_work_while_redis_is_down(
         server.stop()
         assert not await refused(access, text)
         assert await refused(access, f"cw_0123456789ab_{secrets.token_urlsafe(32)}")
+
+
+async def test_a_silent_redis_ends_no_key_but_those_that_end_by_themselves(
+    make_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = make_server()
+    async with store_on(server) as store:
+        access = Access(store, 0)
+        key, text = await store.create(terms(), now_ms())
+        revoked, over = await store.create(terms(), now_ms())
+        _, brief = await store.create(terms(expires_ms=now_ms() + HOUR_MS), now_ms())
+        await store.revoke(revoked.id, now_ms())
+        await access.refresh()
+        assert not await refused(access, brief)
+        server.pause()
+        with pytest.raises(Unavailable):
+            await access.refresh()
+        assert (await access.authorise(header(text))).id == key.id
+        assert access.known(header(text)) is not None
+        assert await refused(access, over)
+        real = time.clock_gettime
+        monkeypatch.setattr(time, "clock_gettime", lambda which: real(which) + 2 * HOUR_MS / 1000)
+        assert await refused(access, brief)
+        assert not await refused(access, text)
+        server.resume()
+
+
+async def test_an_unknown_key_is_looked_up_in_a_silent_redis_once(
+    make_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = make_server()
+    async with store_on(server) as store:
+        access, asked = Access(store, 900), 0
+        await access.refresh()
+        find = store.find
+
+        async def counted(identifier: str) -> ApiKey | None:
+            nonlocal asked
+            asked += 1
+            return await find(identifier)
+
+        monkeypatch.setattr(store, "find", counted)
+        server.pause()
+        for _ in range(20):
+            assert await refused(access, f"cw_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}")
+        assert asked == 1
+        server.resume()
+        await access.refresh()
+        _, text = await store.create(terms(), now_ms())
+        assert not await refused(access, text)
+        assert asked == 2
+
+
+async def test_a_look_up_waits_for_a_silent_redis_no_longer_than_it_may(
+    make_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = make_server()
+    monkeypatch.setattr(auth, "LOOKUP_S", 0.1)
+    async with store_on(server, timeout_s=60) as store:
+        access = Access(store, 900)
+        await store.all()
+        server.pause()
+        async with asyncio.timeout(20):
+            with pytest.raises(Unavailable):
+                await access.authorise(header(f"cw_0123456789ab_{secrets.token_urlsafe(32)}"))
+        server.resume()
+
+
+async def test_keys_that_redis_forbids_to_read_end_as_if_it_had_lost_them(valkey: Server) -> None:
+    async with store_on(valkey) as store:
+        access, strict = Access(store, 900), Access(store, 0)
+        _, text = await store.create(terms(), now_ms())
+        for each in (access, strict):
+            await each.refresh()
+        with valkey.client() as client:
+            client.execute_command("ACL", "SETUSER", "default", "-hgetall")
+            for each in (access, strict):
+                with pytest.raises(Unavailable) as caught:
+                    await each.refresh()
+                assert NOT_ALLOWED in cause_of(caught.value)
+            client.execute_command("ACL", "SETUSER", "default", "+hgetall")
+        assert not await refused(access, text)
+        assert access.known(header(text)) is not None
+        assert strict.known(header(text)) is None
+        await strict.refresh()
+        assert not await refused(strict, text)
 
 
 async def test_guessing_keys_does_not_load_redis(valkey: Server) -> None:

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from roster.settings import read_settings
 from roster.storage.api_keys import ApiKey
 from service.server.workers import shared
-from service.web.auth import TokenBucket
-from service.web.rates import LOOKED_AT, PLACES, SIZE, Rates
+from service.web.rates import LOOKED_AT, PLACES, SIZE, Rates, TokenBucket
 from tests.service.apps import make_key
 from tests.service.served import Served
 

@@ -18,6 +18,7 @@ from roster.records.meta import Meta
 from roster.records.record import PackedEntry, load_of, provenance_tail, readable, split_record
 from roster.rules.restrictions import Lists
 from roster.storage.account import who
+from roster.storage.buckets import buckets_of
 from roster.storage.dictionary import Load
 from roster.storage.histories import UndoNote, histories
 from roster.storage.images import BUCKETS_A_CALL
@@ -210,7 +211,7 @@ async def _entries(
 ) -> list[tuple[bytes, PackedEntry]]:
     numbers = range(start, start + BUCKETS_A_CALL)
     found = []
-    for number, bucket in zip(numbers, await store.buckets(partition, numbers), strict=True):
+    for number, bucket in zip(numbers, await buckets_of(store, partition, numbers), strict=True):
         for field, record in bucket.items():
             token = bytes((0, partition)) + number.to_bytes(2) + field
             with suppress(Unreadable), readable():

@@ -99,13 +99,16 @@ end
 --   returns  {applied_ms, joined for each change: outcome u8 (0: what is stored cannot be read,
 --            and stays), state before u8, state u8, revision u48, position 14, its own revision
 --            u48}; everything is merged before anything is written, and every outcome writes
---            something, so that WAIT has an offset to wait for
+--            something, so that WAIT has an offset to wait for;
+--            {-1}, and nothing is written, where there is no partition yet and the roster's id is
+--            one that the caller has known for a while: the roster may have been emptied since
 local function apply(p, args, keys)
   for i = 5, #args do
     if byte(args[i], PROV_SIZE_AT) > PROV_BYTES then
       return redis.error_reply('ERR the provenance is too long')
     end
   end
+  if not (p.check or p.is_fresh) then return {-1} end
   local at_ms, now_s = now_ms()
   found_partition(p, now_s)
   detect_rewind(p, args[3])

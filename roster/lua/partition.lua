@@ -15,8 +15,9 @@ local function read_loss(p)
 end
 
 -- Open the partition of these keys, `meta` first; `names` are those of the next ones. `stamp` is
--- the check value of the ID key and, where the caller knows it, the roster's id. Returns the
--- partition, or nil and an error where that is another key.
+-- the check value of the ID key and, where the caller knows it, the roster's id, with one byte more
+-- where it was read for this very call. Returns the partition, or nil and an error where that is
+-- another key.
 local function open_partition(keys, names, stamp)
   local m = redis.call('HMGET', keys[1], 'check', 'history', 'seq', 'mark', 'covered', 'rewound',
                        'image', 'ack', 'roster', 'sealed')
@@ -26,7 +27,7 @@ local function open_partition(keys, names, stamp)
   local p = {meta = keys[1], check = m[1], history = tonumber(m[2] or 0), seq = tonumber(m[3] or 0),
              mark = m[4] or NO_MARK, covered = m[5] or '', rewound = m[6] == '1',
              image_header = m[7] or '', ack = m[8] or '', roster = m[9] or '', sealed = m[10],
-             stamp = stamp}
+             stamp = stamp, id = sub(stamp, 9, 24), is_fresh = #stamp > 24}
   for i = 1, #names do p[names[i]] = keys[i + 1] end
   if p.rewound then p.loss = read_loss(p) end
   return p
@@ -55,8 +56,7 @@ end
 -- start there are `forgotten` and `seals`, be they empty: while a cluster moves the partition, a
 -- call that names a key which is not there is refused.
 local function found_partition(p, now_s)
-  local id = sub(p.stamp, 9)
-  local is_named = id ~= '' and p.roster == ''
+  local is_named = p.id ~= '' and p.roster == ''
   if not p.sealed then
     redis.call('SET', p.seals, '', 'NX')
     redis.call('HSET', p.meta, 'sealed', '')
@@ -64,8 +64,8 @@ local function found_partition(p, now_s)
   end
   if not p.check or is_named then redis.call('SET', p.forgotten, '', 'NX') end
   if is_named then
-    redis.call('HSET', p.meta, 'roster', id)
-    p.roster = id
+    redis.call('HSET', p.meta, 'roster', p.id)
+    p.roster = p.id
   end
   if p.check then return end
   p.check = sub(p.stamp, 1, 8)
@@ -75,8 +75,7 @@ end
 
 -- Tell whether the caller speaks of another roster.
 local function is_other_roster(p)
-  local id = sub(p.stamp, 9)
-  return id ~= '' and p.roster ~= '' and id ~= p.roster
+  return p.id ~= '' and p.roster ~= '' and p.id ~= p.roster
 end
 
 -- adopt: the partition says of which roster it is.

@@ -6,15 +6,14 @@ The only modules that send commands are those of this folder; all go through `no
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from roster import keys
 from roster.documents.tokeniser import SCHEME, UNKNOWN, Tokeniser
 from roster.errors import NotDurable, Unavailable
 from roster.records import replies
 from roster.records.change import together
-from roster.records.entry import BIND, State
-from roster.records.meta import ListField, Meta
+from roster.records.meta import Meta
 from roster.records.position import HighWaterMark, Position, newest
 from roster.records.replies import (
     MARK_BYTES,
@@ -39,6 +38,10 @@ if TYPE_CHECKING:
     from roster.redis.nodes import Nodes
 
 
+UNFOUNDED = [-1]
+"""The reply of `apply` where there is no partition yet, and the id was not read for the call."""
+FRESH = b"+"
+"""Behind the stamp of a call for which the id was read: it may found a partition."""
 TAIL_ENTRIES = 2_048
 """At most in one poll: they cost a server some 2 us each."""
 TAIL_BYTES = 1 << 20
@@ -113,6 +116,9 @@ class Store:
         groups = together(changes)
         calls = [self._apply_call(group, acknowledged or {}) for group in groups]
         got = await self.nodes.attempt(calls, wait)
+        safe = got[len(calls) :]
+        if unfounded := [number for number, reply in enumerate(got) if reply == UNFOUNDED]:
+            safe += await self._found(unfounded, calls, got, wait)
         found: dict[int, Applied | Refusal] = {}
         for group, call, reply in zip(groups, calls, got, strict=False):
             if isinstance(reply, Exception) and error_code(reply) == "OOM":
@@ -120,9 +126,22 @@ class Store:
             else:
                 raised(reply)
                 found |= zip(group, replies.applied(call.partition, reply), strict=True)
-        if not all(got[len(calls) :]):
+        if not all(safe):
             raise NotDurable("what was applied is not known to be safe")
         return [found[index] for index in range(len(changes))]
+
+    async def _found(
+        self, numbers: Sequence[int], calls: Sequence[Call], got: list[Any], wait: Wait
+    ) -> list[bool]:
+        """Make these calls again, which may found their partitions now; whether that is safe."""
+        await self.roster_id.read()
+        fresh = self.stamp + FRESH
+        retried = (calls[number] for number in numbers)
+        again = [call._replace(args=(fresh, *call.args[1:])) for call in retried]
+        got_now = await self.nodes.attempt(again, wait)
+        for number, reply in zip(numbers, got_now, strict=False):
+            got[number] = reply
+        return got_now[len(again) :]
 
     async def acknowledge(self, positions: Sequence[Position]) -> None:
         """Mark these positions durable; later polls report them.
@@ -251,13 +270,6 @@ class Store:
         (reply,) = await self.nodes.run([Call(partition, "fields", names, ())])
         return bytes(reply)
 
-    async def buckets(self, partition: int, numbers: Sequence[int]) -> list[dict[bytes, bytes]]:
-        """All records of these buckets, by field."""
-        names = tuple(keys.bucket(partition, number) for number in numbers)
-        (reply,) = await self.nodes.run([Call(partition, "read", names, ())])
-        held = dict(zip(reply[::2], reply[1::2], strict=True))
-        return [pairs(held.get(place, [])) for place in range(1, len(names) + 1)]
-
     async def settle(self, wait: Wait) -> None:
         """Wait until whatever was written so far is safe. Raises NotDurable."""
         calls = [Call(p, "settle", (keys.META[p],), ()) for p in range(keys.PARTITIONS)]
@@ -268,13 +280,6 @@ class Store:
     async def log(self, position: Position, limit: int) -> Tail:
         """One partition's log behind a position."""
         return (await self.tails({position.partition: position}, {}, limit))[position.partition]
-
-    async def with_bindings(self) -> set[int]:
-        """The partitions in which any documents are or were bound."""
-        names = [ListField.ENTRIES.of(BIND, state) for state in State]
-        asked = [(p, ("HMGET", keys.META[p], *names)) for p in range(keys.PARTITIONS)]
-        got = await self.nodes.on_partitions(asked)
-        return {p for p, counts in enumerate(got) if any(int(count or 0) for count in counts)}
 
     async def count(self, calls: Sequence[Call], wait: Wait | None) -> int:
         """How many of these calls say that they did something.

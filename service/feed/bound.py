@@ -21,6 +21,7 @@ from service.deciding.lookups import DOCUMENTS_MAX
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from roster.records.meta import Meta
     from roster.storage.store import Store
     from service.feed.log import FeedEntry, FeedLog
 
@@ -66,7 +67,8 @@ class BindingFollower:
         """Partitions in which there may be one."""
         gaps = self._log.gaps
         if self._counted_gaps != gaps:
-            self._counted = await self._store.with_bindings()
+            metas = enumerate(await self._store.metas())
+            self._counted = {number for number, meta in metas if _has_bindings(meta)}
             self._counted_gaps = gaps
         return self._counted | self._log.binding
 
@@ -144,3 +146,8 @@ def _bindings(record: bytes) -> list[Binding]:
                 holds = Registers(*packed.registers).state is State.ACTIVE
                 found.append(Binding(content.entry_id, content.tokens, holds))
     return found
+
+
+def _has_bindings(meta: Meta) -> bool:
+    """Whether documents are, or were, bound here."""
+    return any(meta.entries(BIND, state) for state in State)

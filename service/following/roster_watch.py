@@ -7,7 +7,6 @@ does, says `unremembered`: a backup that was restored before its start cannot be
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -65,7 +64,7 @@ class RosterWatch:
         self._histories |= {number: tail.position.history for number, tail in tails.items()}
         if before and all(tail.roster == before for tail in tails.values()):
             return False
-        roster = await self._named(tails.values(), was)
+        roster = await self._named(tails.values(), before, was)
         if roster == before:
             return False
         if before:
@@ -86,12 +85,15 @@ class RosterWatch:
             self._screener.unremembered = False
             log.info("the roster is remembered from now on")
 
-    async def _named(self, tails: Collection[Tail], was: dict[int, int]) -> bytes:
-        """The id that most partitions state; one that none states is read, or made."""
+    async def _named(self, tails: Collection[Tail], before: bytes, was: dict[int, int]) -> bytes:
+        """The id that the partitions state; where they differ or none states one, it is read.
+
+        Raises Unavailable.
+        """
         name = self._store.roster_id
-        stated = Counter(tail.roster for tail in tails if tail.roster)
-        if stated:
-            name.id = stated.most_common(1)[0][0]
+        stated = {tail.roster for tail in tails if tail.roster}
+        if len(stated) == 1 and (stated == {before} or all(tail.roster for tail in tails)):
+            name.id = stated.pop()
         else:
             await name.read(was)
         if any(tail.position.history and not tail.roster for tail in tails):

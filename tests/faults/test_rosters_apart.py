@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ from roster.records.position import HighWater, Position
 from roster.settings import read_settings
 from roster.storage.doorbell import parse
 from roster.storage.high_water import marks_file, read_marks
+from roster.storage.store import Store
+from tests.faults.test_following import put
+from tests.rosters import opened
 from tests.service.apps import started
 from tests.service.parts import cover, process
 from tests.service.rosters import LISTED, OTHER, Desk, edit
@@ -88,6 +92,66 @@ async def test_a_roster_has_one_random_id_and_another_after_a_flush(
         (second,) = ids(valkey)
         assert second != first
         assert desk.service.screener.roster == second
+
+
+async def test_a_change_founds_no_partition_of_a_roster_that_is_gone(valkey: Server) -> None:
+    async with opened(valkey) as one:
+        two = Store(one.nodes, one.check_value)
+        for reads_first in (True, False):
+            await put(one, 3, 5)
+            await put(two, 4, 5)
+            (before,) = ids(valkey)
+            with valkey.client() as link:
+                link.flushall()
+            if reads_first:
+                await one.roster_id.read()
+            await put(two, 5, 5)
+            await put(one, 6, 5)
+            (after,) = ids(valkey)
+            assert after != before
+
+
+async def test_a_flush_while_changes_come_leaves_one_roster(valkey: Server, tmp_path: Path) -> None:
+    async with (
+        desk_at(valkey.url, tmp_path / "a") as one,
+        desk_at(valkey.url, tmp_path / "b") as two,
+    ):
+        stores = [desk.service.changes_store for desk in (one, two)]
+        (first,) = ids(valkey)
+        async with asyncio.TaskGroup() as group:
+            writing = [group.create_task(keep_writing(store)) for store in stores]
+            with valkey.client() as link:
+                link.flushall()
+            for desk in (one, two):
+                async with asyncio.timeout(10):
+                    while desk.service.screener.roster in {first, b""}:  # noqa: ASYNC110 -- the follower makes it so
+                        await asyncio.sleep(0.01)
+            for task in writing:
+                task.cancel()
+        await cover(stores[0])
+        for desk in (one, two):
+            await until(desk, ready=True)
+        (second,) = ids(valkey)
+        assert {desk.service.screener.roster for desk in (one, two)} == {second} != {first}
+
+
+async def test_where_partitions_differ_the_key_says_which_roster_it_is(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with desk_at(valkey.url, tmp_path) as desk:
+        (first,) = ids(valkey)
+        with valkey.client() as link:
+            for name in keys.META[:40]:  # as a version of before does it, which was late
+                link.hset(name, "roster", b"0123456789abcdef")
+        for _ in range(3):
+            await desk.service.follower.poll()
+        assert desk.service.screener.roster == first
+
+
+async def keep_writing(store: Store) -> None:
+    """Put entries into all partitions, until it is cancelled."""
+    for n in itertools.count():
+        await put(store, n % keys.PARTITIONS, 5, n % 250)
 
 
 async def test_two_rosters_on_one_server_do_not_touch_each_other(

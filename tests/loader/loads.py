@@ -20,6 +20,7 @@ from roster.keys import BUCKETS, PARTITIONS
 from roster.records.entry import Entry
 from roster.records.record import parse_record
 from roster.settings import Settings, read_settings
+from roster.storage.buckets import buckets_of
 from roster.storage.dictionary import Dictionary
 from roster.times import parse_time
 
@@ -151,7 +152,7 @@ async def _entries(session: Session) -> dict[tuple[bytes, str], Entry]:
     await dictionary.refresh()
     found = {}
     for partition in range(PARTITIONS):
-        buckets = await session.store.buckets(partition, range(BUCKETS))
+        buckets = await buckets_of(session.store, partition, range(BUCKETS))
         for number_, bucket in enumerate(buckets):
             for field, record in bucket.items():
                 place = bytes((0, partition)) + number_.to_bytes(2) + field

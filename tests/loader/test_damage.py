@@ -16,6 +16,7 @@ from roster.documents.identity import Document, normalise
 from roster.errors import LoadRefused
 from roster.records.entry import Entry
 from roster.records.record import parse_record
+from roster.storage.buckets import buckets_of
 from roster.storage.dictionary import Dictionary
 from roster.times import DAY_MS, parse_time, parse_until
 from tests.loader.damage import KEY, PEOPLE, Damaged, all_cases, csv_lines, joined, person
@@ -87,7 +88,7 @@ async def _states(session: Session, numbers: set[str]) -> dict[tuple[str, str], 
     found = {}
     for one in numbers:
         token = TOKENISER.token(normalise(Document("resident_id", one)).number)
-        (bucket,) = await session.store.buckets(token[1], [int.from_bytes(token[2:4])])
+        (bucket,) = await buckets_of(session.store, token[1], [int.from_bytes(token[2:4])])
         for entry in parse_record(bucket.get(token[4:], b"\0\0"), dictionary.known):
             found[one, entry.content.entry_id] = _known(entry)
     return found

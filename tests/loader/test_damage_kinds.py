@@ -27,6 +27,7 @@ from loader.synthetic.world import FileShape, Recipe, make_world
 from roster.documents.identity import Document, DocumentType, Token, normalise
 from roster.errors import LoadRefused
 from roster.records.record import parse_record
+from roster.storage.buckets import buckets_of
 from roster.storage.dictionary import Dictionary
 from roster.times import parse_time
 from tests.loader.loads import FREE, TOKENISER, Roster, settings_for
@@ -126,7 +127,7 @@ def _person(type_: DocumentType, number: str, issuer: str) -> Token:
 async def _ids(session: Session, token: Token) -> set[str]:
     dictionary = Dictionary(session.store.nodes)
     await dictionary.refresh()
-    (bucket,) = await session.store.buckets(token[1], [int.from_bytes(token[2:4])])
+    (bucket,) = await buckets_of(session.store, token[1], [int.from_bytes(token[2:4])])
     record = bucket.get(token[4:], b"\0\0")
     return {entry.content.entry_id for entry in parse_record(record, dictionary.known)}
 

@@ -27,6 +27,7 @@ from roster.records.entry import Op, Provenance
 from roster.records.record import HEADER, WITHOUT_REVISION, provenance_tail, split_record
 from roster.redis.calls import Call, Plain, Wait
 from roster.redis.nodes import Nodes
+from roster.storage.buckets import buckets_of
 from roster.storage.snapshots import MergeCounts, Snapshot, SnapshotMerge
 from roster.storage.store import Store
 from tests.loader.loads import Roster, row
@@ -188,7 +189,7 @@ class Bench:
             await self.client.restore(key, 0, data)
 
     async def records(self) -> dict[bytes, bytes]:
-        held = await self.own.buckets(PARTITION, range(BUCKETS))
+        held = await buckets_of(self.own, PARTITION, range(BUCKETS))
         return {
             number.to_bytes(2) + field: record
             for number, bucket in enumerate(held)

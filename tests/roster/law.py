@@ -75,7 +75,8 @@ def _list(stored: Stored, listed_at: int, content: bytes, floor_ms: int) -> Stor
         return stored
     if listed_at == registers.listed_at and content <= stored.content:
         return stored
-    if registers.absent_at >= registers.listed_at and listed_at <= floor_ms:
+    is_late = registers.listed_at < listed_at <= floor_ms
+    if registers.absent_at >= registers.listed_at and is_late:
         registers = replace(registers, absent_at=max(registers.absent_at, floor_ms))
     return Stored(replace(registers, listed_at=listed_at), content)
 

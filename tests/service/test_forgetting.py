@@ -11,6 +11,7 @@ from roster.filter import TokenFilter
 from roster.records.change import Change
 from roster.records.entry import Op, Outcome
 from roster.storage.api_keys import KeyStore, KeyTerms
+from roster.storage.buckets import buckets_of
 from roster.storage.histories import histories
 from roster.storage.retention import BucketRange, RetentionPeriods, forget
 from roster.storage.snapshots import Bucket, MergeOptions, Snapshot, SnapshotMerge
@@ -66,7 +67,7 @@ async def test_a_tombstone_of_a_list_without_files_ends_and_nothing_brings_it_ba
         await edit(parts, Op.REMOVE, 1, 20)
         await edit(parts, Op.PUT, 2, 15)
         await rounds(parts).share()
-        assert await parts.store.buckets(NUMBER, [1]) == [{}]
+        assert await buckets_of(parts.store, NUMBER, [1]) == [{}]
         assert await count(parts, b"n:1:3") == 0
         late = await edit(parts, Op.PUT, 1, 10)
         assert (late.outcome, late.state.name) == (Outcome.SUPERSEDED, "ABSENT")
@@ -127,7 +128,7 @@ async def test_a_file_that_ended_what_is_forgotten_since_is_taken_again(valkey: 
             await merging.finish(begun.position, TokenFilter().to_bytes())
             await rounds(parts).share()
             await forget(parts.store, BucketRange(NUMBER, range(32), 2**47), NOW, bytes((LIST,)))
-            assert await parts.store.buckets(NUMBER, [1]) == [{}]
+            assert await buckets_of(parts.store, NUMBER, [1]) == [{}]
 
 
 async def test_a_list_that_comes_in_old_files_has_files(valkey: Server) -> None:

@@ -1,4 +1,4 @@
-"""What the operating system says of this process, as metrics."""
+"""What is known of processes from without, as metrics: by the operating system, by each other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.metrics.families import PREFIX, Family, Kind, Over
+from service.metrics.families import PREFIX, Family, Kind, Over, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,12 @@ def running_families() -> Iterator[Family]:
     yield _one("max_fds", "Files that may be open, in one process.", most, over="min")
     text = "When it started, since 1970; the oldest of several."
     yield _one("start_time_seconds", text, started_at_s(), over="min")
+
+
+def silent_workers(number: int) -> Family:
+    """So many are ready and say nothing."""
+    text = "Processes that are ready and do not say what they have counted."
+    return gauge("workers_silent", text, float(number))
 
 
 @cache

@@ -9,7 +9,7 @@ from roster.build import build
 from roster.redis.calls import library
 from roster.times import now_ms
 from service.metrics.families import Family, count, counter, gauge, histogram, labelled
-from service.metrics.running import running_families
+from service.metrics.running import running_families, silent_workers
 from service.routes.checks import CHECK
 from service.routes.ops import NAMES, conditions, degraded
 
@@ -56,6 +56,7 @@ def _state(upkeep: Upkeep) -> Iterator[Family]:
     text = "Log entries that the image of a partition lacks, of the one that lacks most."
     yield gauge("log_entries_since_image", text, since, "max")
     yield gauge("workers", "Processes that these figures are of.", 1.0)
+    yield silent_workers(0)
     told = {(build(), library().name): 1.0}
     yield labelled("build_info", "What code runs.", "build", "library", values=told)
 

@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from service.metrics.families import lasting, together
+from service.metrics.running import silent_workers
 from service.server.link import ADDED_UP, pack
 
 if TYPE_CHECKING:
@@ -49,4 +50,5 @@ class Sums:
         spoke = await asyncio.gather(*(each.states(WITHIN_S) for each in others))
         current = {by, *(each for each, said in zip(others, spoke, strict=True) if said)}
         parts = [each.told if each in current else lasting(each.told) for each in self._living]
+        parts.append([silent_workers(spoke.count(False))])
         by.send(ADDED_UP + pack(together([self._ended, *parts])))

@@ -24,6 +24,8 @@ MANUAL = "docs/operations.md, Alerts"
 WITHIN_S = 1.0
 BEHIND_S = 1.0
 """Who catches up within this time was never behind."""
+OVER_S = 15.0
+"""What comes again within this time was not over."""
 
 log = structlog.get_logger("clearway.state")
 
@@ -36,6 +38,7 @@ class Transitions:
         self._where = where
         self._failing: dict[str, str] | None = None
         self._degraded: dict[str, float] = {}
+        self._well: dict[str, float] = {}
         self._servers: tuple[str, ...] = ()
         self._behind_s: float | None = None
         self._behind = False
@@ -66,8 +69,11 @@ class Transitions:
 
     def _look_at_degraded(self, names: list[str]) -> None:
         now_s = boot_s()
-        for name in [each for each in self._degraded if each not in names]:
-            for_s = round(now_s - self._degraded.pop(name), 1)
+        self._well = {
+            name: self._well.get(name, now_s) for name in self._degraded if name not in names
+        }
+        for name in [each for each, since_s in self._well.items() if now_s - since_s >= OVER_S]:
+            for_s = round(self._well.pop(name) - self._degraded.pop(name), 1)
             log.info("degraded no longer", name=name, for_s=for_s)
         for name in [each for each in names if each not in self._degraded]:
             self._degraded[name] = now_s

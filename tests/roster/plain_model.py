@@ -132,7 +132,7 @@ def listed(old: Known, at: int, content: bytes, floor: int) -> Known:
     """After a listing: the newer counts, and of two at once the greater content."""
     if (at, content) <= (old.put, old.content) and old.put:
         return old
-    late = old.absent >= old.put and at <= floor
+    late = at > old.put and old.absent >= old.put and at <= floor
     absent = max(old.absent, floor) if late else old.absent
     return replace(old, put=at, content=content, absent=absent)
 

@@ -99,7 +99,7 @@ def test_a_service_says_what_it_is_and_what_changes(valkey: Server, short_folder
         clearway(served, "lists", "disable", "xgl", "--reason", "test")
         eventually(lambda: said(running, "degraded", name="list_disabled"))
         clearway(served, "lists", "enable", "xgl")
-        eventually(lambda: said(running, "degraded no longer", name="list_disabled"))
+        eventually(lambda: said(running, "degraded no longer", name="list_disabled"), 60)
         path = short_folder / "list.csv"
         path.write_text(f"{HEADER}\n1,resident_id,110105180001010010\n")
         clearway(served, "load", str(path), "--list", "xgl", "--as-of", "2026-01-01")
@@ -113,6 +113,7 @@ async def test_who_did_not_follow_says_when_it_has_caught_up(
     make_server: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transitions, "BEHIND_S", 0.0)
+    monkeypatch.setattr(transitions, "OVER_S", 0.0)
     server = make_server()
     async with started(settings_for(server, tmp_path, fresh_ms="500")) as (app, _):
         upkeep = app.state.upkeep
@@ -131,6 +132,26 @@ async def test_who_did_not_follow_says_when_it_has_caught_up(
     assert events == ["ready", "follower behind", "follower caught up"]
     names = [each for each in told if each.get("name") == "stale"]
     assert [each["event"] for each in names] == ["degraded", "degraded no longer"]
+
+
+async def test_what_comes_and_goes_is_told_once(
+    valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 0.0
+    names: list[str] = []
+    monkeypatch.setattr(transitions, "boot_s", lambda: now_s)
+    monkeypatch.setattr(transitions, "degraded", lambda _: names)
+    async with started(settings_for(valkey, tmp_path)) as (app, _):
+        upkeep = app.state.upkeep
+        await cover(upkeep.service.changes_store)
+        await until(lambda: upkeep.service.screener.ready)
+        state = Transitions([])
+        with capture_logs() as told:
+            for now_s in range(100):
+                names[:] = ["rewound"] if now_s < 40 and now_s % 10 < 5 else []
+                await state.look(upkeep)
+    said = [(each["event"], each.get("for_s")) for each in told if each.get("name") == "rewound"]
+    assert said == [("degraded", None), ("degraded no longer", 35)]
 
 
 async def until(condition: Callable[[], bool]) -> None:

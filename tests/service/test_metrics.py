@@ -286,6 +286,24 @@ def test_workers_count_as_one_also_when_they_are_replaced(
         assert value(scraped.text(), "checks_total", mode="air", decision="allow") == 20
 
 
+def test_a_worker_that_hangs_is_told_of(valkey: Server, short_folder: Path) -> None:
+    served = Served(valkey, short_folder)
+    served.cover()
+    with served.running("--workers", "2") as service:
+        scraped = Scraped(service.url, service.key)
+        eventually(lambda: scraped.workers() == 2)
+        assert value(scraped.text(), "workers_silent") == 0
+        hung = pids(service.process.pid).pop()
+        os.kill(hung, signal.SIGSTOP)
+        try:
+            eventually(lambda: value(scraped.text(), "workers_silent") == 1, 60)
+            assert scraped.workers() == 1
+        finally:
+            os.kill(hung, signal.SIGCONT)
+        eventually(lambda: scraped.workers() == 2)
+        assert value(scraped.text(), "workers_silent") == 0
+
+
 async def at_once(url: str, key: str, count: int) -> list[int]:
     """The statuses of so many who ask for the metrics at once, each with its own connection."""
     many = httpx.Limits(max_connections=count, max_keepalive_connections=0)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -315,6 +316,15 @@ def test_serve_with_another_id_key_ends_with_status_1(cli: Cli) -> None:
     assert done.returncode == 1
     assert "another ID key" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_told_with_what_to_do(cli: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = cli.run("serve", "--port", str(port))
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert "Choose another with --port" in done.stderr
 
 
 def test_no_service_and_no_key_are_told_in_one_line(cli: Cli) -> None:

@@ -119,6 +119,19 @@ async def test_refers_are_recorded_and_allows_are_not(valkey: Server, tmp_path: 
         assert answers.recorded_at(allowed["decision_id"]) is None
 
 
+async def test_a_reference_comes_back_and_is_kept_nowhere(valkey: Server, tmp_path: Path) -> None:
+    async with desk(valkey, tmp_path) as api:
+        await api.change(put(), wait="all")
+        denied = await api.check(LISTED, reference="REF-KEPT-NOWHERE")
+        assert (denied["decision"], denied["reference"]) == ("deny", "REF-KEPT-NOWHERE")
+        assert named(await recorded(api.client, api.service), "decision")
+        assert "REF-KEPT" not in str(await recorded(api.client, api.service))
+        with valkey.client() as redis:
+            dumped = [redis.dump(name) or b"" for name in redis.scan_iter("*")]
+        assert dumped
+        assert not [each for each in dumped if b"REF-KEPT" in each]
+
+
 async def test_changes_and_reads_are_recorded_with_who_and_what(
     valkey: Server, tmp_path: Path
 ) -> None:

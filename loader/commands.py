@@ -26,7 +26,7 @@ from loader.jobs.session import Session
 from loader.jobs.sign import sign
 from loader.jobs.spool import Spool
 from loader.jobs.undo import Undoing
-from loader.jobs.undo_report import StepWriter, diff_file, undone_text
+from loader.jobs.undo_report import StepWriter, ask, diff_file, undone_text
 from loader.jobs.verify import Verifying, verification_text
 from loader.jobs.watch import Report, Watching, report_text
 from loader.synthetic.synthetic import generate
@@ -221,17 +221,20 @@ def _json(value: object) -> str:
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @click.option("--diff", type=click.Path(dir_okay=False, path_type=Path),
               help="Where to write a line of each entry: never numbers or names.")  # fmt: skip
+@click.option("--yes", "-y", is_flag=True, help="Do not ask whether to go on.")
 @JSON
-def undo_command(load: int, *, dry_run: bool, diff: Path | None, as_json: bool) -> None:
+def undo_command(load: int, *, yes: bool, dry_run: bool, diff: Path | None, as_json: bool) -> None:
     """Undo a load (its number is in `clearway loads`), but what was changed since."""
     with (
         interruptible(UNDO_INTERRUPTED),
         diff_file(diff) as file,
         Session(read_settings(os.environ)) as session,
-        progress() as on_progress,
     ):
+        if not (yes or dry_run):
+            ask(load, session.run(session.dictionary.all_loads()).get(load))
         writer = StepWriter(session.lists, session.dictionary.courts, file)
-        undone = Undoing(session, load, on_progress, writer).run(dry_run=dry_run)
+        with progress() as on_progress:
+            undone = Undoing(session, load, on_progress, writer).run(dry_run=dry_run)
     click.echo(_json(undone) if as_json else undone_text(undone))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -161,13 +161,27 @@ def check_changes(
         if known.emptied and most:
             most = max(most, LEAST)
         if fate.ended > most:
-            raise LoadRefused(
+            text = (
                 f"{name}: {fate.ended} of {known.entries} entries would end, more than "
                 f"--max-removals {limits.removals.text} ({most})"
             )
+            advice = _advice(limits.removals, known.entries, f"--max-removals {fate.ended}")
+            raise LoadRefused("; ".join((text, *advice)))
         most = limits.additions.of(known.entries)
         if known.covered and fate.added > most:
-            raise LoadRefused(
+            text = (
                 f"{name}: {fate.added} entries would be added to {known.entries}, more than "
                 f"--max-additions {limits.additions.text} ({most})"
             )
+            advice = _advice(limits.additions, known.entries, f"--max-additions {fate.added}")
+            raise LoadRefused("; ".join((text, *advice)))
+
+
+def _advice(limit: Limit, total: int, allowing: str) -> Iterator[str]:
+    """Why a percentage stands for so many, where it is not its share, and what to do next."""
+    if limit.percent and limit.of(total) != int(total * limit.percent / 100):
+        yield f"a percentage is at least {LEAST}, but never more than half of the list"
+    yield (
+        "nothing was changed: see with --dry-run --diff OUT which entries they are; if that is "
+        f"right, load it with {allowing}"
+    )

@@ -51,6 +51,8 @@ class Intake:
         self._sha256: list[str] = []
         self.hints: dict[str, str] = {}
         """What may be wrong with a file as a whole, if its rows turn out to be of no use."""
+        self.unended: list[str] = []
+        """What is said of a CSV whose last line has no end, if entries turn out to end by it."""
 
     @property
     def stated(self) -> list[Manifest]:
@@ -119,13 +121,18 @@ class Intake:
         read_as = self._files.encoding, self._files.format
         options = SourceOptions(*read_as, listed=default is not None)
         self._sha256.clear()
-        read_before = 0
+        self.unended.clear()
+        read_before, last = 0, b"\n"
         for index, path in enumerate(self.paths):
             with _naming(path), Source(path, options) as source:
                 self.hints |= {path: source.hint} if source.hint else {}
                 for block in source.blocks():
                     yield Piece(index, path, source.layout, default, block)
                     progress(read_before + source.stream.read_bytes)
+                    last = block.data[-1:]
+                if source.layout.form == "csv" and last not in {b"\n", b"\r"}:
+                    name = _name(path)
+                    self.unended.append(f"the last line of {name} has no end: was the file cut?")
                 self._sha256.append(source.sha256())
                 read_before += source.stream.read_bytes
 

@@ -149,12 +149,14 @@ class Loading:
                 with explained(reading.rejects, reading.found.rows.total(), reading.notes[1:]):
                     self._guard_changes(intake, previews, standing)
         if self._options.dry_run:
+            reading.notes.extend(self._unended(intake, previews))
             return self._summary(reading, previews, crew)
         new = (name for name, each in standing.items() if not each.covered)
         first = tuple(new) if reading.snapshot.lists else ()
         reading = replace(reading, record=replace(reading.record, first=first))
         with self._phase("merge"):
             done = self._write(reading, jobs, previews, crew)
+        reading.notes.extend(self._unended(intake, done))
         return self._summary(reading, done, crew)
 
     def _diffing(self, named: Iterable[str]) -> DiffContext:
@@ -232,6 +234,11 @@ class Loading:
                 name = self._session.lists.name(code)
                 fates[name] = fates.get(name, MergeCounts()).plus(fate)
         return fates
+
+    def _unended(self, intake: Intake, parts: Iterable[PartitionResult]) -> list[str]:
+        """That a file may have been cut; many are written so, and it harms where entries end."""
+        ended = report.total(self._fates(parts)).ended
+        return intake.unended if ended else []
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:

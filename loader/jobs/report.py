@@ -126,7 +126,7 @@ def summary_text(summary: LoadSummary) -> str:
         figure("peak memory", f"{summary.peak_bytes / (1 << 20):>8,.0f} MiB"),
     ]
     if len(summary.lists) > 1 or summary.dry_run:
-        lines += [_of_list(name, fates) for name, fates in summary.lists.items()]
+        lines += [list_figures(name, fates) for name, fates in summary.lists.items()]
     return "\n".join([*lines, *_rewound_lines(summary.rewound)])
 
 
@@ -136,7 +136,8 @@ def figure(name: str, amount: str, *, wide: int = 11) -> str:
     return f"{called}{' ' * (wide - cell_len(called))} {amount}"
 
 
-def _of_list(name: str, fates: Mapping[str, int]) -> str:
+def list_figures(name: str, fates: Mapping[str, int]) -> str:
+    """A line of what became of a list's entries."""
     counted = (
         say(words.COUNTED, count=count, what=say(words.FIGURES[what]))
         for what, count in fates.items()

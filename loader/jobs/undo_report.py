@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import click
 import msgspec
 
-from loader.jobs.report import figure
+from loader.jobs.report import figure, list_figures
 from loader.jobs.undo_plan import Step
 from loader.words import figures as words
 from loader.words.sayings import SAYINGS
@@ -19,6 +21,7 @@ from roster.records.content import unpack_content
 from roster.records.record import readable
 from roster.rules.restrictions import Lists
 from roster.speech.language import say
+from roster.storage.dictionary import Load
 
 SHOWN_MAX = 1_000
 STAYS = "stays"
@@ -112,6 +115,16 @@ def diff_file(path: Path | None) -> Iterator[IO[str] | None]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def ask(number: int, load: Load | None) -> None:
+    """Show what is to be undone to whoever types, and ask; click's Abort for a no."""
+    if load is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    click.echo(say(words.UNDO_OF, load=number, name=load.actor), err=True)
+    for name in load.lists:
+        click.echo(list_figures(name, load.did.get(name, {})), err=True)
+    click.confirm(say(words.UNDO_ASK), abort=True, err=True)
 
 
 def undone_text(undone: Undone) -> str:

@@ -72,6 +72,10 @@ REWOUND_END = Phrase(
 # An undo.
 UNDONE = Phrase("undone: load {load} ({name})", "已撤销：第 {load} 次载入（{name}）")
 WOULD_UNDO = Phrase("would undo load {load} ({name})", "试运行，未撤销：第 {load} 次载入（{name}）")
+UNDO_OF = Phrase("load {load} ({name}) did:", "第 {load} 次载入（{name}）的结果：")
+UNDO_ASK = Phrase(
+    "Put back what it ended, and remove what it added?", "恢复其终止的条目，并移出其新增的条目？"
+)
 NEVER_LOADED = Phrase(
     "{name}: counts as never loaded, as it was before", "{name}：视为从未载入，与此前相同"
 )

@@ -124,6 +124,16 @@ _GUARDS: Mapping[str, str] = {
     "{name}: {count} entries would be added to {all}, more than --max-additions {limit} ({most})": (
         "{name}：现有 {all} 条，将新增 {count} 条，超过 --max-additions {limit}（{most}）"
     ),
+    "a percentage is at least {least}, but never more than half of the list": (
+        "百分比至少按 {least} 条计，但不超过名单的一半"
+    ),
+    "nothing was changed: see with --dry-run --diff OUT which entries they are": (
+        "未作任何更改：可用 --dry-run --diff OUT 查看是哪些条目"
+    ),
+    "if that is right, load it with {allowing}": "如确认无误，请加 {allowing} 载入",
+    "the last line of {name} has no end: was the file cut?": (
+        "{name} 的最后一行没有换行符：文件是否被截断？"
+    ),
     "more than {most} rows are rejected": "拒收超过 {most} 行",
     "more than {most} different courts: not a list": "法院名称超过 {most} 个：不是名单",
     "court names collide beyond repair": "法院名称冲突，无法处理",

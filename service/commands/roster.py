@@ -22,7 +22,7 @@ from roster.times import DAY_MS, now_ms, parse_time
 from service.background.summary import summarise
 from service.commands.account import accounted, free_text
 from service.commands.caller import open_caller, over_http
-from service.commands.tables import clock, is_terminal, print_json, print_rows
+from service.commands.tables import FIGURES, clock, is_terminal, print_json, print_rows
 from service.commands.texts import (
     AGE,
     DECIDED,
@@ -66,7 +66,7 @@ def status(url: str | None, key_file: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    print_rows(("figure", "value"), _figures(found), title=say(ROSTER))
+    print_rows(FIGURES, _figures(found), title=say(ROSTER))
     _print_lists(found["lists"], title=say(LISTS))
     processes = (each | {"fresh_as_of": clock(each["fresh_as_of"])} for each in found["processes"])
     rows = ([each[column] for column in _OF_PROCESS] for each in processes)

@@ -20,6 +20,8 @@ from service.commands.texts import COLUMNS, NO, YES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+FIGURES = ("figure", "value")
+"""The columns of a table that is names and values: a row of it is one line, however narrow."""
 _CONTROL = frozenset({"Cc", "Zl", "Zp"})
 
 
@@ -46,6 +48,9 @@ def print_rows(
     console = Console(stderr=err)
     if _width(console, table) <= console.width:
         console.print(table)
+    elif tuple(columns) == FIGURES:
+        for line in _line_by_line([row[0] for row in shown], [[row[1] for row in shown]], title):
+            click.echo(line, err=err)
     else:
         for line in _line_by_line(names, shown, title):
             click.echo(line, err=err)

@@ -9,6 +9,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from loader.jobs.guard import Limits, parse_limit
 from loader.jobs.intake import Files
@@ -268,3 +269,41 @@ def test_no_message_holds_a_number(loaded: Roster) -> None:
     with pytest.raises(LoadRefused) as refused:
         loaded.load([row(1, list=number(1))], day=2, lists=("sx",))
     assert number(1) not in str(refused.value)
+
+
+def test_who_is_refused_by_a_limit_is_told_why_it_is_that_and_what_to_do_next(
+    roster: Roster,
+) -> None:
+    roster.load([row(n, n) for n in range(12)])
+    with pytest.raises(LoadRefused) as caught:
+        roster.load([row(n, n) for n in range(3)], day=2)
+    assert str(caught.value) == (
+        "sx: 9 of 12 entries would end, more than --max-removals 1% (6); a percentage is at least "
+        "100, but never more than half of the list; nothing was changed: see with --dry-run --diff "
+        "OUT which entries they are; if that is right, load it with --max-removals 9"
+    )
+    few = replace(Limits(), additions=parse_limit("1"))
+    with pytest.raises(LoadRefused, match=r"1 \(1\); nothing was .* with --max-additions 2$"):
+        roster.load([row(n, n) for n in range(14)], day=2, limits=few)
+    roster.load([row(n, n) for n in range(3)], day=2, limits=Limits(removals=parse_limit("9")))
+
+
+def test_a_csv_whose_last_line_has_no_end_is_told_of_where_entries_end_by_it(
+    roster: Roster,
+) -> None:
+    rows = [row(n, n) for n in range(9)]
+
+    def load(day: int, count: int, *, whole: bool) -> list[str]:
+        path = roster.folder / "list.csv"
+        write(path, rows[:count])
+        if not whole:
+            path.write_bytes(path.read_bytes()[:-1])
+        at = parse_time(f"2020-01-0{day}")
+        return roster.load_files(Files((str(path),), ("sx",), at)).notes
+
+    assert load(1, 9, whole=False) == []
+    assert load(2, 9, whole=False) == []
+    assert load(3, 8, whole=True) == []
+    (note,) = load(4, 7, whole=False)
+    assert note.endswith("/list.csv has no end: was the file cut?")
+    assert roster.count(b"n:1:1") == 7

@@ -32,6 +32,7 @@ from tests.loader.loads import ID_KEY, TOKENISER, Roster, number, row, token
 from tests.servers import DEADLINE_S, eventually
 from tests.service.served import Served
 from tests.source import ROOT
+from tests.terminals import terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -377,3 +378,24 @@ def test_notes_go_with_the_histories_and_then_the_load_is_not_undone(roster: Ros
     assert notes(roster) == []
     with pytest.raises(LoadRefused, match="not known"):
         undo(roster)
+
+
+def test_an_undo_shows_on_a_terminal_what_it_is_of_and_asks(roster: Roster) -> None:
+    load_both(roster)
+    environ = {
+        **os.environ, "CLEARWAY_REDIS_URL": roster.settings.redis_url or "", "LC_ALL": "C.UTF-8",
+        "CLEARWAY_DATA_DIR": str(roster.settings.data_dir), "CLEARWAY_ID_KEY": ID_KEY,
+        "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    for answer, status in (("n", 1), ("y", 0)):
+        with terminal(environ, roster.folder, "undo", "2") as typed:
+            typed.answer("and remove what it added? [y/N]: ", answer)
+            assert typed.end() == status, typed.shown
+        assert "load 2 (list.csv) did:\nsx: " in typed.shown
+        with roster.opened() as session:
+            kinds = [each.kind for each in session.run(session.dictionary.all_loads()).values()]
+        assert kinds.count("undo") == 1 - status
+    for more in ("--yes", "--dry-run"):
+        with terminal(environ, roster.folder, "undo", "2", more) as typed:
+            assert typed.end() == 0, typed.shown
+        assert "[y/N]" not in typed.shown

@@ -16,13 +16,15 @@ from click.testing import CliRunner
 from clearway import main
 from loader import commands
 from loader.files import foreign
-from loader.jobs import load, report
+from loader.jobs import guard, load, report
 from loader.words import figures
 from loader.words.files import NO_LIST
 from loader.words.refusals import REFUSED
 from loader.words.sayings import SAYINGS
+from roster.errors import LoadRefused
 from roster.speech.faults import FAULTS
 from roster.speech.language import Phrase
+from roster.storage.snapshots import MergeCounts
 from tests.loader.loads import ID_KEY, Roster, row, write
 from tests.loader.test_watch import drop, watching
 from tests.servers import eventually, free_port
@@ -126,6 +128,11 @@ def made_of_parts() -> Iterator[str]:
             what = report._what(count, field, reason)
             yield f"2 of 9 rows rejected: {what} (first in a.csv line 4), {what} (first in line 5)"
     yield "list.csv: the header lacks entry_id; has unknown a, b: a is perhaps entry_id"
+    known = {"sx": guard.ListBefore(12, covered=True)}
+    for fate in (MergeCounts(ended=9), MergeCounts(added=9)):
+        with pytest.raises(LoadRefused) as caught:
+            guard.check_changes({"sx": fate}, known, guard.Limits())
+        yield str(caught.value)
     yield (
         "3 of 9 rows rejected: 2 bad dates in column from (first in line 3), 7 others; sx: 9 of "
         "10 entries would end, more than --max-removals 1% (1); the rejects are in /tmp/x.csv"

@@ -247,6 +247,14 @@ def test_no_terminal_is_too_narrow_for_an_id(desk: Cli, columns: int) -> None:
     assert ("│" in shown.shown) is (columns == 400)
 
 
+def test_a_figure_is_one_line_on_a_narrow_terminal(desk: Cli) -> None:
+    with terminal(desk.env, desk.folder, "status", columns=40) as shown:
+        assert shown.end() == 0, shown.shown
+    assert re.search(r"(?m)^people +1\r?$", shown.shown)
+    assert re.search(r"(?m)^ever listed +\d\r?$", shown.shown)
+    assert re.search(r"(?m)^list +sx", shown.shown)
+
+
 def test_people_are_told_times_of_beijing_and_programs_utc(desk: Cli) -> None:
     ok(desk, "remove", *DOCUMENT, "--entry-id", "e1", stdin=NUMBER)
     for command in (["lists"], ["loads"], ["status"]):

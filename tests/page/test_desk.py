@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING
 
 import httpx
-import pytest
 from playwright.async_api import expect
 
 from tests.page.sites import ANNE, BERT, LIST, load, operate
@@ -205,26 +204,24 @@ def without(number: str) -> str:
     return "".join(line for line in LIST.splitlines(keepends=True) if number not in line)
 
 
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
-        (NOBODY[:-1], "This number cannot be valid: 17 characters; a resident ID has 18."),
-        (NOBODY[:-1] + "5", "This number cannot be valid: the check digit would be 7."),
-        (NOBODY.replace("0", "O", 1), "This number cannot be valid: a digit belongs in place 3."),
-        ("1101051899010110078", "This number cannot be valid: 19 characters; a resident ID has 18"),
-    ],
-)
-async def test_a_number_that_can_be_nobodys_is_told_before_anything_and_in_red(
-    site: Site, typed: str, said: str
-) -> None:
+DOUBTS = {
+    NOBODY[:-1]: "This number cannot be valid: 17 characters; a resident ID has 18.",
+    NOBODY[:-1] + "5": "This number cannot be valid: the check digit would be 7.",
+    NOBODY.replace("0", "O", 1): "This number cannot be valid: a digit belongs in place 3.",
+    NOBODY + "8": "This number cannot be valid: 19 characters; a resident ID has 18.",
+}
+
+
+async def test_a_number_that_can_be_nobodys_is_told_before_anything_and_in_red(site: Site) -> None:
     await site.show(*ALL)
     page = site.page
-    await page.get_by_label("Number").fill(typed)
-    await page.get_by_role("button", name="Find").click()
-    await expect(page.locator("#told > .bad")).to_contain_text(said)
-    told = await page.locator("#told").inner_text()
-    assert told.startswith(said)
-    assert "No entry of this document. 2 lists are loaded." in told
+    for typed, said in DOUBTS.items():
+        await page.get_by_label("Number").fill(typed)
+        await page.get_by_role("button", name="Find").click()
+        await expect(page.locator("#told > .bad")).to_contain_text(said)
+        told = await page.locator("#told").inner_text()
+        assert told.startswith(said)
+        assert "No entry of this document. 2 lists are loaded." in told
     assert site.errors == []
 
 

@@ -57,6 +57,12 @@ class Spool:
         """Where the rejects of a file lie until it is moved."""
         return self.folder / f".{name}{_REJECTS}"
 
+    def rejects_in(self, folder: str, name: str) -> Path:
+        """Where they will lie once the file is moved to that folder."""
+        into = self.folder / folder
+        into.mkdir(exist_ok=True)
+        return into / f"{_free(into, name)}{_REJECTS}"
+
     def waiting(self) -> list[WaitingFile]:
         """The files that are there with all that belongs to them, in their order."""
         found = []

@@ -111,6 +111,8 @@ class Watching:
             return None
         if not summary.rejected:
             self._spool.rejects(waiting.name).unlink(missing_ok=True)
+        path = self._spool.rejects_in(DONE, waiting.name) if summary.rejected else None
+        summary = replace(summary, rejects_file=None if path is None else str(path))
         return self._moved(waiting, DONE, began_ms, summary=summary)
 
     def _loaded(
@@ -147,6 +149,14 @@ class Watching:
         if 0 <= age_s < SETTLED_S and not self._spool.is_whole(waiting.name):
             self._put_off(waiting, message, SETTLED_S - age_s)
             return None
+        here, there = (
+            str(path)
+            for path in (
+                self._spool.rejects(waiting.name),
+                self._spool.rejects_in(REFUSED, waiting.name),
+            )
+        )
+        message = message.replace(here, there)
         manifest = self._spool.manifest(waiting.name)
         record = refused(waiting.name, manifest, began_ms, message, session.lists.ids)
         try:

@@ -111,7 +111,10 @@ def test_files_are_loaded_in_the_order_of_their_times_and_moved_with_a_report(
     told = report(folder / "done" / "a.csv.report.json")
     assert (told["outcome"], told["message"]) == ("done", None)
     assert (told["summary"]["added"], told["summary"]["ended"]) == (1, 1)
-    assert report(folder / "done" / "b.csv.report.json")["summary"]["rejected"]
+    assert told["summary"]["rejects_file"] is None
+    summary = report(folder / "done" / "b.csv.report.json")["summary"]
+    assert summary["rejected"]
+    assert summary["rejects_file"] == str(folder / "done" / "b.csv.rejects.csv")
     assert "unknown_type" in (folder / "done" / "b.csv.rejects.csv").read_text()
     assert [path.name for path in folder.iterdir() if path.is_file()] == [".clearway-watch"]
     assert sorted(roster.states().values()) == ["ABSENT", "ACTIVE", "ACTIVE"]
@@ -138,6 +141,19 @@ def test_a_refused_file_goes_with_the_reason_and_stops_no_other(
     assert told["outcome"] == "refused"
     assert "the manifest states 7" in told["message"]
     assert told["summary"] is None
+
+
+def test_a_refusal_says_where_its_rejects_lie_then(roster: Roster, folder: Path) -> None:
+    with watching(roster, folder) as watch:
+        for name in ("bad.csv", "2-bad.csv"):
+            drop(folder, "bad.csv", [row(1), *("sx,,,,,,,,,," for _ in range(9))])
+            there(folder / "refused" / f"{name}.report.json")
+            rejects = folder / "refused" / f"{name}.rejects.csv"
+            eventually(rejects.exists)
+            assert str(rejects) in report(folder / "refused" / f"{name}.report.json")["message"]
+            eventually(lambda: not (folder / "bad.csv.manifest.json").exists())
+        eventually(lambda: watch.said().count("the rejects are in ") == 2)
+        assert f"{rejects}\n" in watch.said()
 
 
 def stands(roster: Roster) -> dict[str, tuple[str, str]]:

@@ -445,7 +445,7 @@ def test_lists_are_lines_with_tabs_where_no_terminal_is(cli: Cli) -> None:
     file.write_text(LIST)
     cli.ok("load", str(file), "--list", "sx", "--as-of", "2019-01-01")
     rows = [line.split("\t") for line in cli.ok("lists").splitlines()]
-    assert {len(row) for row in rows} == {9}
+    assert {len(row) for row in rows} == {10}
     assert next(row for row in rows if row[0] == "sx")[6].startswith("20")
     cli.ok("keys", "create", "--name", "[/b][abc]", "--scopes", "check")
     assert cli.ok("keys", "list").split("\t")[1] == "[/b][abc]"

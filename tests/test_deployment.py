@@ -46,8 +46,8 @@ def test_every_folder_of_samples_is_told_of_in_the_manual() -> None:
     assert told == {path.name for path in DEPLOY.iterdir()}
 
 
-def directives() -> list[tuple[str, str]]:
-    text = UNIT.read_text(encoding="utf-8")
+def directives(unit: Path = UNIT) -> list[tuple[str, str]]:
+    text = unit.read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line and line[0] not in "#["]
     return [(name, value) for name, _, value in (line.partition("=") for line in lines)]
 
@@ -56,6 +56,22 @@ def test_the_unit_shuts_off_what_the_service_does_not_need() -> None:
     told = dict(directives())
     assert {name: told[name] for name in SANDBOX} == SANDBOX
     assert told["User"] == told["Group"] == told["StateDirectory"] == "clearway"
+
+
+def test_the_watching_unit_shuts_off_as_much_and_watches_a_folder_of_its_own() -> None:
+    given = directives(UNIT.with_name("clearway-watch.service"))
+    told = dict(given)
+    assert {name: told[name] for name in SANDBOX} == SANDBOX
+    environ = dict(value.split("=", 1) for name, value in given if name == "Environment")
+    settings = read_settings({k: v.replace("%d", "/run/c") for k, v in environ.items()})
+    assert settings.target is not None
+    assert settings.target.username == "clearway-loader"
+    *command, folder = told["ExecStart"].split()
+    assert command == ["/opt/clearway/bin/clearway", "watch"]
+    assert [f"/var/lib/{each}" for each in told["StateDirectory"].split()] == [
+        str(settings.data_dir),
+        folder,
+    ]
 
 
 def test_the_units_settings_are_settings_and_fit_its_folders_and_its_port() -> None:
@@ -78,9 +94,10 @@ def test_the_units_settings_are_settings_and_fit_its_folders_and_its_port() -> N
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
-def test_systemd_takes_the_unit_and_finds_it_safe(tmp_path: Path) -> None:
-    unit = tmp_path / UNIT.name
-    text = UNIT.read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["clearway.service", "clearway-watch.service"])
+def test_systemd_takes_the_unit_and_finds_it_safe(name: str, tmp_path: Path) -> None:
+    unit = tmp_path / name
+    text = UNIT.with_name(name).read_text(encoding="utf-8")
     unit.write_text(text.replace("/opt/clearway/bin/clearway", shutil.which("true") or ""))
     for asked in (
         ["verify", str(unit)],

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,10 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clearway import main
 from loader.jobs.intake import Files
+from loader.jobs.manifest import read_manifest
 from roster.errors import LoadRefused
 from roster.times import parse_time
 from tests.loader.loads import ID_KEY, Roster, row, settings_for, write
 from tests.servers import Server
+from tests.source import ROOT
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
@@ -188,3 +193,14 @@ def test_the_commands_speak_json_and_status(valkey: Server, tmp_path: Path) -> N
     write(Path(path), [row(1)])
     status, text = clearway("verify", path, "--json")
     assert (status, json.loads(text)["lists"]["sx"]["extra"]) == (1, 1)
+
+
+def test_the_manuals_shell_writes_a_manifest_that_loads(roster: Roster) -> None:
+    manual = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"^```sh\n(file=list\.csv\n.*?)^```$", manual, re.MULTILINE | re.DOTALL)
+    path = write(roster.folder / "list.csv", [row(1)])
+    subprocess.run(["sh", "-euc", script], cwd=roster.folder, check=True)
+    manifest = read_manifest(path, None)
+    assert manifest is not None
+    assert manifest.sha256 == hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    assert roster.load_files(Files((path,))).added == 1

@@ -199,11 +199,17 @@ def described(caller: Caller, examples: int) -> None:
                 continue  # a GET without parameters cannot be asked wrongly
 
 
+def _shorten(query: dict[str, Any]) -> None:
+    """Let no request be held for long: the feed's poll, and the page's stream."""
+    for name in ("wait_ms", "for_ms"):
+        if isinstance(query.get(name), int):
+            query[name] = min(query[name], LONGEST_WAIT_MS)
+
+
 def _request(case: Any) -> Request:  # noqa: ANN401 -- schemathesis' own
     request: Request = {"method": case.method, "url": case.formatted_path}
     query = dict(case.query or {})
-    if isinstance(query.get("wait_ms"), int):
-        query["wait_ms"] = min(query["wait_ms"], LONGEST_WAIT_MS)
+    _shorten(query)
     if query:
         request["params"] = {name: _parameter(value) for name, value in query.items()}
     body = case.body
@@ -306,8 +312,7 @@ def requests(draw: st.DrawFn) -> Request:
 def _flat(query: Any) -> dict[str, Any]:  # noqa: ANN401 -- JSON
     pairs = query.items() if isinstance(query, dict) else [("after", query)]
     found = {name: _parameter(value) for name, value in pairs}
-    if isinstance(found.get("wait_ms"), int):
-        found["wait_ms"] = min(found["wait_ms"], LONGEST_WAIT_MS)
+    _shorten(found)
     return {
         name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
         for name, value in found.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict, replace
@@ -23,11 +24,11 @@ ANY_ID = "1"
 
 
 def all_faults(
-    reader: EditReader, shape: ChangeShape, first: InvalidInput
+    reader: EditReader, shape: ChangeShape, *first: InvalidInput
 ) -> list[tuple[str, str]]:
-    """Every field to blame, and why; the one that was found `first` before the others."""
+    """Every field to blame, and why; what was found `first` before the others."""
     found = gathered(_tries(reader, shape))
-    return list(dict.fromkeys([*first.faults, *found]))
+    return list(dict.fromkeys([*chain.from_iterable(each.faults for each in first), *found]))
 
 
 def _tries(reader: EditReader, shape: ChangeShape) -> Iterator[Callable[[], object]]:
@@ -40,6 +41,7 @@ def _tries(reader: EditReader, shape: ChangeShape) -> Iterator[Callable[[], obje
         partial(reader.token, f"{field}[{index}]", document)
         for field in ("documents", "replaces")
         for index, document in enumerate(getattr(shape, field) or ())
+        if document is not None
     )
     if shape.op in BINDS:
         return

@@ -62,7 +62,7 @@ def query_of(shape: Check | Item, defaults: Defaults | None = None) -> Query:
     try:
         return _query(shape, defaults)
     except InvalidInput:
-        raise InvalidBody(list(_faults(shape, defaults))) from None
+        raise InvalidBody(list(query_faults(shape, defaults))) from None
 
 
 def _query(shape: Check | Item, defaults: Defaults | None) -> Query:
@@ -82,12 +82,16 @@ def _query(shape: Check | Item, defaults: Defaults | None) -> Query:
     )
 
 
-def _faults(shape: Check | Item, defaults: Defaults | None) -> Iterator[tuple[str, str]]:
-    """All that is wrong, once something is."""
+def query_faults(
+    shape: Check | Item, defaults: Defaults | None = None
+) -> Iterator[tuple[str, str]]:
+    """All that is wrong, each a field and a reason, also where the document is not there."""
     today = beijing_day(now_ms())
     journey = shape.journey or (defaults.journey if defaults else None)
     at_least = shape.at_least or (defaults.at_least if defaults else None)
-    tries: list[Callable[[], object]] = [lambda: normalise(shape.document, today)]
+    tries: list[Callable[[], object]] = []
+    if shape.document is not None:
+        tries.append(lambda: normalise(shape.document, today))
     if journey is None:
         yield "journey", "required here or in the batch"
     else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -26,15 +27,18 @@ from service.deciding.answers import (
     decision_ids,
     plain_allow,
 )
-from service.deciding.questions import query_of, read_at_least
+from service.deciding.questions import query_faults, query_of, read_at_least
 from service.deciding.travellers import Travellers
 from service.parts import Service
 from service.sandbox.sandbox import fresh_as_of
 from service.web.bodies import COLON, HIDDEN_COLON, INVALID, Body, repeats_a_field
+from service.web.faults import gathered
 from service.web.problems import Problem, problem_of
 from service.web.shapes import ITEMS_MAX, AtLeast, BatchShape, Item, JourneyShape, Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from roster.storage.api_keys import ApiKey
     from service.deciding.questions import Query
     from service.deciding.screening import Screening, Traveller
@@ -119,7 +123,12 @@ def _decode(body: bytes) -> Batch:
         even = len(batch.items) >= MANY and _is_even(body, batch)
         if even or not repeats_a_field(body, batch):
             return batch
-    return _batch_decoder.decode(body)
+    return _batch_decoder.decode(body, _batch_faults)
+
+
+def _batch_faults(batch: Batch) -> Iterable[tuple[str, str]]:
+    """What is wrong with what it says for all."""
+    return gathered([lambda: read_at_least(batch.at_least)])
 
 
 def _is_even(body: bytes, batch: _Typed) -> bool:
@@ -141,9 +150,10 @@ def _begin(service: Service, key: ApiKey, batch: Batch) -> _Work:
     if isinstance(batch, _Typed):
         return _Work(service, key, batch, batch.items, {})
     items, malformed = [], {}
+    meant = partial(query_faults, defaults=batch)
     for place, raw in enumerate(batch.items):
         try:
-            items.append(_item_decoder.decode(raw))
+            items.append(_item_decoder.decode(raw, meant))
         except INVALID as exc:
             malformed[place] = _Refused(problem_of(exc))
     return _Work(service, key, batch, items, malformed)

@@ -1,6 +1,7 @@
 """POST /v1/changes: changes applied, made safe, and told to every process."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, get_args
 
 import msgspec
@@ -58,7 +59,7 @@ async def post_changes(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     """Apply up to 1,000 changes; 200 means that they are safe."""
     service: Service = request.app.state.service
     received_at_ms = now_ms()
-    body = _body_decoder.decode(await request.body())
+    body = _body_decoder.decode(await request.body(), _unread)
     edits, results = _read(service, request.auth, body.changes, received_at_ms)
     places, applier = service.places, service.applier
     revisions = places.guessed(edits, received_at_ms)
@@ -128,7 +129,7 @@ def _read(
 
 def _edit(reader: EditReader, change: msgspec.Raw) -> Edit:
     """A change's edit; raises InvalidBody with all that is wrong, as soon as anything is."""
-    shape = _change_decoder.decode(change)
+    shape = _change_decoder.decode(change, partial(all_faults, reader))
     try:
         return reader.read(shape)
     except InvalidInput as exc:
@@ -224,7 +225,21 @@ def _count(service: Service, edit: Edit, replies: Replies, received_at_ms: int) 
 
 
 def _heads(changes: Sequence[msgspec.Raw]) -> list[_ChangeHead]:
-    """What each change says that it would do; raises InvalidBody with all that cannot be read.
+    """What each change says that it would do; raises InvalidBody with all that cannot be read."""
+    found, faults = _read_heads(changes)
+    if faults:
+        raise InvalidBody(faults)
+    return found
+
+
+def _unread(shape: ChangesShape) -> list[tuple[str, str]]:
+    return _read_heads(shape.changes or ())[1]
+
+
+def _read_heads(
+    changes: Sequence[msgspec.Raw],
+) -> tuple[list[_ChangeHead], list[tuple[str, str]]]:
+    """What each change says that it would do, and what cannot be read.
 
     They are read as a whole change is: where a field stands twice, the last one counts. Only
     bindings need no list.
@@ -241,9 +256,7 @@ def _heads(changes: Sequence[msgspec.Raw]) -> list[_ChangeHead]:
             name = trimmed(head.list or "")
             if len(name) > LIST_MAX or (head.op not in BINDS and not name):
                 faults.append((f"changes[{index}].list", _UNREAD))
-    if faults:
-        raise InvalidBody(faults)
-    return found
+    return found, faults
 
 
 def _blamed(exc: Exception) -> str:

@@ -17,7 +17,7 @@ from roster.errors import InvalidInput, TooMany
 from roster.storage.api_keys import ApiKey
 from roster.times import boot_s, format_ms
 from service.deciding.answers import allowed_journey, answer_of, decision_id, plain_allow
-from service.deciding.questions import query_of
+from service.deciding.questions import query_faults, query_of
 from service.parts import Service
 from service.routes.batches import answer_batch, made_up_batch
 from service.sandbox.sandbox import fresh_as_of
@@ -130,7 +130,7 @@ def _names(check: Check) -> int:
 
 
 async def _answer_decided(service: Service, key: ApiKey, body: bytes) -> bytes:
-    query = query_of(_check_body.decode(body))
+    query = query_of(_check_body.decode(body, query_faults))
     service.access.spend(key, 1)
     desk, screener = service.desk, service.screener
     traveller = desk.traveller(query)
@@ -147,7 +147,7 @@ async def _answer_decided(service: Service, key: ApiKey, body: bytes) -> bytes:
 
 async def _made_up(service: Service, key: ApiKey, body: bytes) -> bytes:
     """The answer about people who are made up: nothing is looked up, recorded or counted."""
-    query, sandbox = query_of(_check_body.decode(body)), service.sandbox
+    query, sandbox = query_of(_check_body.decode(body, query_faults)), service.sandbox
     service.access.spend(key, 1)
     await sandbox.admit([query.document])
     screening = sandbox.screen(query)

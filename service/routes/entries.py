@@ -1,7 +1,7 @@
 """POST /v1/entries/find and /v1/entries/history: what is known of a document, and was."""
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from litestar import Request, Response, post
@@ -10,7 +10,7 @@ from roster.documents.doubts import doubt_of
 from roster.documents.identity import Document, Token, normalise
 from roster.documents.names import NameCheck, compare
 from roster.documents.spelling import trimmed
-from roster.errors import InvalidInput, Unavailable
+from roster.errors import InvalidBody, Unavailable
 from roster.records.audited import EntriesRead
 from roster.records.bounds import ENTRY_ID_MAX, LIST_MAX, RemovalReason, too_long
 from roster.records.content import unpack_content
@@ -25,6 +25,7 @@ from service.deciding.answers import op_name, time_or_null
 from service.parts import Service
 from service.web.auth import scoped
 from service.web.bodies import READ_TIMEOUT_S, Body, in_time, json_response
+from service.web.faults import gathered
 from service.web.shapes import FindShape, HistoryShape
 
 _REMOVED = frozenset(get_args(RemovalReason))
@@ -36,7 +37,7 @@ _history_decoder = Body(HistoryShape)
 async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     """All entries of a document, tombstones too, and why it can be none."""
     service: Service = request.app.state.service
-    shape = _find_decoder.decode(await request.body())
+    shape = _find_decoder.decode(await request.body(), _faults)
     async with in_time():
         looked = await _looked(service, shape.document)
         _note(service, request.auth, "find", looked)
@@ -76,10 +77,9 @@ async def find(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
 async def history(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     """What happened to a document's entries, oldest first."""
     service: Service = request.app.state.service
-    shape = _history_decoder.decode(await request.body())
-    for field, limit in (("list", LIST_MAX), ("entry_id", ENTRY_ID_MAX)):
-        if len(getattr(shape, field) or "") > limit:
-            raise InvalidInput(field, too_long(limit))
+    shape = _history_decoder.decode(await request.body(), _faults)
+    if found := list(_faults(shape)):
+        raise InvalidBody(found)
     async with in_time():
         looked = await _looked(service, shape.document)
         _note(service, request.auth, "history", looked)
@@ -123,6 +123,15 @@ def _name_check(service: Service, name: str | None, content: Content) -> dict[st
 
 def _position(looked: Mapping[Token, Found]) -> str:
     return to_text([found.position for found in looked.values()])
+
+
+def _faults(shape: FindShape | HistoryShape) -> Iterator[tuple[str, str]]:
+    """All that is wrong beside its shape, also where the document is not there."""
+    if shape.document is not None:
+        yield from gathered([lambda: normalise(shape.document, beijing_day(now_ms()))])
+    for field, limit in (("list", LIST_MAX), ("entry_id", ENTRY_ID_MAX)):
+        if len(getattr(shape, field, None) or "") > limit:
+            yield field, too_long(limit)
 
 
 def _when(event: LogEntry) -> int:

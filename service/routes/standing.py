@@ -1,5 +1,6 @@
 """POST /v1/standing: what a person may and may not ride, over all products."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from litestar import Request, Response, post
@@ -28,7 +29,7 @@ _decoder = Body(StandingShape)
 async def standing(request: Request[Any, ApiKey, Any]) -> Response[bytes]:
     """What holds for one person on every product, and what has to end."""
     service: Service = request.app.state.service
-    shape = _decoder.decode(await request.body())
+    shape = _decoder.decode(await request.body(), _faults)
     departs_at_ms = _read_time(shape)
     if request.auth.sandbox:
         return json_response(await _made_up(service, shape, departs_at_ms))
@@ -51,13 +52,17 @@ async def _made_up(
 
 def _read_time(shape: StandingShape) -> int | None:
     """When the journey departs; raises InvalidBody with all that is wrong."""
-    tries = (
-        lambda: normalise(shape.document),
-        lambda: read_time("departs_at", shape.departs_at),
-    )
-    if found := list(gathered(tries)):
+    if found := list(_faults(shape)):
         raise InvalidBody(found)
     return read_time("departs_at", shape.departs_at)
+
+
+def _faults(shape: StandingShape) -> Iterator[tuple[str, str]]:
+    """All that is wrong beside its shape, also where the document is not there."""
+    tries: list[Callable[[], object]] = [lambda: read_time("departs_at", shape.departs_at)]
+    if shape.document is not None:
+        tries.insert(0, lambda: normalise(shape.document))
+    return gathered(tries)
 
 
 async def _standing(

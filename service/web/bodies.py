@@ -11,11 +11,12 @@ from litestar import Response
 from litestar.types import Receive, Send
 
 from roster.errors import BodyTooLarge, InvalidBody, InvalidInput, Unavailable
-from service.web.faults import faults, field_error, why_no_json
+from service.web.faults import TOLD_MAX, faults, field_error, why_no_json
+from service.web.remainders import Meaning, faults_beside
 
 _encode = msgspec.json.Encoder().encode
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 READ_TIMEOUT_S = 2.0
 BODY_MAX_BYTES = 4 * 1024 * 1024
 INVALID = (InvalidInput, InvalidBody, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -29,6 +30,10 @@ TWICE = "a field is given twice in one object"
 JSON_HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
 
+def _nothing(_: object) -> tuple[()]:
+    return ()
+
+
 class Body(Generic[T]):
     """Reads bodies of one shape."""
 
@@ -37,13 +42,20 @@ class Body(Generic[T]):
         self._shape = shape
         self._decoder = msgspec.json.Decoder(shape)
 
-    def decode(self, body: bytes | msgspec.Raw) -> T:
-        """The body; raises InvalidBody with all of its faults, or what says that it is no JSON."""
+    def decode(self, body: bytes | msgspec.Raw, meant: Meaning[T] = _nothing) -> T:
+        """The body; raises InvalidBody with all of its faults, or what says that it is no JSON.
+
+        `meant` tells what is wrong beside its shape; it is asked only about one that is misshapen,
+        of which what is required may be None.
+        """
         try:
             read = self._decoder.decode(body)
         except msgspec.ValidationError as exc:
-            found = faults(msgspec.json.decode(body), self._shape) or [field_error(exc)]
-            raise InvalidBody([(each.field, each.message) for each in found]) from None
+            value = msgspec.json.decode(body)
+            found = faults(value, self._shape) or [field_error(exc)]
+            beside = faults_beside(found, value, self._shape, meant)
+            told = [*((each.field, each.message) for each in found), *beside]
+            raise InvalidBody(told[:TOLD_MAX]) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidBody([("", why_no_json(bytes(body)))]) from None
         if repeats_a_field(bytes(body), read):

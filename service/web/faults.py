@@ -7,6 +7,7 @@ field: this costs only those who sent something wrong.
 from __future__ import annotations
 
 import re
+from functools import cache
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 from typing import get_type_hints as hints_of
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 TOLD_MAX = 32
 """More faults than this help nobody."""
 _UNIONS = (Union, UnionType)
-_ARRAYS = (list, tuple)
+ARRAYS = (list, tuple)
+UNKNOWN = "unknown field"
+"""What is told of a field that there is not begins so."""
 NO_JSON = "the body is not JSON in UTF-8, or is nested too deeply"
 _START = 256
 """As much of a body as is looked at."""
@@ -74,7 +77,7 @@ def field_error(said: Exception | str) -> FieldError:
     if complaint.missing is not None:
         return FieldError(join(path, complaint.missing), "required")
     if complaint.unknown is not None:
-        return FieldError(join(path, known_word(complaint.unknown)), "unknown field")
+        return FieldError(join(path, known_word(complaint.unknown)), UNKNOWN)
     return FieldError(path, complaint.expected or "not one of the values that are known here")
 
 
@@ -94,19 +97,18 @@ def listed(names: list[str]) -> str:
 
 
 def _look(value: object, shape: object, path: str) -> Iterator[FieldError]:
-    bare = _bare(shape)
-    options = get_args(bare) if get_origin(bare) in _UNIONS else (bare,)
+    options = options_of(shape)
     if isinstance(value, dict):
-        for option in map(_bare, options):
+        for option in options:
             if isinstance(option, type) and issubclass(option, msgspec.Struct):
                 yield from _in_struct(value, option, path)
                 return
-    if bare is msgspec.Raw:
+    if options == (msgspec.Raw,):
         return
     yield from _alone(value, shape, path)
     if isinstance(value, list):
-        for option in map(_bare, options):
-            if get_origin(option) in _ARRAYS:
+        for option in options:
+            if get_origin(option) in ARRAYS:
                 for index, each in enumerate(value):
                     yield from _look(each, get_args(option)[0], f"{path}[{index}]")
 
@@ -114,16 +116,16 @@ def _look(value: object, shape: object, path: str) -> Iterator[FieldError]:
 def _in_struct(
     value: dict[str, object], struct: type[msgspec.Struct], path: str
 ) -> Iterator[FieldError]:
-    hints = hints_of(struct, include_extras=True)
+    hinted = hints(struct)
     fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
     for name in dict.fromkeys(known_word(each) for each in value if each not in fields):
         known = listed(list(fields))
-        yield FieldError(join(path, name), f"unknown field: there are {known}")
+        yield FieldError(join(path, name), f"{UNKNOWN}: there are {known}")
     for name, field in fields.items():
         if struct is shapes.JourneyShape and _is_out_of_place(value, name):
             yield FieldError(join(path, name), f"does not go with mode {value['mode']}")
         elif name in value:
-            yield from _look(value[name], hints[field.name], join(path, name))
+            yield from _look(value[name], hinted[field.name], join(path, name))
         elif field.required:
             yield FieldError(join(path, name), "required")
 
@@ -137,10 +139,22 @@ def _is_out_of_place(journey: dict[str, object], name: str) -> bool:
     return name not in own and any(name in each for each in shapes.TAKES.values())
 
 
+def options_of(shape: object) -> tuple[Any, ...]:
+    """The shapes that this one admits, without their bounds: itself alone, but for a union."""
+    bare = _bare(shape)
+    return tuple(map(_bare, get_args(bare))) if get_origin(bare) in _UNIONS else (bare,)
+
+
+@cache
+def hints(struct: type) -> dict[str, Any]:
+    """The shapes of a Struct's fields, with their bounds."""
+    return hints_of(struct, include_extras=True)
+
+
 def _alone(value: object, shape: object, path: str) -> Iterator[FieldError]:
     """What is wrong with the value itself, not with what lies in it."""
     try:
-        msgspec.convert(value, _hollow(shape))
+        msgspec.convert(value, hollow(shape))
     except msgspec.ValidationError as exc:
         known = ", ".join(_choices(shape)) if isinstance(value, str) else ""
         message = f"not one of {known}" if known else field_error(exc).message
@@ -158,14 +172,14 @@ def _choices(shape: object) -> list[str]:
     return [text for each in found for text in each] if all(found) else []
 
 
-def _hollow(shape: object) -> Any:  # noqa: ANN401 -- any shape
+def hollow(shape: object) -> Any:  # noqa: ANN401 -- any shape
     """A shape whose lists hold anything: what is in them is told apart."""
     if get_origin(shape) is Annotated:
         inner, *metas = get_args(shape)
-        return Annotated[(_hollow(inner), *metas)]
+        return Annotated[(hollow(inner), *metas)]
     if get_origin(shape) in _UNIONS:
-        return Union[tuple(map(_hollow, get_args(shape)))]  # noqa: UP007 -- made at run time
-    return list[Any] if get_origin(shape) in _ARRAYS else shape
+        return Union[tuple(map(hollow, get_args(shape)))]  # noqa: UP007 -- made at run time
+    return list[Any] if get_origin(shape) in ARRAYS else shape
 
 
 def _bare(shape: object) -> Any:  # noqa: ANN401 -- any shape

@@ -1,4 +1,4 @@
-"""The ID key: given by the environment, or made once for an embedded server."""
+"""Keys that settings name: the ID key, else made once when embedded, and that of signatures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from roster.errors import SettingsError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from roster.settings import Settings
 
@@ -27,7 +29,8 @@ def read_or_make(settings: Settings, *, embedded: bool) -> bytes:
     if settings.id_key:
         return _parse(settings.id_key, "CLEARWAY_ID_KEY")
     if settings.id_key_file:
-        return _parse(_read(settings.id_key_file), "CLEARWAY_ID_KEY_FILE")
+        setting = "CLEARWAY_ID_KEY_FILE"
+        return _parse(_read(settings.id_key_file, setting), setting)
     if not embedded:
         raise SettingsError(
             "CLEARWAY_ID_KEY or CLEARWAY_ID_KEY_FILE is required with CLEARWAY_REDIS_URL: "
@@ -36,7 +39,32 @@ def read_or_make(settings: Settings, *, embedded: bool) -> bytes:
     path = settings.data_dir.expanduser() / FILE_NAME
     if not path.exists():
         _make(path)
-    return _parse(_read(path), str(path))
+    return _parse(_read(path, "the ID key"), str(path))
+
+
+def public_key_of(path: Path | None) -> Ed25519PublicKey | None:
+    """The key that has to have signed every file, if any; raises SettingsError."""
+    if path is None:
+        return None
+    from cryptography.exceptions import InternalError, UnsupportedAlgorithm  # noqa: PLC0415 -- 0.05 s, of every start
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 -- the same
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415 -- the same
+
+    try:
+        data = path.read_bytes()
+        if b"-----" in data:
+            key = load_pem_public_key(data)
+        else:
+            key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(data.decode("ascii").strip()))
+    except OSError as exc:
+        raise SettingsError(
+            f"CLEARWAY_SIGNATURE_KEY_FILE {path} cannot be read: {exc.strerror}"
+        ) from exc
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise SettingsError("CLEARWAY_SIGNATURE_KEY_FILE is not an Ed25519 public key in PEM")
+    return key
 
 
 def _make(path: Path) -> None:
@@ -56,13 +84,13 @@ def _make(path: Path) -> None:
         raise SettingsError(f"the ID key {path} cannot be written: {exc.strerror}") from exc
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, what: str) -> str:
     try:
         return path.expanduser().read_text("ascii")
     except OSError as exc:
-        raise SettingsError(f"the ID key {path} cannot be read: {exc.strerror}") from exc
+        raise SettingsError(f"{what} {path} cannot be read: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
-        raise SettingsError(f"{path} is not {KEY_BYTES} bytes in hexadecimal") from exc
+        raise SettingsError(f"{what} {path} is not {KEY_BYTES} bytes in hexadecimal") from exc
 
 
 def _parse(text: str, name: str) -> bytes:

@@ -15,6 +15,7 @@ from litestar.exceptions import HTTPException
 from roster.build import build
 from roster.documents.tokeniser import UNKNOWN, Tokeniser
 from roster.errors import SettingsError, Unavailable
+from roster.id_key import public_key_of
 from roster.opening import SAFE_TIMEOUT_MS, Opening
 from roster.records.blocks import Chain
 from roster.records.entry import BIND
@@ -115,6 +116,7 @@ async def look_before(settings: Settings, opening: Opening) -> None:
     Whoever starts several processes asks once, before, to have one message.
     """
     required_codes(settings, load_lists(settings.lists_file))
+    public_key_of(settings.signature_key_file)  # files are loaded elsewhere, with the same settings
     key = opening.id_key()
     async with opening.changing() as nodes:
         try:

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from loader.jobs.manifest import private_key_of, public_key_of, read_manifest
+from loader.jobs.manifest import private_key_of, read_manifest
 from roster.errors import (
     ListsError,
     LoadRefused,
@@ -29,7 +29,7 @@ from roster.errors import (
     SettingsError,
     Unreadable,
 )
-from roster.id_key import read_or_make
+from roster.id_key import public_key_of, read_or_make
 from roster.records import audited, blocks, cursor, position, replies
 from roster.records.content import pack_content
 from roster.records.entry import Content, Provenance

@@ -12,7 +12,7 @@ import msgspec
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from roster.errors import LoadRefused, SettingsError
+from roster.errors import LoadRefused
 from roster.times import parse_time
 
 SIGNATURE_BYTES = 64
@@ -103,27 +103,6 @@ def _raw(signature: bytes) -> bytes:
         return base64.b64decode(signature.strip(), validate=True)
     except binascii.Error:
         return b""
-
-
-def public_key_of(path: Path | None) -> Ed25519PublicKey | None:
-    """The key that has to have signed every file, if any; raises SettingsError."""
-    if path is None:
-        return None
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415 -- 0.05 s
-
-    try:
-        data = path.read_bytes()
-        if b"-----" in data:
-            key = load_pem_public_key(data)
-        else:
-            key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(data.decode("ascii").strip()))
-    except OSError as exc:
-        raise SettingsError(f"CLEARWAY_SIGNATURE_KEY_FILE: {exc.strerror}") from exc
-    except _NO_KEY:
-        key = None
-    if not isinstance(key, Ed25519PublicKey):
-        raise SettingsError("CLEARWAY_SIGNATURE_KEY_FILE is not an Ed25519 public key in PEM")
-    return key
 
 
 def private_key_of(path: Path) -> Ed25519PrivateKey:

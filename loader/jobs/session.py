@@ -13,13 +13,13 @@ import click
 from msgspec.structs import replace
 
 from loader.jobs.guard import NOT_FROM_FILES
-from loader.jobs.manifest import public_key_of
 from loader.rows.packed_rows import Context
 from loader.words.figures import NOT_AUDITED
 from loader.words.sayings import SAYINGS
 from roster import keys
 from roster.embedded.server_settings import resume_log_rewrites, suspend_log_rewrites
 from roster.errors import ClearwayError, LoadRefused, cause_of
+from roster.id_key import public_key_of
 from roster.opening import Opening
 from roster.records.audited import FilesLoaded
 from roster.records.position import HighWater, Position

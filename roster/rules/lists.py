@@ -63,6 +63,9 @@ class _Mistake(Exception):  # noqa: N818 -- never leaves this module
         self.path = path
 
 
+SETTING = "CLEARWAY_LISTS_FILE"
+
+
 def load_lists(path: Path | None = None) -> Lists:
     """The lists of `path`, or of the file that comes with Clearway.
 
@@ -72,8 +75,10 @@ def load_lists(path: Path | None = None) -> Lists:
     name = str(path or "lists.toml")
     try:
         text = source.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ListsError(f"{name}:1: cannot be read as UTF-8 text") from exc
+    except OSError as exc:
+        raise ListsError(f"{SETTING} {name} cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise ListsError(f"{SETTING} {name}:1: cannot be read as UTF-8 text") from exc
     return _parse(text, name)
 
 

@@ -50,6 +50,9 @@ _SETTINGS: Mapping[str, str] = {
         "十六进制 {size} 字节，如 `openssl rand -hex {same}` 的输出"
     ),
     "the ID key {path} cannot be read: {why}": "无法读取 ID 密钥 {path}：{why}",
+    "CLEARWAY_{name}_FILE {path} cannot be read: {why}": (
+        "无法读取 CLEARWAY_{name}_FILE {path}：{why}"
+    ),
     "the ID key {path} cannot be written: {why}": "无法写入 ID 密钥 {path}：{why}",
     "{name} is not {size} bytes in hexadecimal": "{name} 不是十六进制 {size} 字节",
     "CLEARWAY_SIGNATURE_KEY_FILE is not an Ed25519 public key in PEM": (

@@ -264,10 +264,12 @@ def test_a_table_or_train_that_is_named_twice_is_told_with_its_second_line(tmp_p
 
 
 def test_a_missing_or_unreadable_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ListsError, match=r"absent.toml:1: cannot be read"):
+    with pytest.raises(
+        ListsError, match=r"CLEARWAY_LISTS_FILE \S+absent.toml cannot be read: No such"
+    ):
         load_lists(tmp_path / "absent.toml")
     (tmp_path / "gbk.toml").write_bytes("# 限制".encode("gb18030"))
-    with pytest.raises(ListsError, match=r"gbk.toml:1: cannot be read"):
+    with pytest.raises(ListsError, match=r"CLEARWAY_LISTS_FILE \S+gbk.toml:1: cannot be read as"):
         load_lists(tmp_path / "gbk.toml")
 
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+from msgspec.structs import replace
 
 from roster.address import read_api_key
-from roster.errors import SettingsError
+from roster.errors import ClearwayError, SettingsError
+from roster.opening import Opening
 from roster.settings import read_settings
+from service.app import look_before
+from tests.service.apps import settings_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.servers import Server
 
 KEY = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
@@ -44,6 +55,20 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 def test_a_bad_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         read_settings({name: value})
+
+
+@pytest.mark.parametrize("setting", ["lists_file", "signature_key_file", "id_key_file"])
+async def test_no_process_starts_with_a_file_that_is_not_there(
+    valkey: Server, tmp_path: Path, setting: str
+) -> None:
+    settings = settings_for(valkey, tmp_path)
+    id_key = None if setting == "id_key_file" else settings.id_key
+    wrong = replace(settings, id_key=id_key, **{setting: tmp_path / "nothing"})
+    with Opening(wrong) as opening, pytest.raises(ClearwayError) as caught:
+        await look_before(wrong, opening)
+    said = str(caught.value)
+    assert said.startswith(f"CLEARWAY_{setting.upper()} {tmp_path}")
+    assert "No such file" in said
 
 
 @pytest.mark.parametrize(

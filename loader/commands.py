@@ -16,7 +16,7 @@ import msgspec
 
 from loader.files.sources import Format
 from loader.files.streams import STDIN
-from loader.jobs.guard import Limits, parse_limit
+from loader.jobs.guard import Limits, check_options, parse_limit
 from loader.jobs.intake import Files, check_outputs
 from loader.jobs.load import NO_AS_OF, Loading
 from loader.jobs.manifest import Manifest, manifest_path, read_manifest
@@ -134,9 +134,11 @@ def load_command(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- cli
     own = {name: given[name] for name in Options.__struct_fields__ if name in given}
     how = Options(**own | {"files": _files(given), "limits": limits_of(given)})
     check_outputs(how.files.paths, [how.rejects, how.diff])
+    settings = read_settings(os.environ)
+    check_options(how.files.lists, load_lists(settings.lists_file))
     if not how.partial:
         _require_as_of(how.files)
-    with interruptible(), Session(read_settings(os.environ)) as session, progress() as on_progress:
+    with interruptible(), Session(settings) as session, progress() as on_progress:
         summary = Loading(session, how, on_progress).run()
     click.echo(_json(summary) if as_json else summary_text(summary))
 
@@ -148,7 +150,9 @@ def load_command(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- cli
 def verify_command(*, repair: bool, as_json: bool, **given: Any) -> None:  # noqa: ANN401 -- click's
     """Say whether the roster equals the files; status 1 where it does not."""
     how = Options(files=_files(given), jobs=given["jobs"])
-    with interruptible(), Session(read_settings(os.environ)) as session, progress() as on_progress:
+    settings = read_settings(os.environ)
+    check_options(how.files.lists, load_lists(settings.lists_file))
+    with interruptible(), Session(settings) as session, progress() as on_progress:
         verdict = Verifying(session, how, on_progress).run(repair=repair)
     click.echo(_json(verdict) if as_json else verification_text(verdict))
     if not verdict.equal:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from loader.rows.scatter import ENDINGS_MAX, ENTRIES_MAX, ScatterResult
+from roster.documents.spelling import trimmed
 from roster.errors import LoadRefused, WrongUsage
 from roster.rules.restrictions import Lists
 from roster.storage.snapshots import MergeCounts
@@ -61,6 +62,12 @@ def check_names(names: Iterable[str], lists: Lists) -> None:
     own = sorted(NOT_FROM_FILES.intersection(names))
     if own:
         raise LoadRefused(f"not loaded from files, only changed over HTTP: {', '.join(own)}")
+
+
+def check_options(names: Iterable[str], lists: Lists) -> None:
+    """What `--list` names are lists that there are; raises WrongUsage."""
+    if unknown := [name for name in names if lists.by_id(trimmed(name)) is None]:
+        raise WrongUsage(f"not in lists.toml: {', '.join(unknown)}")
 
 
 def check_named(found: ScatterResult, lists: Sequence[str]) -> None:

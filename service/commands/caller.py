@@ -31,6 +31,9 @@ PATIENCE_S = 3.0
 """So long, a search or a change that the service cannot do now is sent again."""
 PAUSE_S = 0.2
 UNPROCESSED = 503
+INVALID = 400
+WRONG_USAGE = 2
+"""The exit status of a command whose options say what cannot be."""
 _NOWHERE = frozenset({404, 405})
 HUNG_UP = (httpx.RemoteProtocolError, httpx.ReadError)
 NOT_CLEARWAY = "what answers there is not Clearway: look at the URL"
@@ -47,8 +50,14 @@ class RefusedCall(click.ClickException):
         self.status = status
 
 
+class InvalidCall(RefusedCall):
+    """A 400: an option is missing, or says what cannot be."""
+
+    exit_code = WRONG_USAGE
+
+
 class Caller:
-    """A connection to the service; whatever it refuses ends the command with status 1."""
+    """A connection to the service; whatever it refuses ends the command: see `InvalidCall`."""
 
     def __init__(self, address: ServiceAddress) -> None:
         """The service there."""
@@ -116,7 +125,8 @@ class Caller:
         reason = _told(response, content)
         if response.status_code == UNPROCESSED:  # which of several, and whom to look at
             reason = f"{reason} ({self._client.base_url})"
-        raise RefusedCall(reason, response.status_code)
+        refused = InvalidCall if response.status_code == INVALID else RefusedCall
+        raise refused(reason, response.status_code)
 
     def _send(self, method: str, path: str, content: dict[str, Any] | None) -> httpx.Response:
         try:

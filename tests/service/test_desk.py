@@ -121,6 +121,34 @@ def test_a_typed_number_is_masked_where_no_terminal_shows_it(desk: Cli) -> None:
     assert NUMBER[6:10] not in told
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (("--mode", "rail"), "journey.train"),
+        (("--mode", "air", "--departs-at", "x"), "departs_at"),
+        (("--mode", "air", "--type", "passport"), "document.issuer"),
+    ],
+)
+def test_a_check_of_what_cannot_be_is_wrong_usage(
+    desk: Cli, wrong: tuple[str, ...], told: str
+) -> None:
+    done = run(desk, "check", *DOCUMENT, *wrong, stdin=NUMBER)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize("command", ["load", "verify"])
+def test_a_list_that_there_is_not_is_wrong_usage(command: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("list,entry_id,document_type,document_number\n")
+    done = CliRunner().invoke(
+        clearway.main,
+        [command, str(tmp_path / "a.csv"), "--list", "xx", "--as-of", "2025-01-01"],
+        env={"CLEARWAY_DATA_DIR": str(tmp_path), "LC_ALL": "C.UTF-8"},
+    )
+    assert done.exit_code == 2
+    assert "not in lists.toml: xx" in done.stderr
+
+
 def test_a_mistyped_entry_id_leaves_nothing_behind(desk: Cli) -> None:
     before = states(desk)
     for op in ("remove", "suspend", "resume"):

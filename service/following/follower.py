@@ -205,3 +205,5 @@ async def _end(*tasks: asyncio.Task[Any]) -> None:
         while not task.done():
             task.cancel()
             await asyncio.wait([task], timeout=END_AGAIN_S)
+        if not task.cancelled():
+            task.exception()  # else asyncio complains of what nobody has looked at

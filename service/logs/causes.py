@@ -7,7 +7,7 @@ from roster.redis.reasons import CLOSED, NAME, PASSWORD, TIMEOUT, TLS
 
 _ACCESS = "the user and the password in CLEARWAY_REDIS_URL"
 _REACH = "is Redis up, and is the address in CLEARWAY_REDIS_URL right?"
-_NETWORK = "is Redis overloaded or stopped, or the network between cut?"
+_NETWORK = "is Redis overloaded or stopped, its disk slow, or the network between cut?"
 
 REMEDIES = {
     "NOAUTH": f"{_ACCESS}: Redis wants one",

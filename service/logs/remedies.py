@@ -24,10 +24,10 @@ DEGRADED = {
     "full_coverage": "CONFIG SET cluster-require-full-coverage no, on every node",
     "unknown": "look at Redis: the lines before say what it lacks",
     "stale": "look at Redis and the network: the lines before say what they lack",
-    "rewound": "load every list in full from newer files, or clearway accept (--preview first)",
+    "rewound": "clearway accept --preview says from which files to load every list, or accept",
     "unremembered": "after a restored backup: clearway restored; else load every list in full",
     "list_disabled": "clearway lists enable, once it may bind again",
-    "audit": "look at Redis' memory and disk; records that are lost stay lost",
+    "audit": "what the lines before say of Redis; alone: its memory, its disk",
     "key_restored": "clearway keys revoke, with this id",
     "list_restored": "clearway lists disable, or enable, this list",
 }

@@ -24,6 +24,7 @@ NAMES = (
     *("key_restored", "list_restored"),
 )
 """Of what `degraded` may name; behind the last two stands which one."""
+UNREAD = "which lists are loaded in full has not been read yet"
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -72,7 +73,9 @@ def conditions(upkeep: Upkeep) -> dict[str, Condition]:
         "draining": _condition(not upkeep.draining, "this process is ending"),
         "loaded": _condition(screener.loaded, "the filters are not loaded yet"),
         "key": _condition(not screener.wrong_key, "the roster has another ID key or scheme"),
-        "covered": _condition(not lacking, f"not fully loaded: {lacking}"),
+        "covered": _condition(
+            not lacking, f"not fully loaded: {lacking}" if screener.loaded else UNREAD
+        ),
         "lists": _condition(screener.lists_known, "which lists are disabled has not been read yet"),
         "news": _condition(
             not (screener.loaded and screener.news.all_expired), "no news from Redis for too long"

@@ -77,11 +77,11 @@ class Acceptor:
 
     async def close(self) -> None:
         """Accept who is in the backlog still, and nobody after that."""
-        if self._paused is not None:
-            self._paused.cancel()
         self._loop.remove_reader(self._listening.fileno())
         while self._take():
             pass
+        if self._paused is not None:
+            self._paused.cancel()
         self._listening.close()
         if self._arriving:
             await asyncio.wait(self._arriving, timeout=1)

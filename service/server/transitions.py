@@ -63,9 +63,10 @@ class Transitions:
         if not found:
             log.info("ready", listening=self._where, pid=os.getpid(), **await _of_roster(upkeep))
         for name, detail in found.items():
-            log.warning(
-                "not ready", condition=name, why=detail, remedy=CONDITIONS.get(name, MANUAL)
-            )
+            # Nothing can be said of lists before anything was read.
+            cause = "loaded" if name == "covered" and "loaded" in found else name
+            remedy = CONDITIONS.get(cause, MANUAL)
+            log.warning("not ready", condition=name, why=detail, remedy=remedy)
 
     def _look_at_degraded(self, names: list[str]) -> None:
         now_s = boot_s()

@@ -16,6 +16,7 @@ from service.app import create_app
 from service.openapi import documented
 from service.openapi.openapi import ROUTES, document
 from service.routes import pages
+from service.routes.ops import UNREAD, conditions
 from tests.rosters import opened
 from tests.service.apps import bearer, make_key, running, settings_for, started
 
@@ -53,9 +54,26 @@ async def test_a_process_lives_before_it_is_ready(valkey: Server, tmp_path: Path
         answer = await client.get("/readyz")
         assert answer.status_code == 503
         assert "retry-after" in answer.headers
-        told = answer.json()
-        assert told["ready"] is False
-        assert told["conditions"]["covered"] == {"ok": False, "detail": "not fully loaded: sx"}
+        assert answer.json()["ready"] is False
+
+        async def told() -> dict[str, Any]:
+            found: dict[str, Any] = (await client.get("/readyz")).json()["conditions"]
+            return found
+
+        async def is_read() -> bool:
+            return bool((await told())["loaded"]["ok"])
+
+        await until(is_read)
+        assert (await told())["covered"] == {"ok": False, "detail": "not fully loaded: sx"}
+
+
+async def test_lists_that_nobody_could_read_are_not_called_unloaded(
+    valkey: Server, tmp_path: Path
+) -> None:
+    async with started(settings_for(valkey, tmp_path)) as (app, _):
+        app.state.service.screener.loaded = False
+        told = conditions(app.state.upkeep)["covered"]
+        assert (told.ok, told.detail) == (False, UNREAD)
 
 
 async def test_who_asks_without_a_key_or_a_scope_gets_nothing(

@@ -37,6 +37,7 @@ COMMANDS = {
     "remove": ["remove", *BY_HAND],
     "suspend": ["suspend", *BY_HAND],
     "resume": ["resume", *BY_HAND],
+    "reinstate": ["reinstate", *BY_HAND],
     "push": ["push", "-"],
     "status": ["status"],
     "audit": ["audit"],

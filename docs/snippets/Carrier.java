@@ -91,7 +91,7 @@ public class Carrier {
 
     /** A page of the feed; from where it can be read, where the position is too old. */
     static String page(String position) throws InterruptedException {
-        String after = position == null ? "" : "&after=" + URLEncoder.encode(position, StandardCharsets.UTF_8);
+        String after = position == null || position.isEmpty() ? "" : "&after=" + URLEncoder.encode(position, StandardCharsets.UTF_8);
         try {
             return ask("/v1/changes?wait_ms=500" + after, null);
         } catch (Refused refused) {

@@ -15,6 +15,7 @@ from clearway_client import (
     Client,
     Document,
     FeedTrimmed,
+    NoAnswer,
     Problem,
     Refused,
     Terms,
@@ -44,10 +45,13 @@ def run(clearway: Client) -> None:
         print(f"manifest {seat}:", "error" if isinstance(answer, Problem) else answer.decision)
 
     # Keep each `subject` that you refused, and `feed.position` behind what you have dealt with.
-    feed = clearway.feed(after=os.environ.get("SAVED"), wait_s=1.0)
+    feed = clearway.feed(after=os.environ.get("SAVED") or None, wait_s=1.0)
     while True:
         try:
             events = feed.poll()
+        except NoAnswer:
+            print("feed: no answer, read on later from", feed.position)
+            return
         except FeedTrimmed as trimmed:
             print("feed: too old a position, ask again about everybody whom you have refused")
             feed = clearway.feed(after=trimmed.oldest, wait_s=1.0)

@@ -64,7 +64,7 @@ export default {
   },
   troubles: {
     old: ["{list} is {age} old: its last full file is as of {as_of}. It should be {days} old at most.", "Load a newer file, `clearway load FILE --list {list} --as-of TIME`, or see why none comes (`clearway watch`)."],
-    refused: ["{file} was refused at {at}: {why}", "Nothing of it was loaded: the list is as it was. The file lies in `refused/` of the folder that is watched; put it right, and there again with its manifest."],
+    refused: ["{file} was refused at {at}: {why}", "Nothing of it was loaded: the list is as it was. The file lies in `refused/` of the folder that is watched; put it right, and there again with a new manifest (its SHA-256 has changed)."],
     broken: ["The last load of {list} (number {load}) has not ended.", "If it is not running any more, give the same command again: it completes."],
     memory: ["Redis at {address} uses {share} of its memory.", "Raise `maxmemory` before it is full."],
     never: ["Process {id} on {host} has not heard of this roster yet.", "Nothing in the first seconds; if it lasts, see whether the lists are loaded and that host reaches Redis."],

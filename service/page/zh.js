@@ -64,7 +64,7 @@ export default {
   },
   troubles: {
     old: ["{list} 已有 {age}：最近的完整文件截至 {as_of}，应不超过 {days}。", "载入更新的文件 `clearway load FILE --list {list} --as-of TIME`，或检查为何没有新文件（`clearway watch`）。"],
-    refused: ["文件 {file} 于 {at} 被拒绝：{why}", "其内容未载入，名单保持原状。文件在所监视文件夹的 `refused/` 中；改正后连同清单文件一起放回。"],
+    refused: ["文件 {file} 于 {at} 被拒绝：{why}", "其内容未载入，名单保持原状。文件在所监视文件夹的 `refused/` 中；改正后请重新生成清单文件（SHA-256 已变），再一起放回。"],
     broken: ["{list} 的最近一次载入（编号 {load}）没有结束。", "若已不在运行，请重新执行同一命令，即可完成。"],
     memory: ["{address} 的 Redis 已使用 {share} 内存。", "请在用满之前提高 `maxmemory`。"],
     never: ["{host} 上的进程 {id} 尚未收到此名册的消息。", "最初几秒无需处理；若持续，请检查名单是否已载入、该主机能否连接 Redis。"],

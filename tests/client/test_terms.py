@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from clearway_client import Check, NoAnswer, Terms
+from clearway_client import Check, Client, NoAnswer, Terms
 from clearway_client.answers import Answer
 from clearway_client.core import Core
 from tests.client.people import CLEAR
@@ -51,3 +51,17 @@ def test_only_what_says_allow_allows_where_nobody_answers() -> None:
         assert answer.decision == decision
     with pytest.raises(NoAnswer):
         Driven().run(Core(Terms(check_s=0)).check(Check(CLEAR)), [LOST])
+
+
+def test_a_test_key_is_told_of_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    for kind, warnings in (("", 0), ("test_", 1)):
+        caplog.clear()
+        Client("http://127.0.0.1:1", f"cw_{kind}{'k' * 56}").close()
+        assert len(caplog.records) == warnings
+        assert "kkkk" not in caplog.text
+
+
+def test_what_is_no_terms_is_refused() -> None:
+    wrong: Any = "refer"
+    with pytest.raises(ValueError, match="Terms"):
+        Client("http://127.0.0.1:1", "cw_" + "k" * 56, wrong)

@@ -15,7 +15,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.servers import DEADLINE_S, eventually
+from tests.servers import DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,11 +43,6 @@ class Terminal:
     def answer(self, question: str, line: str) -> None:
         """Type a line once the command has asked for it."""
         self.wait_for(question)
-        os.write(self._controller, f"{line}\n".encode())
-
-    def type_when_hidden(self, line: str) -> None:
-        """Type a line once what is typed is not shown; for questions that are asked elsewhere."""
-        eventually(lambda: not termios.tcgetattr(self._controller)[3] & termios.ECHO)
         os.write(self._controller, f"{line}\n".encode())
 
     def end(self) -> int:

@@ -21,6 +21,7 @@ from roster.records.content import unpack_content
 from roster.records.record import readable
 from roster.rules.restrictions import Lists
 from roster.speech.language import say
+from roster.speech.seen import seen
 from roster.storage.dictionary import Load
 
 SHOWN_MAX = 1_000
@@ -119,12 +120,13 @@ def diff_file(path: Path | None) -> Iterator[IO[str] | None]:
 
 def ask(number: int, load: Load | None) -> None:
     """Show what is to be undone to whoever types, and ask; click's Abort for a no."""
-    if load is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if load is None or not sys.stdin.isatty():
         return
-    click.echo(say(words.UNDO_OF, load=number, name=load.actor), err=True)
-    for name in load.lists:
-        click.echo(list_figures(name, load.did.get(name, {})), err=True)
-    click.confirm(say(words.UNDO_ASK), abort=True, err=True)
+    with seen():
+        click.echo(say(words.UNDO_OF, load=number, name=load.actor), err=True)
+        for name in load.lists:
+            click.echo(list_figures(name, load.did.get(name, {})), err=True)
+        click.confirm(say(words.UNDO_ASK), abort=True, err=True)
 
 
 def undone_text(undone: Undone) -> str:

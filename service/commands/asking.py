@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from roster.speech.language import say
+from roster.speech.seen import seen
 from service.commands.desk_texts import ASK_REASON, COMES_BACK, CONFIRM, REASONS
-from service.commands.numbers import is_typed
 from service.commands.shown import show_entries
 from service.commands.texts import said
 
@@ -37,24 +37,27 @@ def show_meant(entry: ShownEntry) -> None:
     """Show what is to be changed where somebody types the number."""
     if not sys.stdin.isatty() or "state" not in entry:
         return
-    show_entries([entry], err=True)
-    if entry["state"] == "absent":
-        click.echo(say(COMES_BACK), err=True)
+    with seen():
+        show_entries([entry], err=True)
+        if entry["state"] == "absent":
+            click.echo(say(COMES_BACK), err=True)
 
 
 def asked_reason(reason: str | None, reasons: Sequence[str]) -> str | None:
     """The reason as it was given; asked for where somebody types who has not said it."""
-    if reason is not None or not is_typed():
+    if reason is not None or not sys.stdin.isatty():
         return reason
-    for code in reasons:
-        click.echo(f"  {code:<17} {said(REASONS, code)}", err=True)
-    asked: str = click.prompt(
-        say(ASK_REASON), type=SpokenReason(reasons), show_choices=False, err=True
-    )
+    with seen():
+        for code in reasons:
+            click.echo(f"  {code:<17} {said(REASONS, code)}", err=True)
+        asked: str = click.prompt(
+            say(ASK_REASON), type=SpokenReason(reasons), show_choices=False, err=True
+        )
     return asked
 
 
 def confirm(op: str) -> None:
     """Ask where somebody types; click's Abort for a no."""
-    if is_typed():
-        click.confirm(say(CONFIRM[op]), abort=True, err=True)
+    if sys.stdin.isatty():
+        with seen():
+            click.confirm(say(CONFIRM[op]), abort=True, err=True)

@@ -13,6 +13,7 @@ from roster.documents.identity import Document
 from roster.documents.spelling import fold
 from roster.errors import InvalidInput
 from roster.speech.language import say
+from roster.speech.seen import seen
 from roster.times import beijing_day, now_ms
 from service.commands.desk_texts import (
     ASK_NUMBER,
@@ -53,11 +54,6 @@ def number_option(_context: click.Context, _option: click.Parameter, value: str)
         raise click.BadParameter(exc.message) from None
 
 
-def is_typed() -> bool:
-    """Whether somebody sits at a terminal, types, and sees what is asked."""
-    return sys.stdin.isatty() and is_terminal(err=True)
-
-
 def in_groups(number: str) -> str:
     """The number as it was understood, in groups that an eye can compare.
 
@@ -91,10 +87,12 @@ def _cut(text: str, sizes: Sequence[int]) -> list[str]:
 
 def _asked() -> str:
     try:
-        asked: str = click.prompt(say(ASK_NUMBER), hide_input=True, err=True)
+        with seen():
+            asked: str = click.prompt(say(ASK_NUMBER), hide_input=True, err=True)
         asked.encode()  # what was no text may come as halves of characters
     except UnicodeError:
         raise click.BadParameter(say(NOT_TEXT)) from None
     number = asked.strip()
-    click.echo(f"{say(NUMBER)}  {in_groups(number)}", err=True)  # it was typed unseen
+    with seen():
+        click.echo(f"{say(NUMBER)}  {in_groups(number)}", err=True)  # it was typed unseen
     return number

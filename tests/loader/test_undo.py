@@ -307,8 +307,8 @@ def command(roster: Roster, *arguments: str) -> subprocess.Popen[str]:
     }
     return subprocess.Popen(
         [sys.executable, "-m", "clearway", *arguments],
-        env={**os.environ, **own}, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True,
+        env={**os.environ, **own}, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
@@ -387,8 +387,13 @@ def test_an_undo_shows_on_a_terminal_what_it_is_of_and_asks(roster: Roster) -> N
         "CLEARWAY_DATA_DIR": str(roster.settings.data_dir), "CLEARWAY_ID_KEY": ID_KEY,
         "PYTHONPATH": str(ROOT),
     }  # fmt: skip
-    for answer, status in (("n", 1), ("y", 0)):
-        with terminal(environ, roster.folder, "undo", "2") as typed:
+    for answer, status, elsewhere in (("n", 1, False), ("n", 1, True), ("y", 0, True)):
+        with (
+            (roster.folder / "log").open("wb") as log,
+            terminal(
+                environ, roster.folder, "undo", "2", stderr=log if elsewhere else None
+            ) as typed,
+        ):
             typed.answer("and remove what it added? [y/N]: ", answer)
             assert typed.end() == status, typed.shown
         assert "load 2 (list.csv) did:\nsx: " in typed.shown

@@ -106,19 +106,30 @@ def test_a_typed_number_is_shown_in_groups_and_nothing_happens_without_a_yes(des
     assert {each["reason"] for each in found if each["entry_id"] == "e1"} == {"performed"}
 
 
-def test_a_typed_number_is_masked_where_no_terminal_shows_it(desk: Cli) -> None:
+def test_who_types_is_asked_at_the_terminal_wherever_standard_error_goes(desk: Cli) -> None:
     path = desk.folder / "said"
-    command = ("remove", *DOCUMENT, "--entry-id", "e1")
-    with (
-        path.open("wb") as said,
-        terminal(desk.env, desk.folder, *command, stderr=said) as typed,
+    for op, reason, question, state in (
+        ("suspend", "dispute", "Suspend this entry?", "suspended"),
+        ("resume", "review", "Let this entry bind again?", "active"),
+        ("remove", "performed", "Remove this entry?", "removed"),
+        ("reinstate", "mistaken_removal", "Put this entry back on its list?", "active"),
     ):
-        typed.type_when_hidden(NUMBER)
-        assert typed.end() == 0, path.read_text()
-    assert "****** **** **** ****" in path.read_text()
-    told = path.read_text() + typed.shown
-    assert NUMBER[:6] not in told
-    assert NUMBER[6:10] not in told
+        before = states(desk)["e1"]
+        for answer, status, now in (("n", 1, before), ("y", 0, state)):
+            with (
+                path.open("wb") as said,
+                terminal(
+                    desk.env, desk.folder, op, *DOCUMENT, "--entry-id", "e1", stderr=said
+                ) as typed,
+            ):
+                typed.answer("Number: ", NUMBER)
+                typed.wait_for(GROUPS)
+                typed.answer("Reason: ", reason)
+                typed.answer(f"{question} [y/N]: ", answer)
+                assert typed.end() == status, typed.shown + path.read_text()
+            assert states(desk) == {"e1": now, ENTRY_ID: "active"}
+            assert NUMBER[:6] not in path.read_text()
+            assert NUMBER[6:10] not in path.read_text()
 
 
 @pytest.mark.parametrize(

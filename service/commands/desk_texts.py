@@ -87,7 +87,7 @@ BIND = Phrase(
     "{count} more entries still bind this person: {entries}",
     "另有 {count} 个条目仍限制此人：{entries}",
 )
-NOTHING_BINDS = Phrase("nothing binds this person now", "此人现已不受任何条目限制")
+NOTHING_BINDS = Phrase("under this document nothing binds now", "此证件名下现已无生效的限制条目")
 COULD_BIND = Phrase(
     "not now, but could again (suspended, or absent from the last file): {entries}",
     "现不限制、但可能恢复（已暂停，或最近一份文件中已无）：{entries}",

@@ -192,7 +192,7 @@ export default {
     absent: "The last file lacks this entry, and the next could bring it back. Remove takes it off for good.",
     binds_one: "1 entry still binds this person: {entries}.",
     binds_many: "{count} entries still bind this person: {entries}.",
-    nothing_binds: "Nothing binds this person now.",
+    nothing_binds: "Under this document nothing binds now.",
     could_bind: "Not now, but could again (suspended, or absent from the last file): {entries}.",
     bound: "Other documents are bound to this one: look at those, too.",
     doubt_length: "This number cannot be valid: {characters} characters; a resident ID has 18.",

@@ -192,7 +192,7 @@ export default {
     absent: "最近一份文件已无此条目，但下一份文件可能使其恢复。点击“移出”后即不再恢复。",
     binds_one: "仍有 1 个条目限制此人：{entries}。",
     binds_many: "仍有 {count} 个条目限制此人：{entries}。",
-    nothing_binds: "此人现已不受任何条目限制。",
+    nothing_binds: "此证件名下现已无生效的限制条目。",
     could_bind: "现不限制、但可能恢复（已暂停，或最近一份文件中已无）：{entries}。",
     bound: "此证件已与其他证件绑定：请一并查询。",
     doubt_length: "该号码不可能有效：共 {characters} 位，居民身份证号码应为 18 位。",

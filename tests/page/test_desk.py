@@ -54,7 +54,9 @@ async def test_an_entry_is_suspended_resumed_and_removed_and_its_history_told(si
     await expect(entries.locator(".badge")).to_have_text("active")
     await do(site, entries, "Remove", "performed")
     await expect(entries.locator(".badge")).to_have_text("removed")
-    await expect(site.page.locator("#outcome")).to_contain_text("Nothing binds this person now.")
+    await expect(site.page.locator("#outcome")).to_contain_text(
+        "Under this document nothing binds now."
+    )
     await expect(entries.get_by_role("button")).to_have_count(0)
     await entries.get_by_text("History").click()
     events = await entries.get_by_role("listitem").all_inner_texts()
@@ -134,7 +136,9 @@ async def test_who_is_not_free_after_a_removal_is_told_what_still_binds(site: Si
     outcome = site.page.locator("#outcome")
     await expect(outcome).to_contain_text("1 entry still binds this person: sx a/2.")
     await do(site, entries.filter(has_text="a/2"), "Remove", "performed")
-    await expect(outcome).to_contain_text("Nothing binds this person now. Not now, but could again")
+    await expect(outcome).to_contain_text(
+        "Under this document nothing binds now. Not now, but could again"
+    )
     await expect(outcome).to_contain_text("sx a/1")
 
 

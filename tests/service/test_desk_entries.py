@@ -142,12 +142,24 @@ def test_who_is_not_free_after_a_removal_is_told_what_still_binds(desk: Cli) -> 
     for op, entry_id, told in (
         ("suspend", "e1", {LASTS, "2 more entries still bind this person: sx e2 {}; sx e3 {}"}),
         ("remove", "e2", {"1 more entry still binds this person: sx e3 {}", RESTING}),
-        ("remove", "e3", {"nothing binds this person now", RESTING}),
-        ("remove", "e1", {"nothing binds this person now"}),
+        ("remove", "e3", {"under this document nothing binds now", RESTING}),
+        ("remove", "e1", {"under this document nothing binds now"}),
     ):
         done = run(desk, op, *DOCUMENT, "--entry-id", entry_id, stdin=NUMBER)
         assert done.stdout == f"applied  sx  {entry_id}\n"
         assert {line.replace(COURT, "{}") for line in done.stderr.splitlines()} == told
+
+
+def test_no_more_is_claimed_free_than_the_document_that_was_looked_at(desk: Cli) -> None:
+    put(desk, "e1")
+    other = PUT | {"entry_id": "e2", "document": {"type": "hk_macao_permit", "number": "H12345678"}}
+    (desk.folder / "line.jsonl").write_text(json.dumps(other | {"revision": 1_764_000_000_000}))
+    ok(desk, "push", str(desk.folder / "line.jsonl"))
+    done = run(desk, "remove", *DOCUMENT, stdin=NUMBER)
+    assert (done.exit_code, done.stdout) == (0, "applied  sx  e1\n")
+    assert done.stderr == "under this document nothing binds now\n"
+    permit = ("--type", "hk_macao_permit", "--number", "-")
+    assert ok(desk, "check", *permit, "--mode", "air", stdin="H12345678").startswith("deny\n")
 
 
 def test_whose_name_the_entry_has_is_told_but_not_the_name(desk: Cli) -> None:

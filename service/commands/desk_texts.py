@@ -97,8 +97,8 @@ BOUND = Phrase(
     "此证件已与其他证件绑定：请一并查询",
 )
 OTHER_NAME = Phrase(
-    "the name is not the entry's: nothing was changed; leave --name out where it was mistyped",
-    "姓名与条目不符：未作任何更改；若系误输，可不写 --name",
+    "the name is not the entry's: nothing was changed; type number and name again",
+    "姓名与条目不符：未作任何更改；请重新输入号码和姓名",
 )
 NAME_CHECKS = {
     "match": Phrase("is the entry's", "match 相符"),

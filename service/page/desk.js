@@ -180,20 +180,20 @@ function past(events) {
   return make("details", {}, summary, make("ol", {}, ...rows));
 }
 
-/** A button for each thing that may be done to the entry. What the key lacks is told in its place. */
+/** A button for each thing that may be done to the entry: none works under another name, or without the right. */
 function actions(entry) {
   const row = make("div", { class: "row actions" });
+  const mismatch = entry.name_check === "mismatch";
   for (const op of entry.list === "bind" ? [] : OPS[entry.state] ?? []) {
     const scope = entry.list === "lift" ? "list:lift" : SCOPES[op];
     const button = make("button", { type: "button", class: op === "resume" ? "quiet strict" : "quiet" }, t(`op_buttons.${op}`));
-    if (scopes.includes(scope) || scopes.includes(`${scope}@${entry.list}`)) {
-      button.addEventListener("click", () => confirm(entry, op));
-    } else {
-      button.disabled = true;
-      button.title = t("desk.no_right", { scope });
-    }
+    const allowed = scopes.includes(scope) || scopes.includes(`${scope}@${entry.list}`);
+    const why = mismatch ? t("desk.other_name") : allowed ? "" : t("desk.no_right", { scope });
+    if (why) [button.disabled, button.title] = [true, why];
+    else button.addEventListener("click", () => confirm(entry, op));
     row.append(button);
   }
+  if (mismatch && row.children.length) row.prepend(make("p", { class: "bad" }, t("desk.other_name")));
   return row;
 }
 
@@ -205,7 +205,6 @@ function confirm(entry, op) {
     make("p", {}, `${entry.list} `, make("code", {}, entry.entry_id)),
     make("p", {}, t("desk.number_again", { number: words.grouped(document.number) })),
     make("p", {}, [entry.case, entry.court].filter(Boolean).join(", ")),
-    ...(entry.name_check === "mismatch" ? [make("p", { class: "bad" }, t("desk.other_name"))] : []),
   );
   const choices = REASONS[op].map((value) => make("option", { value }, texts.reasons[value]));
   part("why").replaceChildren(make("option", { value: "" }, t("desk.choose")), ...choices);

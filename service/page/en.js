@@ -175,7 +175,7 @@ export default {
   desk: {
     title: "Desk",
     type: "Document", issuer: "Issued by (three letters)", kind: "Kind", number: "Number",
-    name: "Name (may be left out)", named: "Name", other_name: "The name that was typed is not the entry’s.",
+    name: "Name (may be left out)", named: "Name", other_name: "The name that was typed is not the entry’s: type number and name again.",
     names: { match: "is the entry’s", mismatch: "is not the entry’s", not_compared: "cannot be compared" },
     find: "Find", clear: "Clear", hint: "What is typed here is sent to Clearway alone, and is gone with “Clear”. Finding is audited.",
     typed: "Typed: {number}",

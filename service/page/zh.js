@@ -175,7 +175,7 @@ export default {
   desk: {
     title: "工作台",
     type: "证件", issuer: "签发地（三字代码）", kind: "种类", number: "号码",
-    name: "姓名（可不填）", named: "姓名", other_name: "输入的姓名与条目不符。",
+    name: "姓名（可不填）", named: "姓名", other_name: "输入的姓名与条目不符：请重新输入号码和姓名。",
     names: { match: "与条目相符", mismatch: "与条目不符", not_compared: "无法比对" },
     find: "查找", clear: "清除", hint: "此处输入的内容只发送给 Clearway，点击“清除”后即消失。查找会被审计。",
     typed: "已输入：{number}",

@@ -247,13 +247,16 @@ async def test_whether_the_name_is_the_entrys_is_told_before_anything_is_done(si
     await page.get_by_label("Name").fill("李某某")
     entries = await find(site, NOBODY)
     await expect(entries.locator(".facts")).to_contain_text("is not the entry’s")
-    await entries.get_by_role("button", name="Remove").click()
-    await expect(page.get_by_role("dialog")).to_contain_text("is not the entry’s")
-    await page.get_by_role("button", name="No, leave it").click()
+    for op in ("Remove", "Suspend"):
+        button = entries.get_by_role("button", name=op)
+        await expect(button).to_be_disabled()
+        await expect(button).to_have_attribute("title", re.compile("type number and name again"))
+    await expect(entries.locator(".actions")).to_contain_text("type number and name again")
     await page.get_by_label("Name").fill("张某某")
     await expect(entries).to_have_count(0)
     await page.get_by_role("button", name="Find").click()
     await expect(entries.locator(".facts")).to_contain_text("is the entry’s")
+    await expect(entries.get_by_role("button", name="Remove")).to_be_enabled()
     await page.get_by_role("button", name="Clear").click()
     assert await page.get_by_label("Name").input_value() == ""
     assert site.errors == []

@@ -174,7 +174,8 @@ def test_whose_name_the_entry_has_is_told_but_not_the_name(desk: Cli) -> None:
         assert NAME not in row + json.dumps(entry, ensure_ascii=False)
     other = run(desk, "remove", *DOCUMENT, "--name", "李某某", stdin=NUMBER)
     assert (other.exit_code, other.stdout) == (1, "")
-    assert "the name is not the entry's: nothing was changed" in other.stderr
+    told = "the name is not the entry's: nothing was changed; type number and name again\n"
+    assert other.stderr == f"Error: {told}"
     assert states(desk) == {"e1": "active"}
     assert ok(desk, "remove", *DOCUMENT, "--name", NAME, stdin=NUMBER) == "applied  sx  e1\n"
     assert not ok(desk, "find", *DOCUMENT, stdin=NUMBER).endswith("match\n")

@@ -20,6 +20,11 @@ GROUND = """() => {
   document.documentElement.style.setProperty("--seen", told === "rgba(0, 0, 0, 0)" ? "#fff" : told);
 }"""
 
+AT_REST = """async () => {
+  await new Promise(requestAnimationFrame);
+  await Promise.allSettled(document.getAnimations().map(each => each.finished));
+}"""
+
 
 async def test_the_api_can_be_read_in_light_and_dark_and_on_a_phone(bare: Site) -> None:
     page = bare.page
@@ -47,7 +52,8 @@ async def ground(page: Page) -> float:
 
 
 async def unreadable(page: Page) -> str:
-    """What stands out too little from its ground, or nothing."""
+    """What stands out too little from its ground, or nothing; colours have come to rest."""
+    await page.evaluate(AT_REST)
     found = await Axe().run(page, options=READABLE)
     nodes = [node for each in found.response["violations"] for node in each["nodes"]]
     return "\n".join(f"{node['target'][0]}: {node['any'][0]['message']}" for node in nodes)

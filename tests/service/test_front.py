@@ -187,7 +187,7 @@ async def test_several_faults_are_told_together(valkey: Server, tmp_path: Path) 
         )
     assert [each["field"] for each in shape.json()["errors"]] == [
         *("", "document", "document.type", "document.number"),
-        *("journey.seat[1]", "journey.seat[2]", "at_least"),
+        *("journey.seat[1]", "journey.seat[2]", "at_least", "journey.train"),
     ]
     assert "zhang" not in shape.text
     assert "11010518491231002X" not in shape.text
@@ -205,7 +205,7 @@ async def test_the_faults_of_one_change_are_told_together(valkey: Server, tmp_pa
     (result,) = answer.json()["results"]
     assert result["outcome"] == "rejected"
     assert [each["field"] for each in result["errors"]] == [
-        *("entry_id", "revision", "document.number"),
+        *("entry_id", "revision", "document.number", "entry"),
     ]
 
 

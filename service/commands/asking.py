@@ -9,12 +9,12 @@ import click
 
 from roster.speech.language import say
 from roster.speech.seen import seen
-from service.commands.desk_texts import ASK_REASON, COMES_BACK, CONFIRM, REASONS
+from service.commands.desk_texts import ASK_REASON, COMES_BACK, CONFIRM, REASONS, WAS
 from service.commands.shown import show_entries
 from service.commands.texts import said
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from service.commands.shown import ShownEntry
 
@@ -33,14 +33,16 @@ class SpokenReason(click.Choice[str]):
         return super().convert(called.get(value.strip(), value), param, ctx)
 
 
-def show_meant(entry: ShownEntry) -> None:
-    """Show what is to be changed where somebody types the number."""
+def show_meant(entry: ShownEntry, past: Callable[[], Sequence[dict[str, Any]]]) -> None:
+    """Show what is to be changed where somebody types; of what is removed, what it was before."""
     if not sys.stdin.isatty() or "state" not in entry:
         return
     with seen():
         show_entries([entry], err=True)
         if entry["state"] == "absent":
             click.echo(say(COMES_BACK), err=True)
+        if entry["state"] == "removed" and (was := _state_before(past())) in WAS:
+            click.echo(say(WAS[was]), err=True)
 
 
 def asked_reason(reason: str | None, reasons: Sequence[str]) -> str | None:
@@ -61,3 +63,9 @@ def confirm(op: str) -> None:
     if sys.stdin.isatty():
         with seen():
             click.confirm(say(CONFIRM[op]), abort=True, err=True)
+
+
+def _state_before(past: Sequence[dict[str, Any]]) -> str:
+    """What an entry was before it was removed; nothing where its history does not say."""
+    states = [each["state"] for each in past if each["state"] != "removed"]
+    return states[-1] if states else ""

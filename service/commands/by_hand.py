@@ -174,7 +174,7 @@ def _change(op: str, options: dict[str, Any]) -> None:
         if entry.get("name_check") == "mismatch":
             raise click.ClickException(say(OTHER_NAME))
         if not options["yes"]:
-            show_meant(entry)
+            show_meant(entry, lambda: caller.history(whose, entry))
         reason = asked_reason(options["reason"], REASONS[op])
         if not options["yes"]:
             confirm(op)
@@ -194,17 +194,19 @@ def _change(op: str, options: dict[str, Any]) -> None:
         )
         outcome = said(OUTCOMES, result["outcome"])
         click.echo(f"{outcome}  {entry['list']}  {entry['entry_id']}  {errors}".rstrip())
-        for line in _more(op, others) if done else ():
+        for line in _more(op, entry, others) if done else ():
             click.echo(line, err=True)
     if not done:
         raise click.exceptions.Exit(1)
 
 
-def _more(op: str, others: list[ShownEntry] | None) -> list[str]:
-    """What is said once it is done: what it does not do."""
+def _more(op: str, entry: ShownEntry, others: list[ShownEntry] | None) -> list[str]:
+    """What is said once it is done: what it does not do, and what binds now."""
     lines = [say(UNTIL_RESUME)] if op == "suspend" else []
     if op in {"remove", "suspend"} and others is not None:
         lines += what_binds(others)
+    if op == "reinstate" and others is not None:
+        lines += what_binds([entry | {"state": "active"}, *others], also=False)
     return lines
 
 

@@ -76,6 +76,12 @@ class Caller:
         named = {} if name is None else {"name": name}
         return self._insist("/v1/entries/find", {"document": document} | named)
 
+    def history(self, document: dict[str, Any], entry: dict[str, Any]) -> list[dict[str, Any]]:
+        """What happened to one entry of a document, oldest first."""
+        which = {name: entry[name] for name in ("list", "entry_id")}
+        answer = self._insist("/v1/entries/history", {"document": document} | which)
+        return list(answer["history"])
+
     def change(self, change: dict[str, Any]) -> dict[str, Any]:
         """What one change amounted to; sent again, it has the revision that it had been given."""
         sent = dict(change)

@@ -71,6 +71,19 @@ ALREADY = {
     "suspended": Phrase(
         "already suspended on {at}: {list} {entry_id}", "已于 {at} 暂停：{list} {entry_id}"
     ),
+    "absent": Phrase(
+        "not removed; nothing to reinstate: {list} {entry_id}, absent from files since {at}",
+        "未被移出，无需重新列入：{list} {entry_id}，自 {at} 起文件中已无",
+    ),
+}
+WAS = {
+    "suspended": Phrase(
+        "was suspended before it was removed: it will bind", "移出前已暂停：重新列入后将生效"
+    ),
+    "absent": Phrase(
+        "was absent from the last file before it was removed: it will bind",
+        "移出前最近一份文件中已无：重新列入后将生效",
+    ),
 }
 ALSO = Phrase(
     "also {state}: {entries}: name it with --list and --entry-id",
@@ -86,6 +99,10 @@ BINDS = Phrase(
 BIND = Phrase(
     "{count} more entries still bind this person: {entries}",
     "另有 {count} 个条目仍限制此人：{entries}",
+)
+NOW_BINDS = Phrase("1 entry binds this person now: {entries}", "现有 1 个条目限制此人：{entries}")
+NOW_BIND = Phrase(
+    "{count} entries bind this person now: {entries}", "现有 {count} 个条目限制此人：{entries}"
 )
 NOTHING_BINDS = Phrase("under this document nothing binds now", "此证件名下现已无生效的限制条目")
 COULD_BIND = Phrase(

@@ -39,7 +39,7 @@ SETTLED = {
     "remove": {"removed"},
     "suspend": {"removed"},
     "resume": {"removed"},
-    "reinstate": {"active", "suspended"},
+    "reinstate": {"active", "suspended", "absent"},
 }
 """Those that stay as they are, whoever names them."""
 

@@ -17,6 +17,8 @@ from service.commands.desk_texts import (
     NO_ENTRY_LOADED,
     NO_ENTRY_ONE,
     NOTHING_BINDS,
+    NOW_BIND,
+    NOW_BINDS,
     REASONS,
 )
 from service.commands.numbers import doubt
@@ -69,16 +71,20 @@ def already(entry: ShownEntry) -> str:
     return say(ALREADY[entry["state"]], at=at, **which) + reason
 
 
-def what_binds(others: Sequence[ShownEntry]) -> list[str]:
-    """What is said of a person once an entry does not bind any more: of the `others` there are."""
-    listed = [each for each in others if each["list"] not in _OURS and not _is_over(each)]
+def what_binds(entries: Sequence[ShownEntry], *, also: bool = True) -> list[str]:
+    """What is said of a person once one entry has changed: which of these bind them.
+
+    `also`: beside that entry, which binds no more and is none of these.
+    """
+    listed = [each for each in entries if each["list"] not in _OURS and not _is_over(each)]
     binding = [each for each in listed if each["state"] == "active"]
     resting = [each for each in listed if each["state"] in {"suspended", "absent"}]
-    still = BINDS if len(binding) == 1 else BIND if binding else NOTHING_BINDS
-    lines = [say(still, count=len(binding), entries=named(binding))]
+    one, several = (BINDS, BIND) if also else (NOW_BINDS, NOW_BIND)
+    told = one if len(binding) == 1 else several if binding else NOTHING_BINDS
+    lines = [say(told, count=len(binding), entries=named(binding))]
     if resting:
         lines.append(say(COULD_BIND, entries=named(resting)))
-    if any(each["list"] == "bind" and each["state"] == "active" for each in others):
+    if any(each["list"] == "bind" and each["state"] == "active" for each in entries):
         lines.append(say(BOUND))
     return lines
 

@@ -150,6 +150,45 @@ def test_who_is_not_free_after_a_removal_is_told_what_still_binds(desk: Cli) -> 
         assert {line.replace(COURT, "{}") for line in done.stderr.splitlines()} == told
 
 
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("suspended", "was suspended before it was removed: it will bind"),
+        ("absent", "was absent from the last file before it was removed: it will bind"),
+    ],
+)
+def test_what_a_reinstated_entry_was_is_told_and_what_binds_then(
+    desk: Cli, state: str, told: str
+) -> None:
+    put(desk, "e1")
+    if state == "absent":
+        load(desk, "2021-01-01", "")
+    else:
+        ok(desk, "suspend", *DOCUMENT, stdin=NUMBER)
+    assert states(desk) == {"e1": state}
+    ok(desk, "remove", *DOCUMENT, stdin=NUMBER)
+    with terminal(desk.env, desk.folder, "reinstate", *DOCUMENT) as typed:
+        typed.answer("Number: ", NUMBER)
+        typed.wait_for(told)
+        typed.answer("Reason: ", "mistaken_removal")
+        typed.answer("Put this entry back on its list? [y/N]: ", "n")
+        assert typed.end() == 1, typed.shown
+    done = run(desk, "reinstate", *DOCUMENT, stdin=NUMBER)
+    assert (done.exit_code, done.stdout) == (0, "applied  sx  e1\n")
+    assert done.stderr == f"1 entry binds this person now: sx e1 {COURT}\n"
+    assert states(desk) == {"e1": "active"}
+
+
+def test_what_a_file_has_ended_is_not_there_to_be_reinstated(desk: Cli) -> None:
+    put(desk, "e1")
+    load(desk, "2021-01-01", "")
+    for which in ((), ("--entry-id", "e1")):
+        done = run(desk, "reinstate", *DOCUMENT, *which, stdin=NUMBER)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert "not removed; nothing to reinstate: sx e1, absent" in done.stderr
+    assert states(desk) == {"e1": "absent"}
+
+
 def test_no_more_is_claimed_free_than_the_document_that_was_looked_at(desk: Cli) -> None:
     put(desk, "e1")
     other = PUT | {"entry_id": "e2", "document": {"type": "hk_macao_permit", "number": "H12345678"}}

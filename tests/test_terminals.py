@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import socket
 import ssl
@@ -22,7 +23,7 @@ import pytest
 from roster.address import checked_url, is_here, read_api_key
 from roster.errors import SettingsError
 from roster.settings import read_settings
-from tests.servers import eventually, free_port
+from tests.servers import DEADLINE_S, eventually, free_port
 from tests.service.test_server import Issuer, serving
 from tests.test_clearway import NUMBER, PUT, Cli, ready
 
@@ -233,8 +234,10 @@ def test_what_is_typed_and_is_no_text_is_told(cli: Cli) -> None:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    assert process.stderr is not None
-    assert process.stderr.read(len("Number: ")) == b"Number: "  # what is typed before is lost
+    shown = b""
+    while not shown.endswith(b"Number: "):  # what is typed before is lost
+        assert select.select([controller], [], [], DEADLINE_S)[0], shown
+        shown += os.read(controller, 100)
     os.write(controller, "身份证\n".encode("gbk"))
     _, err = process.communicate(timeout=60)
     os.close(controller)

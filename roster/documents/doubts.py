@@ -1,4 +1,4 @@
-"""Why a number can be no document of its type, told without the number."""
+"""Why a number can be no document of its type, or is another's, told without the number."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Literal
 
 import msgspec
 
-from roster.documents.identity import Document, missing_check_digit, normalise
+from roster.documents.identity import Document, is_a_cards_number, missing_check_digit, normalise
 from roster.documents.spelling import fold, with_x, without_filler
 
-DoubtCode = Literal["length", "letter", "check_digit", "shape"]
+DoubtCode = Literal["length", "letter", "check_digit", "shape", "resident_number"]
 
 _CARD = 18
 _LENGTHS = frozenset({15, _CARD})
@@ -20,7 +20,8 @@ class Doubt(msgspec.Struct, frozen=True):
     """What is wrong with a number of so many `characters`, blanks and hyphens not counted.
 
     `place` is the first character, from 1 on, that would have to be a digit (`letter`);
-    `check_digit` what would have to stand last.
+    `check_digit` what would have to stand last; `resident_number` is that of an ID card, which
+    what was said to be another document has.
     """
 
     code: DoubtCode
@@ -30,11 +31,14 @@ class Doubt(msgspec.Struct, frozen=True):
 
 
 def doubt_of(document: Document, latest_birth: str) -> Doubt | None:
-    """Why the number can be none of its type; None where it can, or nobody can say.
+    """Why the number can be none of its type, or is an ID card's; None where nobody can say.
 
     Births after `latest_birth` make it invalid, as in `normalise`. Raises InvalidInput, as that.
     """
-    if normalise(document, latest_birth).valid:
+    valid = normalise(document, latest_birth).valid
+    if is_a_cards_number(document):
+        return Doubt("resident_number", _CARD)
+    if valid:
         return None
     number = with_x(without_filler(fold(document.number)))
     characters = len(number)

@@ -41,6 +41,10 @@ NO_DIGIT = Phrase(
     "this number cannot be valid: a digit belongs in place {place}",
     "该号码不可能有效：第 {place} 位应为数字",
 )
+RESIDENT_NUMBER = Phrase(
+    "this is the number of a resident ID: look under the type resident_id",
+    "这是居民身份证号码：请按类型 resident_id 查询",
+)
 NO_SUCH_NUMBER = Phrase(
     "this number cannot be valid: look at it again", "该号码不可能有效：请再核对一遍"
 )

@@ -23,6 +23,7 @@ from service.commands.desk_texts import (
     NOT_TEXT,
     NUMBER,
     NUMBER_ARGUMENT,
+    RESIDENT_NUMBER,
     TOO_SHORT_OR_LONG,
 )
 from service.commands.tables import is_terminal
@@ -39,6 +40,7 @@ _DOUBTS = {
     "letter": NO_DIGIT,
     "check_digit": CHECK_DIGIT,
     "shape": NO_SUCH_NUMBER,
+    "resident_number": RESIDENT_NUMBER,
 }
 
 

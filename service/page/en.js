@@ -199,6 +199,7 @@ export default {
     doubt_letter: "This number cannot be valid: a digit belongs in place {place}.",
     doubt_check_digit: "This number cannot be valid: the check digit would be {check_digit}.",
     doubt_shape: "This number cannot be valid: look at it again.",
+    doubt_resident_number: "This is the number of a resident ID: choose that document.",
     asked: "{op} this entry?", number_again: "Document {number}",
     confirm: "Yes, {op}", cancel: "No, leave it", why: "Reason", choose: "Choose a reason",
     forbidden: "This key lacks the scope that this needs.", silent: "No answer came: whether it was done shows when you find it again.",

@@ -199,6 +199,7 @@ export default {
     doubt_letter: "该号码不可能有效：第 {place} 位应为数字。",
     doubt_check_digit: "该号码不可能有效：校验码应为 {check_digit}。",
     doubt_shape: "该号码不可能有效：请再核对一遍。",
+    doubt_resident_number: "这是居民身份证号码：请选择“居民身份证”。",
     asked: "{op}此条目？", number_again: "证件 {number}",
     confirm: "确认{op}", cancel: "不变更", why: "原因", choose: "请选择原因",
     forbidden: "此密钥缺少所需权限。", silent: "没有收到应答：请重新查找以确认是否已执行。",

@@ -226,6 +226,11 @@ async def test_a_number_that_can_be_nobodys_is_told_before_anything_and_in_red(s
         told = await page.locator("#told").inner_text()
         assert told.startswith(said)
         assert "No entry of this document. 2 lists are loaded." in told
+    await page.get_by_label("Document").select_option("taiwan_permit")
+    await page.get_by_label("Number").fill(BERT)
+    await page.get_by_role("button", name="Find").click()
+    said = "This is the number of a resident ID: choose that document."
+    await expect(page.locator("#told > .bad")).to_contain_text(said)
     assert site.errors == []
 
 

@@ -278,6 +278,19 @@ def test_what_can_be_nobodys_number_is_said_first(desk: Cli) -> None:
     assert codes == ["check_digit", "length", "letter"]
 
 
+def test_a_resident_number_under_another_type_is_said_first(desk: Cli) -> None:
+    put(desk, "e1")
+    other = ("--type", "other", "--issuer", "CHN", "--kind", "military", "--number", "-")
+    for which in (other, ("--type", "taiwan_permit", "--number", "-")):
+        for command in ("find", "remove"):
+            told = run(desk, command, *which, stdin=NUMBER).stderr.removeprefix("Error: ")
+            assert told == (
+                "this is the number of a resident ID: look under the type resident_id; "
+                "no entry of this person; 1 list is loaded\n"
+            )
+    assert states(desk) == {"e1": "active"}
+
+
 def test_a_reason_is_taken_as_it_is_called_once_the_entry_was_shown(desk: Cli) -> None:
     put(desk, "e1", "e2")
     for reason, entry_id in (("已履行", "e1"), ("the obligation is performed", "e2")):

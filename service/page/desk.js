@@ -154,8 +154,9 @@ function entryCard(entry, history) {
 function facts(entry) {
   const from = entry.from ? t("desk.from", { time: words.momentOf(entry.from) }) : "";
   const until = entry.until ? t("desk.until", { time: words.momentOf(entry.until) }) : t("desk.always");
+  const ended = ["removed", "absent"].includes(entry.state);
   const told = {
-    named: entry.name_check && t(`desk.names.${entry.name_check}`), case: entry.case, court: entry.court, term: [from, until].filter(Boolean).join(", "),
+    named: entry.name_check && t(`desk.names.${entry.name_check}`), case: entry.case, court: entry.court, term: ended ? "" : [from, until].filter(Boolean).join(", "),
     reason: reasonOf(entry), decided: moment(entry.decided_at), applied: moment(entry.applied_at), by: byWhom(entry),
   };
   const pairs = Object.entries(told).filter(([, value]) => value);

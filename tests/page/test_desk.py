@@ -48,12 +48,14 @@ async def test_an_entry_is_suspended_resumed_and_removed_and_its_history_told(si
     entries = await find(site, BERT)
     await expect(entries).to_have_count(1)
     await expect(entries).to_contain_text("b/1")
+    await expect(entries.locator("dt").filter(has_text="Binds")).to_have_count(1)
     await do(site, entries, "Suspend", "a dispute is open")
     await expect(entries.locator(".badge")).to_have_text("suspended")
     await do(site, entries, "Resume", "under review")
     await expect(entries.locator(".badge")).to_have_text("active")
     await do(site, entries, "Remove", "performed")
     await expect(entries.locator(".badge")).to_have_text("removed")
+    await expect(entries.locator("dt").filter(has_text="Binds")).to_have_count(0)
     await expect(site.page.locator("#outcome")).to_contain_text(
         "Under this document nothing binds now."
     )
@@ -198,6 +200,7 @@ async def test_an_entry_that_a_file_has_ended_is_put_back_by_an_undo_or_removed_
     entries = await find(site, BERT)
     await expect(entries.locator(".badge")).to_have_text("absent")
     await expect(entries).to_contain_text("the next could bring it back")
+    await expect(entries.locator("dt").filter(has_text="Binds")).to_have_count(0)
     await do(site, entries, "Remove", "performed")
     await load(valkey, tmp_path, settings, "2026-01-04")
     await expect((await find(site, BERT)).locator(".badge")).to_have_text("removed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from roster.errors import ClearwayError, Unavailable, cause_of
 from roster.redis.reasons import CLOSED, NAME, PASSWORD, TIMEOUT, TLS
 
-_ACCESS = "the user and the password in CLEARWAY_REDIS_URL"
+_ACCESS = "the user and the password in CLEARWAY_REDIS_URL, or in its password_file"
 _REACH = "is Redis up, and is the address in CLEARWAY_REDIS_URL right?"
 _NETWORK = "is Redis overloaded or stopped, its disk slow, or the network between cut?"
 

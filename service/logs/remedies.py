@@ -9,7 +9,7 @@ CONDITIONS = {
     "draining": "none: it was told to end",
     "loaded": "wait; if it stays so, look at Redis: the lines before say what it lacks",
     "key": "start it with the ID key of this roster, or point it at its own",
-    "covered": "clearway load the lists that are named",
+    "covered": "clearway load every list that was there; named are the required ones",
     "lists": "look at Redis: the lines before say what it lacks",
     "news": "look at Redis: the lines before say what it lacks",
 }

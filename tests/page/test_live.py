@@ -86,7 +86,8 @@ async def test_where_a_proxy_holds_streams_back_the_page_asks(site: Site) -> Non
         key = await site.show("ops:read", "list:remove")
         people = site.page.locator("#counts dd").first
         await expect(people).to_have_text("3")
-        await expect(site.page.locator("#live")).to_contain_text("nothing comes through")
+        held = site.page.locator("#live")
+        await expect(held).to_contain_text("nothing comes through", timeout=PATIENT_MS)
         await remove(site, key)
         await expect(people).to_have_text("2")
         relay.holds = False
